@@ -1,0 +1,1 @@
+"""Steps: one transformation a file."""

@@ -1,0 +1,48 @@
+"""Step ``retrain``: the control that shares nothing with the network but its structure and its recipe."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, ClassVar
+
+from bench.compression.base import Need, Step, StepContext, steps
+from bench.compression.record import rebuild_structure, source_of
+from bench.errors import UserError
+from bench.graph.network import Network, TorchNetwork
+from bench.models.training import accuracy, train
+from bench.registry import parameters
+from bench.stats.streams import derive_seed
+
+
+@steps.register("retrain")
+@parameters
+class Retrain(Step):
+    """Initialise the same structure from another seed and train it by the reference's recipe.
+
+    What comes out is another, equally good network: a variant that is as far from the reference has kept nothing of
+    its function but the accuracy.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"train", "recipe"})
+    refusal: ClassVar[dict[str, str]] = {
+        "torch-quantised": "a quantised structure has no initialisation; retrain before quantising",
+        "onnx": "an ONNX file cannot be trained; retrain before exporting",
+        "onnx-quantised": "an ONNX file cannot be trained; retrain before exporting",
+    }
+
+    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+        """Train from scratch; raises ``UserError`` where there is no recipe, no labelled data or no architecture."""
+        assert isinstance(network, TorchNetwork)
+        if context.recipe is None or source_of(network.record)["source"] != "model":
+            what = "retrain needs the recipe of a reference that is trained here"
+            raise UserError.at("retrain", what, "name a model and a recipe in [reference]")
+        seed = derive_seed("retrain", context.seed)
+        fresh = rebuild_structure(network.record, seed).module
+        module = train(fresh, context.train, network.input, context.recipe, seed, context.progress)
+        record = {"train_accuracy_after": accuracy(module, context.train, network.input)}
+        return TorchNetwork(module, network.input), record
+
+    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
+        """The structure is the source's."""
+        assert isinstance(network, TorchNetwork)
+        return TorchNetwork(copy.deepcopy(network.module), network.input)

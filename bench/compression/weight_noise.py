@@ -1,0 +1,142 @@
+"""Step ``weight-noise``: the control that damages a network without compressing it."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from bench.compression.base import Need, Step, StepContext, steps
+from bench.data.base import Samples
+from bench.errors import NotApplicable, UserError
+from bench.graph.network import InputSpec, Network, TorchNetwork
+from bench.models.training import accuracy
+from bench.registry import parameters
+from bench.stats.streams import generator
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+FIRST, LAST = 1e-3, 64.0  # sigmas between which a loss is looked for
+HALVINGS = 24
+
+
+class _Try(NamedTuple):
+    sigma: float
+    loss: float
+
+
+@steps.register("weight-noise")
+@parameters
+class WeightNoise(Step):
+    """Add Gaussian noise to the weights: ``W' = W + sigma std(W) Z`` for every tensor of two dimensions or more.
+
+    Give either ``sigma`` or ``accuracy_loss``; the latter scales one fixed Z by bisection until the accuracy on the
+    labelled training and calibration samples has fallen by that much. Evaluation samples are never looked at.
+    """
+
+    sigma: Annotated[float | None, Field(gt=0, description="noise relative to each tensor's standard deviation")] = None
+    accuracy_loss: Annotated[
+        float | None, Field(gt=0, lt=1, description="accuracy to lose on training and calibration samples")
+    ] = None
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})
+    refusal: ClassVar[dict[str, str]] = {
+        "torch-quantised": "its weights lie on a grid; add noise before quantising",
+        "onnx": "it changes torch modules; add noise before exporting",
+        "onnx-quantised": "it changes torch modules; add noise before exporting",
+    }
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.sigma is None) == (self.accuracy_loss is None):
+            raise ValueError("give either sigma or accuracy_loss")
+        return self
+
+    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+        """Add the noise.
+
+        Raises:
+            UserError: an accuracy loss is asked and there are no labels.
+            NotApplicable: no sigma comes near the accuracy loss.
+        """
+        assert isinstance(network, TorchNetwork)
+        noise = _noise(network.module, context.seed)
+        if self.sigma is not None:
+            return TorchNetwork(_noisy(network.module, noise, self.sigma), network.input), {"sigma": self.sigma}
+        assert self.accuracy_loss is not None
+        samples = _labelled(context)
+        found = _match(network.module, noise, samples, network.input, self.accuracy_loss)
+        record = {"sigma": found.sigma, "accuracy_loss": found.loss, "samples": len(samples)}
+        return TorchNetwork(_noisy(network.module, noise, found.sigma), network.input), record
+
+
+def tolerance(n: int) -> float:
+    """How far from the asked accuracy loss a match on n samples may end: 0.5 points, or two samples."""
+    return max(0.005, 2 / n)
+
+
+def _noise(module: nn.Module, seed: int) -> dict[str, torch.Tensor]:
+    """std(W) Z for each weight tensor, Z keyed by the tensor's name."""
+    import torch
+
+    noise = {}
+    for name, parameter in module.named_parameters():
+        if parameter.ndim >= 2:
+            z = generator("weight-noise", seed, name).standard_normal(tuple(parameter.shape))
+            scaled = z * float(parameter.detach().double().std(correction=0))
+            noise[name] = torch.from_numpy(scaled).to(parameter.dtype)
+    if not noise:
+        raise NotApplicable("the network has no weight tensors to add noise to")
+    return noise
+
+
+def _noisy(module: nn.Module, noise: dict[str, torch.Tensor], sigma: float) -> nn.Module:
+    import torch
+
+    copied = copy.deepcopy(module).eval()
+    with torch.no_grad():
+        for name, scaled in noise.items():
+            copied.get_parameter(name).add_(scaled, alpha=sigma)
+    return copied
+
+
+def _labelled(context: StepContext) -> Samples:
+    """Training and calibration samples together."""
+    parts = [part for part in (context.train, context.calibration) if len(part) and part.y is not None]
+    if not parts:
+        what = "accuracy_loss needs labelled training or calibration samples, there are none"
+        raise UserError.at("weight-noise", what, "give labels, or give sigma instead")
+    return Samples(
+        sum((part.ids for part in parts), ()),
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.y for part in parts if part.y is not None]),
+    )
+
+
+def _match(
+    module: nn.Module, noise: dict[str, torch.Tensor], samples: Samples, declared: InputSpec, wanted: float
+) -> _Try:
+    """The sigma whose loss of accuracy is nearest to the wanted one, by doubling and then bisection."""
+    clean = accuracy(module, samples, declared)
+
+    def measure(sigma: float) -> _Try:
+        return _Try(sigma, clean - accuracy(_noisy(module, noise, sigma), samples, declared))
+
+    tries = [measure(FIRST)]
+    while tries[-1].loss < wanted and tries[-1].sigma < LAST:
+        tries.append(measure(tries[-1].sigma * 2))
+    low, high = tries[-1].sigma / 2 if len(tries) > 1 else 0.0, tries[-1].sigma
+    for _ in range(HALVINGS):
+        if any(abs(attempt.loss - wanted) <= 0.5 / len(samples) for attempt in tries):
+            break
+        middle = measure((low + high) / 2)
+        tries.append(middle)
+        low, high = (middle.sigma, high) if middle.loss < wanted else (low, middle.sigma)
+    best = min(tries, key=lambda attempt: (abs(attempt.loss - wanted), attempt.sigma))
+    if abs(best.loss - wanted) > tolerance(len(samples)):
+        raise NotApplicable(f"no noise loses {wanted:g} of the accuracy {clean:.4f}; the nearest loses {best.loss:.4f}")
+    return best

@@ -1,0 +1,76 @@
+"""Samples with stable ids, disjoint splits, and the registry of loaders."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.graph.network import InputSpec
+from bench.registry import Registry
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Images (n, channels, height, width) float32 in the user's bounds, with ids that never change."""
+
+    ids: tuple[str, ...]
+    x: NDArray[np.float32]
+    y: NDArray[np.int64] | None
+
+    def __post_init__(self) -> None:
+        assert self.x.shape[0] == len(self.ids)
+        assert self.y is None or self.y.shape == (len(self.ids),)
+
+    def __len__(self) -> int:
+        """How many samples."""
+        return len(self.ids)
+
+    def take(self, index: slice | NDArray[np.int64]) -> Samples:
+        """A part or another order of the samples."""
+        ids = tuple(np.asarray(self.ids, dtype=object)[index])
+        return Samples(ids, self.x[index], None if self.y is None else self.y[index])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over ids, labels and pixels."""
+        digest = hashlib.sha256("\x1f".join(self.ids).encode())
+        digest.update(str((self.x.shape, self.x.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(self.x).tobytes())
+        digest.update(b"" if self.y is None else np.ascontiguousarray(self.y).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three disjoint splits of one source."""
+
+    name: str
+    input: InputSpec
+    train: Samples
+    calibration: Samples
+    evaluation: Samples
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over all three splits."""
+        parts = (self.train.fingerprint, self.calibration.fingerprint, self.evaluation.fingerprint)
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+class Loader(ABC):
+    """A source of images: a frozen dataclass of parameters with one method."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def load(self, evaluation: int, calibration: int) -> Dataset:
+        """Split the source; fewer samples than asked raise ``UserError``."""
+
+
+loaders: Registry[type[Loader]] = Registry("loader", "bench.data")

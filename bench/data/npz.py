@@ -1,0 +1,114 @@
+"""Images of the user's own from a numpy ``.npz`` file."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench.data.base import Dataset, Loader, Samples, loaders
+from bench.data.splitting import check_values, split, stratified_order
+from bench.errors import UserError
+from bench.graph.network import InputSpec
+from bench.registry import parameters
+
+LAYOUT = "give x of shape (n, channels, height, width) or (n, height, width)"
+
+
+def read_npz(path: Path, bounds: tuple[float, float] = (0.0, 1.0), where: str = "data") -> Samples:
+    """Read ``x`` (n, channels, height, width) or (n, height, width), and ``y`` (n,) where it is there.
+
+    Ids are ``npz/ROW`` by row in the file. Objects are never unpickled.
+
+    Raises:
+        UserError: no such file, no numpy archive, wrong keys, shapes or types, values not finite or out of bounds.
+    """
+    arrays = _read_arrays(Path(path), where)
+    unknown = sorted(set(arrays) - {"x", "y"})
+    if "x" not in arrays or unknown:
+        found = ", ".join(sorted(arrays)) or "nothing"
+        raise UserError.at(where, f"{path} holds {found}", "give the arrays x and, with labels, y")
+    x = _images(arrays["x"], f"{where}.x")
+    check_values(x, bounds, f"{where}.x")
+    y = None if "y" not in arrays else _labels(arrays["y"], len(x), f"{where}.y")
+    return Samples(tuple(f"npz/{row:06d}" for row in range(len(x))), x, y)
+
+
+def _read_arrays(path: Path, where: str) -> dict[str, NDArray[Any]]:
+    if not path.is_file():
+        raise UserError.at(where, f"no file {str(path)!r}", "give the path of an .npz file")
+    try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is no zip archive")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        reason = "it holds pickled objects" if "allow_pickle" in str(error) else " ".join(str(error).split())
+        right = "write it with numpy.savez and plain arrays"
+        raise UserError.at(where, f"cannot read {str(path)!r}: {reason}", right) from None
+
+
+def _images(x: NDArray[Any], where: str) -> NDArray[np.float32]:
+    if x.dtype.kind not in "fiub":
+        raise UserError.at(where, f"type {x.dtype}", "give real numbers")
+    if x.ndim == 3:
+        x = x[:, None]
+    if x.ndim != 4 or 0 in x.shape:
+        raise UserError.at(where, f"shape {x.shape}", LAYOUT)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
+        return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def _labels(y: NDArray[Any], n: int, where: str) -> NDArray[np.int64]:
+    if y.shape != (n,):
+        raise UserError.at(where, f"shape {y.shape}", f"give ({n},), one label an image")
+    whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and bool(np.isfinite(y).all()) and bool((y % 1 == 0).all()))
+    if not whole or int(y.min()) < 0:
+        raise UserError.at(where, f"labels of type {y.dtype} that are no classes", "give whole numbers from 0 on")
+    return y.astype(np.int64)
+
+
+@loaders.register("npz")
+@parameters
+class Npz(Loader):
+    """Images of a numpy ``.npz`` file: ``x`` (n, channels, height, width) and, with labels, ``y`` (n,)."""
+
+    path: Annotated[Path, Field(description="the .npz file; relative paths start at the current folder")]
+    bounds: Annotated[tuple[float, float], Field(description="lowest and highest value a pixel may have")] = (0.0, 1.0)
+    classes: Annotated[tuple[str, ...] | None, Field(description="names in order; 0..max(y) by default")] = None
+    mean: Annotated[tuple[float, ...], Field(min_length=1, description="taken off each channel")] = (0.0,)
+    std: Annotated[tuple[float, ...], Field(min_length=1, description="each channel is divided by it")] = (1.0,)
+    seed: Annotated[int, Field(ge=0, description="which fixed order the splits are cut from")] = 0
+
+    def load(self, evaluation: int, calibration: int) -> Dataset:
+        """Split the file; what is in neither split is for training."""
+        if not self.bounds[0] < self.bounds[1]:
+            raise UserError.at("data.bounds", f"{list(self.bounds)} is empty", "give low < high")
+        samples = read_npz(self.path, self.bounds)
+        channels = samples.x.shape[1]
+        for key in ("mean", "std"):
+            if len(getattr(self, key)) not in (1, channels):
+                what = f"{len(getattr(self, key))} values for {channels} channels"
+                raise UserError.at(f"data.{key}", what, f"give 1 or {channels}")
+        if min(self.std) <= 0:
+            raise UserError.at("data.std", f"{list(self.std)}", "give positive values")
+        declared = InputSpec(
+            shape=tuple(samples.x.shape[1:]),
+            classes=self._classes(samples),
+            bounds=self.bounds,
+            mean=self.mean,
+            std=self.std,
+        )
+        order = stratified_order(samples.y, len(samples), "npz", self.seed)
+        return split("npz", samples, order, declared, evaluation, calibration)
+
+    def _classes(self, samples: Samples) -> tuple[str, ...]:
+        if self.classes is not None:
+            return self.classes
+        if samples.y is None:
+            raise UserError.at("data.classes", "the file has no labels y", "name the classes in order")
+        return tuple(str(label) for label in range(int(samples.y.max()) + 1))

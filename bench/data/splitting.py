@@ -1,0 +1,134 @@
+"""Disjoint splits in a fixed order, and the checks that every dataset must pass."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.base import Dataset, Loader, Samples
+from bench.errors import UserError
+from bench.graph.network import InputSpec
+from bench.stats.streams import generator
+
+
+def stratified_order(labels: NDArray[np.int64] | None, n: int, *words: str | int) -> NDArray[np.int64]:
+    """A fixed order of n samples in which every prefix and suffix holds the classes in nearly equal shares.
+
+    Each class is shuffled by its own seed; the r-th of m samples of a class is placed at ``(r + 1/2) / m``.
+    Without labels it is a plain seeded permutation.
+
+    Args:
+        labels: (n,) classes, or None.
+        n: how many samples.
+        words: what the order is keyed by.
+
+    Returns:
+        (n,) a permutation of ``range(n)``.
+
+    >>> order = stratified_order(np.array([0, 0, 0, 1, 1, 1]), 6, "doc")
+    >>> sorted(int(i) for i in order)
+    [0, 1, 2, 3, 4, 5]
+    >>> [{int(i) // 3 for i in order[k : k + 2]} for k in (0, 2, 4)]
+    [{0, 1}, {0, 1}, {0, 1}]
+    """
+    tie = generator("order", *words).permutation(n)
+    if labels is None:
+        return tie.astype(np.int64)
+    place = np.empty(n)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        ranks = generator("order", *words, int(label)).permutation(len(members))
+        place[members] = (ranks + 0.5) / len(members)
+    return np.lexsort((tie, place)).astype(np.int64)
+
+
+def split(
+    name: str, samples: Samples, order: NDArray[np.int64], declared: InputSpec, evaluation: int, calibration: int
+) -> Dataset:
+    """Cut an order into three: evaluation from its head, calibration from its tail, training what is left between.
+
+    So neither the evaluation nor the calibration samples depend on the other's size, and the first n of a larger
+    evaluation split are the smaller one.
+
+    Raises:
+        UserError: more is asked than there is, or ``check_dataset`` finds something.
+    """
+    total = len(samples)
+    for key, asked in (("evaluation", evaluation), ("calibration", calibration)):
+        if asked < 0 or (key == "evaluation" and asked == 0):
+            raise UserError.at(f"data.{key}", f"{asked} samples asked", "ask for a positive number")
+    if evaluation + calibration > total:
+        what = f"{evaluation} + {calibration} samples asked, {name!r} has {total}"
+        raise UserError.at("data.evaluation", what, f"let evaluation + calibration be at most {total}")
+    dataset = Dataset(
+        name=name,
+        input=declared,
+        train=samples.take(order[evaluation : total - calibration]),
+        calibration=samples.take(order[total - calibration :]),
+        evaluation=samples.take(order[:evaluation]),
+    )
+    return check_dataset(dataset)
+
+
+def load_dataset(loader: Loader, evaluation: int, calibration: int) -> Dataset:
+    """Load through any loader, one from outside too, and check what comes back."""
+    return check_dataset(loader.load(evaluation, calibration))
+
+
+def check_dataset(dataset: Dataset) -> Dataset:
+    """Return the dataset if the harness can trust it.
+
+    Raises:
+        UserError: samples shared by two splits or doubled, a wrong shape, values that are not finite or out of
+            bounds, labels that are no class, or a class without any evaluation sample.
+    """
+    seen: dict[str, str] = {}
+    for name in ("train", "calibration", "evaluation"):
+        part: Samples = getattr(dataset, name)
+        check_samples(part, dataset.input, f"data.{name}")
+        for sample in part.ids:
+            if sample in seen:
+                what = f"sample {sample!r} is also in {seen[sample]}"
+                raise UserError.at(f"data.{name}", what, "give every sample one id and one split")
+            seen[sample] = name
+    _check_classes(dataset)
+    return dataset
+
+
+def check_samples(samples: Samples, declared: InputSpec, where: str) -> None:
+    """Raise ``UserError`` unless the samples are what the declared input says."""
+    if len(samples) == 0:
+        return
+    if samples.x.shape[1:] != declared.shape:
+        raise UserError.at(where, f"samples of shape {samples.x.shape[1:]}", f"give {declared.shape}")
+    check_values(samples.x, declared.bounds, where)
+    if samples.y is not None and not (samples.y.min() >= 0 and samples.y.max() < len(declared.classes)):
+        what = f"labels lie in {samples.y.min()}..{samples.y.max()}"
+        raise UserError.at(where, what, f"give classes 0..{len(declared.classes) - 1}")
+
+
+def check_values(x: NDArray[np.float32], bounds: tuple[float, float], where: str) -> None:
+    """Raise ``UserError`` for values that are not finite or lie outside the bounds."""
+    if x.size == 0:
+        return
+    if not np.isfinite(x).all():
+        bad = int((~np.isfinite(x)).reshape(len(x), -1).any(axis=1).sum())
+        raise UserError.at(where, f"{bad} of {len(x)} images hold NaN or infinite values", "give finite values")
+    low, high = float(x.min()), float(x.max())
+    if low < bounds[0] or high > bounds[1]:
+        what = f"values lie in [{low:g}, {high:g}], outside the bounds [{bounds[0]:g}, {bounds[1]:g}]"
+        raise UserError.at(where, what, "scale the images or declare their bounds")
+
+
+def _check_classes(dataset: Dataset) -> None:
+    evaluation = dataset.evaluation
+    if len(evaluation) == 0:
+        raise UserError.at("data.evaluation", "no evaluation samples", "give at least one")
+    if evaluation.y is None:
+        return
+    counts = np.bincount(evaluation.y, minlength=len(dataset.input.classes))
+    empty = [name for name, count in zip(dataset.input.classes, counts, strict=True) if count == 0]
+    if empty:
+        shown = ", ".join(repr(name) for name in empty[:5]) + (" and more" if len(empty) > 5 else "")
+        what = f"no evaluation sample of {len(empty)} of {len(counts)} classes: {shown}"
+        raise UserError.at("data.evaluation", what, "ask for more samples or declare the classes that exist")

@@ -1,0 +1,1 @@
+"""Running a plan: networks, observations, cells, results."""

@@ -1,0 +1,222 @@
+"""From observations to a cell's values: every interval, gap and harm comes from ``stats``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.engine.observations import Observed
+from bench.metrics.base import Bound, Change, Cost, Float, Pair, Quality, Value
+from bench.results import BoundInfo, ValueResult
+from bench.stats.change import change, independent_change
+from bench.stats.gap import Gap, gap_on
+from bench.stats.harm import Harm, harm, harm_of_proportions, harm_without_interval
+from bench.stats.interval import Interval
+from bench.stats.resampling import bootstrap_weights
+from bench.stats.yardstick import Scale, scale_of
+
+DRAWS = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The observations of a cell, by draw."""
+
+    reference: Sequence[Observed]
+    variant: Sequence[Observed]
+    yardsticks: Sequence[Sequence[Observed]]
+    floor: Observed | None
+    n: int
+
+
+@dataclass
+class Derivation:
+    """Derives values; own figures of references and yardsticks are computed once and reused for every variant."""
+
+    draws: int = DRAWS
+    _own: dict[tuple[int, str], tuple[float, Float]] = field(default_factory=dict)
+    _scales: dict[tuple[int, str], tuple[Scale, list[float]]] = field(default_factory=dict)
+    _kept: list[Observed] = field(default_factory=list)  # keeps ids of memoised observations alive
+
+    def value(self, value: Value, evidence: Evidence) -> tuple[ValueResult, Gap | None]:
+        """One value of a cell, and its gap where the family alarm needs it."""
+        if isinstance(value, Change):
+            return self._change(value, evidence)
+        if isinstance(value, Quality | Pair):
+            return self._quality(value, evidence), None
+        if isinstance(value, Bound):
+            return _bound(value, evidence), None
+        return _cost(value, evidence), None
+
+    def _weights(self, n: int) -> NDArray[np.float32]:
+        return bootstrap_weights(n, self.draws)
+
+    def _change(self, value: Change, evidence: Evidence) -> tuple[ValueResult, Gap]:
+        own = evidence.reference
+        distances = _distances(value, own, evidence.variant)
+        floor = 0.0
+        if evidence.floor is not None and evidence.floor.status == "ok":
+            floor = float(value.distance(own[0].arrays, evidence.floor.arrays).mean())
+        weights = self._weights(evidence.n)
+        found = change(distances, weights, count=value.count)
+        scale, marks = self._scale(value, evidence, weights, floor)
+        power = 2 if value.coupling == "independent" else value.power
+        scaled = gap_on(scale, distances, weights, power, value.count, floor)
+        result = ValueResult(
+            kind="change",
+            unit=value.unit,
+            better="none",
+            estimate=found.estimate,
+            ci=_ends(found.interval),
+            interval=found.interval.method,
+            gap=scaled.gap,
+            gap_ci=_ends(scaled.interval),
+            yardsticks=list(marks),
+            numerical_floor=floor,
+            reason=scaled.reason,
+        )
+        return result, scaled
+
+    def _scale(
+        self, value: Change, evidence: Evidence, weights: NDArray[np.float32], floor: float
+    ) -> tuple[Scale, list[float]]:
+        """The yardsticks' scale and their changes, once for all variants."""
+        place = (id(evidence.reference[0]), value.name)
+        if place not in self._scales:
+            marks = [_distances(value, evidence.reference, mark) for mark in evidence.yardsticks]
+            table = np.array(marks).reshape(len(marks), evidence.n)
+            scale = scale_of(table, weights, count=value.count, floor=floor)
+            self._scales[place] = scale, [float(mark.mean()) for mark in marks]
+            self._kept.append(evidence.reference[0])
+        return self._scales[place]
+
+    def _figure(self, value: Quality | Pair, observed: Observed, n: int) -> tuple[float, Float]:
+        """A network's own figure and its bootstrap draws."""
+        place = (id(observed), value.name)
+        if place not in self._own:
+            point = float(value.statistic(observed.arrays, np.ones((1, n)))[0])
+            wanted = isinstance(value, Pair) or value.interval == "bootstrap"
+            draws = value.statistic(observed.arrays, self._weights(n)) if wanted else np.empty(0)
+            self._own[place] = (point, np.asarray(draws, dtype=np.float64))
+            self._kept.append(observed)
+        return self._own[place]
+
+    def _quality(self, value: Quality | Pair, evidence: Evidence) -> ValueResult:
+        reference, variant = evidence.reference[0], evidence.variant[0]
+        first, first_draws = self._figure(value, reference, evidence.n)
+        second, second_draws = self._figure(value, variant, evidence.n)
+        marks = [self._figure(value, mark[0], evidence.n)[0] for mark in evidence.yardsticks]
+        log = isinstance(value, Quality) and value.log
+        reason = ""
+        if value.better == "none":
+            found = harm_without_interval(first, second, better="lower", log=log, yardsticks=marks)
+            reason = "neither direction is worse: no harm"
+        elif isinstance(value, Quality) and value.interval == "score":
+            assert value.per_sample is not None
+            found = harm_of_proportions(
+                value.per_sample(reference.arrays),
+                value.per_sample(variant.arrays),
+                better=value.better,
+                yardsticks=marks,
+            )
+        elif isinstance(value, Quality) and value.interval == "none":
+            found = harm_without_interval(first, second, better=value.better, log=log, yardsticks=marks)
+            reason = value.why_no_interval
+        else:
+            found = harm(
+                first,
+                second,
+                first_draws,
+                second_draws,
+                better=value.better,
+                log=log,
+                yardsticks=marks,
+                samples=evidence.n,
+            )
+        result = _harm_result(value, found, first, second, marks, reason)
+        if evidence.floor is not None and evidence.floor.status == "ok" and isinstance(value, Quality):
+            again = self._figure(value, evidence.floor, evidence.n)[0]
+            result.numerical_floor = abs(again - first) if math.isfinite(again - first) else None
+        return result
+
+
+def _harm_result(
+    value: Quality | Pair, found: Harm, first: float, second: float, marks: list[float], reason: str
+) -> ValueResult:
+    return ValueResult(
+        kind=value.kind,
+        unit=value.unit,
+        better=value.better,
+        reference=first,
+        variant=second,
+        estimate=None if value.better == "none" else found.estimate,
+        ci=_ends(found.interval),
+        interval=found.interval.method,
+        seed_ratio=found.seed_ratio,
+        yardsticks=list(marks),
+        p_value=found.p_value,
+        reason=reason or found.reason,
+    )
+
+
+def _distances(value: Change, first: Sequence[Observed], second: Sequence[Observed]) -> Float:
+    """Per-sample distances (n,), or contributions to the independent-draw estimate."""
+    if value.coupling == "common":
+        return np.asarray(value.distance(first[0].arrays, second[0].arrays), dtype=np.float64)
+    return independent_change(
+        value.distance(first[0].arrays, second[1].arrays),
+        value.distance(first[0].arrays, first[1].arrays),
+        value.distance(second[0].arrays, second[1].arrays),
+    )
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None] | None:
+    if interval is None or interval.method == "none":
+        return None
+    return (interval.low, interval.high)
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return None if above is None or below is None or below <= 0 else above / below
+
+
+def _bound(value: Bound, evidence: Evidence) -> ValueResult:
+    """The interval in which the true ratio variant / reference lies; no sampling interval."""
+    first, second = value.figures(evidence.reference[0].arrays), value.figures(evidence.variant[0].arrays)
+    ratio = (_ratio(second.lower, first.upper), _ratio(second.upper, first.lower))
+    lower_only = value.evidence == "lower"
+    return ValueResult(
+        kind="bound",
+        unit=value.unit,
+        better=value.better,
+        reference=first.lower if lower_only else first.upper,
+        variant=second.lower if lower_only else second.upper,
+        reason="" if None not in ratio else "one-sided bounds leave the ratio open",
+        bound=BoundInfo(kind=value.evidence, norm=value.norm, domain=value.domain, ratio=ratio),
+    )
+
+
+def _cost(value: Cost, evidence: Evidence) -> ValueResult:
+    """Each network's own figure, and their ratio."""
+    first, second = value.figure(evidence.reference[0].arrays), value.figure(evidence.variant[0].arrays)
+    ratio = _ratio(second, first)
+    return ValueResult(
+        kind="cost",
+        unit=value.unit,
+        better=value.better,
+        reference=first,
+        variant=second,
+        estimate=ratio,
+        reason="" if ratio is not None else "not known for both networks",
+    )
+
+
+def describe_details(evidence: Evidence) -> dict[str, Any]:
+    """The metric's own diagnostics of both networks."""
+    details = {"reference": evidence.reference[0].details, "variant": evidence.variant[0].details}
+    return {name: shown for name, shown in details.items() if shown}

@@ -1,0 +1,173 @@
+"""One pair from two files or factories as a suite of its own, without yardsticks."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.base import Dataset, Loader, Samples
+from bench.data.npz import read_npz
+from bench.errors import Problem, UserError
+from bench.graph.network import InputSpec
+from bench.metrics.base import Metric
+from bench.metrics.base import metrics as registered
+from bench.models.outside import load_outside
+from bench.registry import nearest
+from bench.runtimes.base import Target
+from bench.suite.suite import MetricUse, Outside, Reference, Suite, Variant, Yardstick
+
+
+class _Given(Loader):
+    """Stands where a suite names its loader; the data is handed over."""
+
+    name = "npz"
+
+    def load(self, evaluation: int, calibration: int) -> Dataset:
+        raise AssertionError("the data of a diff is handed over")
+
+
+def diff_suite(
+    reference: str, variant: str, data: Path, metric_texts: tuple[str, ...], bounds: str | None
+) -> tuple[Suite, Dataset]:
+    """Check everything a diff was given and make a suite of one pair."""
+    samples, limits = _data(data, bounds)
+    outside = {"REFERENCE": parse_network(reference, "REFERENCE"), "VARIANT": parse_network(variant, "VARIANT")}
+    uses = parse_metrics(metric_texts, labelled=samples.y is not None)
+    for use in uses:
+        if use.metric.samples is not None and use.metric.samples > len(samples):
+            raise UserError.at("--metric", f"samples={use.metric.samples} asked, {data} has {len(samples)}")
+    runtime = "torch" if all(item.onnx is None for item in outside.values()) else "onnxruntime"
+    target = Target(name=runtime, runtime=runtime)
+    classes = _classes(outside, samples, limits)
+    if samples.y is not None and int(samples.y.max(initial=0)) >= classes:
+        raise UserError.at(
+            str(data), f"a label is {int(samples.y.max())}", f"the networks have classes 0 to {classes - 1}"
+        )
+    declared = _declared(samples, limits, classes)
+    empty = samples.take(slice(0, 0))
+    dataset = Dataset(data.name, declared, empty, empty, samples)
+    suite = Suite(
+        name="diff",
+        path=data,
+        loader=_Given(),
+        evaluation=len(samples),
+        calibration=0,
+        reference=Reference(outside=outside["REFERENCE"]),
+        yardstick=Yardstick(),
+        targets=(target,),
+        variants=(Variant(Path(variant.partition("@")[0]).name, outside=outside["VARIANT"]),),
+        metrics=uses,
+    )
+    return suite, dataset
+
+
+def _data(data: Path, bounds: str | None) -> tuple[Samples, tuple[float, float]]:
+    limits = None if bounds is None else _bounds(bounds)
+    samples = read_npz(data, limits or (-np.inf, np.inf))
+    if limits is None:
+        low, high = float(samples.x.min()), float(samples.x.max())
+        if low < 0 or high > 1:
+            raise UserError.at("--bounds", f"x lies in [{low:g}, {high:g}]", "say which range is valid, as LO,HI")
+        limits = (0.0, 1.0)
+    return samples, limits
+
+
+def _bounds(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UserError.at("--bounds", f"{text!r} is not LO,HI", "give two numbers such as 0,1") from None
+    if not low < high:
+        raise UserError.at("--bounds", f"{low:g} is not below {high:g}", "give LO,HI with LO < HI")
+    return low, high
+
+
+def parse_network(text: str, where: str) -> Outside:
+    """An ONNX file, or ``module:factory[@checkpoint.safetensors]``.
+
+    >>> parse_network("nets:small@small.safetensors", "REFERENCE").factory
+    'nets:small'
+    """
+    if text.endswith(".onnx") or Path(text).is_file():
+        path = Path(text)
+        if not path.is_file():
+            raise UserError.at(where, f"no file {text}", "give an ONNX file or module:factory[@checkpoint.safetensors]")
+        if path.suffix != ".onnx":
+            advice = "give an ONNX file, or module:factory@CHECKPOINT for weights"
+            raise UserError.at(where, f"{text} is not an .onnx file", advice)
+        return Outside(onnx=path)
+    factory, _, checkpoint = text.partition("@")
+    if not re.fullmatch(r"[\w.]+:\w+", factory):
+        raise UserError.at(where, f"no file {text}", "give an ONNX file or module:factory[@checkpoint.safetensors]")
+    if checkpoint and not Path(checkpoint).is_file():
+        raise UserError.at(where, f"no file {checkpoint}", "give a safetensors checkpoint")
+    return Outside(factory=factory, checkpoint=Path(checkpoint) if checkpoint else None)
+
+
+def parse_metrics(texts: tuple[str, ...], *, labelled: bool) -> tuple[MetricUse, ...]:
+    """Metrics as given; without any, all that need neither gradients nor a parameter."""
+    if texts:
+        return tuple(MetricUse(parse_metric(text)) for text in texts)
+    chosen = []
+    for name in registered.names():
+        metric = registered.get(name)
+        free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(metric))  # type: ignore[arg-type]
+        if free and not metric.gradients and (labelled or not metric.labelled):
+            chosen.append(MetricUse(metric()))
+    return tuple(chosen)
+
+
+def parse_metric(text: str) -> Metric:
+    """A metric as ``name`` or ``name[parameter=value,...]``; values are TOML literals."""
+    import pydantic
+
+    found = re.fullmatch(r"([\w.:-]+)(?:\[(.*)\])?", text.strip())
+    if found is None:
+        raise UserError.at("--metric", f"{text!r} cannot be read", 'write it as "adversarial.pgd[epsilon=0.1]"')
+    metric = registered.get(found[1], "--metric")
+    given: dict[str, Any] = {}
+    for part in filter(None, re.split(r",(?![^\[]*\])", found[2] or "")):
+        name, _, value = part.partition("=")
+        try:
+            given[name.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            given[name.strip()] = value.strip()
+    known = [f.name for f in fields(metric)]  # type: ignore[arg-type]
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise UserError([Problem("--metric", f"{found[1]} has no parameter {n!r}", nearest(n, known)) for n in unknown])
+    try:
+        return metric(**given)
+    except pydantic.ValidationError as error:
+        problems = [
+            Problem(
+                "--metric",
+                f"{found[1]}[{'.'.join(str(p) for p in e['loc'])}]: {e['msg']}",
+                f"see crbench describe {found[1]}",
+            )
+            for e in error.errors()
+        ]
+        raise UserError(problems) from None
+
+
+def _declared(samples: Samples, limits: tuple[float, float], classes: int) -> InputSpec:
+    shape = tuple(int(size) for size in samples.x.shape[1:])
+    return InputSpec(shape=shape, classes=tuple(str(index) for index in range(classes)), bounds=limits)
+
+
+def _classes(outside: dict[str, Outside], samples: Samples, limits: tuple[float, float]) -> int:
+    """How many classes both networks answer; loading them here also finds every fault of the files first."""
+    counts: dict[str, int] = {}
+    for where, item in outside.items():
+        declared = _declared(samples, limits, 0)
+        network = load_outside(declared, onnx=item.onnx, factory=item.factory, checkpoint=item.checkpoint, where=where)
+        counts[where] = len(network.input.classes)
+    if len(set(counts.values())) > 1:
+        what = f"{counts['VARIANT']} classes, the reference has {counts['REFERENCE']}"
+        raise UserError.at("VARIANT", what, "compare networks of the same classes")
+    return counts["REFERENCE"]

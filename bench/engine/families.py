@@ -1,0 +1,75 @@
+"""A variant's families: the headline's gap and the simultaneous alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.engine.inline import InlineEngine, Measured
+from bench.metrics.base import Change
+from bench.metrics.families import FAMILIES
+from bench.results import FamilyResult
+from bench.stats.alarm import family_alarm
+from bench.stats.gap import Gap
+from bench.store.keys import key_of
+from bench.suite.plan import STATISTICS_VERSION, PlannedCell, metric_label
+
+
+def value_name(planned: PlannedCell, value: str) -> str:
+    """Metric with its parameters, and the value: ``adversarial.pgd[epsilon=0.1]/verdict_flip_rate``."""
+    return f"{metric_label(planned.use.metric)}/{value}"
+
+
+def headline(family: str, cells: Sequence[tuple[PlannedCell, Measured]]) -> tuple[str, FamilyResult]:
+    """The first declared use of the family's headline metric."""
+    wanted = FAMILIES[family].headline
+    for planned, measured in cells:
+        name = planned.use.metric.headline
+        if measured.cell.metric == wanted and name is not None:
+            shown = value_name(planned, name)
+            value = measured.cell.values.get(name)
+            if value is None:
+                return name, FamilyResult(headline=shown, reason=measured.cell.reason or "not measured")
+            return name, FamilyResult(headline=shown, gap=value.gap, gap_ci=value.gap_ci, reason=value.reason)
+    return "", FamilyResult(reason="the suite does not use the family's headline metric")
+
+
+def family_result(engine: InlineEngine, family: str, cells: Sequence[tuple[PlannedCell, Measured]]) -> FamilyResult:
+    """Headline and alarm of one family of one variant on one target; the alarm is stored under its cells' keys."""
+    _, result = headline(family, cells)
+    changes = [
+        (planned, measured)
+        for planned, measured in cells
+        if measured.cell.status == "ok" and any(isinstance(value, Change) for value in planned.use.metric.values)
+    ]
+    if not changes:
+        return result
+    parts = {"statistics": STATISTICS_VERSION, "family": [planned.key for planned, _ in changes]}
+    key = key_of(parts)
+    fresh = any(not measured.cell.cached for _, measured in changes)
+    stored = None if fresh else engine.store.get("families", key)
+    if stored is None:
+        content = _alarm(engine, changes)
+        engine.store.put("families", parts, content)
+    else:
+        content = stored.content
+    place = content["place"]
+    if place is not None:
+        planned_index, value = place
+        result.alarm_value = value_name(changes[planned_index][0], value)
+    result.alarm = content["alarm"]
+    return result
+
+
+def _alarm(engine: InlineEngine, changes: Sequence[tuple[PlannedCell, Measured]]) -> dict[str, object]:
+    """The largest simultaneous lower limit over every gap of the family."""
+    gaps: list[Gap] = []
+    places: list[tuple[int, str]] = []
+    for index, (planned, measured) in enumerate(changes):
+        found = measured.gaps or engine.derive(planned).gaps
+        for name, scaled in sorted(found.items()):
+            gaps.append(scaled)
+            places.append((index, name))
+    alarm = family_alarm(gaps)
+    if alarm.value is None or alarm.index is None:
+        return {"alarm": None, "place": None}
+    return {"alarm": alarm.value, "place": places[alarm.index]}

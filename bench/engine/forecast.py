@@ -1,0 +1,48 @@
+"""What a run would do and cost, before it does."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from bench.engine.run import make_plan
+from bench.store.store import Store
+from bench.suite.nodes import Node
+from bench.suite.suite import Suite
+
+
+def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
+    """Lines on what is stored, what is to be made, and the expected time where earlier observations tell it."""
+    plan, _ = make_plan(suite, device)
+    store = Store(store_url)
+    missing = [cell for cell in plan.cells if _missing(store, cell.key)]
+    networks: dict[str, Node] = {}
+    observations = {}
+    for cell in missing:
+        roles = [*cell.observed, *cell.reference, *(item for mark in cell.yardsticks for item in mark)]
+        roles += [] if cell.floor is None else [cell.floor]
+        for item in roles:
+            if store.get("observations", item.key) is None:
+                observations[item.key] = item
+                node: Node | None = item.node
+                while node is not None and store.get("networks", node.key) is None:
+                    networks[node.key] = node
+                    node = node.parent
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for record in store.records("observations") if observations else ():
+        seconds[str(record.parts["metric"])].append(float(record.content["seconds"]))
+    known = [item for item in observations.values() if seconds.get(item.metric.name)]
+    total = sum(sum(s := seconds[item.metric.name]) / len(s) for item in known)
+    trained = sum(1 for node in networks.values() if node.model is not None)
+    lines = [
+        f"cells: {len(plan.cells)}, stored {len(plan.cells) - len(missing)}, to measure {len(missing)}",
+        f"networks to make: {len(networks)} ({trained} trained), observations to make: {len(observations)}",
+    ]
+    if observations:
+        share = f"{len(known)} of {len(observations)} observations are of metrics seen before"
+        lines.append(f"expected time: about {total:.0f} s ({share})" if known else "expected time: not known yet")
+    return lines
+
+
+def _missing(store: Store, key: str) -> bool:
+    record = store.get("cells", key)
+    return record is None or record.content["status"] == "error"

@@ -1,0 +1,100 @@
+"""Making the networks of a plan, once each, through the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.compression.base import StepContext
+from bench.compression.record import restore, run_step, source_record, to_bytes
+from bench.data.base import Dataset
+from bench.errors import NotApplicable, UserError
+from bench.graph.network import InputSpec, Network, TorchNetwork
+from bench.models.outside import load_outside
+from bench.store.store import Store
+from bench.suite.nodes import Node
+
+
+class NetworkFailure(Exception):
+    """A network could not be made; every cell that needs it is an error with this reason."""
+
+
+class Networks:
+    """Networks by node: from memory, from the store, else made and committed."""
+
+    def __init__(self, store: Store, dataset: Dataset, progress: Callable[[str], None]) -> None:
+        self.store = store
+        self.dataset = dataset
+        self.progress = progress
+        self._made: dict[str, Network] = {}
+        self._failed: dict[str, str] = {}
+
+    def get(self, node: Node) -> Network:
+        """The network; a failure is remembered and raises ``NetworkFailure`` again."""
+        if node.key in self._failed:
+            raise NetworkFailure(self._failed[node.key])
+        if node.key not in self._made:
+            try:
+                self._made[node.key] = self._load(node) or self._make(node)
+            except NetworkFailure as error:
+                self._failed[node.key] = str(error)
+                raise
+            except Exception as error:
+                self._failed[node.key] = f"{_title(node)}: {one_line(error)}"
+                raise NetworkFailure(self._failed[node.key]) from error
+        return self._made[node.key]
+
+    def stored(self, node: Node) -> bool:
+        """Whether nothing would have to be made."""
+        return self.store.get("networks", node.key) is not None
+
+    def _load(self, node: Node) -> Network | None:
+        record = self.store.get("networks", node.key)
+        blob = None if record is None else self.store.blob("networks", node.key)
+        if record is None or blob is None:
+            return None
+        return restore(record.content["record"], blob)
+
+    def _make(self, node: Node) -> Network:
+        self.progress(_title(node))
+        if node.step is not None:
+            assert node.parent is not None
+            context = StepContext(self.dataset.train, self.dataset.calibration, node.recipe, node.seed, self.progress)
+            network = run_step(node.step, self.get(node.parent), context)
+        elif node.model is not None:
+            network = self._train(node)
+        else:
+            assert node.outside is not None
+            declared = InputSpec.from_canonical(self.dataset.input.canonical() | node.outside.input)
+            network = load_outside(
+                declared, onnx=node.outside.onnx, factory=node.outside.factory, checkpoint=node.outside.checkpoint
+            )
+        blob = to_bytes(network)
+        self.store.put("networks", node.parts, {"record": network.record, "bytes": len(blob)}, blob=blob)
+        return network
+
+    def _train(self, node: Node) -> Network:
+        from bench.models.training import initialise, train
+
+        assert node.model is not None
+        assert node.recipe is not None
+        declared = self.dataset.input
+        module = initialise(node.model, declared, node.seed)
+        trained = train(module, self.dataset.train, declared, node.recipe, node.seed, self.progress)
+        return TorchNetwork(trained, declared, source_record(node.model, declared))
+
+
+def _title(node: Node) -> str:
+    """What is being made, in words."""
+    if node.step is not None:
+        return f"step {node.step.name}"
+    if node.model is not None:
+        return f"training {node.model.name} (seed {node.seed % 10_000:04d})"
+    assert node.outside is not None
+    return f"loading {node.outside.onnx or node.outside.factory}"
+
+
+def one_line(error: Exception) -> str:
+    """An exception in one line of at most 500 characters."""
+    text = " ".join(str(error).split())
+    expected = isinstance(error, UserError | NotApplicable)
+    return (text if expected else f"{type(error).__name__}: {text}")[:500]

@@ -1,0 +1,116 @@
+"""Observations of a plan, once per network and metric, through the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.base import Dataset, Samples
+from bench.engine.networks import Networks, one_line
+from bench.errors import NotApplicable
+from bench.metrics.base import Observing
+from bench.runtimes.base import Predictor, Target
+from bench.store.store import Store
+from bench.suite.nodes import Node
+from bench.suite.plan import Observation
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """Arrays that a network showed, or why it did not."""
+
+    arrays: dict[str, NDArray[Any]]
+    seconds: float
+    status: str = "ok"  # ok | skipped
+    reason: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Observations:
+    """Observations from memory, from the store, else measured and committed; errors are never stored."""
+
+    def __init__(
+        self, store: Store, dataset: Dataset, networks: Networks, device: str, progress: Callable[[str], None]
+    ) -> None:
+        self.store = store
+        self.dataset = dataset
+        self.networks = networks
+        self.device = device
+        self.progress = progress
+        self.fresh: set[str] = set()  # measured in this run
+        self.remeasure = False
+        self._seen: dict[str, Observed] = {}
+        self._anchors: dict[tuple[str, str], NDArray[np.int64]] = {}
+
+    def samples(self, observation: Observation) -> Samples:
+        """The first n of the evaluation order."""
+        count = observation.metric.samples
+        return self.dataset.evaluation if count is None else self.dataset.evaluation.take(slice(0, count))
+
+    def get(self, observation: Observation) -> Observed:
+        """The observation; what a metric or runtime cannot do is ``skipped`` with its reason, faults raise."""
+        key = observation.key
+        if key not in self._seen:
+            stored = None if self.remeasure else self._load(key)
+            self._seen[key] = stored or self._measure(observation)
+        return self._seen[key]
+
+    def _load(self, key: str) -> Observed | None:
+        record = self.store.get("observations", key)
+        arrays = None if record is None else self.store.arrays("observations", key)
+        if record is None or arrays is None:
+            return None
+        return Observed(arrays, **record.content)
+
+    def _measure(self, observation: Observation) -> Observed:
+        metric = observation.metric
+        started = time.perf_counter()
+        self.networks.get(observation.node)
+        samples = self.samples(observation)
+        self.progress(f"{metric.name} on {observation.target.name}")
+        try:
+            if metric.labelled and samples.y is None:
+                raise NotApplicable("needs labels; the data has none")
+            predictor = self.open(observation.node, observation.target, floor=observation.floor)
+            observing = Observing(
+                observation.seed, observation.draw, self._anchor(observation, samples), observation.floor
+            )
+            if observation.against is None:
+                arrays = metric.observe(predictor, samples, observing)
+            else:
+                arrays = metric.measure(
+                    self.open(observation.against, observation.target), predictor, samples, observing
+                )
+            details = metric.details(arrays)
+            observed = Observed(arrays, time.perf_counter() - started, details=details)
+        except NotApplicable as error:
+            observed = Observed({}, time.perf_counter() - started, "skipped", one_line(error))
+        content = {name: getattr(observed, name) for name in ("seconds", "status", "reason", "details")}
+        self.store.put("observations", observation.parts, content, arrays=observed.arrays)
+        self.fresh.add(observation.key)
+        return observed
+
+    def open(self, node: Node, target: Target, *, floor: bool = False) -> Predictor:
+        """A predictor for a node."""
+        from bench.runtimes.opening import open_predictor
+
+        return open_predictor(self.networks.get(node), target, self.device, floor=floor)
+
+    def _anchor(self, observation: Observation, samples: Samples) -> NDArray[np.int64] | None:
+        """The reference's classes on the same target."""
+        if observation.anchor is None:
+            return None
+        import torch
+
+        place = (observation.anchor.key, observation.target.name)
+        if place not in self._anchors:
+            predictor = self.open(observation.anchor, observation.target)
+            logits = predictor.logits(torch.from_numpy(self.dataset.evaluation.x))
+            mean = logits.double().softmax(dim=-1).mean(dim=0)
+            self._anchors[place] = mean.argmax(dim=-1).numpy()
+        return self._anchors[place][: len(samples)]

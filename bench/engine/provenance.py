@@ -1,0 +1,78 @@
+"""Where numbers came from: commit, packages, machine, threads, seeds, command."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from bench import __version__
+from bench.suite.plan import Machine
+
+QUANTISED_FEATURES = ("avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+PACKAGES = (
+    "torch", "onnx", "onnxruntime", "onnxscript", "brevitas", "torch-pruning", "captum", "foolbox",
+    "numpy", "scipy", "scikit-learn", "safetensors",
+)  # fmt: skip
+
+
+@cache
+def _cpu() -> tuple[str, tuple[str, ...]]:
+    """The processor's name and those of its features that change what quantised kernels compute."""
+    info = Path("/proc/cpuinfo")
+    fields: dict[str, str] = {}
+    if info.exists():
+        for line in info.read_text().splitlines():
+            name, _, text = line.partition(":")
+            fields.setdefault(name.strip(), text.strip())
+    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    model = fields.get("model name") or platform.processor() or platform.machine()
+    return model, tuple(sorted(flags.intersection(QUANTISED_FEATURES)))
+
+
+def machine() -> Machine:
+    """What of this machine enters keys."""
+    model, features = _cpu()
+    parts = "\x1f".join((model, platform.machine(), platform.system(), str(os.cpu_count()), *features))
+    return Machine((platform.machine(), *features), hashlib.sha256(parts.encode()).hexdigest()[:16])
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def provenance(*, seed: int, device: str, started: datetime) -> dict[str, Any]:
+    """The manifest of a run; the commit is that of the folder the run was started in."""
+    model, features = _cpu()
+    installed = {dist.metadata["Name"].lower(): dist.version for dist in distributions() if dist.metadata["Name"]}
+    status = _git("status", "--porcelain")
+    return {
+        "crbench": __version__,
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)},
+        "python": platform.python_version(),
+        "packages": {name: installed.get(name) for name in PACKAGES},
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "cpu": model,
+            "cores": os.cpu_count(),
+            "cpu_features": list(features),
+            "fingerprint": machine().fingerprint,
+        },
+        "threads": {name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ},
+        "device": device,
+        "seed": seed,
+    }

@@ -1,0 +1,188 @@
+"""A whole run: suite in, results out."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bench.data.base import Dataset
+from bench.engine.families import family_result
+from bench.engine.inline import InlineEngine, Measured, Rerun
+from bench.engine.provenance import machine, provenance
+from bench.errors import UserError
+from bench.gate import judge_results
+from bench.results import Cell, ReferenceResult, Results, SuiteInfo, VariantResult
+from bench.store.keys import key_of
+from bench.store.store import Store
+from bench.suite.nodes import Splits
+from bench.suite.plan import Plan, PlannedCell, Planner
+from bench.suite.suite import Suite
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a suite is run; none of it changes a value."""
+
+    store: str
+    device: str = "cpu"
+    only: str | None = None
+    rerun: Rerun = "missing"
+    shard: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a caller may show while it runs."""
+
+    total: Callable[[int], None] = lambda cells: None
+    cell: Callable[[Cell], None] = lambda cell: None
+    message: Callable[[str], None] = lambda message: None
+
+
+def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None) -> tuple[Plan, Dataset]:
+    """Load the data and expand the suite; nothing is measured."""
+    dataset = dataset or suite.loader.load(suite.evaluation, suite.calibration)
+    for use in suite.metrics:
+        wanted = use.metric.samples
+        if wanted is not None and wanted > len(dataset.evaluation):
+            raise UserError.at(
+                f"metric {use.metric.name}: samples",
+                f"{wanted} asked, the evaluation split has {len(dataset.evaluation)}",
+                "ask for fewer, or raise data.evaluation",
+            )
+    splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical())
+    evaluation = {"evaluation": dataset.evaluation.fingerprint, "input": dataset.input.canonical()}
+    return Planner(suite, splits, evaluation, machine(), device).plan(), dataset
+
+
+def select(cells: Iterable[PlannedCell], options: RunOptions) -> list[PlannedCell]:
+    """The cells that --only and --shard leave."""
+    index, count = options.shard
+    chosen = [cell for cell in cells if int(cell.key[:12], 16) % count == index - 1]
+    if options.only is None:
+        return chosen
+    pattern = options.only
+    kept = [c for c in chosen if fnmatch.fnmatch(c.label, pattern) or fnmatch.fnmatch(c.variant, pattern)]
+    if not kept:
+        example = chosen[0].label if chosen else "(the plan is empty)"
+        raise UserError.at("--only", f"no cell matches {pattern!r}", f"match a variant or a cell such as {example}")
+    return kept
+
+
+def run_suite(
+    suite: Suite, options: RunOptions, progress: Progress | None = None, dataset: Dataset | None = None
+) -> Results:
+    """Measure what is missing and put the results together."""
+    progress = progress or Progress()
+    started = datetime.now(UTC)
+    plan, dataset = make_plan(suite, options.device, dataset)
+    store = Store(options.store)
+    engine = InlineEngine(plan, dataset, store, device=options.device, rerun=options.rerun, progress=progress.message)
+    cells = select(plan.cells, options)
+    progress.total(len(cells))
+    pending = [cell for cell in cells if engine.cached(cell) is None]
+    if options.rerun not in ("never", "failed"):
+        engine.preflight(pending)
+    measured: list[tuple[PlannedCell, Measured]] = []
+    for cell in cells:
+        found = engine.measure(cell)
+        measured.append((cell, found))
+        progress.cell(found.cell)
+    results = assemble(plan, dataset, engine, measured)
+    results.run = provenance(seed=suite.seed, device=options.device, started=started)
+    results.run["rerun"] = options.rerun
+    results.run["reused"] = sum(found.cell.cached for _, found in measured)
+    if options.only is None and options.shard == (1, 1):
+        store.set_roots(str(suite.name), _roots(engine, measured))
+    return results
+
+
+def _roots(engine: InlineEngine, measured: list[tuple[PlannedCell, Measured]]) -> set[str]:
+    keys: set[str] = set()
+    for cell, _ in measured:
+        keys |= engine.keys(cell)
+    return keys
+
+
+def suite_fingerprint(plan: Plan, dataset: Dataset) -> str:
+    """What makes two runs comparable: data, reference, yardsticks and metrics; not the variants."""
+    suite = plan.suite
+    return key_of(
+        {
+            "data": dataset.fingerprint,
+            "reference": [node.key for node in plan.references],
+            "yardsticks": [node.key for node in plan.yardsticks],
+            "metrics": [
+                [use.metric.name, use.metric.version, use.metric.samples, use.metric.parameters()]
+                for use in suite.metrics
+            ],
+        }
+    )
+
+
+def assemble(
+    plan: Plan, dataset: Dataset, engine: InlineEngine, measured: list[tuple[PlannedCell, Measured]]
+) -> Results:
+    """Gates, families and verdicts over the cells of a run."""
+    suite = plan.suite
+    groups: dict[tuple[str, str, int], list[tuple[PlannedCell, Measured]]] = defaultdict(list)
+    for planned, found in measured:
+        groups[planned.variant, planned.target.name, planned.replicate].append((planned, found))
+    variants = [_variant(plan, engine, place, group) for place, group in groups.items()]
+    cells = [found.cell for _, found in measured]
+    kind = "weight-noise" if suite.yardstick.weight_noise is not None else "retrained"
+    results = Results(
+        suite=SuiteInfo(
+            name=suite.name,
+            fingerprint=suite_fingerprint(plan, dataset),
+            data={
+                "name": dataset.name,
+                "fingerprint": dataset.fingerprint,
+                "train": len(dataset.train),
+                "calibration": len(dataset.calibration),
+                "evaluation": len(dataset.evaluation),
+                "input": dataset.input.canonical(),
+            },
+        ),
+        reference=ReferenceResult(
+            description=plan.references[0].parts,
+            key=plan.references[0].key,
+            yardsticks=len(plan.yardsticks),
+            yardstick_kind="none" if not plan.yardsticks else kind,  # type: ignore[arg-type]
+        ),
+        variants=variants,
+        cells=cells,
+    )
+    return judge_results(results, [(use.metric.name, use.metric.parameters(), use.gates) for use in suite.metrics])
+
+
+def _variant(
+    plan: Plan, engine: InlineEngine, place: tuple[str, str, int], group: list[tuple[PlannedCell, Measured]]
+) -> VariantResult:
+    name, target, replicate = place
+    node = plan.variants[name, replicate]
+    record = engine.store.get("networks", node.key)
+    families: dict[str, Any] = {}
+    for family in dict.fromkeys(planned.use.metric.family for planned, _ in group):
+        if family != "cost":
+            members = [item for item in group if item[0].use.metric.family == family]
+            families[family] = family_result(engine, family, members)
+    cost = {
+        value_name: value.variant
+        for _, found in group
+        if found.cell.family == "cost"
+        for value_name, value in found.cell.values.items()
+    }
+    return VariantResult(
+        name=name,
+        target=target,
+        replicate=replicate,
+        steps=[step.canonical() for variant in plan.suite.variants if variant.name == name for step in variant.steps],
+        artefact={"kind": node.kind, "key": node.key, "record": {} if record is None else record.content["record"]},
+        cost=cost,
+        families=families,
+    )

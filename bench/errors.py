@@ -1,0 +1,58 @@
+"""Errors a user can act on: one line each, never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where it stands, what was found, what would be right."""
+
+    where: str
+    what: str
+    right: str = ""
+
+    def __str__(self) -> str:
+        """Read as one line: ``where: what; right``."""
+        place = f"{self.where}: " if self.where else ""
+        advice = f"; {self.right}" if self.right else ""
+        return f"{place}{self.what}{advice}"
+
+
+class UserError(Exception):
+    """A mistake in what the user gave; the command line prints its problems and exits 2.
+
+    >>> print(UserError.at("variant[0].steps[0].ratio", "1.5 is not below 1", "give 0 < ratio < 1"))
+    variant[0].steps[0].ratio: 1.5 is not below 1; give 0 < ratio < 1
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def at(cls, where: str, what: str, right: str = "") -> UserError:
+        """Make an error of a single problem."""
+        return cls([Problem(where, what, right)])
+
+
+class MissingExtra(UserError):
+    """An optional package is needed and absent.
+
+    >>> print(MissingExtra("pytest", "pytest"))
+    package 'pytest' is not installed; pip install "compression-robustness-bench[pytest]"
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        advice = f'pip install "compression-robustness-bench[{extra}]"'
+        super().__init__([Problem("", f"package {package!r} is not installed", advice)])
+
+
+class NotApplicable(Exception):
+    """A metric or step has no meaning here: the cell is ``skipped`` with this reason."""
+
+
+class NotDifferentiable(NotApplicable):
+    """The network gives no input gradient on this target."""

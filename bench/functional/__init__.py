@@ -1,0 +1,1 @@
+"""The mathematics: arrays or modules in, numbers out."""

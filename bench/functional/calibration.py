@@ -1,0 +1,99 @@
+"""Proper scores and calibration errors of predicted probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+def negative_log_likelihood(log_p: Float, labels: NDArray[np.int64]) -> Float:
+    """``−log p(label)`` of log-probabilities (n, classes): (n,), nats, ≥ 0, lower is better.
+
+    >>> negative_log_likelihood(np.log([[0.25, 0.75]]), np.array([0])).round(6).tolist()
+    [1.386294]
+    """
+    return np.asarray(-log_p[np.arange(len(log_p)), labels])
+
+
+def brier(log_p: Float, labels: NDArray[np.int64]) -> Float:
+    """``Σ_c (p_c − [c = label])²`` of log-probabilities (n, classes): (n,), from 0 to 2, lower is better.
+
+    The sum over classes, not their mean (Brier 1950, doi 10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2).
+
+    >>> brier(np.log([[0.25, 0.75]]), np.array([0])).round(6).tolist()
+    [1.125]
+    """
+    error = np.exp(log_p)
+    error[np.arange(len(error)), labels] -= 1.0
+    return np.asarray((error**2).sum(axis=1))
+
+
+def equal_mass_edges(confidence: Float, bins: int = 15) -> Float:
+    """Inner edges of bins of equal mass; a run of ties stays in one bin, so there may be fewer bins.
+
+    An edge is the lowest confidence of the bin above it.
+
+    >>> equal_mass_edges(np.array([0.1, 0.2, 0.2, 0.2, 0.5, 0.9]), bins=3).tolist()
+    [0.2, 0.5]
+    """
+    ordered = np.sort(confidence)
+    n = len(ordered)
+    bins = max(1, min(bins, n // 2))  # the debiasing needs two samples a bin
+    starts = (np.arange(1, bins) * n) // bins
+    edges = np.unique(ordered[starts])
+    return np.asarray(edges[edges > ordered[0]] if n else edges)
+
+
+def _bin_sums(
+    confidence: Float, correct: NDArray[Any], edges: Float, weights: NDArray[Any], right: bool
+) -> tuple[Float, Float, Float]:
+    """Per draw and bin: the weight, the weighted confidences and the weighted correct ones, each (B, bins)."""
+    # side "right" puts a value that equals an edge into the bin above it
+    index = np.searchsorted(edges, confidence, side="right" if right else "left")
+    member = np.zeros((len(confidence), len(edges) + 1))
+    member[np.arange(len(confidence)), index] = 1.0
+    columns = np.concatenate([member, member * confidence[:, None], member * correct.astype(np.float64)[:, None]], 1)
+    mass, confident, right_ones = np.split(weights @ columns, 3, axis=1)
+    return mass, confident, right_ones
+
+
+def debiased_squared_calibration_error(
+    confidence: Float, correct: NDArray[Any], weights: NDArray[Any], bins: int = 15
+) -> Float:
+    """Debiased squared top-label calibration error under every row of weights (B, n): (B,), signed, lower is better.
+
+    ``Σ_b n_b/N [(c_b − a_b)² − a_b (1 − a_b) / (n_b − 1)]`` over bins of equal mass with mean confidence c_b and
+    accuracy a_b (Bröcker 2012, doi 10.1007/s00382-011-1191-1; Kumar et al. 2019, arXiv 1909.10155). Below 0 where the
+    network looks better calibrated than chance allows: the sign keeps the estimator unbiased. The bins come from the
+    unweighted data and stay fixed over draws; ``n_b − 1`` counts as 1 in a bin with fewer than two samples.
+
+    >>> confidence, correct = np.full(4, 0.75), np.array([1, 1, 1, 0])
+    >>> debiased_squared_calibration_error(confidence, correct, np.ones((1, 4))).tolist()
+    [-0.0625]
+    """
+    edges = equal_mass_edges(confidence, bins)
+    mass, confident, right = _bin_sums(confidence, correct, edges, weights, right=True)
+    safe = np.where(mass > 0, mass, 1.0)
+    accuracy = right / safe
+    error = (confident / safe - accuracy) ** 2 - accuracy * (1.0 - accuracy) / np.maximum(mass - 1.0, 1.0)
+    return np.asarray((mass * error).sum(axis=1) / mass.sum(axis=1))
+
+
+def expected_calibration_error(
+    confidence: Float, correct: NDArray[Any], weights: NDArray[Any], bins: int = 15
+) -> Float:
+    """Plug-in expected calibration error under every row of weights (B, n): (B,), from 0 to 1, lower is better.
+
+    ``Σ_b n_b/N |c_b − a_b|`` over bins of equal width, each open at its lower end (Guo et al. 2017, arXiv 1706.04599).
+    Biased upwards: above 0 even for a calibrated network.
+
+    >>> expected_calibration_error(np.array([0.6, 0.6]), np.array([1, 0]), np.ones((1, 2))).round(6).tolist()
+    [0.1]
+    """
+    edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
+    mass, confident, right = _bin_sums(confidence, correct, edges, weights, right=False)
+    return np.asarray(np.abs(confident - right).sum(axis=1) / mass.sum(axis=1))

@@ -1,0 +1,123 @@
+"""Projected gradient ascent in the maximum norm, on foolbox; imported only where an attack runs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from eagerpy.astensor import astensor
+from torch import nn
+
+with warnings.catch_warnings():  # foolbox imports scipy by a name that scipy gives up
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from foolbox.attacks import LinfProjectedGradientDescentAttack
+    from foolbox.models import Model, PyTorchModel
+
+Wrapped: TypeAlias = Any  # the library's tensor of any framework; ``raw`` is torch's
+
+
+class Candidates(NamedTuple):
+    """Perturbed images (n, ...) that may fool the network, and where the very first gradient was exactly zero (n,)."""
+
+    last: torch.Tensor
+    strongest: torch.Tensor  # the iterate with the largest margin of a wrong class
+    zero_gradient: torch.Tensor
+
+
+def _others(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return logits.scatter(1, labels[:, None], -torch.inf)
+
+
+def negative_log_odds(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Log-odds against the label: logits (n, classes) to (n,), ``log Σ_{j≠y} e^{z_j} − z_y``, in float64.
+
+    The cross-entropy is softplus of it, hence both have gradients of equal sign; but this one does not vanish where
+    the softmax saturates, and a saturated network is not mistaken for a robust one.
+
+    >>> negative_log_odds(torch.tensor([[2.0, 0.5]]), torch.tensor([0])).tolist()
+    [-1.5]
+    """
+    z = logits.double()
+    return _others(z, labels).logsumexp(dim=1) - z.gather(1, labels[:, None])[:, 0]
+
+
+def wrong_margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Largest wrong logit less the label's: logits (n, classes) to (n,); above 0 where the label is not predicted.
+
+    >>> wrong_margin(torch.tensor([[2.0, 0.5, 1.0]]), torch.tensor([1])).tolist()
+    [1.5]
+    """
+    z = logits.double()
+    return _others(z, labels).amax(dim=1) - z.gather(1, labels[:, None])[:, 0]
+
+
+class _KeyedStarts(LinfProjectedGradientDescentAttack):  # type: ignore[misc,unused-ignore]
+    """The library's attack from given starts, with the strongest iterate of each sample remembered."""
+
+    def __init__(self, starts: torch.Tensor, *, steps: int, rel_stepsize: float) -> None:
+        super().__init__(rel_stepsize=rel_stepsize, steps=steps, random_start=True)
+        self.starts = starts
+        self.zero_gradient: torch.Tensor | None = None
+        self.margin: torch.Tensor | None = None
+        self.strongest: torch.Tensor | None = None
+
+    def get_random_start(self, x0: Wrapped, epsilon: float) -> Wrapped:
+        """Start where the caller's generator says, not the process-wide one."""
+        return x0 + epsilon * astensor(self.starts)
+
+    def get_loss_fn(self, model: Model, labels: Wrapped) -> Callable[[Wrapped], Wrapped]:
+        """Per-sample losses; iterates are remembered on the way."""
+
+        def losses(points: Wrapped) -> Wrapped:
+            logits = model(points).raw
+            self._remember(points.raw.detach(), wrong_margin(logits.detach(), labels.raw))
+            return astensor(negative_log_odds(logits, labels.raw))
+
+        return losses
+
+    def value_and_grad(self, loss_fn: Callable[[Wrapped], Wrapped], x: Wrapped) -> tuple[Wrapped, Wrapped]:
+        """The gradient with respect to the input; zero where the output does not depend on it."""
+        points = x.raw.detach().clone().requires_grad_()
+        losses = loss_fn(astensor(points)).raw
+        if losses.requires_grad:
+            (gradient,) = torch.autograd.grad(losses.sum(), points)
+        else:
+            gradient = torch.zeros_like(points)
+        if self.zero_gradient is None:
+            self.zero_gradient = (gradient.flatten(1) == 0).all(dim=1)
+        return astensor(losses.detach()), astensor(gradient)
+
+    def _remember(self, points: torch.Tensor, margin: torch.Tensor) -> None:
+        if self.strongest is None or self.margin is None:
+            self.strongest, self.margin = points.clone(), margin
+            return
+        better = margin > self.margin
+        self.margin = torch.where(better, margin, self.margin)
+        self.strongest = torch.where(better.view(-1, *[1] * (points.ndim - 1)), points, self.strongest)
+
+
+def linf_pgd(
+    module: nn.Module,
+    x: torch.Tensor,
+    labels: torch.Tensor,
+    starts: torch.Tensor,
+    *,
+    epsilon: float,
+    steps: int,
+    relative_stepsize: float,
+    bounds: tuple[float, float],
+) -> Candidates:
+    """Untargeted projected gradient ascent within ``‖δ‖_∞ ≤ epsilon`` and the bounds (arXiv 1706.06083).
+
+    ``x ← clip(x₀ + clip(x + α · sign ∇ log-odds − x₀, −ε, ε))`` with ``α = relative_stepsize · epsilon``, from
+    ``x₀ + epsilon · starts``, starts (n, ...) in [-1, 1]. The module must treat samples separately; then so does this.
+    """
+    arguments: dict[str, Any] = {"device": x.device}
+    model = PyTorchModel(module, bounds=bounds, **arguments)
+    attack = _KeyedStarts(starts, steps=steps, rel_stepsize=relative_stepsize)
+    last = attack.run(model, x, labels, epsilon=epsilon)
+    assert attack.strongest is not None
+    assert attack.zero_gradient is not None
+    return Candidates(last, attack.strongest, attack.zero_gradient)

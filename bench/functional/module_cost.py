@@ -1,0 +1,102 @@
+"""What a torch module holds and computes."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class Bits(NamedTuple):
+    """Bits a weight, averaged over weights: as stored, and as the arithmetic uses them."""
+
+    stored: float
+    nominal: float
+
+
+def state_bytes(module: nn.Module) -> int:
+    """Size of the module's state as a safetensors file, in bytes; tied tensors count once each."""
+    from safetensors.torch import save
+
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
+    return len(save(state))
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Weights and biases, the scales of quantisers not among them.
+
+    >>> from torch import nn
+    >>> parameter_count(nn.Linear(3, 2))
+    8
+    """
+    quantisers = [part for part in module.modules() if hasattr(part, "is_quant_enabled")]
+    scales = {id(parameter) for part in quantisers for parameter in part.parameters()}
+    return sum(parameter.numel() for parameter in module.parameters() if id(parameter) not in scales)
+
+
+def _nominal(layer: nn.Module, stored: int) -> float:
+    """The width a quantised layer rounds its weight to."""
+    quantiser = getattr(layer, "weight_quant", None)
+    if quantiser is None or not getattr(quantiser, "is_quant_enabled", False):
+        return float(stored)
+    width = quantiser.bit_width()
+    return float(stored) if width is None else float(width)
+
+
+def weight_bits(module: nn.Module) -> Bits | None:
+    """Stored and nominal bits of weights with two axes or more; None where there are none.
+
+    A quantised layer may store 32-bit floats that its quantiser rounds to 4 bits: stored 32, nominal 4.
+
+    >>> from torch import nn
+    >>> weight_bits(nn.Linear(3, 2))
+    Bits(stored=32.0, nominal=32.0)
+    """
+    count, stored, nominal = 0, 0.0, 0.0
+    for layer in module.modules():
+        weight: Any = getattr(layer, "weight", None)
+        if getattr(weight, "ndim", 0) < 2:
+            continue
+        width = 8 * weight.element_size()
+        count += weight.numel()
+        stored += width * weight.numel()
+        nominal += _nominal(layer, width) * weight.numel()
+    return Bits(stored / count, nominal / count) if count else None
+
+
+def multiply_accumulates(module: nn.Module, shape: tuple[int, ...]) -> int:
+    """Multiply-accumulates of convolutions and linear layers on one sample of ``shape``; a copy of the module runs.
+
+    Convolution: output elements · kernel elements · input channels / groups. Linear: output elements · inputs.
+    Functions called outside of modules, normalisation, pooling and activations are not counted.
+
+    >>> from torch import nn
+    >>> multiply_accumulates(nn.Conv2d(1, 2, 3, padding=1), (1, 4, 4))
+    288
+    """
+    import torch
+    from torch import nn
+
+    total = 0
+
+    def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal total
+        weight: Any = layer.weight
+        if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+            given = getattr(inputs[0], "value", inputs[0])
+            total += given.numel() * weight[0].numel()
+        else:
+            total += getattr(output, "value", output).numel() * weight[0].numel()
+
+    counted = copy.deepcopy(module).cpu().eval()
+    first = next((value for value in counted.state_dict().values() if value.is_floating_point()), None)
+    layers = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+    for layer in counted.modules():
+        if isinstance(layer, layers):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        counted(torch.zeros(1, *shape, dtype=None if first is None else first.dtype))
+    return total

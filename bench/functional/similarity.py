@@ -1,0 +1,76 @@
+"""How unlike two maps are: cosine and rank correlation, with their degenerate cases settled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+def _flat(maps: NDArray[Any]) -> Float:
+    return maps.reshape(maps.shape[0], -1).astype(np.float64)
+
+
+def _unit(vectors: Float) -> tuple[Float, NDArray[np.bool_]]:
+    """Unit vectors (n, d), and which of them were zero."""
+    scale = np.abs(vectors).max(axis=1, keepdims=True)
+    zero = scale[:, 0] == 0
+    scaled = vectors / np.where(scale > 0, scale, 1.0)
+    norm = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return np.asarray(scaled / np.where(norm > 0, norm, 1.0)), np.asarray(zero)
+
+
+def _one_minus_cosine(a: Float, b: Float) -> Float:
+    # ½‖u − v‖² = 1 − u·v for unit vectors, without the cancellation near 0
+    u, zero_a = _unit(a)
+    v, zero_b = _unit(b)
+    distance = 0.5 * ((u - v) ** 2).sum(axis=1)
+    return np.asarray(np.where(zero_a & zero_b, 0.0, np.where(zero_a | zero_b, 1.0, distance)))
+
+
+def cosine_distance(a: NDArray[Any], b: NDArray[Any]) -> Float:
+    """``1 − cos`` of two maps (n, ...): (n,), from 0 (same direction) to 2 (opposite).
+
+    Both zero: 0. One zero: 1, as for orthogonal maps.
+
+    >>> cosine_distance(np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 2.0], [0.0, 0.0]])).tolist()
+    [1.0, 0.0]
+    """
+    return _one_minus_cosine(_flat(a), _flat(b))
+
+
+def average_ranks(values: NDArray[Any]) -> Float:
+    """Ranks 1..d within each row (n, d), tied values sharing the mean of their ranks.
+
+    >>> average_ranks(np.array([[10.0, 30.0, 10.0, 20.0]])).tolist()
+    [[1.5, 4.0, 1.5, 3.0]]
+    """
+    n, d = values.shape
+    order = values.argsort(axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    starts = np.ones((n, d), dtype=bool)
+    starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    position = np.arange(d)
+    first = np.maximum.accumulate(np.where(starts, position, 0), axis=1)
+    ends = np.ones((n, d), dtype=bool)
+    ends[:, :-1] = starts[:, 1:]
+    last = np.minimum.accumulate(np.where(ends, position, d - 1)[:, ::-1], axis=1)[:, ::-1]
+    ranks = np.empty((n, d))
+    np.put_along_axis(ranks, order, 0.5 * (first + last) + 1.0, axis=1)
+    return ranks
+
+
+def spearman_distance(a: NDArray[Any], b: NDArray[Any]) -> Float:
+    """``1 − Spearman`` of two maps (n, ...) by their signed values: (n,), from 0 (same order) to 2 (reversed).
+
+    Tied pixels share their mean rank. Both maps constant: 0. One constant: 1, as for unrelated orders.
+
+    >>> spearman_distance(np.array([[1.0, 2.0, 3.0]]), np.array([[30.0, 20.0, 10.0]])).round(12).tolist()
+    [2.0]
+    """
+    ranks_a, ranks_b = average_ranks(_flat(a)), average_ranks(_flat(b))
+    middle = 0.5 * (ranks_a.shape[1] + 1)
+    return _one_minus_cosine(ranks_a - middle, ranks_b - middle)

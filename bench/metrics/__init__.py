@@ -1,0 +1,1 @@
+"""One family a folder, one metric a file."""

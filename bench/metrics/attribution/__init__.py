@@ -1,0 +1,1 @@
+"""Which pixels it looks at."""

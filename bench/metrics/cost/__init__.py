@@ -1,0 +1,1 @@
+"""What it costs to store and to run."""

@@ -1,0 +1,1 @@
+"""How strongly it reacts to its input."""

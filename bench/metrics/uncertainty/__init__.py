@@ -1,0 +1,1 @@
+"""How sure it is, and whether rightly."""

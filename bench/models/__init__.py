@@ -1,0 +1,1 @@
+"""Reference networks, their training, and outside networks."""

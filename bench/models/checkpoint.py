@@ -1,0 +1,86 @@
+"""Reading weights without ever unpickling: safetensors only, checked before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"})
+ADVICE = "convert it to safetensors with: crbench convert {}"
+
+
+def existing_file(path: Path, where: str) -> Path:
+    """The path, or ``UserError`` where there is no such file."""
+    if not path.is_file():
+        what = f"{str(path)!r} is a folder" if path.is_dir() else f"no file {str(path)!r}"
+        raise UserError.at(where, what, "give the path of a file, relative to the suite or the current folder")
+    return path
+
+
+def refuse_pickle(path: Path, head: bytes, where: str) -> None:
+    """Raise ``UserError`` for what torch.save or pickle writes, by its first bytes or its suffix."""
+    pickled = head[:1] == b"\x80" and len(head) > 1 and 2 <= head[1] <= 5
+    zipped = head[:4] == b"PK\x03\x04"
+    if pickled or zipped or path.suffix.lower() in PICKLE_SUFFIXES:
+        what = f"{str(path)!r} is a pickle, which can run code when it is read"
+        raise UserError.at(where, what, ADVICE.format(path.name))
+
+
+def load_checkpoint(module: nn.Module, path: Path, where: str) -> None:
+    """Load a safetensors file into the module, strictly.
+
+    Raises:
+        UserError: no such file, a pickle, no safetensors, missing or extra keys, wrong shapes, NaN or infinite values.
+    """
+    import safetensors
+    from safetensors.torch import load
+
+    blob = existing_file(path, where).read_bytes()
+    # an eight-byte length comes first in safetensors, so its first byte may look like a pickle's
+    if path.suffix.lower() != ".safetensors" or blob[8:9] != b"{":
+        refuse_pickle(path, blob[:8], where)
+    try:
+        state = load(blob)
+    except (safetensors.SafetensorError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError.at(where, f"{str(path)!r} is no safetensors file: {reason}", "write it anew") from None
+    expected = module.state_dict()
+    _check_keys(expected, state, where)
+    for name, value in expected.items():
+        if state[name].shape != value.shape:
+            what = f"{name!r} has shape {tuple(state[name].shape)}, the network has {tuple(value.shape)}"
+            raise UserError.at(where, what, "give the checkpoint of this very network")
+    check_finite(state.items(), where)
+    module.load_state_dict(state, strict=True)
+
+
+def check_finite(tensors: Iterable[tuple[str, torch.Tensor]], where: str) -> None:
+    """Raise ``UserError`` naming the tensors that hold NaN or infinite values."""
+    bad = [name for name, value in tensors if value.is_floating_point() and not value.isfinite().all()]
+    if bad:
+        raise UserError.at(where, f"NaN or infinite weights in {named(bad)}", "give finite weights")
+
+
+def _check_keys(expected: Iterable[str], found: Iterable[str], where: str) -> None:
+    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    if missing or extra:
+        parts = [f"missing {named(missing)}" if missing else "", f"extra {named(extra)}" if extra else ""]
+        what = "the keys differ from the network's: " + "; ".join(part for part in parts if part)
+        raise UserError.at(where, what, "give the checkpoint of this very network")
+
+
+def named(names: list[str]) -> str:
+    """The first three names, and how many more.
+
+    >>> named(["a", "b", "c", "d"])
+    "'a', 'b', 'c' and 1 more"
+    """
+    shown = ", ".join(repr(name) for name in names[:3])
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,220 @@
+"""Reading ONNX files from outside: checked, self-contained, and in a version that ONNX Runtime reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.graph.network import InputSpec
+from bench.models.checkpoint import existing_file, named, refuse_pickle
+
+if TYPE_CHECKING:
+    import onnx
+
+NEWEST_IR = 13  # ONNX Runtime 1.31 refuses 14, onnx's newest default
+LARGEST = 2**31 - 1  # bytes of one protobuf message
+QUANTISED = frozenset(
+    {
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "ConvInteger",
+        "MatMulInteger",
+        "QLinearConv",
+        "QLinearMatMul",
+        "QGemm",
+        "QLinearAdd",
+        "MatMulNBits",
+    }
+)
+
+
+def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
+    """The bytes of a checked, self-contained ONNX file; the very bytes of the file where nothing had to change.
+
+    External data inside the file's folder is embedded; a too new IR version is lowered where the opset allows it.
+
+    Raises:
+        UserError: no such file, a pickle, no ONNX, external data outside the folder, not one input and one output,
+            another input shape than declared, or NaN weights.
+    """
+    import onnx
+
+    blob = existing_file(path, where).read_bytes()
+    refuse_pickle(path, blob[:8], where)
+    model = _parse(blob, path, where)
+    changed = _embed(model, path.parent, where)
+    changed |= _lower_version(model, where)
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise UserError.at(where, f"{str(path)!r} is no valid ONNX: {_line(error)}", "export it anew") from None
+    _check_interface(model, declared, where)
+    _check_weights(model, where)
+    return model.SerializeToString(deterministic=True) if changed else blob
+
+
+def is_quantised(model: bytes) -> bool:
+    """Whether any operator of the graph rounds to integers."""
+    import onnx
+
+    return any(node.op_type in QUANTISED for node in _nodes(onnx.load_model_from_string(model)))
+
+
+def probe_classes(model: bytes, declared: InputSpec, where: str) -> int:
+    """How many classes the network puts out, from one run of ONNX Runtime on two empty images.
+
+    Raises:
+        UserError: ONNX Runtime cannot load or run it, or the output is not (batch, classes).
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        x = np.zeros((2, *declared.shape), dtype=np.float32)
+        output = session.run(None, {session.get_inputs()[0].name: x})[0]
+    except Exception as error:  # ONNX Runtime raises bare exceptions of many types
+        what = f"ONNX Runtime cannot run it on inputs (2, {', '.join(map(str, declared.shape))}): {_line(error)}"
+        raise UserError.at(where, what, "export it with a dynamic batch and this input shape") from None
+    if output.ndim != 2 or len(output) != 2:
+        raise UserError.at(where, f"two images give an output of shape {output.shape}", "put out (batch, classes)")
+    return int(output.shape[1])
+
+
+def _parse(blob: bytes, path: Path, where: str) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(blob)
+    except DecodeError:
+        model = onnx.ModelProto()
+    if not model.HasField("graph"):
+        raise UserError.at(where, f"{str(path)!r} does not parse as ONNX", "give a file that an ONNX exporter wrote")
+    return model
+
+
+def _embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
+    """Load external data into the model; True where there was any."""
+    import onnx
+    from onnx import external_data_helper
+
+    external = [tensor for tensor in _tensors(model) if external_data_helper.uses_external_data(tensor)]
+    total = 0
+    for tensor in external:
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
+        target = (folder / location).resolve()
+        if Path(location).is_absolute() or not target.is_relative_to(folder.resolve()):
+            what = f"{tensor.name!r} keeps its data outside the file's folder: {location!r}"
+            raise UserError.at(where, what, "put the data beside the ONNX file")
+        if not target.is_file():
+            raise UserError.at(where, f"{tensor.name!r} needs the data file {location!r}, which is not there", "add it")
+        total += int(entries.get("length") or target.stat().st_size)
+    if total > LARGEST:
+        raise UserError.at(where, f"{total / 2**30:.1f} GiB of external data", "at most 2 GiB can be embedded")
+    try:
+        for tensor in external:
+            external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+    except (onnx.checker.ValidationError, ValueError, OSError) as error:
+        raise UserError.at(where, f"external data cannot be read: {_line(error)}", "export it anew") from None
+    return bool(external)
+
+
+def _lower_version(model: onnx.ModelProto, where: str) -> bool:
+    """Lower the IR version to what ONNX Runtime reads; True where it was too new."""
+    from onnx import defs, helper
+
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
+    if opset > defs.onnx_opset_version():
+        right = f"export with opset {defs.onnx_opset_version()} or lower"
+        raise UserError.at(where, f"opset {opset} is not known here", right)
+    if model.ir_version <= NEWEST_IR:
+        return False
+    needed = helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
+    if needed > NEWEST_IR:
+        what = f"opset {opset} needs IR version {needed}, ONNX Runtime reads up to {NEWEST_IR}"
+        raise UserError.at(where, what, "export with a lower opset")
+    model.ir_version = NEWEST_IR
+    return True
+
+
+def _check_interface(model: onnx.ModelProto, declared: InputSpec, where: str) -> None:
+    from onnx import TensorProto
+
+    stored = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in stored]
+    for kind, values in (("input", inputs), ("output", list(model.graph.output))):
+        if len(values) != 1:
+            what = f"{len(values)} {kind}s: {named([value.name for value in values]) or 'none'}"
+            raise UserError.at(where, what, f"give a network with one {kind}")
+    tensor = inputs[0].type.tensor_type
+    if tensor.elem_type != TensorProto.FLOAT:
+        kind = TensorProto.DataType.Name(tensor.elem_type)
+        raise UserError.at(where, f"the input {inputs[0].name!r} is {kind}", "export with a float32 input")
+    if not tensor.HasField("shape"):
+        return  # unknown: the run on empty images decides
+    found = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    shown = "(" + ", ".join("?" if size is None else str(size) for size in found) + ")"
+    wanted = f"(batch, {', '.join(map(str, declared.shape))})"
+    pairs = zip(found[1:], declared.shape, strict=False)
+    if len(found) != 1 + len(declared.shape) or any(size not in (None, asked) for size, asked in pairs):
+        raise UserError.at(where, f"the input has shape {shown}, the data has {wanted}", "let network and data agree")
+    if found[0] is not None:
+        what = f"the batch size is fixed to {found[0]}"
+        raise UserError.at(where, what, "export with a dynamic first dimension")
+
+
+def _check_weights(model: onnx.ModelProto, where: str) -> None:
+    from onnx import numpy_helper
+
+    bad = []
+    for tensor in _tensors(model):
+        values = numpy_helper.to_array(tensor)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            bad.append(tensor.name or "a constant")
+    if bad:
+        raise UserError.at(where, f"NaN or infinite weights in {named(bad)}", "give finite weights")
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Every node, those of subgraphs and local functions too."""
+    waiting: list[Iterable[Any]] = [model.graph.node, *(function.node for function in model.functions)]
+    while waiting:
+        for node in waiting.pop():
+            yield node
+            for attribute in node.attribute:
+                waiting += [graph.node for graph in (*attribute.graphs, attribute.g)]
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every stored tensor: initialisers and constants, those of subgraphs and local functions too."""
+    yield from _initialisers(model.graph)
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for sparse in (*attribute.sparse_tensors, attribute.sparse_tensor):  # empty where there is none
+                yield from (sparse.values, sparse.indices)
+            for graph in (*attribute.graphs, attribute.g):
+                yield from _initialisers(graph)
+
+
+def _initialisers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

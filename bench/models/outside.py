@@ -1,0 +1,91 @@
+"""Networks that were not made here: an ONNX file, or a factory with an optional checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UserError
+from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
+from bench.models.checkpoint import check_finite, load_checkpoint
+from bench.models.onnx_file import is_quantised, probe_classes, read_onnx
+from bench.models.source import call_factory, factory_record, file_record
+from bench.models.training import reproducible
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_outside(
+    declared: InputSpec,
+    *,
+    onnx: Path | None = None,
+    factory: str | None = None,
+    checkpoint: Path | None = None,
+    where: str = "",
+) -> Network:
+    """Load and check a network from outside.
+
+    Args:
+        declared: the input it must take; where ``classes`` is empty they are counted and named 0, 1, 2, ...
+        onnx: path of an ONNX file.
+        factory: ``module:object``, called without arguments, returns a torch module.
+        checkpoint: safetensors weights for the factory's module.
+        where: what error messages name, such as ``variant[2]``.
+
+    Raises:
+        UserError: whatever of it cannot be used, in one line.
+    """
+    prefix = f"{where}." if where else ""
+    if (onnx is None) == (factory is None):
+        raise UserError.at(where, "not exactly one of onnx and factory", "give one of them")
+    if onnx is not None:
+        if checkpoint is not None:
+            raise UserError.at(f"{prefix}checkpoint", "an ONNX file holds its own weights", "leave it out")
+        return _load_onnx(Path(onnx), declared, f"{prefix}onnx")
+    assert factory is not None
+    place = f"{prefix}factory"
+    module = call_factory(factory, 0, place)
+    if checkpoint is not None:
+        load_checkpoint(module, Path(checkpoint), f"{prefix}checkpoint")
+    else:
+        check_finite(module.state_dict().items(), place)
+    declared = _with_classes(declared, _probe(module, declared, place), place)
+    return TorchNetwork(module, declared, factory_record(factory, declared))
+
+
+def _load_onnx(path: Path, declared: InputSpec, where: str) -> OnnxNetwork:
+    model = read_onnx(path, declared, where)
+    declared = _with_classes(declared, probe_classes(model, declared, where), where)
+    quantised = is_quantised(model)
+    sha256 = hashlib.sha256(model).hexdigest()
+    record = file_record("onnx-quantised" if quantised else "onnx", sha256, declared)
+    return OnnxNetwork(model, declared, record, quantised)
+
+
+def _with_classes(declared: InputSpec, found: int, where: str) -> InputSpec:
+    if not declared.classes:
+        return replace(declared, classes=tuple(str(index) for index in range(found)))
+    if found != len(declared.classes):
+        what = f"the network puts out {found} classes, the data has {len(declared.classes)}"
+        raise UserError.at(where, what, "let network and data agree")
+    return declared
+
+
+def _probe(module: nn.Module, declared: InputSpec, where: str) -> int:
+    """How many classes come out for two empty images."""
+    import torch
+
+    try:
+        with reproducible("probe"), torch.no_grad():
+            output = module(torch.zeros(2, *declared.shape))
+    except Exception as error:  # the network's own code may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        what = f"it does not take inputs (2, {', '.join(map(str, declared.shape))}): {reason}"
+        raise UserError.at(where, what, "let network and data agree") from error
+    if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != 2:
+        shown = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise UserError.at(where, f"two images give {shown}", "put out (batch, classes)")
+    return int(output.shape[1])

@@ -1,0 +1,76 @@
+"""Where a network's history begins: an architecture, a factory, or a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UserError
+from bench.graph.network import InputSpec
+from bench.models.base import Model, models
+from bench.models.training import reproducible
+from bench.registry import load_object
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def source_record(model: Model, declared: InputSpec) -> dict[str, Any]:
+    """The record of a network trained here: its architecture, without the weights."""
+    values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}  # type: ignore[arg-type]
+    return {
+        "source": "model",
+        "model": model.name,
+        "parameters": json.loads(json.dumps(values)),
+        "input": declared.canonical(),
+        "kind": "torch",
+    }
+
+
+def factory_record(factory: str, declared: InputSpec) -> dict[str, Any]:
+    """The record of a network that a factory builds."""
+    return {"source": "factory", "factory": factory, "input": declared.canonical(), "kind": "torch"}
+
+
+def file_record(kind: str, sha256: str, declared: InputSpec) -> dict[str, Any]:
+    """The record of an ONNX file from outside."""
+    return {"source": "onnx", "sha256": sha256, "input": declared.canonical(), "kind": kind}
+
+
+def build_source(record: dict[str, Any], seed: int) -> nn.Module:
+    """The untrained module of a source record, in eval mode, initialised by the seed as ``initialise`` does.
+
+    Raises:
+        UserError: the record is of a file, or of a factory that no longer gives a module.
+    """
+    if record["source"] == "model":
+        model = models.get(record["model"])(**record["parameters"])
+        with reproducible("initialise", seed):
+            return model.build(InputSpec.from_canonical(record["input"])).eval()
+    if record["source"] == "factory":
+        return call_factory(record["factory"], seed, "factory")
+    raise UserError.at("record", f"a source of kind {record['source']!r} has no structure to build", "")
+
+
+def call_factory(factory: str, seed: int, where: str) -> nn.Module:
+    """Call ``module:object`` and return its torch module in eval mode.
+
+    Raises:
+        UserError: it cannot be imported, is not callable, fails, or returns something else.
+    """
+    from torch import nn
+
+    maker = load_object(factory, where)
+    if not callable(maker):
+        raise UserError.at(where, f"{factory!r} is not callable", "give a function that returns a torch module")
+    try:
+        with reproducible("initialise", seed):
+            module = maker()
+    except Exception as error:  # the user's own code: its failure is one line, the cause stays attached
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise UserError.at(where, f"{factory!r} failed: {reason}", "it is called without arguments") from error
+    if not isinstance(module, nn.Module):
+        right = "return a torch.nn.Module"
+        raise UserError.at(where, f"{factory!r} returned {type(module).__name__}", right)
+    return module.eval()

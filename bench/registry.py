@@ -1,0 +1,118 @@
+"""Names to objects: built-in files, entry points, or ``module:object``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar, dataclass_transform
+
+import pydantic
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from bench.errors import UserError
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def parameters(cls: C) -> C:
+    """Make a class a frozen, keyword-only dataclass whose values are checked when it is built.
+
+    Unknown names, wrong types and values out of range raise ``pydantic.ValidationError``.
+    """
+    config = pydantic.ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
+    return pydantic_dataclass(cls, frozen=True, kw_only=True, config=config)  # type: ignore[no-any-return,call-overload]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Say which known name was probably meant.
+
+    >>> nearest("ptqq", ["ptq", "qat"])
+    "did you mean 'ptq'?"
+    >>> nearest("zebra", ["ptq", "qat"])
+    'known: ptq, qat'
+    """
+    known = sorted(names)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+class Registry(Generic[T]):
+    """Objects of one kind by name.
+
+    Built-ins are the modules of ``package``, imported at the first look-up; further ones come
+    from the entry point group ``bench.<kind>`` or from ``module:object``.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._objects: dict[str, T] = {}
+        self._discovered = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Register the decorated object; a name that is taken raises ``ValueError``."""
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{self.kind} name {name!r} must be lower case words joined by . - or _")
+
+        def decorate(thing: T) -> T:
+            if name in self._objects and self._objects[name] is not thing:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._objects[name] = thing
+            thing.name = name  # type: ignore[attr-defined]
+            return thing
+
+        return decorate
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True
+        root = importlib.import_module(self.package)
+        for module in sorted(pkgutil.walk_packages(root.__path__, f"{self.package}."), key=lambda m: m.name):
+            importlib.import_module(module.name)
+        for point in sorted(entry_points(group=f"bench.{self.kind}"), key=lambda p: p.name):
+            if point.name in self._objects:
+                raise ValueError(f"{self.kind} {point.name!r} is registered twice")
+            self.register(point.name)(point.load())
+
+    def names(self) -> list[str]:
+        """Every known name, sorted."""
+        self._discover()
+        return sorted(self._objects)
+
+    def get(self, name: str, where: str = "") -> T:
+        """The object of that name; an unknown one raises ``UserError`` with the nearest."""
+        self._discover()
+        if name in self._objects:
+            return self._objects[name]
+        if ":" in name:
+            thing = load_object(name, where)
+            if getattr(thing, "name", None) is None:
+                thing.name = name
+            return thing  # type: ignore[no-any-return]
+        raise UserError.at(where, f"unknown {self.kind} {name!r}", nearest(name, self._objects))
+
+
+def load_object(path: str, where: str = "") -> Any:
+    """Import ``package.module:object``, looking in the current folder too."""
+    module_name, _, attribute = path.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and not module_name.startswith(error.name):
+            raise
+        raise UserError.at(where, f"no module {module_name!r}", "give module:object that Python can import") from None
+    if not hasattr(module, attribute):
+        raise UserError.at(where, f"{module_name!r} has no {attribute!r}", nearest(attribute, vars(module)))
+    return getattr(module, attribute)

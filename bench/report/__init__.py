@@ -1,0 +1,1 @@
+"""Terminal, HTML and Markdown reports, from results alone."""

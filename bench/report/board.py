@@ -1,0 +1,347 @@
+"""The results arranged for reading: rows, columns, what is missing. Every report draws this and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from bench.report.figures import (
+    ALARM_AT,
+    Figure,
+    alarm_words,
+    cost,
+    estimate,
+    family_gap,
+    figure_of,
+    power_of,
+    yardstick_band,
+)
+from bench.results import Cell, FamilyResult, Results, ValueResult, VariantResult, Verdict
+from bench.wording import canonical, difference_unit, plain, title, told_apart
+
+Lack: TypeAlias = Literal["error", "skipped", "no gap"]
+State: TypeAlias = Literal["ship", "stop", "open"]
+
+FAMILIES = ("fidelity", "lipschitz", "adversarial", "attribution", "uncertainty")
+WORDS: dict[State, str] = {"ship": "may ship", "stop": "do not ship", "open": "undecided"}
+SIGNS: dict[State, str] = {"ship": "✓", "stop": "✗", "open": "?"}
+SIZES = ("file_bytes", "bytes", "size", "size_bytes")
+BYTES = ("bytes", "byte", "B")
+LATENCIES = ("latency_median", "latency_p50", "latency_median_ms", "latency_p50_ms", "latency")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One value of one metric with one set of parameters."""
+
+    metric: str
+    params: str
+    value: str
+    title: str
+    gated: bool = False
+    interval: bool = True
+    unit: str = ""
+
+    def of(self, cells: Iterable[Cell]) -> ValueResult | None:
+        """This column's value among a variant's cells."""
+        for cell in cells:
+            if cell.metric == self.metric and canonical(cell.params) == self.params and self.value in cell.values:
+                return cell.values[self.value]
+        return None
+
+
+@dataclass(frozen=True)
+class GapRow:
+    """A family of one variant on the gap scale."""
+
+    family: str
+    headline: str
+    figure: Figure
+    gap: float | None = None
+    low: float | None = None
+    high: float | None = None
+    alarm: float | None = None
+    alarm_words: str = ""
+    band: tuple[float, float] | None = None
+
+    @property
+    def alarming(self) -> bool:
+        """Whether the family surely moved further than retraining does."""
+        return self.alarm is not None and self.alarm >= ALARM_AT
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant on one target."""
+
+    name: str
+    place: str  # target, and the replicate where there are several
+    state: State
+    because: str
+    steps: str
+    harms: tuple[Figure, ...]
+    gaps: tuple[GapRow, ...]
+    size: Figure
+    latency: Figure
+    cells: tuple[Cell, ...] = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """Name and place."""
+        return f"{self.name} ({self.place})"
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """The reference's own figures on one target."""
+
+    place: str
+    harms: tuple[Figure, ...]
+    size: Figure
+    latency: Figure
+
+
+@dataclass(frozen=True)
+class Note:
+    """Cells or figures that are missing for one and the same reason."""
+
+    kind: Lack
+    what: str
+    where: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """All that a report shows at first sight."""
+
+    title: str
+    state: State
+    because: str
+    columns: tuple[Column, ...]
+    families: tuple[str, ...]
+    references: tuple[ReferenceRow, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[Note, ...]
+    yardsticks: str
+    gated: bool
+
+    @property
+    def headline(self) -> str:
+        """The run in one line, without its name."""
+        if not self.rows:
+            return "nothing was measured"
+        if not self.gated:
+            return f"{len(self.rows)} measured, no gate was set"
+        return f"{len(self.those('ship'))} of {len(self.rows)} may ship"
+
+    def those(self, state: State) -> list[Row]:
+        """The rows of one verdict."""
+        return [row for row in self.rows if row.state == state]
+
+
+def state_of(verdict: Verdict) -> State:
+    """A verdict as one of three words."""
+    return "open" if verdict.ship is None else "ship" if verdict.ship else "stop"
+
+
+def board(results: Results) -> Board:
+    """Arrange a run for reading; nothing is computed anew, nothing missing is left out."""
+    columns = harm_columns(results.cells)
+    families = _families(results)
+    several = Counter((variant.name, variant.target) for variant in results.variants)
+    powers = _powers(results.cells)
+    rows = tuple(
+        _row(variant, results.cells, columns, families, several[variant.name, variant.target] > 1, powers)
+        for variant in results.variants
+    )
+    return Board(
+        title=plain(results.suite.name),
+        state=state_of(results.verdict),
+        because=plain(results.verdict.because) or "undecided: no gate was judged",
+        columns=columns,
+        families=tuple(plain(name) for name in families),
+        references=_references(results.cells, columns),
+        rows=rows,
+        notes=tuple(_notes(rows)),
+        yardsticks=_yardsticks(results),
+        gated=any(value.gates for cell in results.cells for value in cell.values.values()),
+    )
+
+
+def harm_columns(cells: Sequence[Cell]) -> tuple[Column, ...]:
+    """Every value that has a harm: gated ones first, then those with an interval, each in order of appearance."""
+    apart = told_apart((cell.metric, cell.params) for cell in cells)
+    found: dict[tuple[str, str, str], list[ValueResult]] = defaultdict(list)
+    for cell in cells:
+        for name, value in cell.values.items():
+            if value.kind in ("quality", "pair"):
+                found[cell.metric, canonical(cell.params), name].append(value)
+    columns = []
+    for (metric, params, name), values in found.items():
+        words = apart[metric, params]
+        label = f"{title(name)} ({words})" if words else title(name)
+        gated, sure = any(value.gates for value in values), any(value.ci is not None for value in values)
+        unit = next((difference_unit(value) for value in values if value.estimate is not None), "")
+        columns.append(Column(metric, params, name, label, gated, sure, unit))
+    columns.sort(key=lambda column: (not column.gated, not column.interval))
+    return tuple(columns)
+
+
+def _families(results: Results) -> tuple[str, ...]:
+    seen = dict.fromkeys(name for variant in results.variants for name in variant.families)
+    known = [name for name in FAMILIES if name in seen]
+    others = [n for n, f in _family_items(results.variants) if n not in FAMILIES and (n != "cost" or f.headline)]
+    return tuple(dict.fromkeys(known + others))
+
+
+def _family_items(variants: Iterable[VariantResult]) -> list[tuple[str, FamilyResult]]:
+    return [item for variant in variants for item in variant.families.items()]
+
+
+def _powers(cells: Iterable[Cell]) -> dict[tuple[str, str, str], Literal[1, 2] | None]:
+    groups: dict[tuple[str, str, str], list[ValueResult]] = defaultdict(list)
+    for cell in cells:
+        for name, value in cell.values.items():
+            groups[cell.metric, canonical(cell.params), name].append(value)
+    return {key: power_of(values) for key, values in groups.items()}
+
+
+def _row(
+    variant: VariantResult,
+    cells: Iterable[Cell],
+    columns: Sequence[Column],
+    families: Sequence[str],
+    several: bool,
+    powers: dict[tuple[str, str, str], Literal[1, 2] | None],
+) -> Row:
+    key = (variant.name, variant.target, variant.replicate)
+    mine = tuple(cell for cell in cells if (cell.variant, cell.target, cell.replicate) == key)
+    place = plain(variant.target)
+    if several:
+        place += ", all replicates" if variant.replicate is None else f", replicate {variant.replicate}"
+    return Row(
+        name=plain(variant.name),
+        place=place,
+        state=state_of(variant.verdict),
+        because=plain(variant.verdict.because) or "undecided: no gate was judged",
+        steps=" → ".join(_step(step) for step in variant.steps),
+        harms=tuple(_harm(column, mine) for column in columns),
+        gaps=tuple(_gap_row(name, variant.families.get(name), mine, powers) for name in families),
+        size=_cost(mine, SIZES, BYTES, "variant"),
+        latency=_cost(mine, LATENCIES, ("ms",), "variant"),
+        cells=mine,
+    )
+
+
+def _step(step: dict[str, object]) -> str:
+    name = plain(step.get("step") or step.get("use") or step.get("name") or "step")
+    inner = step.get("parameters")
+    parameters = (
+        inner if isinstance(inner, dict) else {k: v for k, v in step.items() if k not in ("step", "use", "name")}
+    )
+    shown = [
+        f"{plain(key)} {plain(value)}"
+        for key, value in parameters.items()
+        if value is not None and key != "version" and not isinstance(value, dict | list)
+    ]
+    return f"{name} ({', '.join(shown)})" if shown else name
+
+
+def _harm(column: Column, cells: Sequence[Cell]) -> Figure:
+    value = column.of(cells)
+    if value is not None:
+        return estimate(value)
+    for cell in cells:
+        if cell.metric == column.metric and canonical(cell.params) == column.params:
+            return Figure(reason=f"{cell.status}: {plain(cell.reason) or 'no reason given'}")
+    return Figure(reason="not measured here")
+
+
+def _gap_row(
+    name: str,
+    family: FamilyResult | None,
+    cells: Sequence[Cell],
+    powers: dict[tuple[str, str, str], Literal[1, 2] | None],
+) -> GapRow:
+    if family is None:
+        return GapRow(plain(name), "", Figure(reason="not measured here"))
+    low, high = family.gap_ci or (None, None)
+    metric, _, value_name = family.headline.rpartition("/")
+    band = None
+    for cell in cells:
+        value = cell.values.get(value_name)
+        if value is not None and cell.family == name and metric.startswith(cell.metric) and value.gap == family.gap:
+            band = yardstick_band(value, powers[cell.metric, canonical(cell.params), value_name])
+            break
+    return GapRow(
+        family=plain(name),
+        headline=title(value_name),
+        figure=family_gap(family),
+        gap=family.gap,
+        low=low,
+        high=high,
+        alarm=family.alarm,
+        alarm_words=alarm_words(family),
+        band=band,
+    )
+
+
+def _cost(
+    cells: Sequence[Cell], names: Sequence[str], units: Sequence[str], side: Literal["reference", "variant"]
+) -> Figure:
+    """The first cost of one of these names, else of one of these units."""
+    costs = {name: value for cell in cells for name, value in cell.values.items() if value.kind == "cost"}
+    chosen = next((costs[name] for name in names if name in costs), None)
+    chosen = chosen or next((value for value in costs.values() if value.unit in units), None)
+    return Figure(reason="not measured here") if chosen is None else cost(chosen, side)
+
+
+def _references(cells: Sequence[Cell], columns: Sequence[Column]) -> tuple[ReferenceRow, ...]:
+    rows = []
+    for target in dict.fromkeys(cell.target for cell in cells):
+        mine = [cell for cell in cells if cell.target == target]
+        harms = []
+        for column in columns:
+            values = [v for cell in mine if (v := column.of([cell])) is not None and v.reference is not None]
+            harms.append(figure_of(values[0], "reference") if values else Figure())
+        size, latency = _cost(mine, SIZES, BYTES, "reference"), _cost(mine, LATENCIES, ("ms",), "reference")
+        rows.append(ReferenceRow(plain(target), tuple(harms), size, latency))
+    return tuple(rows)
+
+
+def _notes(rows: Sequence[Row]) -> list[Note]:
+    """What is missing: one note for each reason, with everything and every place that it holds for."""
+    places: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        if not row.cells:
+            places["error", "nothing was measured", "every metric"][row.label] = None
+        broken = {plain(cell.reason) or "no reason given": cell for cell in row.cells if cell.status != "ok"}
+        for cell in row.cells:
+            if cell.status != "ok":
+                places[cell.status, plain(cell.reason) or "no reason given", plain(cell.metric)][row.label] = None
+        for gap in row.gaps:
+            unknown = gap.gap is None and gap.high is None
+            if unknown and gap.headline and gap.figure.reason not in broken:
+                places["no gap", gap.figure.reason, plain(gap.family)][row.label] = None
+    merged: dict[tuple[str, str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for (kind, reason, what), where in places.items():
+        merged[kind, reason, tuple(where)].append(what)
+    kinds: tuple[Lack, ...] = ("error", "skipped", "no gap")
+    return [
+        Note(kind, ", ".join(what), where, reason)
+        for kind in kinds
+        for (found, reason, where), what in merged.items()
+        if found == kind
+    ]
+
+
+def _yardsticks(results: Results) -> str:
+    kind, count = results.reference.yardstick_kind, results.reference.yardsticks
+    if kind == "none" or count == 0:
+        return "no yardstick: gaps do not exist in this run"
+    if kind == "retrained":
+        return f"1 = as different as the reference retrained from another seed ({count} yardsticks)"
+    return f"1 = as different as the reference under declared weight noise ({count} noisy copies, a substitute)"

@@ -1,0 +1,241 @@
+"""A value of the results as the few texts that every report shows: figure, interval, mark, reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bench.results import FamilyResult, ValueResult
+from bench.wording import NOTHING, Limits, difference, fixed, gap_with_interval, limit, own, plain, significant, title
+
+Mark: TypeAlias = Literal["", "failed", "inconclusive", "worse", "better", "alarm"]
+
+SAME = "same within arithmetic"
+ALARM_AT = 1.0
+
+MARKS: dict[Mark, tuple[str, str]] = {
+    "": ("", ""),
+    "failed": ("✗", "breaks its gate"),
+    "inconclusive": ("?", "its gate could not be decided"),
+    "worse": ("▲", "worse: the whole interval lies above 0"),
+    "better": ("▼", "better: the whole interval lies below 0"),
+    "alarm": ("!", "alarm: some gap of the family surely exceeds what retraining does"),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number as text; ``sort`` is the number itself, ``reason`` says why there is none."""
+
+    value: str = NOTHING
+    interval: str = ""
+    mark: Mark = ""
+    reason: str = ""
+    sort: float | None = None
+
+    def __str__(self) -> str:
+        """The value with its interval, on one line."""
+        return f"{self.value} {self.interval}".strip()
+
+    @property
+    def sign(self) -> str:
+        """The mark as one character."""
+        return MARKS[self.mark][0]
+
+    @property
+    def meaning(self) -> str:
+        """The mark in words."""
+        return MARKS[self.mark][1]
+
+
+def mark(value: ValueResult) -> Mark:
+    """What a reader must notice: a broken gate first, then a gate left open, then a harm whose sign is sure."""
+    verdicts = {gate.verdict for gate in value.gates}
+    if "failed" in verdicts:
+        return "failed"
+    if "inconclusive" in verdicts:
+        return "inconclusive"
+    if value.kind not in ("quality", "pair") or value.ci is None:
+        return ""
+    low, high = value.ci
+    if low is not None and low > 0:
+        return "worse"
+    return "better" if high is not None and high < 0 else ""
+
+
+def within_arithmetic(value: ValueResult) -> bool:
+    """Whether the estimate is no larger than what another arithmetic route gives; for a harm, its interval too.
+
+    Counts are left out: zero events of n samples have an upper limit, which says more, and an accuracy that stayed
+    may hide as many samples won as lost.
+    """
+    floor = value.numerical_floor
+    if value.estimate is None or floor is None or value.interval in ("exact", "score"):
+        return False
+    if value.kind == "change":
+        return value.estimate <= floor
+    ends = [value.estimate, *(value.ci or (None,))]
+    return value.kind in ("quality", "pair") and all(end is not None and abs(end) <= floor for end in ends)
+
+
+def estimate(value: ValueResult) -> Figure:
+    """Change, harm, or ratio to the reference.
+
+    >>> str(estimate(ValueResult(kind="change", estimate=2e-9, ci=(1e-9, 3e-9), numerical_floor=1e-8)))
+    'same within arithmetic'
+    >>> str(estimate(ValueResult(kind="change", estimate=0.0, ci=(0.0, 0.0102), interval="exact")))
+    '0.0 % [0.0, 1.0]'
+    """
+    if value.kind in ("bound", "cost"):
+        return ratio(value)
+    noticed = mark(value)
+    if value.estimate is None:
+        return Figure(mark=noticed, reason=plain(value.reason) or "no value, and no reason was given")
+    if within_arithmetic(value):
+        return Figure(SAME, mark="" if noticed in ("worse", "better") else noticed, sort=value.estimate)
+    text, interval = difference(value, value.estimate, value.ci)
+    return Figure(text, interval, noticed, plain(value.reason), value.estimate)
+
+
+def ratio(value: ValueResult) -> Figure:
+    """Variant over reference: a number for costs, the interval in which it surely lies for bounds.
+
+    >>> str(ratio(ValueResult(kind="cost", estimate=0.2666)))
+    '0.267×'
+    """
+    if value.bound is not None and value.estimate is None:
+        low, high = value.bound.ratio
+        if low is not None and high is not None:
+            return Figure(f"[{significant(low)}, {significant(high)}]×", reason=plain(value.reason), sort=high)
+        for end, side in ((high, "upper"), (low, "lower")):
+            if end is not None:
+                text = limit(end, "upper" if side == "upper" else "lower", 3)
+                return Figure(f"{text}×", reason=plain(value.reason), sort=end)
+        return Figure(reason=plain(value.reason) or "two bounds of this kind leave the ratio open")
+    if value.estimate is None:
+        return Figure(reason=plain(value.reason) or "no ratio, and no reason was given")
+    return Figure(f"{significant(value.estimate)}×", reason=plain(value.reason), sort=value.estimate)
+
+
+def cost(value: ValueResult, side: Literal["reference", "variant"]) -> Figure:
+    """A network's own cost, the variant's with its ratio to the reference's.
+
+    >>> str(cost(ValueResult(kind="cost", unit="bytes", variant=31e3, estimate=0.298), "variant"))
+    '31.0 kB 0.30×'
+    """
+    figure = figure_of(value, side)
+    if side == "reference" or value.estimate is None:
+        return figure
+    return Figure(figure.value, f"{significant(value.estimate, 2)}×", reason=figure.reason, sort=figure.sort)
+
+
+def figure_of(value: ValueResult, side: Literal["reference", "variant"]) -> Figure:
+    """A network's own figure; a bound says which side of the truth it is on.
+
+    >>> from bench.results import BoundInfo
+    >>> info = BoundInfo(kind="lower", norm="l2", domain="samples")
+    >>> figure_of(ValueResult(kind="bound", variant=3.14159, bound=info), "variant").value
+    '≥ 3.14'
+    """
+    number = value.reference if side == "reference" else value.variant
+    if number is None:
+        return Figure(reason="" if value.kind == "change" else plain(value.reason))
+    if value.bound is not None:
+        kind = value.bound.kind
+        sign = {"lower": "≥", "certified": "≤", "estimate": "about"}[kind]
+        shown = limit(number, "lower" if kind == "lower" else "upper", 3).split()[1]
+        unit = f" {plain(value.unit)}" if value.unit else ""
+        return Figure(f"{sign} {significant(number) if kind == 'estimate' else shown}{unit}", sort=number)
+    return Figure(own(value, number), sort=number)
+
+
+def gap(number: float | None, limits: Limits | None, reason: str = "", alarm: float | None = None) -> Figure:
+    """A gap with its interval; an upper limit where only that is known.
+
+    >>> str(gap(0.4234, (0.301, 0.612))), str(gap(None, (None, 0.0183))), str(gap(None, None, "no yardstick"))
+    ('0.42 [0.30, 0.61]', '≤ 0.019', '–')
+    """
+    noticed: Mark = "alarm" if alarm is not None and alarm >= ALARM_AT else ""
+    text, interval = gap_with_interval(number, limits)
+    if text == NOTHING:
+        return Figure(mark=noticed, reason=plain(reason) or "no gap, and no reason was given")
+    known = limits[1] if number is None and limits is not None else number
+    return Figure(text, interval, noticed, plain(reason), known)
+
+
+def family_gap(family: FamilyResult) -> Figure:
+    """The headline's gap of a family, marked where the family's alarm says so."""
+    return gap(family.gap, family.gap_ci, family.reason, family.alarm)
+
+
+def alarm_words(family: FamilyResult) -> str:
+    """The alarm in words, empty where there is none.
+
+    >>> alarm_words(FamilyResult(alarm=1.184, alarm_value="adversarial.pgd/verdict_flip_rate"))
+    'verdict flip rate at least 1.1 of the yardstick'
+    """
+    if family.alarm is None:
+        return ""
+    what = title(family.alarm_value.rpartition("/")[2]) or "one of its gaps"
+    shown = limit(family.alarm, "lower").split()[1] if family.alarm > 0 else "0"
+    return f"{what} at least {shown} of the yardstick"
+
+
+def number(value: float | None) -> str:
+    """A bare number in a table of details."""
+    return NOTHING if value is None else significant(value)
+
+
+def share(value: float | None) -> str:
+    """A p-value: three decimals, and never zero.
+
+    >>> share(0.0412), share(0.0)
+    ('0.041', '< 0.001')
+    """
+    if value is None:
+        return NOTHING
+    return "< 0.001" if value < 0.001 else fixed(value, 3)
+
+
+def power_of(values: Iterable[ValueResult]) -> Literal[1, 2] | None:
+    """The power by which one value's gaps follow from its changes, read off the values; None where they leave it open.
+
+    A gap is ``(change / geometric mean of the yardsticks) ** (1 / power)``: any gap clear of 1 tells.
+
+    >>> power_of([ValueResult(kind="change", estimate=0.04, gap=0.2, yardsticks=[1.0, 1.0])])
+    2
+    """
+    for value in values:
+        scale = _scale(value.yardsticks)
+        if scale is None or not value.estimate or not value.gap or value.estimate < 0 or value.gap < 0:
+            continue
+        over, under = math.log(value.estimate / scale), math.log(value.gap)
+        if abs(under) < 1e-3:
+            continue
+        if math.isclose(over / under, 1, rel_tol=0.05):
+            return 1
+        if math.isclose(over / under, 2, rel_tol=0.05):
+            return 2
+    return None
+
+
+def _scale(yardsticks: Sequence[float | None]) -> float | None:
+    known = [item for item in yardsticks if item is not None and item > 0]
+    if not known or len(known) < len(yardsticks):
+        return None
+    return math.exp(sum(map(math.log, known)) / len(known))
+
+
+def yardstick_band(value: ValueResult, power: Literal[1, 2] | None) -> tuple[float, float] | None:
+    """The least and the greatest gap of the retrained networks themselves; None where it is unknown.
+
+    >>> yardstick_band(ValueResult(kind="change", yardsticks=[0.5, 2.0]), 1)
+    (0.5, 2.0)
+    """
+    scale = _scale(value.yardsticks)
+    if scale is None or power is None or value.kind != "change":
+        return None
+    gaps = [(item / scale) ** (1 / power) for item in value.yardsticks if item is not None]
+    return min(gaps), max(gaps)

@@ -1,0 +1,109 @@
+"""One static page that holds everything: no other file, no other host, readable without scripts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from bench.report.board import SIGNS, WORDS, Board, Row, board
+from bench.report.detail import details, provenance
+from bench.report.figures import MARKS
+from bench.report.strip import position, strip, ticks
+from bench.results import Results
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+MOST_HARMS = 4
+
+
+@cache
+def _environment() -> Environment:
+    """Templates of this package; everything that comes from results is escaped, an unknown name is an error."""
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    source = _asset("index.html.j2")
+    return Environment(
+        loader=DictLoader({"index.html.j2": source}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("bench.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _fingerprint(text: str) -> str:
+    """The source expression by which a content security policy knows an inline block."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def shown_columns(board: Board) -> list[int]:
+    """Which harms the leaderboard holds: gated ones always, then those with an interval, four in all."""
+    wanted = [i for i, column in enumerate(board.columns) if column.gated or column.interval]
+    gated = sum(column.gated for column in board.columns)
+    return wanted[: max(gated, MOST_HARMS)]
+
+
+def reason_of(row: Row) -> str:
+    """A verdict's sentence without the words that its place on the page already says.
+
+    >>> row = Row("a", "torch", "stop", "do not ship a (torch): flips 3 %", "", (), (), None, None, ())
+    >>> reason_of(row)
+    'flips 3 %'
+    """
+    openings = (f"do not ship {row.label}: ", f"undecided on {row.label}: ", f"{row.label} may ship: ")
+    for opening in openings:
+        if row.because.startswith(opening):
+            return row.because.removeprefix(opening)
+    return row.because
+
+
+def render_html(results: Results) -> str:
+    """The whole report as one HTML document.
+
+    Only this page's own style and script may run (content security policy by hash), so that no name in a results file
+    can become code even where an escape were forgotten.
+    """
+    shown = board(results)
+    style, script = _asset("report.css"), _asset("report.js")
+    policy = f"default-src 'none'; style-src {_fingerprint(style)}; script-src {_fingerprint(script)}; base-uri 'none'; form-action 'none'"
+    harms = shown_columns(shown)
+    rows = [
+        {
+            "row": row,
+            "reason": reason_of(row),
+            "strips": [(gap, strip(gap)) for gap in row.gaps],
+            "cells": details(row.cells),
+        }
+        for row in shown.rows
+    ]
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            board=shown,
+            harms=harms,
+            left_out=[column.title for i, column in enumerate(shown.columns) if i not in harms],
+            rows=rows,
+            states=[("ship", "May ship"), ("stop", "Do not ship"), ("open", "Undecided")],
+            words=WORDS,
+            signs=SIGNS,
+            marks=[(sign, meaning) for mark, (sign, meaning) in MARKS.items() if mark],
+            ticks=ticks(),
+            one=position(1.0),
+            provenance=provenance(results),
+            style=style,
+            script=script,
+            policy=policy,
+        )
+    )

@@ -1,0 +1,144 @@
+"""The results in a terminal: verdicts, what got worse, how far each family moved, what is missing."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bench.report.board import SIGNS, WORDS, Board, Note, Row, State, board
+from bench.report.figures import MARKS, Figure
+from bench.results import Results
+
+STYLES: dict[State, str] = {"ship": "bold green", "stop": "bold red", "open": "bold yellow"}
+FIGURE_STYLES = {"failed": "bold red", "inconclusive": "yellow", "worse": "red", "better": "green", "alarm": "bold red"}
+ASCII = str.maketrans("✓✗▲▼≤≥×–²→·…", "+x^v<>x-2>-.")
+FIXED_WIDTH = 17 + 14 + 14  # variant, verdict, cost
+HARM_WIDTH = 16
+NAME_WIDTH = 16
+
+
+def render(results: Results, console: Console) -> None:
+    """Print the leaderboard, the gaps, what is missing, and the verdicts last.
+
+    Two lines a variant (figure, interval), readable from 80 columns on and without colour. Terminals that cannot
+    encode a character get its nearest ASCII one.
+    """
+    shown = board(results)
+    parts: list[RenderableType] = [
+        _heading(f"{shown.title}: what got worse", "harm in natural units, + is worse, 95 % intervals"),
+        _leaderboard(shown, console.width),
+    ]
+    if shown.families and shown.rows:
+        parts += [
+            _heading("How far each family moved", f"gap: 0 = same function, {shown.yardsticks}"),
+            _gaps(shown, console.width),
+        ]
+    parts += [_legend(shown), *_alarms(shown.rows), *_notes(shown.notes), *_verdicts(shown)]
+    encoding = (console.encoding or "").lower()
+    if not encoding.startswith("utf"):
+        with console.capture() as caught:
+            console.print(Group(*parts))
+        text = caught.get().translate(ASCII)
+        console.out(text.encode(encoding or "ascii", "replace").decode(encoding or "ascii"), end="", highlight=False)
+        return
+    console.print(Group(*parts))
+
+
+def _heading(title: str, note: str) -> Text:
+    return Text.assemble("\n", (title, "bold"), "\n", (note, "dim"))
+
+
+def _table() -> Table:
+    return Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold", expand=False)
+
+
+def _figure(figure: Figure) -> Text:
+    style = FIGURE_STYLES.get(figure.mark, "")
+    first = f"{figure.value} {figure.sign}".strip()
+    text = Text(first, style=style)
+    if figure.interval:
+        text.append(f"\n{figure.interval}", style="dim")
+    return text
+
+
+def _name(name: str, place: str, width: int = NAME_WIDTH) -> Text:
+    return Text.assemble(("\n".join(textwrap.wrap(name, width)), "bold"), "\n", (place, "dim"))
+
+
+def _cost(size: Figure, latency: Figure) -> Text:
+    return Text(f"{size}\n{latency}", style="dim")
+
+
+def _state(state: State) -> Text:
+    return Text(f"{SIGNS[state]} {WORDS[state]}", style=STYLES[state])
+
+
+def _leaderboard(shown: Board, width: int) -> RenderableType:
+    fitting = max(1, (width - FIXED_WIDTH) // HARM_WIDTH)
+    table = _table()
+    table.add_column("variant", min_width=10, overflow="fold")
+    table.add_column("verdict", min_width=9, max_width=13)
+    for column in shown.columns[:fitting]:
+        table.add_column(Text(column.title), max_width=HARM_WIDTH, overflow="fold")
+    table.add_column("size, latency", no_wrap=True)
+    for row in shown.references:
+        own = [Text(harm.value, style="dim") for harm in row.harms[:fitting]]
+        name = _name("reference", row.place)
+        table.add_row(name, Text("own figures", style="dim"), *own, _cost(row.size, row.latency))
+    for variant in shown.rows:
+        harms = [_figure(figure) for figure in variant.harms[:fitting]]
+        name = _name(variant.name, variant.place)
+        table.add_row(name, _state(variant.state), *harms, _cost(variant.size, variant.latency))
+    left = shown.columns[fitting:]
+    if not left:
+        return table
+    return Group(table, Text(f"not shown in this width: {', '.join(column.title for column in left)}", style="dim"))
+
+
+def _gaps(shown: Board, width: int) -> Table:
+    name_width = max(10, min(NAME_WIDTH, width - 13 * len(shown.families) - 1))
+    table = _table()
+    table.add_column("variant", min_width=10, overflow="fold")
+    for family in shown.families:
+        table.add_column(Text(family), max_width=14, overflow="fold")
+    for row in shown.rows:
+        table.add_row(_name(row.name, row.place, name_width), *(_figure(gap.figure) for gap in row.gaps))
+    return table
+
+
+def _legend(shown: Board) -> Text:
+    used = {figure.mark for row in shown.rows for figure in (*row.harms, *(gap.figure for gap in row.gaps))}
+    words = [f"{sign} {meaning}" for mark, (sign, meaning) in MARKS.items() if mark and mark in used]
+    return Text("\n" + "\n".join(words) if words else "", style="dim")
+
+
+def _listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[RenderableType]:
+    if not lines:
+        return []
+    body = [Padding(Text.assemble((head, style), f" {rest}"), (0, 0, 0, 2), expand=False) for head, rest in lines]
+    return [Text(f"\n{title}", style="bold"), *body]
+
+
+def _alarms(rows: Sequence[Row]) -> list[RenderableType]:
+    lines = [(f"! {row.label}", f"{gap.family}: {gap.alarm_words}") for row in rows for gap in row.gaps if gap.alarming]
+    return _listing("Alarms: surely further from the reference than a retrained network", lines, "bold red")
+
+
+def _notes(notes: Sequence[Note]) -> list[RenderableType]:
+    lines = [(f"{note.kind}:", f"{note.what} on {', '.join(note.where)}: {note.reason}") for note in notes]
+    return _listing("Missing", lines, "bold")
+
+
+def _verdicts(shown: Board) -> list[RenderableType]:
+    lines = [(SIGNS[row.state], row.because) for state in ("ship", "open", "stop") for row in shown.those(state)]
+    body = [Padding(Text(f"{sign} {sentence}"), (0, 0, 0, 2), expand=False) for sign, sentence in lines]
+    return [
+        Text("\nVerdict", style="bold"),
+        *body,
+        Text(f"\n{SIGNS[shown.state]} {shown.because}", style=STYLES[shown.state]),
+    ]

@@ -1,0 +1,1 @@
+"""Targets: where networks run."""

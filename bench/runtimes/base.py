@@ -1,0 +1,115 @@
+"""Targets and the one interface to a network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from bench.errors import NotDifferentiable
+from bench.graph.network import InputSpec, Network
+from bench.registry import Registry, parameters
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Optimisation = Literal["disabled", "basic", "extended", "all"]
+
+
+@parameters
+class Target:
+    """Where a network runs."""
+
+    name: Annotated[str, Field(description="what variants and results call it")]
+    runtime: Annotated[str, Field(description="a registered runtime, or module:object")] = "torch"
+    provider: Annotated[str, Field(description="ONNX Runtime execution provider")] = "CPUExecutionProvider"
+    threads: Annotated[int, Field(ge=1, description="threads of the runtime")] = 1
+    optimisation: Annotated[Optimisation, Field(description="ONNX Runtime graph optimisation")] = "all"
+
+    def canonical(self) -> dict[str, Any]:
+        """What can change a value, as JSON: for torch neither provider nor optimisation."""
+        base: dict[str, Any] = {"runtime": self.runtime, "threads": self.threads}
+        if self.runtime != "torch":
+            base |= {"provider": self.provider, "optimisation": self.optimisation}
+        return base
+
+
+@dataclass(frozen=True)
+class PredictorSpec:
+    """What a predictor is."""
+
+    input: InputSpec
+    target: Target
+    members: int = 1
+    batch_dependent: bool = False
+
+
+class Predictor(ABC):
+    """A network on a target, in the input space of the user's data.
+
+    Base code owns batching and preprocessing; a runtime writes ``forward``.
+    """
+
+    spec: PredictorSpec
+    network: Network
+    batch_size: int = 256
+
+    @abstractmethod
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (members, batch, classes) float32 (or float64) of one preprocessed batch."""
+
+    def preprocess(self, x: torch.Tensor) -> torch.Tensor:
+        """``(x - mean) / std`` per channel; untouched for mean 0 and std 1."""
+        import torch
+
+        declared = self.spec.input
+        if set(declared.mean) == {0.0} and set(declared.std) == {1.0}:
+            return x
+        mean = torch.tensor(declared.mean, dtype=x.dtype, device=x.device).view(1, -1, 1, 1)
+        std = torch.tensor(declared.std, dtype=x.dtype, device=x.device).view(1, -1, 1, 1)
+        return (x - mean) / std
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (members, n, classes) of x (n, channels, height, width) in the user's bounds, without gradient.
+
+        A network that declares probabilities answers their logarithm.
+        """
+        import torch
+
+        size = 1 if self.spec.batch_dependent else self.batch_size
+        with torch.no_grad():
+            parts = [self.forward(self.preprocess(batch)).cpu() for batch in torch.split(x, size)]
+        out = torch.cat(parts, dim=1)
+        if self.spec.input.output == "probabilities":
+            out = out.clamp_min(torch.finfo(out.dtype).tiny).log()
+        return out
+
+    def differentiable(
+        self,
+        combine: Literal["mean_probability"] = "mean_probability",
+        gradient: Literal["exact", "straight_through", "hard"] = "exact",
+    ) -> nn.Module:
+        """A module from user-space images (batch, ...) to logits (batch, classes) with input gradients."""
+        raise NotDifferentiable(f"no input gradients on runtime {self.spec.target.runtime!r}")
+
+
+class Runtime(ABC):
+    """A way to run networks: registered by name, opens predictors."""
+
+    name: ClassVar[str]
+    kinds: ClassVar[frozenset[str]]  # network kinds it runs as they are
+    packages: ClassVar[tuple[str, ...]]  # their versions enter every key
+
+    @abstractmethod
+    def open(self, network: Network, target: Target, device: str, *, floor: bool = False) -> Predictor:
+        """Open a predictor.
+
+        ``floor``: the same function by another arithmetic route (another batch size and thread count, float64
+        where the runtime has it), to measure the numerical floor.
+        """
+
+
+runtimes: Registry[type[Runtime]] = Registry("runtime", "bench.runtimes")

@@ -1,0 +1,149 @@
+"""Torch modules on a CPU or an accelerator."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from bench.errors import NotDifferentiable, UserError
+from bench.graph.network import Network, TorchNetwork
+from bench.runtimes.arithmetic import arithmetic
+from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+FLOOR_BATCH = 96  # not a divisor of the usual batch, so that the split differs
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+@runtimes.register("torch")
+class TorchRuntime(Runtime):
+    """Eager torch: float32, evaluation mode, a private copy of the module.
+
+    The floor is float64 with another batch size and thread count. In a quantised network float64 changes some
+    rounding decisions: that is what its arithmetic leaves open, so it is the honest floor.
+    """
+
+    kinds: ClassVar[frozenset[str]] = frozenset({"torch", "torch-quantised"})
+    packages: ClassVar[tuple[str, ...]] = ("torch", "brevitas")
+
+    def open(self, network: Network, target: Target, device: str, *, floor: bool = False) -> TorchPredictor:
+        """Open a predictor; a missing device or an input the network does not take raises ``UserError``."""
+        import torch
+
+        assert isinstance(network, TorchNetwork)
+        place = find_device(device)
+        if floor:
+            try:
+                predictor = TorchPredictor(network, target, place, torch.float64, target.threads + 1)
+                predictor.check()
+            except (RuntimeError, TypeError, UserError):  # no float64 on this device or in this layer
+                predictor = TorchPredictor(network, target, place, torch.float32, target.threads + 1)
+            predictor.batch_size = FLOOR_BATCH
+        else:
+            predictor = TorchPredictor(network, target, place, torch.float32, target.threads)
+        predictor.check()
+        return predictor
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device of that name; one that is not here raises ``UserError``."""
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in DEVICES:
+        raise UserError.at("device", f"unknown device {name!r}", f"known: {', '.join(DEVICES)} (cuda:1 for the second)")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UserError.at("device", f"{name!r} is not available to torch {torch.__version__}", "use cpu") from None
+    return device
+
+
+class TorchPredictor(Predictor):
+    """A torch module in evaluation mode; ``module`` is a private copy whose parameters take no gradient."""
+
+    def __init__(
+        self, network: TorchNetwork, target: Target, device: torch.device, dtype: torch.dtype, threads: int
+    ) -> None:
+        self.network = network
+        self.spec = PredictorSpec(input=network.input, target=target)
+        self.device, self.dtype, self.threads = device, dtype, threads
+        self.module = copy.deepcopy(network.module).to(device=device, dtype=dtype).eval().requires_grad_(False)
+
+    def preprocess(self, x: torch.Tensor) -> torch.Tensor:
+        """``(x - mean) / std`` on the predictor's device and in its precision."""
+        return super().preprocess(x.to(device=self.device, dtype=self.dtype))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (1, batch, classes) of one preprocessed batch."""
+        with arithmetic(self.threads):
+            out: torch.Tensor = self.module(x)
+        return out.unsqueeze(0)
+
+    def check(self) -> None:
+        """One sample at the lower bound must give one row of class scores; else ``UserError``."""
+        import torch
+
+        declared = self.network.input
+        sample = torch.full((1, *declared.shape), declared.bounds[0])
+        try:
+            with torch.no_grad():
+                shape = tuple(self.forward(self.preprocess(sample)).shape[1:])
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            what = f"the network does not take a sample of shape {declared.shape}: {reason}"
+            raise UserError.at("input", what, "declare the data's shape as the network expects it") from error
+        classes = len(declared.classes)
+        if len(shape) != 2 or (classes and shape[1] != classes):  # no classes declared: any number
+            what = f"the network gives shape {shape} for one sample"
+            raise UserError.at("input", what, f"it must be (1, {classes or 'classes'}), one score a class")
+
+    def differentiable(
+        self,
+        combine: Literal["mean_probability"] = "mean_probability",
+        gradient: Literal["exact", "straight_through", "hard"] = "exact",
+    ) -> nn.Module:
+        """A module from user-space images (batch, channels, height, width) to logits (batch, classes).
+
+        Its attribute ``gradient`` says which gradient it gives: ``exact``, or ``straight_through`` for a quantised
+        network, where rounding passes the gradient on inside its range. The true derivative of rounding is zero
+        almost everywhere, so ``hard`` raises ``NotDifferentiable`` there. Only the forward pass is bound to the
+        target's threads; put ``bench.runtimes.arithmetic.arithmetic`` around the backward pass.
+        """
+        if self.network.quantised and gradient == "hard":
+            raise NotDifferentiable("the derivative of a quantised network is zero almost everywhere")
+        return user_space(self)
+
+
+def user_space(predictor: TorchPredictor) -> nn.Module:
+    """The predictor's network with its preprocessing inside, as a module that stays in evaluation mode."""
+    import torch
+    from torch import nn
+
+    class UserSpace(nn.Module):
+        """Images in the user's bounds to logits."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = predictor.module
+            self.gradient = "straight_through" if predictor.network.quantised else "exact"
+            super().train(False)
+
+        def train(self, mode: bool = True) -> UserSpace:
+            """Stay in evaluation mode: measuring must not change batch statistics."""
+            return self
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Logits (batch, classes)."""
+            out = predictor.forward(predictor.preprocess(x))[0]
+            if predictor.spec.input.output == "probabilities":
+                out = out.clamp_min(torch.finfo(out.dtype).tiny).log()
+            return out
+
+    return UserSpace()

@@ -1,0 +1,126 @@
+"""Gap: change on the yardsticks' scale; 0 is the same function, 1 as different as a retrained network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, inf, log
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.stats.change import FEW, change, checked
+from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
+from bench.stats.quantiles import normal_quantile
+from bench.stats.resampling import Float, Weights, resampled_means
+from bench.stats.yardstick import NEEDED, Power, Scale, log_error, log_limits, positive, scale_of
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """A gap, or the reason why there is none; the lower part is what the family alarm needs."""
+
+    gap: float | None  # None: undefined, or an upper limit only
+    interval: Interval  # low None: an upper limit only
+    reason: str = ""
+    log_estimate: float | None = None  # log of the ratio of changes: power times log gap
+    deviations: Float | None = None  # resampled log-ratio minus its estimate, (B,)
+    error: float = 0.0  # of the log-ratio, towards 0: sqrt(SE^2 + s^2 / k)
+    yardstick_error: float = 0.0  # its part s / sqrt(k)
+    yardsticks: int = 0  # k
+    power: Power = 1
+
+
+def gap(
+    variant: NDArray[Any],
+    yardsticks: NDArray[Any],
+    weights: Weights,
+    *,
+    power: Power,
+    count: bool = False,
+    floor: float = 0.0,
+) -> Gap:
+    """Gap of a variant: (mean distance / geometric mean of the yardsticks' mean distances)^(1/p).
+
+    Interval on the log: +- t(k-1) sqrt(SE^2 + s^2/k) / p, with SE the bootstrap error of the log-ratio over shared
+    resamples and s the spread of the yardsticks' log changes; conservative, since s holds sampling noise too.
+    Undefined, with the reason, unless every yardstick differs from the reference beyond the floor (counts: in ten
+    samples at least); an upper limit only where the variant itself does not; below four yardsticks a point alone.
+
+    Args:
+        variant: Distances of the variant from the reference, (n,).
+        yardsticks: Distances of each yardstick from the reference, (k, n); k may be 0.
+        weights: (B, n), rows that sum to n: the ones used for everything else.
+        power: 1 for distances, 2 for squared ones (and for all of independent draws).
+        count: Distances are events of 0 or 1.
+        floor: Mean distance that arithmetic alone brings about.
+
+    Raises:
+        ValueError: If shapes disagree, distances are not finite, or a count is not 0 or 1.
+
+    >>> found = gap(np.full(3, 2.0), np.full((4, 3), 8.0), np.ones((5, 3)), power=2)
+    >>> round(found.gap, 6)  # (2 / 8)^(1/2)
+    0.5
+    """
+    return gap_on(scale_of(yardsticks, weights, count=count, floor=floor), variant, weights, power, count, floor)
+
+
+def gap_on(
+    scale: Scale, variant: NDArray[Any], weights: Weights, power: Power, count: bool = False, floor: float = 0.0
+) -> Gap:
+    """Gap on a scale made before with ``scale_of`` from the same weights; see ``gap``."""
+    values = checked(variant)
+    if scale.reason:
+        return Gap(None, NO_INTERVAL, scale.reason, power=power)
+    delta, interval = change(values, weights, count=count)
+    if interval.low is None or interval.low <= floor or delta <= 0:
+        return _upper_limit(scale, interval, power, floor)
+    estimate = log(delta) - scale.log_mean
+    point = exp(estimate / power)
+    if scale.count < NEEDED:
+        reason = f"{scale.count} yardsticks: an interval needs {NEEDED}"
+        return Gap(point, NO_INTERVAL, reason, estimate, yardsticks=scale.count, power=power)
+    deviations, low_error, high_error = _sampling(values, delta, interval, weights, scale)
+    low, high = scale.error(low_error), scale.error(high_error)
+    limits = Interval(
+        exp((estimate - scale.quantile * low) / power), exp((estimate + scale.quantile * high) / power), "t"
+    )
+    part = scale.error(0.0)
+    return Gap(point, limits, "", estimate, deviations, low, part, scale.count, power)
+
+
+def _sampling(
+    values: Float, delta: float, interval: Interval, weights: Weights, scale: Scale
+) -> tuple[Float, float, float]:
+    """Resampled deviations of the log-ratio, and its sampling error towards lower and higher values.
+
+    Below ten samples that differ, the logarithm of a resampled mean is too coarse (and often log 0): the
+    exact limits of the variant's change give the errors, and the deviations are stretched to the lower one.
+    """
+    means = resampled_means(values, weights)
+    logs = np.log(positive(means))
+    deviations = logs - log(delta) - (scale.log_draws - scale.log_mean)
+    error = log_error(deviations, bool(means.min() <= 0))
+    if np.count_nonzero(values) >= FEW:
+        return deviations, error, error
+    z = normal_quantile((1 + LEVEL) / 2)
+    shared = float(np.std(scale.log_draws))
+    low, high = (float(np.hypot(side / z, shared)) for side in log_limits(interval, delta))
+    centred = deviations - deviations.mean()
+    width = float(np.std(centred))
+    return centred * (low / width if width > 0 else 1.0), low, high
+
+
+def _upper_limit(scale: Scale, interval: Interval, power: Power, floor: float) -> Gap:
+    """What can be said where the variant's change is not beyond the floor: at most so much.
+
+    Upper limit of the change (at least the floor) over the lower limit of the yardsticks' geometric mean.
+    """
+    reason = f"the change does not exceed the numerical floor {floor:.3g}: an upper limit only"
+    if scale.count < NEEDED:
+        reason = f"{reason}, which needs {NEEDED} yardsticks (here {scale.count})"
+        return Gap(None, NO_INTERVAL, reason, yardsticks=scale.count, power=power)
+    upper = max(inf if interval.high is None else interval.high, floor)
+    margin = scale.quantile * scale.error(float(np.std(scale.log_draws)))
+    high = exp((log(upper) - scale.log_mean + margin) / power) if upper > 0 else 0.0
+    return Gap(None, Interval(None, high, interval.method), reason, yardsticks=scale.count, power=power)

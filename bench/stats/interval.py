@@ -1,0 +1,32 @@
+"""The one shape in which every interval of the project travels."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Method = Literal["bootstrap", "score", "exact", "t", "none"]
+
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """Limits and how they were found; a limit that does not exist is None.
+
+    >>> Interval(0.1, 0.3, "bootstrap").above(0.05), Interval(None, 0.3, "exact").above(0.05)
+    (True, False)
+    """
+
+    low: float | None
+    high: float | None
+    method: Method
+
+    def above(self, tolerance: float) -> bool:
+        """Whether it lies wholly above; an absent lower limit never does."""
+        return self.low is not None and self.low > tolerance
+
+    def below(self, tolerance: float) -> bool:
+        """Whether it lies wholly below or at; an absent upper limit never does."""
+        return self.high is not None and self.high <= tolerance
+
+
+NO_INTERVAL = Interval(None, None, "none")

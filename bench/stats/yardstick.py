@@ -1,0 +1,143 @@
+"""The yardsticks' side of the scale: how far retrained networks are from the reference, and how well that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, inf, isfinite, log, sqrt
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.stats.change import FEW, change, checked, events
+from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
+from bench.stats.quantiles import normal_quantile, t_quantile
+from bench.stats.resampling import Float, Weights, resampled_means
+
+NEEDED = 4  # yardsticks for an interval: below, t(k - 1) is wider than any use
+
+Power = Literal[1, 2]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What a gap divides by; the same for every variant, so it may be made once a metric.
+
+    ``reason`` says why there is no scale; the other fields mean nothing then.
+    """
+
+    log_mean: float  # mean over yardsticks of log change: the log of their geometric mean
+    log_draws: Float  # the same in each resample, (B,)
+    spread: float  # standard deviation of the log changes, k - 1 degrees of freedom; NaN below two
+    count: int  # yardsticks k
+    reason: str = ""
+
+    @property
+    def quantile(self) -> float:
+        """Student's t(k - 1) at 97.5 %."""
+        return t_quantile((1 + LEVEL) / 2, self.count - 1)
+
+    def error(self, sampling: float) -> float:
+        """Standard error of a log-ratio: sqrt(SE^2 + s^2 / k)."""
+        return sqrt(sampling**2 + self.spread**2 / self.count)
+
+
+def positive(draws: Float) -> Float:
+    """Draws of a mean with those at or below 0 raised to the smallest positive one, so that a logarithm exists."""
+    above = draws[draws > 0]
+    return np.maximum(draws, above.min() if above.size else 1.0)
+
+
+def log_error(log_draws: Float, clipped: bool) -> float:
+    """Standard error of a logarithm from its draws; from their central 95 % where some had to be clipped."""
+    if not clipped:
+        return float(np.std(log_draws))
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(log_draws, [tail, 1 - tail])
+    return float(high - low) / (2 * normal_quantile(1 - tail))
+
+
+def _obstacle(distances: Float, weights: Weights, number: int, count: bool, floor: float) -> str:
+    """Why a yardstick cannot be divided by; empty where it can."""
+    if count and events(distances) < FEW:
+        return f"yardstick {number} differs from the reference in {events(distances)} samples; a scale needs {FEW}"
+    low = change(distances, weights, count=count).interval.low
+    if low is None or low <= floor:
+        return f"yardstick {number} does not differ from the reference beyond the numerical floor {floor:.3g}"
+    return ""
+
+
+def scale_of(
+    yardsticks: NDArray[Any], weights: Weights, *, count: bool = False, floor: float = 0.0, draws: bool = True
+) -> Scale:
+    """Scale of k yardsticks: the geometric mean of their changes from the reference, its resamples and their spread.
+
+    Args:
+        yardsticks: Distances of each yardstick from the reference, (k, n).
+        weights: (B, n), rows that sum to n.
+        count: Distances are events of 0 or 1.
+        floor: Mean distance that arithmetic alone brings about.
+        draws: Resample the scale; a prediction interval needs no draws.
+
+    Raises:
+        ValueError: If shapes disagree, or distances are not finite or no counts where these are promised.
+
+    >>> scale = scale_of(np.array([[1.0, 3.0], [8.0, 8.0]]), np.ones((2, 2)))
+    >>> round(exp(scale.log_mean), 6), scale.count  # sqrt(2 * 8)
+    (4.0, 2)
+    """
+    table = np.asarray(yardsticks, dtype=np.float64)
+    k = len(table)
+    if k == 0:
+        return Scale(0.0, np.zeros(0), inf, 0, "there are no yardsticks")
+    if table.ndim != 2 or table.shape[1] != weights.shape[1]:
+        raise ValueError(f"yardsticks of shape {table.shape} with weights {weights.shape}")
+    for number, row in enumerate(table):
+        if reason := _obstacle(checked(row), weights, number, count, floor):
+            return Scale(0.0, np.zeros(0), inf, k, reason)
+    logs = np.log(table.mean(axis=1))
+    resampled = np.zeros(0)
+    if draws:
+        means = resampled_means(table, weights)
+        resampled = np.mean([np.log(positive(row)) for row in means], axis=0)
+    spread = float(np.std(logs, ddof=1)) if k > 1 else inf
+    return Scale(float(logs.mean()), resampled, spread, k)
+
+
+def predict_yardstick(
+    yardsticks: NDArray[Any], weights: Weights, *, power: Power, count: bool = False, floor: float = 0.0
+) -> Interval:
+    """Where the gap of one further yardstick will lie, 95 %: exp(+- t(k-1) s sqrt(1 + 1/k) / p).
+
+    A variant inside cannot be told from a retrained network by how far it moved. On the scale of these
+    yardsticks, whose geometric mean has gap 1.
+
+    Args:
+        yardsticks: (k, n), at least four.
+        weights: (B, n), for the check that the yardsticks differ at all.
+        power: 1 for distances, 2 for squared ones.
+        count: Distances are events of 0 or 1.
+        floor: Mean distance that arithmetic alone brings about.
+
+    Returns:
+        The interval; without limits below four yardsticks or without a scale.
+
+    >>> predict_yardstick(np.full((4, 3), 2.0), np.ones((1, 3)), power=1)  # four equal yardsticks
+    Interval(low=1.0, high=1.0, method='t')
+    """
+    scale = scale_of(yardsticks, weights, count=count, floor=floor, draws=False)
+    if scale.reason or scale.count < NEEDED:
+        return NO_INTERVAL
+    half = scale.quantile * scale.spread * sqrt(1 + 1 / scale.count) / power
+    return Interval(exp(-half), exp(half), "t") if isfinite(half) else NO_INTERVAL
+
+
+def log_limits(interval: Interval, estimate: float) -> tuple[float, float]:
+    """Distances, in log units, from an estimate down to its lower and up to its upper limit.
+
+    >>> [round(x, 4) for x in log_limits(Interval(1.0, 8.0, "exact"), 2.0)]
+    [0.6931, 1.3863]
+    """
+    low = log(estimate / interval.low) if interval.low else inf
+    high = log(interval.high / estimate) if interval.high else inf
+    return low, high

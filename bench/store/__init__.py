@@ -1,0 +1,1 @@
+"""Content-addressed objects on any fsspec file system."""

@@ -1,0 +1,134 @@
+"""Content-addressed records with arrays or a blob beside them; it never knows what it holds."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.store.files import Files
+from bench.store.keys import key_of
+
+Kind = Literal["networks", "observations", "cells", "families"]
+KINDS: tuple[Kind, ...] = ("networks", "observations", "cells", "families")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One committed object: the parts its key was made of, and its content."""
+
+    kind: Kind
+    key: str
+    parts: dict[str, Any]
+    content: dict[str, Any]
+
+
+class Store:
+    """Records by key under an fsspec URL: arrays and blob are written first, the JSON last as commit marker.
+
+    >>> store = Store("memory://doctest")
+    >>> key = store.put("cells", {"metric": "accuracy"}, {"estimate": 0.5})
+    >>> store.get("cells", key).content
+    {'estimate': 0.5}
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.files = Files(url)
+
+    @staticmethod
+    def _path(kind: Kind, key: str, ending: str) -> str:
+        return f"{kind}/{key[:2]}/{key}.{ending}"
+
+    def put(
+        self,
+        kind: Kind,
+        parts: dict[str, Any],
+        content: dict[str, Any],
+        *,
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+        blob: bytes | None = None,
+    ) -> str:
+        """Commit an object and answer its key."""
+        key = key_of(parts)
+        if arrays is not None:
+            buffer = io.BytesIO()
+            np.savez(buffer, **{name: np.asarray(arrays[name]) for name in sorted(arrays)})  # type: ignore[arg-type]
+            self.files.write(self._path(kind, key, "npz"), buffer.getvalue())
+        if blob is not None:
+            self.files.write(self._path(kind, key, "bin"), blob)
+        text = json.dumps({"parts": parts, "content": content}, allow_nan=False, sort_keys=True)
+        self.files.write(self._path(kind, key, "json"), text.encode())
+        return key
+
+    def get(self, kind: Kind, key: str) -> Record | None:
+        """The record, or None where none was committed or it is damaged."""
+        text = self.files.read(self._path(kind, key, "json"))
+        if text is None:
+            return None
+        try:
+            data = json.loads(text)
+            record = Record(kind, key, data["parts"], data["content"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return record if key_of(record.parts) == key else None
+
+    def arrays(self, kind: Kind, key: str) -> dict[str, NDArray[Any]] | None:
+        """The arrays beside a record (never pickled objects), or None where absent or damaged."""
+        content = self.files.read(self._path(kind, key, "npz"))
+        if content is None:
+            return None
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as found:
+                return {name: found[name] for name in found.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def blob(self, kind: Kind, key: str) -> bytes | None:
+        """The bytes beside a record, or None."""
+        return self.files.read(self._path(kind, key, "bin"))
+
+    def records(self, kind: Kind) -> Iterator[Record]:
+        """Every committed record of a kind, in key order."""
+        for name in self.files.names(kind):
+            if name.endswith(".json"):
+                record = self.get(kind, name.rsplit("/", 1)[1].removesuffix(".json"))
+                if record is not None:
+                    yield record
+
+    def set_roots(self, name: str, keys: Iterable[str]) -> None:
+        """Say which objects the latest run of a suite uses; ``collect`` keeps them."""
+        self.files.write(f"roots/{key_of(name)}.json", json.dumps({"name": name, "keys": sorted(set(keys))}).encode())
+
+    def roots(self) -> set[str]:
+        """Every key that some suite's latest run uses."""
+        kept: set[str] = set()
+        for name in self.files.names("roots"):
+            text = self.files.read(name)
+            kept.update(json.loads(text)["keys"] if text else [])
+        return kept
+
+    def collect(self, *, younger_than: float, dry_run: bool = False) -> tuple[int, int]:
+        """Delete what no suite's latest run uses and what crashed writers left, unless modified after ``younger_than``.
+
+        Answers (files, bytes). ``younger_than`` is in seconds since the epoch: a run in progress keeps its objects.
+        """
+        kept = self.roots()
+        files = size = 0
+        for kind in KINDS:
+            for name in self.files.names(kind):
+                stem = name.rsplit("/", 1)[1]
+                used = stem.split(".")[0] in kept and not stem.endswith(".part")
+                if used or self.files.modified(name) > younger_than:
+                    continue
+                files += 1
+                size += self.files.size(name)
+                if not dry_run:
+                    self.files.delete(name)
+        return files, size

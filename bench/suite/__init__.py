@@ -1,0 +1,1 @@
+"""What a user declares, checked, and expanded to a plan."""

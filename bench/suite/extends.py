@@ -1,0 +1,124 @@
+"""Reading a suite's TOML, and ``extends``, its only composition.
+
+Merge rule: a table of the extending file is laid over the base's, key by key, at every depth; everything else,
+arrays of tables included, replaces what the base says. A table that chooses another loader, another source of the
+reference or another yardstick starts afresh: keys of the base that belonged to the former choice are dropped.
+``name`` is not inherited, since two suites of one name would write to one place. A path is relative to the file
+in which it is written.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.suite.wording import Place, show
+
+# table -> (keys that make the choice, keys that outlive another choice)
+CHOICES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "data": (frozenset({"loader"}), frozenset({"evaluation", "calibration"})),
+    "reference": (frozenset({"model", "factory", "onnx"}), frozenset()),
+    "yardstick": (frozenset({"retrained", "weight_noise"}), frozenset()),
+}
+
+
+@dataclass(frozen=True)
+class Document:
+    """The content of a suite after ``extends``, and which file each part comes from."""
+
+    path: Path
+    content: dict[str, Any]
+    origins: dict[Place, Path] = field(default_factory=dict)
+
+    def origin(self, place: Place) -> Path:
+        """The file in which this place is written."""
+        for length in range(len(place), 0, -1):
+            if place[:length] in self.origins:
+                return self.origins[place[:length]]
+        return self.path
+
+
+def parse_toml(path: Path) -> dict[str, Any]:
+    """The content of one file; what cannot be read raises ``UserError`` with the line."""
+    if not path.exists():
+        raise UserError.at(str(path), "does not exist", "give the path of a suite, a TOML file")
+    if not path.is_file():
+        raise UserError.at(str(path), "is not a file", "give the path of a suite, a TOML file")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise UserError.at(str(path), "is not UTF-8 text", "a suite is a TOML file") from None
+    except OSError as error:
+        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise UserError.at(str(path), "is nested too deeply", "a suite is a plain TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        text = str(error)
+        line = re.search(r"\(at line (\d+), column \d+\)", text)
+        where = f"{path}:{line.group(1)}" if line else str(path)
+        raise UserError.at(where, f"not TOML: {text[0].lower()}{text[1:]}") from None
+
+
+def read_document(path: Path) -> Document:
+    """Read a suite and what it extends; a missing base or a circle raises ``UserError``."""
+    return _read(path, ())
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> Document:
+    content = parse_toml(path)
+    base = content.pop("extends", None)
+    origins: dict[Place, Path] = {}
+    if base is not None:
+        if not isinstance(base, str):
+            raise UserError.at("extends", f"{show(base)} is not a text", 'give one file: extends = "base.toml"')
+        base_path = path.parent / base
+        chain = (*above, path)
+        if any(base_path.resolve() == file.resolve() for file in chain):
+            circle = " -> ".join(file.name for file in (*chain, base_path))
+            raise UserError.at("extends", f"the suites extend each other in a circle: {circle}", "break the circle")
+        if not base_path.is_file():
+            where = "extends" if not above else f"extends (in {path.name})"
+            raise UserError.at(where, f"{base!r} does not exist", f"paths are relative to {path.name}")
+        inherited = _read(base_path, chain)
+        inherited.content.pop("name", None)
+        origins = {**_all_from(inherited.content, base_path), **inherited.origins}
+        content = _lay_over(_without_former_choice(inherited.content, content), content, (), origins, path)
+    return Document(path, content, origins)
+
+
+def _all_from(content: dict[str, Any], path: Path) -> dict[Place, Path]:
+    return {(key,): path for key in content}
+
+
+def _without_former_choice(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """The base without the keys of a choice that the extending file makes differently."""
+    kept = dict(base)
+    for key, (choosing, outliving) in CHOICES.items():
+        old, new = base.get(key), over.get(key)
+        if not isinstance(old, dict) or not isinstance(new, dict):
+            continue
+        chosen = {k: v for k, v in new.items() if k in choosing}
+        if chosen and chosen != {k: v for k, v in old.items() if k in choosing}:
+            kept[key] = {k: v for k, v in old.items() if k in outliving}
+    return kept
+
+
+def _lay_over(
+    base: dict[str, Any], over: dict[str, Any], place: Place, origins: dict[Place, Path], path: Path
+) -> dict[str, Any]:
+    """``over`` on ``base``, noting in ``origins`` what now comes from ``path``."""
+    merged = dict(base)
+    for key, value in over.items():
+        at = (*place, key)
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merged[key] = _lay_over(base[key], value, at, origins, path)
+            continue
+        merged[key] = value
+        for stale in [known for known in origins if known[: len(at)] == at]:
+            del origins[stale]
+        origins[at] = path
+    return merged

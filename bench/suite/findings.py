@@ -1,0 +1,136 @@
+"""Everything that is wrong with a suite, collected before anything is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from bench.compression.base import Step
+from bench.data.base import Loader
+from bench.errors import Problem, UserError
+from bench.metrics.base import Metric
+from bench.models.base import Model
+from bench.registry import Registry
+from bench.runtimes.base import Runtime
+from bench.suite.extends import Document
+from bench.suite.wording import Place, explain, spell
+
+T = TypeVar("T")
+BASES: dict[str, type[Any]] = {"loader": Loader, "model": Model, "step": Step, "metric": Metric, "runtime": Runtime}
+
+
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    """The validator of a class, built once."""
+    if cls not in _ADAPTERS:
+        _ADAPTERS[cls] = TypeAdapter(cls)
+    return _ADAPTERS[cls]
+
+
+def schema_of(cls: type[Any]) -> dict[str, Any]:
+    """The JSON Schema of a class's parameters."""
+    return _adapter(cls).json_schema()
+
+
+def _date(value: Any) -> dict[str, str]:
+    """Dates are TOML and not JSON: a table is what no key of a suite takes in their place."""
+    return {"date": str(value)}
+
+
+class Findings:
+    """The problems of one document, in the order they were found."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: dict[tuple[str, str], Problem] = {}
+
+    def add(self, place: Place, what: str, right: str = "") -> None:
+        """Note one problem; the same one is noted once."""
+        where = spell(place)
+        if (origin := self.document.origin(place)) != self.document.path:
+            where += f" (in {origin.name})"
+        self.problems.setdefault((where, what), Problem(where, what, right))
+
+    def stop(self) -> None:
+        """Raise all problems together, if there are any."""
+        if self.problems:
+            raise UserError(list(self.problems.values()))
+
+    def parse(
+        self, cls: type[T], raw: Any, place: Place, quiet: bool = False, moved: dict[str, Place] | None = None
+    ) -> T | None:
+        """Build an object from a table, strictly; None where it has problems, which are noted unless ``quiet``.
+
+        ``moved`` says where a key really stands.
+        """
+        try:
+            built: T = _adapter(cls).validate_json(json.dumps(raw, default=_date), strict=True)
+            return built
+        except ValidationError as error:
+            found = explain(error, raw, schema_of(cls))
+        except UserError as error:
+            found = [((), problem) for problem in error.problems]
+        for within, problem in found if not quiet else []:
+            at = (*place, *within)
+            if moved and within and within[0] in moved:
+                at = (*moved[str(within[0])], *within[1:])
+            what = f"{problem.where}: {problem.what}" if problem.where else problem.what
+            self.add(at, what, problem.right)
+        return None
+
+    def build(self, cls: type[T], raw: dict[str, Any], place: Place, moved: dict[str, Place] | None = None) -> T | None:
+        """A registered class with these parameters; paths among them are relative to the file that gives them."""
+        if not hasattr(cls, "__pydantic_fields__"):
+            self.add(place, f"{cls.__name__} declares no parameters", "decorate it with bench.registry.parameters")
+            return None
+        thing = self.parse(cls, raw, place, moved=moved)
+        paths = {}
+        for name in raw if thing is not None else ():
+            if isinstance(value := getattr(thing, name), Path):
+                paths[name] = self.file(str(value), (*place, name))
+        if None in paths.values():
+            return None
+        return replace(thing, **paths) if paths else thing  # type: ignore[type-var]
+
+    def find(self, registry: Registry[Any], name: str, place: Place) -> type[Any] | None:
+        """The registered class of that name, or ``module:object``; None where there is none."""
+        try:
+            cls = registry.get(name)
+        except UserError as error:
+            for problem in error.problems:
+                self.add(place, problem.what, problem.right)
+            return None
+        except Exception as error:  # a user's own module may fail in any way
+            self.add(place, f"{name!r} cannot be imported: {type(error).__name__}: {error}".splitlines()[0])
+            return None
+        base = BASES[registry.kind]
+        if not isinstance(cls, type) or not issubclass(cls, base):
+            self.add(place, f"{name!r} is no {registry.kind}", f"give a subclass of {base.__module__}.{base.__name__}")
+            return None
+        return cls
+
+    def file(self, name: str, place: Place, suffixes: tuple[str, ...] = ()) -> Path | None:
+        """The path of an outside file, relative to the file that names it; None where it does not serve."""
+        path = self.document.origin(place).parent / name
+        suffix = path.suffix.lower()
+        if suffix in {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle"} and suffixes:
+            right = (
+                "crbench convert writes the weights as safetensors"
+                if ".safetensors" in suffixes
+                else "export it to ONNX"
+            )
+            self.add(place, f"{name!r} may hold a pickle, which is never read", right)
+        elif suffixes and suffix not in suffixes:
+            self.add(place, f"{name!r} does not end in {' or '.join(suffixes)}", f"give a {' or '.join(suffixes)} file")
+        elif not path.is_file():
+            what = "is no file" if path.exists() else "does not exist"
+            self.add(place, f"{name!r} {what}", f"paths are relative to {self.document.origin(place).name}")
+        else:
+            return path
+        return None

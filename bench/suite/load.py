@@ -1,0 +1,93 @@
+"""From a suite file to a checked suite: every name resolved, all problems at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from bench.data.base import Loader, loaders
+from bench.suite.extends import read_document
+from bench.suite.findings import Findings
+from bench.suite.measures import build_metrics
+from bench.suite.networks import (
+    build_object,
+    build_reference,
+    build_targets,
+    build_yardstick,
+    check_names,
+    kind_of,
+    tables_in,
+)
+from bench.suite.suite import Suite, Variant
+from bench.suite.tables import NAME_PATTERN, NAME_RULE, DataTable, SuiteTable
+from bench.suite.variants import Setting, build_variant
+
+
+def load_suite(path: Path | str) -> Suite:
+    """Read, compose (``extends``) and check a suite; nothing is trained or loaded.
+
+    Raises:
+        UserError: holds every problem, each with its path such as ``variant[2].steps[0].ratio``.
+    """
+    path = Path(path)
+    findings = Findings(read_document(path))
+    content = findings.document.content
+    table = findings.parse(SuiteTable, content, ())
+    loader = _build_loader(findings, content)
+    evaluation, calibration = (_count(content, key) for key in ("evaluation", "calibration"))
+    reference = build_reference(findings, content.get("reference"))
+    kind = None if reference is None else kind_of(reference)
+    yardstick = build_yardstick(findings, content.get("yardstick", {}), reference)
+    targets = build_targets(findings, content, kind)
+    for key, reserved in (("target", ()), ("variant", ("reference",))):
+        check_names(findings, content, key, reserved)
+    names = (*(str(item.get("name")) for _, item in tables_in(content, "target")), *(target.name for target in targets))
+    setting = Setting(reference, kind, targets, tuple(dict.fromkeys(names)), calibration)
+    variants = [
+        build_variant(findings, item, ("variant", index), setting) for index, item in tables_in(content, "variant")
+    ]
+    has_yardstick = yardstick.retrained > 0 or yardstick.weight_noise is not None
+    uses = build_metrics(findings, content, evaluation, has_yardstick)
+    name = _name(findings, path, content)
+    findings.stop()
+    assert table is not None
+    assert loader is not None
+    assert reference is not None
+    return Suite(
+        name=name,
+        path=path,
+        loader=loader,
+        evaluation=table.data.evaluation,
+        calibration=table.data.calibration,
+        reference=reference,
+        yardstick=yardstick,
+        targets=targets,
+        variants=tuple(variant for variant in variants if isinstance(variant, Variant)),
+        metrics=uses,
+        replicates=table.replicates,
+        seed=table.seed,
+        document=content,
+    )
+
+
+def _build_loader(findings: Findings, content: dict[str, Any]) -> Loader | None:
+    raw = content.get("data")
+    if not isinstance(raw, dict):
+        return None
+    loader: Loader | None = build_object(findings, loaders, DataTable, raw, ("data",), "loader")
+    return loader
+
+
+def _count(content: dict[str, Any], key: str) -> int | None:
+    """A number of samples, where it is one; the schema's default where it is not given."""
+    data = content.get("data")
+    value = data.get(key, DataTable.model_fields[key].default) if isinstance(data, dict) else None
+    return value if isinstance(value, int) else None
+
+
+def _name(findings: Findings, path: Path, content: dict[str, Any]) -> str:
+    """The suite's own name, or that of its file."""
+    if "name" not in content and not re.search(NAME_PATTERN, path.stem):
+        findings.add(("name",), f"the file's name {path.stem!r} cannot name the suite", f"give {NAME_RULE}")
+    return str(content.get("name", path.stem))

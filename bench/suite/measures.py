@@ -1,0 +1,126 @@
+"""Checking the metrics: matrices, parameters and gates."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from bench.metrics.base import Metric, Quality, Value, metrics
+from bench.registry import nearest
+from bench.suite.findings import Findings, schema_of
+from bench.suite.networks import tables_in
+from bench.suite.suite import Gate, MetricUse
+from bench.suite.tables import GateTable, MetricTable
+from bench.suite.wording import Place
+
+RULES = ("max_harm", "max_gap", "max_change", "min_value")
+FITS = {
+    "max_harm": ("quality", "pair"),
+    "max_gap": ("change",),
+    "max_change": ("change",),
+    "min_value": ("quality",),
+}
+
+
+def build_metrics(
+    findings: Findings, raw: dict[str, Any], evaluation: int | None, yardstick: bool
+) -> tuple[MetricUse, ...]:
+    """Every metric of the suite, matrices expanded; each (name, parameters) stands for one measurement."""
+    uses: list[MetricUse] = []
+    seen: dict[str, int] = {}
+    for index, entry in tables_in(raw, "metric"):
+        place: Place = ("metric", index)
+        name = entry.get("use")
+        cls = findings.find(metrics, name, (*place, "use")) if isinstance(name, str) else None
+        if cls is None:
+            continue
+        gates = _build_gates(findings, entry, place, cls, yardstick)
+        for parameters, moved in _expand(findings, entry, place, cls):
+            metric: Metric | None = findings.build(cls, parameters, place, moved)
+            if metric is None:
+                continue
+            if metric.samples is not None and evaluation is not None and metric.samples > evaluation:
+                what = f"{metric.samples} are more than the {evaluation} evaluation samples"
+                findings.add(moved.get("samples", (*place, "samples")), what, f"give at most {evaluation}")
+            identity = json.dumps([name, metric.parameters()], sort_keys=True, default=str)
+            first = seen.get(identity)
+            if first == index:
+                findings.add((*place, "matrix"), "it gives the same parameters twice", "leave one of them out")
+            elif first is not None:
+                what = f"{name!r} with these parameters is metric[{first}] already"
+                findings.add((*place, "use"), what, "leave one out, or change a parameter other than samples")
+            seen.setdefault(identity, index)
+            uses.append(MetricUse(metric, gates))
+    return tuple(uses)
+
+
+def _expand(
+    findings: Findings, entry: dict[str, Any], place: Place, cls: type[Any]
+) -> Iterator[tuple[dict[str, Any], dict[str, Place]]]:
+    """The parameters of every combination, and where those that stand in the matrix really are."""
+    fixed = MetricTable.parameters_in(entry)
+    matrix = entry.get("matrix", {})
+    if not isinstance(matrix, dict):
+        return
+    lists: dict[str, list[Any]] = {}
+    for key, values in matrix.items():
+        here = (*place, "matrix", key)
+        known = schema_of(cls).get("properties", {})
+        if key not in known:
+            findings.add(here, "unknown key", nearest(key, known))
+        elif key in fixed:
+            findings.add(here, f"{key!r} is given beside the matrix too", "give it once")
+        else:  # what is no list is reported by the schema; its value can be judged all the same
+            lists[key] = values if isinstance(values, list) else [values]
+    for chosen in itertools.product(*(range(len(values)) for values in lists.values())):
+        picked = dict(zip(lists, chosen, strict=True))
+        parameters = fixed | {key: lists[key][index] for key, index in picked.items()}
+        yield parameters, {key: (*place, "matrix", key, index) for key, index in picked.items()}
+
+
+def _build_gates(
+    findings: Findings, entry: dict[str, Any], place: Place, cls: type[Metric], yardstick: bool
+) -> tuple[Gate, ...]:
+    """The gates that can be judged on this metric's values."""
+    values = {value.name: value for value in cls.values}
+    gates: list[Gate] = []
+    for index, raw in tables_in(entry, "gate"):
+        here = (*place, "gate", index)
+        table = findings.parse(GateTable, raw, here, quiet=True)
+        rules = [rule for rule in RULES if rule in raw]
+        if len(rules) != 1:
+            what = f"{' and '.join(rules)} are {len(rules)} rules" if rules else "no rule"
+            findings.add(here, what, f"give exactly one of {', '.join(RULES)}; write a gate for each")
+        name = raw.get("value")
+        if isinstance(name, str) and name not in values:
+            findings.add((*here, "value"), f"{cls.name} has no value {name!r}", nearest(name, values))
+        if table is None or len(rules) != 1 or table.value not in values:
+            continue
+        rule = rules[0]
+        if problem := _unfit(rule, values[table.value], values, yardstick):
+            findings.add((*here, rule), *problem)
+        if any(gate.value == table.value and gate.rule == rule for gate in gates):
+            findings.add(here, f"{rule} on {table.value!r} is gated already", "leave one out")
+        gates.append(Gate(table.value, rule, getattr(table, rule)))  # type: ignore[arg-type]
+    return tuple(gates)
+
+
+def _unfit(rule: str, value: Value, values: dict[str, Value], yardstick: bool) -> tuple[str, str] | None:
+    """Why this rule could never be judged on this value, and what would be right."""
+    if value.kind not in FITS[rule]:
+        fitting = [name for name, other in values.items() if other.kind in FITS[rule]]
+        advice = f"values with {rule} here: {', '.join(fitting)}" if fitting else ""
+        rules = [other for other in RULES if value.kind in FITS[other]]
+        own = f"gate it by {' or '.join(rules)}" if rules else f"a {value.kind} has no gate"
+        return f"{value.name!r} is a {value.kind}, which has no {rule[4:]}", "; ".join(filter(None, [own, advice]))
+    if rule == "max_gap" and not yardstick:
+        return "a gap needs a yardstick, and the suite has none", "give yardstick.retrained = 4, or use max_change"
+    if rule == "max_harm" and value.better == "none":  # type: ignore[union-attr]
+        return f"neither direction of {value.name!r} is worse", "gate another value"
+    if rule == "min_value" and value.better != "higher":  # type: ignore[union-attr]
+        return f"{value.name!r} is better when lower", "use max_harm"
+    if isinstance(value, Quality) and value.interval == "none":
+        return f"{value.name!r} has no interval, so no gate on it can be judged", value.why_no_interval
+    return None

@@ -1,0 +1,156 @@
+"""Checking the reference, the yardstick and the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.compression.base import steps
+from bench.models.base import Model, Recipe, models
+from bench.registry import Registry, nearest
+from bench.runtimes.base import Target, runtimes
+from bench.suite.findings import Findings
+from bench.suite.suite import Outside, Reference, Yardstick
+from bench.suite.tables import InputTable, NameTable, OpenTable, ReferenceTable, YardstickTable
+from bench.suite.wording import Place
+
+SOURCES = ("model", "factory", "onnx")
+
+
+def kind_of(reference: Reference) -> str:
+    """The kind of network that chains begin with."""
+    return "onnx" if reference.outside is not None and reference.outside.onnx is not None else "torch"
+
+
+def can_run(target: Target, kind: str) -> bool:
+    """Whether a target runs such a network, as it is or after the export that the engine does."""
+    kinds = runtimes.get(target.runtime, "target.runtime").kinds
+    export = steps.get("onnx-export")()
+    return kind in kinds or (kind in export.consumes and export.produces(kind) in kinds)
+
+
+def tables_in(raw: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
+    """The tables of an array of tables, with their index; what is no table is reported by the schema."""
+    found = raw.get(key) if isinstance(raw, dict) else None
+    return [(i, item) for i, item in enumerate(found) if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def build_object(
+    findings: Findings, registry: Registry[Any], table: type[OpenTable], raw: dict[str, Any], place: Place, key: str
+) -> Any:
+    """The object of the registered class named under ``key``, with the table's further keys as its parameters."""
+    name = raw.get(key)
+    found = findings.find(registry, name, (*place, key)) if isinstance(name, str) else None
+    return None if found is None else findings.build(found, table.parameters_in(raw), place)
+
+
+def build_outside(findings: Findings, raw: dict[str, Any], place: Place, factory: str | None = None) -> Outside | None:
+    """A network from outside; None where it is none or its files do not serve.
+
+    ``factory``: the reference's, for a checkpoint that names none.
+    """
+    onnx, checkpoint = raw.get("onnx"), raw.get("checkpoint")
+    factory = raw.get("factory", factory)
+    if checkpoint is not None and (factory is None or onnx is not None):
+        what = "weights need the network they belong to"
+        findings.add((*place, "checkpoint"), what, 'give factory = "module:object" beside it')
+        return None
+    if onnx is None and "factory" not in raw and checkpoint is None:
+        if "input" in raw:
+            findings.add((*place, "input"), "the network is not from outside", "leave it out: the data declares it")
+        return None
+    table = findings.parse(InputTable, raw.get("input", {}), (*place, "input"), quiet=True)
+    if table is not None and table.mean and table.std and len(table.mean) != len(table.std):
+        what = f"{len(table.mean)} means and {len(table.std)} standard deviations"
+        findings.add((*place, "input"), what, "give one of each a channel")
+    declared = {} if table is None else table.model_dump(exclude_none=True)
+    if isinstance(onnx, str):
+        path = findings.file(onnx, (*place, "onnx"), (".onnx",))
+        return None if path is None else Outside(onnx=path, input=declared)
+    weights = None
+    if isinstance(checkpoint, str):
+        weights = findings.file(checkpoint, (*place, "checkpoint"), (".safetensors",))
+        if weights is None:
+            return None
+    return Outside(factory=factory, checkpoint=weights, input=declared) if isinstance(factory, str) else None
+
+
+def build_reference(findings: Findings, raw: Any) -> Reference | None:
+    """The reference: an architecture with its recipe, or a network from outside."""
+    place: Place = ("reference",)
+    if not isinstance(raw, dict):
+        return None
+    given = [key for key in SOURCES if key in raw]
+    if len(given) != 1:
+        what = f"{' and '.join(given)} are {len(given)} sources" if given else "no source"
+        findings.add(place, what, f"give exactly one of {', '.join(SOURCES)}")
+    table = findings.parse(ReferenceTable, {k: v for k, v in raw.items() if k == "recipe"}, place, quiet=True)
+    recipe = None if table is None else table.recipe
+    if "onnx" in raw and "recipe" in raw:
+        findings.add((*place, "recipe"), "an ONNX file is not trained", "leave it out")
+    outside = build_outside(findings, raw, place)
+    if "model" not in raw:
+        strange = ReferenceTable.parameters_in(raw)
+        for key in strange:
+            findings.add((*place, key), "unknown key", nearest(key, ReferenceTable.model_fields))
+        return Reference(recipe=recipe, outside=outside) if outside is not None and len(given) == 1 else None
+    model: Model | None = build_object(findings, models, ReferenceTable, raw, place, "model")
+    return None if model is None else Reference(model=model, recipe=recipe or Recipe())
+
+
+def build_yardstick(findings: Findings, raw: Any, reference: Reference | None) -> Yardstick:
+    """The yardstick, if the reference can have it."""
+    place: Place = ("yardstick",)
+    table = findings.parse(YardstickTable, raw, place, quiet=True)
+    if table is None:
+        return Yardstick()
+    if table.retrained and table.weight_noise is not None:
+        what = "retrained and weight_noise are two yardsticks"
+        findings.add(place, what, "retrained networks where they can be trained, else weight_noise")
+    if "count" in raw and table.weight_noise is None:
+        findings.add((*place, "count"), "counts the noisy copies of weight_noise", "give weight_noise, or leave it out")
+    if table.retrained and reference is not None and reference.model is None:
+        what = "the reference is not trained here: it has no model with a recipe"
+        findings.add((*place, "retrained"), what, "give weight_noise = 0.01 as a substitute")
+    if table.weight_noise is not None and reference is not None:
+        kind = kind_of(reference)
+        if kind not in steps.get("weight-noise").consumes:
+            findings.add(
+                (*place, "weight_noise"), f"weights of an {kind} network are not changed", "leave it out: no gaps"
+            )
+    return Yardstick(table.retrained, table.weight_noise, table.count)
+
+
+def build_targets(findings: Findings, raw: Any, kind: str | None) -> tuple[Target, ...]:
+    """The targets; by default one of the runtime that fits the reference."""
+    entries = tables_in(raw, "target")
+    if not raw.get("target"):
+        runtime = "onnxruntime" if kind == "onnx" else "torch"
+        return (Target(name=runtime, runtime=runtime),)
+    targets = []
+    for index, entry in entries:
+        place: Place = ("target", index)
+        target = findings.parse(Target, entry, place, quiet=True)
+        if target is None or findings.find(runtimes, target.runtime, (*place, "runtime")) is None:
+            continue
+        if kind is not None and not can_run(target, kind):
+            what = f"runtime {target.runtime!r} cannot run the reference, an {kind} network"
+            findings.add((*place, "runtime"), what, "every variant is compared with the reference on the same target")
+        targets.append(target)
+    return tuple(targets)
+
+
+def check_names(findings: Findings, raw: Any, key: str, reserved: Sequence[str] = ()) -> None:
+    """Names are safe in paths, and unique, also on file systems that do not tell capitals apart."""
+    seen: dict[str, int] = {}
+    for index, entry in tables_in(raw, key):
+        name = entry.get("name")
+        if not isinstance(name, str):
+            continue
+        place: Place = (key, index, "name")
+        findings.parse(NameTable, {"name": name}, (key, index))
+        if name.casefold() in reserved:
+            findings.add(place, f"{name!r} is reserved", "give another name")
+        first = seen.setdefault(name.casefold(), index)
+        if first != index:
+            findings.add(place, f"{name!r} is the name of {key}[{first}] already", "give another name")

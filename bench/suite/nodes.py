@@ -1,0 +1,165 @@
+"""What must be made: networks as a tree of sources and steps, each with the parts of its key."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.compression.base import Step, steps
+from bench.models.base import Model, Recipe
+from bench.stats.streams import derive_seed
+from bench.store.keys import key_of
+from bench.suite.suite import Outside, Suite, Variant
+
+Role = Literal["reference", "yardstick", "variant"]
+SOURCE_VERSION = 1  # rises when the same recipe trains another network
+
+
+@cache
+def package_version(package: str) -> str:
+    """The installed version; ``absent`` where the package is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def package_versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Installed versions by package."""
+    return {package: package_version(package) for package in packages}
+
+
+def file_sha256(path: Path) -> str:
+    """Content hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A network to make: trained, from outside, or its parent after a step."""
+
+    parts: dict[str, Any]
+    kind: str
+    seed: int = 0
+    model: Model | None = None
+    recipe: Recipe | None = None
+    outside: Outside | None = None
+    parent: Node | None = None
+    step: Step | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """Content address."""
+        return key_of(self.parts)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Fingerprints of the data that steps may use."""
+
+    train: str
+    calibration: str
+    input: dict[str, Any]
+
+
+def _model_parts(model: Model) -> dict[str, Any]:
+    return {"model": model.name, "parameters": {f.name: getattr(model, f.name) for f in fields(model)}}  # type: ignore[arg-type]
+
+
+def _recipe_parts(recipe: Recipe) -> dict[str, Any]:
+    return {f.name: getattr(recipe, f.name) for f in fields(recipe)}  # type: ignore[arg-type]
+
+
+def trained_node(model: Model, recipe: Recipe, seed: int, splits: Splits) -> Node:
+    """A network trained on the spot."""
+    parts = {
+        "source": "trained",
+        "version": SOURCE_VERSION,
+        **_model_parts(model),
+        "recipe": _recipe_parts(recipe),
+        "seed": seed,
+        "train": splits.train,
+        "input": splits.input,
+        "packages": package_versions(("torch",)),
+    }
+    return Node(parts, "torch", seed=seed, model=model, recipe=recipe)
+
+
+def outside_node(outside: Outside, declared: dict[str, Any]) -> Node:
+    """A network somebody else made; its content is hashed, not its path."""
+    parts: dict[str, Any] = {"source": "outside", "input": declared | outside.input}
+    if outside.onnx is not None:
+        parts["onnx"] = file_sha256(outside.onnx)
+        return Node(parts, "onnx", outside=outside)
+    assert outside.factory is not None
+    parts["factory"] = outside.factory
+    parts["code"] = _factory_hash(outside.factory)
+    parts["checkpoint"] = None if outside.checkpoint is None else file_sha256(outside.checkpoint)
+    return Node(parts, "torch", outside=outside)
+
+
+def _factory_hash(factory: str) -> str:
+    """Hash of the source file that holds the factory."""
+    import inspect
+
+    from bench.registry import load_object
+
+    source = inspect.getsourcefile(load_object(factory, "factory"))
+    return file_sha256(Path(source)) if source else "unknown"
+
+
+def step_node(parent: Node, step: Step, seed: int, splits: Splits, recipe: Recipe | None) -> Node:
+    """The parent after one step."""
+    parts: dict[str, Any] = {
+        "source": "step",
+        **step.canonical(),
+        "seed": seed,
+        "packages": package_versions(step.packages),
+        "of": parent.parts,
+    }
+    for need in sorted(step.needs):
+        if need == "recipe":
+            parts["recipe"] = None if recipe is None else _recipe_parts(recipe)
+        else:
+            parts[need] = getattr(splits, need)
+    return Node(parts, step.produces(parent.kind), seed=seed, recipe=recipe, parent=parent, step=step)
+
+
+def reference_node(suite: Suite, splits: Splits, replicate: int) -> Node:
+    """The reference of a replicate; one from outside is the same in all."""
+    source = suite.reference
+    if source.outside is not None:
+        return outside_node(source.outside, splits.input)
+    assert source.model is not None
+    assert source.recipe is not None
+    return trained_node(source.model, source.recipe, derive_seed(suite.seed, "reference", replicate), splits)
+
+
+def yardstick_nodes(suite: Suite, splits: Splits) -> tuple[Node, ...]:
+    """Retrained networks, or declared noisy copies of the reference; seeds disjoint from the replicates'."""
+    source = suite.reference
+    if suite.yardstick.weight_noise is not None:
+        noise = steps.get("weight-noise")(accuracy_loss=suite.yardstick.weight_noise)  # type: ignore[call-arg]
+        reference = reference_node(suite, splits, 0)
+        seeds = [derive_seed(suite.seed, "yardstick", index) for index in range(suite.yardstick.count)]
+        return tuple(step_node(reference, noise, seed, splits, source.recipe) for seed in seeds)
+    if source.model is None or source.recipe is None:
+        return ()
+    seeds = [derive_seed(suite.seed, "yardstick", index) for index in range(suite.yardstick.retrained)]
+    return tuple(trained_node(source.model, source.recipe, seed, splits) for seed in seeds)
+
+
+def variant_node(suite: Suite, variant: Variant, splits: Splits, replicate: int) -> Node:
+    """A variant's chain; equal prefixes of chains are the same nodes, by key."""
+    if variant.outside is not None:
+        node = outside_node(variant.outside, splits.input)
+    else:
+        node = reference_node(suite, splits, replicate)
+    for step in variant.steps:
+        seed = derive_seed(suite.seed, "step", replicate)
+        node = step_node(node, step, seed, splits, suite.reference.recipe)
+    return node

@@ -1,0 +1,215 @@
+"""From a suite to cells and the observations they need: pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from bench.compression.base import steps
+from bench.metrics.base import Change, Metric, Pair
+from bench.runtimes.base import Target, runtimes
+from bench.store.keys import key_of
+from bench.suite.nodes import (
+    Node,
+    Splits,
+    package_versions,
+    reference_node,
+    step_node,
+    variant_node,
+    yardstick_nodes,
+)
+from bench.suite.suite import MetricUse, Suite, Variant
+
+KEY_VERSION = 1
+STATISTICS_VERSION = 1  # rises when the same observations give another number
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What of the machine can change a value."""
+
+    cpu_features: tuple[str, ...]  # for quantised kernels
+    fingerprint: str  # for timings
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """One network (or a pair) shown to one metric on one target."""
+
+    metric: Metric
+    node: Node
+    target: Target
+    parts: dict[str, Any]
+    seed: int
+    draw: int = 0
+    floor: bool = False
+    anchor: Node | None = None
+    against: Node | None = None  # the reference, for pair measures
+
+    @cached_property
+    def key(self) -> str:
+        """Content address."""
+        return key_of(self.parts)
+
+
+def metric_label(metric: Metric) -> str:
+    """Name and those parameters that are not at their defaults: ``adversarial.pgd[epsilon=0.1]``."""
+    default = {field.name: field.default for field in fields(metric)}  # type: ignore[arg-type]
+    given = {name: value for name, value in metric.parameters().items() if value != default[name]}
+    shown = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
+    return f"{metric.name}[{shown}]" if shown else metric.name
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedCell:
+    """One (variant, target, metric, replicate) with every observation it is derived from."""
+
+    variant: str
+    target: Target
+    use: MetricUse
+    replicate: int
+    reference: tuple[Observation, ...]  # by draw
+    floor: Observation | None
+    observed: tuple[Observation, ...]  # the variant's, by draw
+    yardsticks: tuple[tuple[Observation, ...], ...]
+    parts: dict[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """Content address."""
+        return key_of(self.parts)
+
+    @property
+    def label(self) -> str:
+        """Readable and unique in a run, for globs and ``why``.
+
+        Variant, target, metric with its parameters and, from the second on, the replicate.
+        """
+        tail = f"#{self.replicate}" if self.replicate else ""
+        return f"{self.variant}/{self.target.name}/{metric_label(self.use.metric)}{tail}"
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that a run does."""
+
+    suite: Suite
+    references: tuple[Node, ...]  # by replicate
+    yardsticks: tuple[Node, ...]
+    variants: dict[tuple[str, int], Node]
+    cells: tuple[PlannedCell, ...]
+
+
+def executable(node: Node, target: Target, splits: Splits) -> Node | None:
+    """The node as the target's runtime takes it: a torch network is exported for ONNX Runtime; None if it cannot."""
+    kinds = runtimes.get(target.runtime, "target.runtime").kinds
+    if node.kind in kinds:
+        return node
+    export = steps.get("onnx-export")()
+    if node.kind in export.consumes and export.produces(node.kind) in kinds:
+        return step_node(node, export, 0, splits, None)
+    return None
+
+
+def observation_parts(
+    metric: Metric, node: Node, target: Target, suite: Suite, evaluation: dict[str, Any], machine: Machine
+) -> dict[str, Any]:
+    """What can change an observation."""
+    runtime = runtimes.get(target.runtime, "target.runtime")
+    parts: dict[str, Any] = {
+        "key_version": KEY_VERSION,
+        "metric": metric.name,
+        "version": metric.version,
+        "parameters": metric.parameters(),
+        "samples": metric.samples,
+        "data": evaluation,
+        "seed": suite.seed,
+        "network": node.parts,
+        "target": target.canonical(),
+        "packages": package_versions(tuple(sorted({*metric.packages, *runtime.packages}))),
+    }
+    if node.kind.endswith("-quantised") and target.runtime != "torch":
+        parts["cpu"] = list(machine.cpu_features)
+    if metric.timing:
+        parts["machine"] = machine.fingerprint
+    return parts
+
+
+class Planner:
+    """Expands a suite for one data set and machine."""
+
+    def __init__(self, suite: Suite, splits: Splits, evaluation: dict[str, Any], machine: Machine, device: str) -> None:
+        self.suite = suite
+        self.splits = splits
+        self.evaluation = evaluation
+        self.machine = machine
+        self.device = device
+
+    def observation(self, metric: Metric, node: Node, target: Target, reference: Node, **role: Any) -> Observation:
+        """An observation of a node in a role (draw, floor)."""
+        parts = observation_parts(metric, node, target, self.suite, self.evaluation, self.machine)
+        if target.runtime == "torch":
+            parts["device"] = self.device.split(":")[0]
+        anchor = reference if metric.anchored else None
+        against = reference if any(isinstance(value, Pair) for value in metric.values) else None
+        if anchor is not None:
+            parts["anchor"] = anchor.key
+        if against is not None:
+            parts["against"] = against.key
+        parts |= {name: value for name, value in role.items() if value}
+        return Observation(metric, node, target, parts, seed=self.suite.seed, anchor=anchor, against=against, **role)
+
+    def cell(self, variant: str, node: Node, target: Target, use: MetricUse, replicate: int, plan: Plan) -> PlannedCell:
+        """A cell with its observations."""
+        metric = use.metric
+        original = plan.references[replicate]
+        reference = executable(original, target, self.splits) or original
+        yardsticks = [executable(item, target, self.splits) for item in plan.yardsticks]
+        independent = any(isinstance(value, Change) and value.coupling == "independent" for value in metric.values)
+        draws = (0, 1) if independent else (0,)
+
+        def observe(item: Node) -> tuple[Observation, ...]:
+            return tuple(self.observation(metric, item, target, reference, draw=draw) for draw in draws)
+
+        own = observe(reference)
+        shown = observe(node)
+        marks = tuple(observe(item) for item in yardsticks if item is not None)
+        floor = None if metric.timing else self.observation(metric, reference, target, reference, floor=True)
+        parts = {
+            "statistics": STATISTICS_VERSION,
+            "metric": metric.name,
+            "parameters": metric.parameters(),
+            "variant": [item.parts for item in shown],
+            "reference": [item.key for item in own],
+            "yardsticks": [[item.key for item in mark] for mark in marks],
+            "floor": None if floor is None else floor.key,
+        }
+        return PlannedCell(variant, target, use, replicate, own, floor, shown, marks, parts)
+
+    def _targets(self, variant: Variant, runnable: dict[str, Node | None]) -> list[Target]:
+        """The targets the variant names, else those that can run it; all (skipped, with the reason) where none can."""
+        if variant.targets is not None:
+            return [target for target in self.suite.targets if target.name in variant.targets]
+        able = [target for target in self.suite.targets if runnable[target.name] is not None]
+        return able or list(self.suite.targets)
+
+    def plan(self) -> Plan:
+        """Every cell, replicate by replicate, variant by variant."""
+        suite = self.suite
+        references = tuple(reference_node(suite, self.splits, index) for index in range(suite.replicates))
+        variants = {
+            (variant.name, index): variant_node(suite, variant, self.splits, index)
+            for index in range(suite.replicates)
+            for variant in suite.variants
+        }
+        plan = Plan(suite, references, yardstick_nodes(suite, self.splits), variants, ())
+        cells: list[PlannedCell] = []
+        for replicate in range(suite.replicates):
+            for variant in suite.variants:
+                node = variants[variant.name, replicate]
+                runnable = {target.name: executable(node, target, self.splits) for target in suite.targets}
+                for target in self._targets(variant, runnable):
+                    shown = runnable[target.name] or node
+                    cells += [self.cell(variant.name, shown, target, use, replicate, plan) for use in suite.metrics]
+        return Plan(suite, references, plan.yardsticks, variants, tuple(cells))

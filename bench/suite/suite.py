@@ -1,0 +1,87 @@
+"""A checked suite: every name resolved, every parameter an object, matrices expanded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.compression.base import Step
+from bench.data.base import Loader
+from bench.metrics.base import Metric
+from bench.models.base import Model, Recipe
+from bench.runtimes.base import Target
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A network that was not made here: an ONNX file, or a factory with an optional safetensors checkpoint."""
+
+    onnx: Path | None = None
+    factory: str | None = None  # "module:object", a callable that returns a torch module
+    checkpoint: Path | None = None  # safetensors
+    input: dict[str, Any] = field(default_factory=dict)  # mean, std, output where they differ from the data's
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The original network: an architecture trained by a recipe, or one from outside."""
+
+    model: Model | None = None
+    recipe: Recipe | None = None
+    outside: Outside | None = None
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What two equally good networks differ by: retrained seeds, or declared weight noise."""
+
+    retrained: int = 0
+    weight_noise: float | None = None  # an accuracy loss
+    count: int = 4  # how many noisy copies, for weight_noise
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A tolerance on one value of a metric."""
+
+    value: str
+    rule: Literal["max_harm", "max_gap", "max_change", "min_value"]
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class MetricUse:
+    """A metric with its parameters, and the gates on its values."""
+
+    metric: Metric
+    gates: tuple[Gate, ...] = ()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The reference after a chain of steps, or an outside network after one."""
+
+    name: str
+    steps: tuple[Step, ...] = ()
+    outside: Outside | None = None
+    targets: tuple[str, ...] | None = None  # all that can run it by default
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything a run needs; nothing in it depends on the machine but the paths of outside files."""
+
+    name: str
+    path: Path
+    loader: Loader
+    evaluation: int
+    calibration: int
+    reference: Reference
+    yardstick: Yardstick
+    targets: tuple[Target, ...]
+    variants: tuple[Variant, ...]
+    metrics: tuple[MetricUse, ...]
+    replicates: int = 1
+    seed: int = 0
+    document: dict[str, Any] = field(default_factory=dict)  # as written, after ``extends``

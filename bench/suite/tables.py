@@ -1,0 +1,146 @@
+"""The tables of a suite file, as pydantic models; parameters of registered classes stand beside these keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.models.base import Recipe
+from bench.runtimes.base import Target
+
+NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_-]|\.[A-Za-z0-9_-])*$"
+NAME_RULE = "letters, digits and single . _ - between them, beginning with a letter or digit"
+OBJECT_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
+ObjectPath = Annotated[str, Field(pattern=OBJECT_PATTERN)]
+Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Table(BaseModel):
+    """A table whose every key is declared."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class OpenTable(BaseModel):
+    """A table that also holds the parameters of the class it names; that class refuses unknown ones."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    @classmethod
+    def parameters_in(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        """The keys that belong to the named class."""
+        return {key: value for key, value in raw.items() if key not in cls.model_fields}
+
+
+class NameTable(_Table):
+    """The name of something."""
+
+    name: Name = Field(description=NAME_RULE)
+
+
+class InputTable(_Table):
+    """How an outside network takes its input, where it differs from the data's declaration."""
+
+    mean: list[float] | None = Field(None, min_length=1, description="per channel, subtracted from the image first")
+    std: list[Annotated[float, Field(gt=0)]] | None = Field(
+        None, min_length=1, description="per channel, the image is divided by it after the mean"
+    )
+    output: Literal["logits", "probabilities"] | None = Field(None, description="what the network answers")
+
+
+class DataTable(OpenTable):
+    """Where the images come from; the loader's own parameters stand here too."""
+
+    loader: str = Field(description="a registered loader, or module:object")
+    evaluation: int = Field(gt=0, description="the number of samples that every figure is measured on")
+    calibration: int = Field(128, ge=0, description="the number of samples that steps may calibrate on")
+
+
+class ReferenceTable(OpenTable):
+    """The original network: exactly one of model, factory and onnx; the model's own parameters stand here too."""
+
+    model: str | None = Field(None, description="a registered architecture, or module:object, trained on the spot")
+    factory: ObjectPath | None = Field(None, description="module:object, a callable that returns a torch module")
+    onnx: str | None = Field(None, description="an ONNX file, relative to this file")
+    checkpoint: str | None = Field(None, description="a safetensors file with the factory's weights")
+    recipe: Recipe | None = Field(None, description="how the network is trained, and retrained")
+    input: InputTable | None = Field(None, description="how an outside network takes its input")
+
+
+class YardstickTable(_Table):
+    """What two equally good networks differ by; without it every gap is null."""
+
+    retrained: int = Field(
+        0, ge=0, description="how often the reference is retrained from another seed; 4 for an interval"
+    )
+    weight_noise: float | None = Field(
+        None, gt=0, lt=1, description="instead: noisy copies of the reference that lose this much accuracy"
+    )
+    count: int = Field(4, ge=1, description="the number of noisy copies, for weight_noise")
+
+
+class StepTable(OpenTable):
+    """One compression step; its own parameters stand here too."""
+
+    use: str = Field(description="a registered step, or module:object")
+
+
+class VariantTable(_Table):
+    """The reference after a chain of steps, or a network from outside (after a chain of steps)."""
+
+    name: Name = Field(description=NAME_RULE)
+    steps: list[StepTable] = Field(default_factory=list, description="the steps, first to last")
+    factory: ObjectPath | None = Field(None, description="module:object, a callable that returns a torch module")
+    onnx: str | None = Field(None, description="an ONNX file, relative to this file")
+    checkpoint: str | None = Field(None, description="a safetensors file with the factory's weights")
+    input: InputTable | None = Field(None, description="how an outside network takes its input")
+    targets: list[str] | None = Field(
+        None, min_length=1, description="names of targets; leave it out for all that can run it"
+    )
+
+
+class GateTable(_Table):
+    """A tolerance: exactly one rule on one value of the metric."""
+
+    value: str = Field(description="the name of one of the metric's values")
+    max_harm: Tolerance | None = Field(None, description="how much worse it may become, in its own unit")
+    max_gap: Tolerance | None = Field(None, description="how far it may move, on the yardstick's scale")
+    max_change: Tolerance | None = Field(None, description="how far it may move, in its own unit")
+    min_value: float | None = Field(None, description="the least that the variant's own figure may be")
+
+
+class MetricTable(OpenTable):
+    """A metric; its own parameters stand here too."""
+
+    use: str = Field(description="a registered metric, or module:object")
+    matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        default_factory=dict, description="lists of values: one measurement for every combination"
+    )
+    gate: list[GateTable] = Field(default_factory=list, description="tolerances on its values")
+
+
+class SuiteTable(_Table):
+    """A suite: one reference, its compressed variants, where they run and what is measured."""
+
+    name: Name | None = Field(None, description=f"{NAME_RULE}; the file's name by default")
+    extends: str | None = Field(
+        None, description="a suite that this one is laid over: tables key by key, lists replaced"
+    )
+    replicates: int = Field(
+        1, ge=1, description="independent trainings of the whole chain; 5 or more for a recipe's interval"
+    )
+    seed: int = Field(0, ge=0, description="every random number derives from it")
+    data: DataTable = Field(description="the table [data] with a loader")
+    reference: ReferenceTable = Field(description="the table [reference] with a model, factory or onnx")
+    yardstick: YardstickTable = Field(
+        default_factory=lambda: YardstickTable(), description="what two equally good networks differ by"
+    )
+    target: list[Target] = Field(
+        default_factory=list,
+        description="where networks run; one target, of the runtime that fits the reference, by default",
+    )
+    variant: list[VariantTable] = Field(min_length=1, description="at least one [[variant]]")
+    metric: list[MetricTable] = Field(min_length=1, description="at least one [[metric]]")

@@ -1,0 +1,106 @@
+"""Checking the variants: their chains, their files and where they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bench.compression.base import Step, steps
+from bench.compression.record import check_chain
+from bench.errors import UserError
+from bench.registry import nearest
+from bench.runtimes.base import Target
+from bench.suite.findings import Findings
+from bench.suite.networks import build_object, build_outside, can_run, tables_in
+from bench.suite.suite import Reference, Variant
+from bench.suite.tables import StepTable, VariantTable
+from bench.suite.wording import Place
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a variant is checked against; None where that has problems of its own."""
+
+    reference: Reference | None
+    kind: str | None  # of the reference
+    targets: tuple[Target, ...]
+    target_names: tuple[str, ...]  # those with problems too
+    calibration: int | None
+
+
+def build_variant(findings: Findings, raw: dict[str, Any], place: Place, setting: Setting) -> Variant | None:
+    """A variant whose chain can run on its targets; None where it has problems."""
+    given = [key for key in ("onnx", "factory") if key in raw]
+    if len(given) > 1:
+        findings.add(place, f"{' and '.join(given)} are {len(given)} sources", "give one")
+    if not {"steps", "onnx", "factory", "checkpoint"} & set(raw):
+        findings.add(place, "neither steps nor a source", "give steps, or onnx, factory or checkpoint")
+    factory = None
+    if setting.reference is not None and setting.reference.outside is not None:
+        factory = setting.reference.outside.factory
+    outside = build_outside(findings, raw, place, factory)
+    start = "onnx" if "onnx" in raw else "torch" if {"factory", "checkpoint"} & set(raw) else setting.kind
+    chain, kind = _build_chain(findings, raw, place, start, setting)
+    targets = _choose_targets(findings, raw, place, kind, setting)
+    table = findings.parse(VariantTable, raw, place, quiet=True)
+    return None if table is None else Variant(table.name, chain, outside, targets)
+
+
+def _build_chain(
+    findings: Findings, raw: dict[str, Any], place: Place, start: str | None, setting: Setting
+) -> tuple[tuple[Step, ...], str | None]:
+    """The steps and the kind of network that comes out; None where that cannot be told."""
+    chain: list[Step] = []
+    kind = start
+    for index, entry in tables_in(raw, "steps"):
+        here = (*place, "steps", index)
+        step: Step | None = build_object(findings, steps, StepTable, entry, here, "use")
+        if step is None:
+            kind = None  # what follows it cannot be judged
+            continue
+        _check_needs(findings, step, here, setting)
+        chain.append(step)
+        if kind is None or start is None:
+            continue
+        try:
+            kind = check_chain(start, chain)
+        except UserError as error:
+            findings.add(here, error.problems[0].what, error.problems[0].right)
+            kind = None
+    return tuple(chain), kind
+
+
+def _check_needs(findings: Findings, step: Step, place: Place, setting: Setting) -> None:
+    """What a step uses of the suite must be there."""
+    if "calibration" in step.needs and setting.calibration == 0:
+        what = f"{step.name!r} calibrates, and there are no calibration samples"
+        findings.add(place, what, "give data.calibration = 128")
+    if "recipe" in step.needs and setting.reference is not None and setting.reference.recipe is None:
+        what = f"{step.name!r} trains by the reference's recipe, and there is none"
+        findings.add(place, what, "give reference.recipe, or leave the step out")
+
+
+def _choose_targets(
+    findings: Findings, raw: dict[str, Any], place: Place, kind: str | None, setting: Setting
+) -> tuple[str, ...] | None:
+    """The named targets, each of which must exist and run the variant; by default some target must."""
+    names = raw.get("targets")
+    by_name = {target.name: target for target in setting.targets}
+    if not isinstance(names, list):
+        if kind is not None and by_name and not any(can_run(target, kind) for target in setting.targets):
+            what = f"no target runs it: it ends as an {kind} network"
+            findings.add(place, what, 'declare a [[target]] with runtime = "onnxruntime"')
+        return None
+    for index, name in enumerate(names):
+        here = (*place, "targets", index)
+        if not isinstance(name, str):
+            continue
+        if name in names[:index]:
+            findings.add(here, f"{name!r} stands here twice", "name each target once")
+        elif name not in setting.target_names:
+            findings.add(here, f"unknown target {name!r}", nearest(name, setting.target_names))
+        elif kind is not None and name in by_name and not can_run(by_name[name], kind):
+            runtime = by_name[name].runtime
+            what = f"target {name!r} has runtime {runtime!r}, which cannot run an {kind} network"
+            findings.add(here, what, "name a target of another runtime")
+    return tuple(name for name in names if isinstance(name, str))

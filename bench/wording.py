@@ -1,0 +1,238 @@
+"""Numbers and names in words: the one place in which a figure becomes text, for verdicts and every report."""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from bench.results import ValueResult
+
+Limits: TypeAlias = tuple[float | None, float | None]
+
+PROPORTIONS = frozenset({"proportion", "fraction", "probability", "rate", "share"})
+NOTHING = "–"
+TITLES = {
+    "auroc": "AUROC",
+    "aurc": "AURC",
+    "brier": "Brier score",
+    "ce2_debiased": "debiased CE²",
+    "ece": "ECE",
+    "js": "Jensen-Shannon divergence",
+    "kl": "KL divergence",
+    "macs": "MACs",
+    "nll": "NLL",
+}
+BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+def plain(text: object) -> str:
+    r"""One printable line: control, direction and line-break characters become spaces, runs of them one.
+
+    >>> plain("a\n\x1b[31mb\u202e")
+    'a [31mb'
+    """
+    visible = (" " if unicodedata.category(c) in HIDDEN or c.isspace() else c for c in str(text))
+    return " ".join("".join(visible).split())
+
+
+def title(name: str) -> str:
+    """A value's name in words.
+
+    >>> title("robust_error"), title("ece")
+    ('robust error', 'ECE')
+    """
+    return TITLES.get(name, plain(name.replace("_", " ")))
+
+
+def decimals(width: float) -> int:
+    """How many decimals an interval of this width justifies: two digits of the width, at most six.
+
+    >>> decimals(5.8), decimals(0.58), decimals(120.0)
+    (1, 2, 0)
+    """
+    if not math.isfinite(width) or width <= 0:
+        return 6
+    return min(6, max(0, 1 - math.floor(math.log10(width))))
+
+
+def _scientific(number: float, digits: int) -> str:
+    mantissa, _, exponent = f"{number:.{digits - 1}e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def significant(number: float, digits: int = 3) -> str:
+    """A number to so many significant digits; scientific below 0.001 and from 100,000 on.
+
+    >>> significant(0.12345), significant(0.0000312), significant(1234.5), significant(-0.0)
+    ('0.123', '3.12e-5', '1234', '0')
+    """
+    if not math.isfinite(number):
+        return NOTHING
+    if number == 0:
+        return "0"
+    if abs(number) < 1e-3 or abs(number) >= 1e5:
+        return _scientific(number, digits)
+    return f"{number:.{max(0, digits - 1 - math.floor(math.log10(abs(number))))}f}"
+
+
+def fixed(number: float, places: int) -> str:
+    """A number to so many decimals, without a negative zero.
+
+    >>> fixed(-0.04, 1), fixed(6.05, 2)
+    ('0.0', '6.05')
+    """
+    text = f"{number:.{places}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def limit(number: float, side: Literal["upper", "lower"], digits: int = 2) -> str:
+    """A one-sided limit, rounded away from the claim, so that the text never says more than the number.
+
+    >>> limit(0.0183, "upper"), limit(0.0183, "lower"), limit(0.0, "upper")
+    ('≤ 0.019', '≥ 0.018', '≤ 0')
+    """
+    sign = "≤" if side == "upper" else "≥"
+    if number == 0:
+        return f"{sign} 0"
+    step = 10.0 ** (math.floor(math.log10(abs(number))) - digits + 1)
+    towards = math.ceil if side == "upper" else math.floor
+    # 1e-9 steps: a number that stands on a step, but for binary rounding, stays on it
+    slack = -1e-9 if side == "upper" else 1e-9
+    return f"{sign} {significant(towards(number / step + slack) * step, digits)}"
+
+
+def with_interval(
+    number: float, limits: Limits | None, *, signed: bool = False, suffix: str = "", most: int = 6
+) -> tuple[str, str]:
+    """A number and its interval as two texts that share their digits: as many as its width justifies, at most ``most``.
+
+    >>> with_interval(6.13, (3.24, 9.01), signed=True, suffix=" points")
+    ('+6.1 points', '[3.2, 9.0]')
+    >>> with_interval(0.1234, None)
+    ('0.12', '')
+    """
+    sign = "+" if signed and number > 0 else ""
+    low, high = limits or (None, None)
+    if low is None or high is None:
+        bound = limit(high, "upper") if high is not None else limit(low, "lower") if low is not None else ""
+        return f"{sign}{significant(number, 2)}{suffix}", bound
+    if 0 < max(abs(number), abs(low), abs(high)) < 1e-3:
+        parts = [significant(part, 2) for part in (number, low, high)]
+    else:
+        places = min(most, decimals(high - low))
+        parts = [fixed(part, places) for part in (number, low, high)]
+    if float(parts[0]) == 0:
+        sign = ""
+    return f"{sign}{parts[0]}{suffix}", f"[{parts[1]}, {parts[2]}]"
+
+
+def gap_with_interval(number: float | None, limits: Limits | None) -> tuple[str, str]:
+    """A gap and its interval; an upper limit in the place of both where only that is known; nothing where none is.
+
+    >>> gap_with_interval(0.4234, (0.301, 0.612)), gap_with_interval(None, (None, 0.0183))
+    (('0.42', '[0.30, 0.61]'), ('≤ 0.019', ''))
+    """
+    low, high = limits or (None, None)
+    if low is None and high is not None:
+        return limit(high, "upper"), ""
+    if number is None:
+        return NOTHING, ""
+    return with_interval(number, limits, most=2 if number >= 0.05 else 6)
+
+
+def is_proportion(value: ValueResult) -> bool:
+    """Whether the value is a share of samples: by its unit, or because its interval is one for counts."""
+    return value.unit in PROPORTIONS or value.interval in ("score", "exact")
+
+
+def scaled(limits: Limits | None, factor: float) -> Limits | None:
+    """Both ends of an interval times a factor."""
+    if limits is None:
+        return None
+    low, high = limits
+    return (None if low is None else low * factor, None if high is None else high * factor)
+
+
+def difference(value: ValueResult, number: float, limits: Limits | None) -> tuple[str, str]:
+    """An estimate on a value's own scale: harms signed, of proportions in points; changes of proportions in %.
+
+    >>> harm = ValueResult(kind="quality", interval="score")
+    >>> difference(harm, 0.061, (0.032, 0.09))
+    ('+6.1 points', '[3.2, 9.0]')
+    """
+    harm = value.kind in ("quality", "pair")
+    factor = 100 if is_proportion(value) else 1
+    unit = difference_unit(value)
+    return with_interval(number * factor, scaled(limits, factor), signed=harm, suffix=f" {unit}" if unit else "")
+
+
+def difference_unit(value: ValueResult) -> str:
+    """The unit in which ``difference`` shows a value.
+
+    >>> difference_unit(ValueResult(kind="quality", unit="proportion")), difference_unit(ValueResult(kind="change"))
+    ('points', '')
+    """
+    if is_proportion(value):
+        return "points" if value.kind in ("quality", "pair") else "%"
+    return plain(value.unit)
+
+
+def tolerance(value: ValueResult, number: float) -> str:
+    """A tolerance in the same unit as ``difference`` shows.
+
+    >>> tolerance(ValueResult(kind="quality", unit="proportion"), 0.03)
+    '3'
+    """
+    return f"{number * 100 if is_proportion(value) else number:.6g}"
+
+
+def _steps_of(number: float, table: tuple[tuple[float, str], ...], unit: str) -> str:
+    for step, name in table:
+        if abs(number) >= step:
+            return f"{significant(number / step)} {name}"
+    return f"{number:g}{unit}"
+
+
+def own(value: ValueResult, number: float) -> str:
+    """A network's own figure with its unit.
+
+    >>> own(ValueResult(kind="quality", unit="proportion"), 0.972)
+    '97.2 %'
+    >>> own(ValueResult(kind="cost", unit="bytes"), 41234.0)
+    '41.2 kB'
+    """
+    if is_proportion(value):
+        return f"{fixed(100 * number, 1)} %"
+    if value.unit in ("bytes", "byte", "B"):
+        return _steps_of(number, BYTES, " B")
+    if value.kind == "cost" and number == int(number) and abs(number) >= 1000:
+        count = _steps_of(number, COUNTS, "")
+        return f"{count} {plain(value.unit)}" if value.unit else count
+    return f"{significant(number)} {plain(value.unit)}" if value.unit else significant(number)
+
+
+def canonical(params: Mapping[str, Any]) -> str:
+    """Parameters as one text that is equal for equal parameters."""
+    return json.dumps(params, sort_keys=True, default=str)
+
+
+def told_apart(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str, str], str]:
+    """For each (metric, parameters): the parameters by which it differs from its like, in words; else nothing.
+
+    >>> told_apart([("pgd", {"epsilon": 0.1, "steps": 20}), ("pgd", {"epsilon": 0.05, "steps": 20}), ("ig", {})])
+    {('pgd', '{"epsilon": 0.1, "steps": 20}'): 'epsilon 0.1', \
+('pgd', '{"epsilon": 0.05, "steps": 20}'): 'epsilon 0.05', ('ig', '{}'): ''}
+    """
+    known = {(metric, canonical(params)): params for metric, params in uses}
+    words = {}
+    for (metric, text), params in known.items():
+        peers = [other for (name, _), other in known.items() if name == metric]
+        keys = sorted({key for peer in peers for key in peer})
+        differing = [key for key in keys if len({canonical({"": peer.get(key)}) for peer in peers}) > 1]
+        words[metric, text] = ", ".join(f"{title(key)} {plain(params.get(key))}" for key in differing)
+    return words

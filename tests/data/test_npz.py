@@ -1,0 +1,103 @@
+"""Images of the user's own: what is read, and what is refused."""
+
+import numpy as np
+import pytest
+
+from bench.data.npz import Npz, read_npz
+from bench.errors import UserError
+
+X = np.linspace(0, 1, 6 * 4, dtype=np.float32).reshape(6, 1, 2, 2)
+Y = np.array([0, 1, 2, 0, 1, 2])
+
+
+@pytest.fixture
+def write(tmp_path):
+    def save(**arrays):
+        np.savez(tmp_path / "images.npz", **arrays)
+        return tmp_path / "images.npz"
+
+    return save
+
+
+def test_read(write):
+    samples = read_npz(write(x=X, y=Y))
+    np.testing.assert_array_equal(samples.x, X)
+    np.testing.assert_array_equal(samples.y, Y)
+    assert samples.ids[:2] == ("npz/000000", "npz/000001")
+    assert read_npz(write(x=X)).y is None
+    assert read_npz(write(x=X[:, 0].astype(np.float64))).x.shape == (6, 1, 2, 2)
+    grey = read_npz(write(x=(X * 255).astype(np.uint8)), bounds=(0, 255))
+    assert grey.x.dtype == np.float32
+    assert grey.x.max() == 255
+
+
+BAD = {
+    "no x": ({"images": X}, "holds images; give the arrays x"),
+    "more": ({"x": X, "z": X}, "holds x, z"),
+    "two axes": ({"x": X[0, 0]}, r"data\.x: shape \(2, 2\); give x of shape"),
+    "five axes": ({"x": X[None]}, r"shape \(1, 6, 1, 2, 2\)"),
+    "none": ({"x": X[:0]}, r"shape \(0, 1, 2, 2\)"),
+    "NaN": ({"x": np.where(X > 0.9, np.nan, X)}, "1 of 6 images hold NaN"),
+    "too large for float32": ({"x": np.where(X > 0.9, 1e300, X.astype(np.float64))}, "1 of 6 images hold NaN or inf"),
+    "bounds": ({"x": X * 255}, r"\[0, 255\], outside the bounds \[0, 1\]"),
+    "text": ({"x": np.array(["a", "b"])}, "type <U1; give real numbers"),
+    "complex": ({"x": X.astype(complex)}, "type complex128"),
+    "objects": ({"x": np.array([X, None], dtype=object)}, "it holds pickled objects"),
+    "few labels": ({"x": X, "y": Y[:3]}, r"data\.y: shape \(3,\); give \(6,\)"),
+    "soft labels": ({"x": X, "y": Y + 0.5}, "give whole numbers"),
+    "negative labels": ({"x": X, "y": Y - 1}, "give whole numbers"),
+}
+
+
+@pytest.mark.parametrize(("arrays", "said"), BAD.values(), ids=BAD)
+def test_bad_arrays(write, arrays, said):
+    path = write(**arrays)
+    with pytest.raises(UserError, match=said) as error:
+        read_npz(path)
+    assert "\n" not in str(error.value)
+
+
+def test_bad_files(tmp_path):
+    with pytest.raises(UserError, match="no file"):
+        read_npz(tmp_path / "none.npz")
+    with pytest.raises(UserError, match="no file"):
+        read_npz(tmp_path)
+    for name, content in {"text.npz": b"hello", "empty.npz": b"", "pickle.npz": b"\x80\x04N."}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match="cannot read .*no zip archive"):
+            read_npz(tmp_path / name)
+    np.save(tmp_path / "one.npy", X)
+    with pytest.raises(UserError, match="cannot read"):
+        read_npz(tmp_path / "one.npy")
+    whole = tmp_path / "cut.npz"
+    np.savez(whole, x=X)
+    whole.write_bytes(whole.read_bytes()[:200])
+    with pytest.raises(UserError, match="cannot read"):
+        read_npz(whole)
+
+
+def test_loader(write):
+    loaded = Npz(path=write(x=X, y=Y), mean=(0.5,), std=(0.25,)).load(3, 1)
+    assert (len(loaded.train), len(loaded.calibration), len(loaded.evaluation)) == (2, 1, 3)
+    assert loaded.input.classes == ("0", "1", "2")
+    assert (loaded.input.mean, loaded.input.std) == ((0.5,), (0.25,))
+    assert loaded.fingerprint == Npz(path=write(x=X, y=Y), mean=(0.5,), std=(0.25,)).load(3, 1).fingerprint
+    unlabelled = Npz(path=write(x=X), classes=("cat", "dog")).load(2, 0)
+    assert unlabelled.evaluation.y is None
+
+
+def test_loader_errors(write):
+    with pytest.raises(UserError, match="no labels y; name the classes"):
+        Npz(path=write(x=X)).load(2, 0)
+    with pytest.raises(UserError, match="no evaluation sample of 1 of 4 classes: 'd'"):
+        Npz(path=write(x=X, y=Y), classes=("a", "b", "c", "d")).load(3, 0)
+    with pytest.raises(UserError, match=r"labels lie in 0\.\.2"):
+        Npz(path=write(x=X, y=Y), classes=("a", "b")).load(3, 0)
+    with pytest.raises(UserError, match="7 \\+ 0 samples asked, 'npz' has 6"):
+        Npz(path=write(x=X, y=Y)).load(7, 0)
+    with pytest.raises(UserError, match="2 values for 1 channels"):
+        Npz(path=write(x=X, y=Y), mean=(0.1, 0.2)).load(3, 0)
+    with pytest.raises(UserError, match="give positive values"):
+        Npz(path=write(x=X, y=Y), std=(0.0,)).load(3, 0)
+    with pytest.raises(UserError, match="give low < high"):
+        Npz(path=write(x=X, y=Y), bounds=(1.0, 0.0)).load(3, 0)
