@@ -27,7 +27,7 @@ QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress and no tab
 DEVICE = click.option("--device", default="cpu", show_default=True, help="Where torch runs: cpu, cuda, cuda:1, ...")
 
 
-class _Shard(click.ParamType):
+class _Shard(click.ParamType):  # type: ignore[type-arg]
     name = "I/N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
@@ -89,9 +89,11 @@ def run(
 def _measured(loaded: Any, options: RunOptions, *, quiet: bool, dataset: Any = None) -> Results:
     """Run with a progress line on standard error."""
     from bench.engine.run import Progress, run_suite
+    from bench.gate import judge_results
 
+    declared = [(use.metric.name, use.metric.parameters(), use.gates) for use in loaded.metrics]
     if quiet:
-        return run_suite(loaded, options, dataset=dataset)
+        return judge_results(run_suite(loaded, options, dataset=dataset), declared)
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
@@ -109,7 +111,8 @@ def _measured(loaded: Any, options: RunOptions, *, quiet: bool, dataset: Any = N
             cell=lambda cell: bar.update(task, advance=1, description=f"{cell.variant} {cell.metric}{shown['cell']}"),
             message=message,
         )
-        return run_suite(loaded, options, progress, dataset=dataset)
+        results = run_suite(loaded, options, progress, dataset=dataset)
+    return judge_results(results, declared)
 
 
 def _write(results: Results, folder: Path) -> None:
@@ -206,8 +209,9 @@ def list_(kind: str) -> int:
 def describe(name: str) -> int:
     """Parameters, units, values and source of a metric, step, model, loader or runtime."""
     from bench.suite.render import describe as describe_name
+    from bench.suite.render import kinds_of
 
-    click.echo(describe_name(name))
+    click.echo("\n\n".join(describe_name(kind, name) for kind in kinds_of(name)))
     return PASS
 
 

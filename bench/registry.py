@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar, dataclass_transform
+from typing import Any, Generic, TypeVar, cast, dataclass_transform
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -29,7 +29,7 @@ def parameters(cls: C) -> C:
     Unknown names, wrong types and values out of range raise ``pydantic.ValidationError``.
     """
     config = pydantic.ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
-    return pydantic_dataclass(cls, frozen=True, kw_only=True, config=config)  # type: ignore[no-any-return,call-overload]
+    return cast(C, pydantic_dataclass(cls, frozen=True, kw_only=True, config=config))
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

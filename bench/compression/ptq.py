@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.quantised_graph import Widths, quantised_graph, quiet_brevitas
+from bench.compression.quantised_graph import Widths, bound_ranges, quantised_graph, quiet_brevitas, too_small_ranges
 from bench.errors import UserError
 from bench.graph.bn_fold import Folded, fold_batch_norms, replace_batch_norm
 from bench.graph.network import Network, TorchNetwork
@@ -38,9 +38,7 @@ class PostTrainingQuantisation(Step):
     weight_bits: Annotated[Bits | None, Field(description="of weights, where they differ")] = None
     activation_bits: Annotated[Bits | None, Field(description="of activations, where they differ")] = None
     per_channel: Annotated[bool, Field(description="one weight scale an output channel, else one a tensor")] = True
-    bias_correction: Annotated[bool, Field(description="shift biases by the mean error on the calibration data")] = (
-        False
-    )
+    bias_correction: Annotated[bool, Field(description="shift biases by the mean error of rounded weights")] = False
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "brevitas")
     consumes: ClassVar[frozenset[str]] = frozenset({"torch"})
@@ -68,7 +66,7 @@ class PostTrainingQuantisation(Step):
         module, placed = quantised_graph(folding.module, self._widths())
         x = preprocess(torch.from_numpy(context.calibration.x), network.input)
         with reproducible("ptq"), quiet_brevitas():
-            calibrate(module, x, bias_correction=self.bias_correction)
+            smallest = calibrate(module, x, self._widths(), bias_correction=self.bias_correction)
         record = {
             "weight_bits": self._widths().weights,
             "activation_bits": self._widths().activations,
@@ -76,6 +74,7 @@ class PostTrainingQuantisation(Step):
             "kept": [asdict(kept) for kept in folding.kept],
             "calibration_samples": len(context.calibration),
             **placed,
+            "smallest_ranges": smallest,
             "quantisers": {
                 name: {**found, **quantiser_state(module.get_submodule(name))}
                 for name, found in placed["quantisers"].items()
@@ -92,6 +91,7 @@ class PostTrainingQuantisation(Step):
         for pair in record["folded"]:
             replace_batch_norm(module, Folded(**pair))
         quantised, _ = quantised_graph(module, self._widths())
+        bound_ranges(quantised, self._widths(), record["smallest_ranges"])
         for name, found in record["quantisers"].items():
             state = {key: torch.tensor(value) for key, value in found["state"].items()}
             quantised.get_submodule(name).load_state_dict(state, strict=True)
@@ -101,10 +101,12 @@ class PostTrainingQuantisation(Step):
         return Widths(self.weight_bits or self.bits, self.activation_bits or self.bits, self.per_channel)
 
 
-def calibrate(module: nn.Module, x: torch.Tensor, *, bias_correction: bool) -> None:
+def calibrate(module: nn.Module, x: torch.Tensor, widths: Widths, *, bias_correction: bool) -> dict[str, float]:
     """Set the activation scales from preprocessed samples x (n, channels, height, width), in place.
 
-    A range runs from the 0.001st to the 99.999th percentile of a batch, averaged over batches.
+    A range runs from the 0.001st to the 99.999th percentile of a batch, averaged over batches. Bias correction
+    takes each layer by itself, so it removes the mean error of rounded weights, not that of rounded activations.
+    Returns the lower limits that some layers' weight ranges needed.
     """
     import torch
     from brevitas.graph.calibrate import bias_correction_mode, calibration_mode
@@ -114,11 +116,14 @@ def calibrate(module: nn.Module, x: torch.Tensor, *, bias_correction: bool) -> N
         with calibration_mode(module):
             for batch in batches:
                 module(batch)
+        smallest = too_small_ranges(module, widths, x[:1])
+        bound_ranges(module, widths, smallest)
         if bias_correction:
             with bias_correction_mode(module, skip_if_no_bias=True):
                 for batch in batches:
                     module(batch)
     module.eval()
+    return smallest
 
 
 def quantiser_state(quantiser: nn.Module) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import copy
 import functools
 import operator
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import NotApplicable
 
 if TYPE_CHECKING:
+    import torch
     from torch import fx, nn
+
+
+BIAS_LIMIT = 2**30  # half of 32 bits: the sum of products needs room too
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,44 @@ def _replace_layers(traced: fx.GraphModule, widths: Widths) -> dict[str, Any]:
     return layers
 
 
-def _quantised_layer(layer: Any, widths: Widths) -> nn.Module:
+def bound_ranges(module: nn.Module, widths: Widths, smallest: Mapping[str, float]) -> None:
+    """Give the named layers' weight ranges a lower limit, in place."""
+    with quiet_brevitas():
+        for name, limit in smallest.items():
+            module.set_submodule(name, _quantised_layer(module.get_submodule(name), widths, limit).eval())
+
+
+def too_small_ranges(module: nn.Module, widths: Widths, x: torch.Tensor) -> dict[str, float]:
+    """The layers whose bias does not fit 32 bits, and how large the weights' range must be at least.
+
+    The scale of a bias is that of the input times that of the weights. Where a channel's weights are all zero or
+    nearly (a channel that BatchNorm switched off), it is so small that the bias would be cut off.
+    """
+    import torch
+
+    found: dict[str, float] = {}
+
+    def look(layer: Any, inputs: tuple[Any, ...], name: str) -> None:
+        if layer.bias is None:
+            return
+        scale = inputs[0].scale.detach() * layer.quant_weight().scale.detach().flatten()
+        if bool((layer.bias.detach().abs() > BIAS_LIMIT * scale).any()):
+            needed = float(layer.bias.detach().abs().max() / inputs[0].scale.detach()) / BIAS_LIMIT
+            found[name] = needed * (2 ** (widths.weights - 1) - 1)
+
+    handles = [
+        layer.register_forward_pre_hook(functools.partial(look, name=name))
+        for name, layer in module.named_modules()
+        if type(layer) in _layer_classes()
+    ]
+    with torch.no_grad():
+        module(x)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def _quantised_layer(layer: Any, widths: Widths, smallest: float = 0.0) -> nn.Module:
     from brevitas.quant import Int8WeightPerChannelFloat, Int8WeightPerTensorFloat, Int32Bias
     from torch import nn
 
@@ -88,6 +129,8 @@ def _quantised_layer(layer: Any, widths: Widths) -> nn.Module:
         "bias_quant": None if layer.bias is None else Int32Bias,
         "return_quant_tensor": False,
     }
+    if smallest:
+        options["weight_scaling_min_val"] = smallest
     quantised: nn.Module
     if isinstance(layer, nn.Conv2d):
         sizes = {"kernel_size": layer.kernel_size, "stride": layer.stride, "padding": layer.padding}

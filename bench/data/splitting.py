@@ -14,7 +14,8 @@ from bench.stats.streams import generator
 def stratified_order(labels: NDArray[np.int64] | None, n: int, *words: str | int) -> NDArray[np.int64]:
     """A fixed order of n samples in which every prefix and suffix holds the classes in nearly equal shares.
 
-    Each class is shuffled by its own seed; the r-th of m samples of a class is placed at ``(r + 1/2) / m``.
+    Each class is shuffled by its own seed; the r-th of m samples of a class is placed at ``(r + u) / m`` with u
+    uniform in [1/4, 3/4], so that classes follow each other in no fixed order.
     Without labels it is a plain seeded permutation.
 
     Args:
@@ -37,8 +38,9 @@ def stratified_order(labels: NDArray[np.int64] | None, n: int, *words: str | int
     place = np.empty(n)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        ranks = generator("order", *words, int(label)).permutation(len(members))
-        place[members] = (ranks + 0.5) / len(members)
+        own = generator("order", *words, int(label))
+        ranks = own.permutation(len(members))
+        place[members] = (ranks + own.uniform(0.25, 0.75, len(members))) / len(members)
     return np.lexsort((tie, place)).astype(np.int64)
 
 

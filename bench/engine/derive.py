@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.engine.observations import Observed
 from bench.metrics.base import Bound, Change, Cost, Float, Pair, Quality, Value
 from bench.results import BoundInfo, ValueResult
 from bench.stats.change import change, independent_change
 from bench.stats.gap import Gap, gap_on
-from bench.stats.harm import Harm, harm, harm_of_proportions, harm_without_interval
+from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval
 from bench.stats.interval import Interval
-from bench.stats.resampling import bootstrap_weights
+from bench.stats.resampling import Weights, bootstrap_weights, resampled_means
 from bench.stats.yardstick import Scale, scale_of
 
 DRAWS = 10_000
@@ -34,6 +33,14 @@ class Evidence:
     n: int
 
 
+class Derived(NamedTuple):
+    """A value, its gap for the family alarm, and its resampled estimates for the recipe scope."""
+
+    result: ValueResult
+    gap: Gap | None = None
+    draws: Callable[[], Float] | None = None  # (B,), over the shared resamples
+
+
 @dataclass
 class Derivation:
     """Derives values; own figures of references and yardsticks are computed once and reused for every variant."""
@@ -43,20 +50,18 @@ class Derivation:
     _scales: dict[tuple[int, str], tuple[Scale, list[float]]] = field(default_factory=dict)
     _kept: list[Observed] = field(default_factory=list)  # keeps ids of memoised observations alive
 
-    def value(self, value: Value, evidence: Evidence) -> tuple[ValueResult, Gap | None]:
-        """One value of a cell, and its gap where the family alarm needs it."""
+    def value(self, value: Value, evidence: Evidence) -> Derived:
+        """One value of a cell, with what alarms and replicates build on."""
         if isinstance(value, Change):
             return self._change(value, evidence)
         if isinstance(value, Quality | Pair):
-            return self._quality(value, evidence), None
-        if isinstance(value, Bound):
-            return _bound(value, evidence), None
-        return _cost(value, evidence), None
+            return self._quality(value, evidence)
+        return Derived(_bound(value, evidence) if isinstance(value, Bound) else _cost(value, evidence))
 
-    def _weights(self, n: int) -> NDArray[np.float32]:
+    def _weights(self, n: int) -> Weights:
         return bootstrap_weights(n, self.draws)
 
-    def _change(self, value: Change, evidence: Evidence) -> tuple[ValueResult, Gap]:
+    def _change(self, value: Change, evidence: Evidence) -> Derived:
         own = evidence.reference
         distances = _distances(value, own, evidence.variant)
         floor = 0.0
@@ -80,11 +85,9 @@ class Derivation:
             numerical_floor=floor,
             reason=scaled.reason,
         )
-        return result, scaled
+        return Derived(result, scaled, lambda: resampled_means(distances, weights))
 
-    def _scale(
-        self, value: Change, evidence: Evidence, weights: NDArray[np.float32], floor: float
-    ) -> tuple[Scale, list[float]]:
+    def _scale(self, value: Change, evidence: Evidence, weights: Weights, floor: float) -> tuple[Scale, list[float]]:
         """The yardsticks' scale and their changes, once for all variants."""
         place = (id(evidence.reference[0]), value.name)
         if place not in self._scales:
@@ -101,12 +104,13 @@ class Derivation:
         if place not in self._own:
             point = float(value.statistic(observed.arrays, np.ones((1, n)))[0])
             wanted = isinstance(value, Pair) or value.interval == "bootstrap"
-            draws = value.statistic(observed.arrays, self._weights(n)) if wanted else np.empty(0)
+            weights = self._weights(n) if wanted else np.empty((0, n))
+            draws = value.statistic(observed.arrays, weights) if wanted else np.empty(0)
             self._own[place] = (point, np.asarray(draws, dtype=np.float64))
             self._kept.append(observed)
         return self._own[place]
 
-    def _quality(self, value: Quality | Pair, evidence: Evidence) -> ValueResult:
+    def _quality(self, value: Quality | Pair, evidence: Evidence) -> Derived:
         reference, variant = evidence.reference[0], evidence.variant[0]
         first, first_draws = self._figure(value, reference, evidence.n)
         second, second_draws = self._figure(value, variant, evidence.n)
@@ -142,7 +146,19 @@ class Derivation:
         if evidence.floor is not None and evidence.floor.status == "ok" and isinstance(value, Quality):
             again = self._figure(value, evidence.floor, evidence.n)[0]
             result.numerical_floor = abs(again - first) if math.isfinite(again - first) else None
-        return result
+        return Derived(result, None, self._harm_draws(value, evidence, found))
+
+    def _harm_draws(self, value: Quality | Pair, evidence: Evidence, found: Harm) -> Callable[[], Float] | None:
+        """The harm in each shared resample, where it has an interval."""
+        if isinstance(found.distribution, Resampled):
+            draws = found.distribution.draws
+            return lambda: draws
+        if found.distribution is None or not isinstance(value, Quality) or value.per_sample is None:
+            return None
+        sign = 1 if value.better == "lower" else -1
+        own, other = value.per_sample(evidence.reference[0].arrays), value.per_sample(evidence.variant[0].arrays)
+        difference = sign * (np.asarray(other, dtype=np.float64) - np.asarray(own, dtype=np.float64))
+        return lambda: resampled_means(difference, self._weights(evidence.n))
 
 
 def _harm_result(

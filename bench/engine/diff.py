@@ -116,7 +116,7 @@ def parse_metrics(texts: tuple[str, ...], *, labelled: bool) -> tuple[MetricUse,
     chosen = []
     for name in registered.names():
         metric = registered.get(name)
-        free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(metric))  # type: ignore[arg-type]
+        free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(metric))
         if free and not metric.gradients and (labelled or not metric.labelled):
             chosen.append(MetricUse(metric()))
     return tuple(chosen)
@@ -137,7 +137,7 @@ def parse_metric(text: str) -> Metric:
             given[name.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
             given[name.strip()] = value.strip()
-    known = [f.name for f in fields(metric)]  # type: ignore[arg-type]
+    known = [f.name for f in fields(metric)]
     unknown = [name for name in given if name not in known]
     if unknown:
         raise UserError([Problem("--metric", f"{found[1]} has no parameter {n!r}", nearest(n, known)) for n in unknown])

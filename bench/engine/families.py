@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from bench.engine.inline import InlineEngine, Measured
-from bench.metrics.base import Change
+from bench.metrics.base import Change, Family
 from bench.metrics.families import FAMILIES
 from bench.results import FamilyResult
 from bench.stats.alarm import family_alarm
@@ -19,7 +20,7 @@ def value_name(planned: PlannedCell, value: str) -> str:
     return f"{metric_label(planned.use.metric)}/{value}"
 
 
-def headline(family: str, cells: Sequence[tuple[PlannedCell, Measured]]) -> tuple[str, FamilyResult]:
+def headline(family: Family, cells: Sequence[tuple[PlannedCell, Measured]]) -> tuple[str, FamilyResult]:
     """The first declared use of the family's headline metric."""
     wanted = FAMILIES[family].headline
     for planned, measured in cells:
@@ -33,7 +34,7 @@ def headline(family: str, cells: Sequence[tuple[PlannedCell, Measured]]) -> tupl
     return "", FamilyResult(reason="the suite does not use the family's headline metric")
 
 
-def family_result(engine: InlineEngine, family: str, cells: Sequence[tuple[PlannedCell, Measured]]) -> FamilyResult:
+def family_result(engine: InlineEngine, family: Family, cells: Sequence[tuple[PlannedCell, Measured]]) -> FamilyResult:
     """Headline and alarm of one family of one variant on one target; the alarm is stored under its cells' keys."""
     _, result = headline(family, cells)
     changes = [
@@ -43,10 +44,13 @@ def family_result(engine: InlineEngine, family: str, cells: Sequence[tuple[Plann
     ]
     if not changes:
         return result
+    if any(measured.cell.replicate is None for _, measured in changes):
+        result.reason = result.reason or "the alarm is judged replicate by replicate"
+        return result
     parts = {"statistics": STATISTICS_VERSION, "family": [planned.key for planned, _ in changes]}
-    key = key_of(parts)
+    engine.used.add(key_of(parts))
     fresh = any(not measured.cell.cached for _, measured in changes)
-    stored = None if fresh else engine.store.get("families", key)
+    stored = None if fresh else engine.store.find("families", parts)
     if stored is None:
         content = _alarm(engine, changes)
         engine.store.put("families", parts, content)
@@ -60,15 +64,16 @@ def family_result(engine: InlineEngine, family: str, cells: Sequence[tuple[Plann
     return result
 
 
-def _alarm(engine: InlineEngine, changes: Sequence[tuple[PlannedCell, Measured]]) -> dict[str, object]:
+def _alarm(engine: InlineEngine, changes: Sequence[tuple[PlannedCell, Measured]]) -> dict[str, Any]:
     """The largest simultaneous lower limit over every gap of the family."""
     gaps: list[Gap] = []
     places: list[tuple[int, str]] = []
     for index, (planned, measured) in enumerate(changes):
-        found = measured.gaps or engine.derive(planned).gaps
-        for name, scaled in sorted(found.items()):
-            gaps.append(scaled)
-            places.append((index, name))
+        found = measured.derived or engine.derive(planned).derived
+        for name, derived in sorted(found.items()):
+            if derived.gap is not None:
+                gaps.append(derived.gap)
+                places.append((index, name))
     alarm = family_alarm(gaps)
     if alarm.value is None or alarm.index is None:
         return {"alarm": None, "place": None}

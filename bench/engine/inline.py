@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-
 from bench.data.base import Dataset
-from bench.engine.derive import Derivation, Evidence, describe_details
+from bench.engine.derive import Derivation, Derived, Evidence, describe_details
 from bench.engine.networks import NetworkFailure, Networks, one_line
 from bench.engine.observations import Observations, Observed
 from bench.errors import UserError
 from bench.results import Cell
-from bench.stats.gap import Gap
 from bench.store.store import Store
 from bench.suite.nodes import Node
 from bench.suite.plan import Observation, Plan, PlannedCell
@@ -24,12 +20,16 @@ from bench.suite.plan import Observation, Plan, PlannedCell
 Rerun = Literal["missing", "failed", "always", "never"]
 
 
+class ObservationFailure(Exception):
+    """A network could not be observed; says which."""
+
+
 @dataclass
 class Measured:
-    """A cell of this run and, where it was derived now, its gaps."""
+    """A cell of this run and, where it was derived now, what its values were derived with."""
 
     cell: Cell
-    gaps: dict[str, Gap] = field(default_factory=dict)
+    derived: dict[str, Derived] = field(default_factory=dict)
 
 
 class InlineEngine:
@@ -52,9 +52,14 @@ class InlineEngine:
         self.observations = Observations(store, dataset, self.networks, device, progress)
         self.observations.remeasure = rerun == "always"
         self.derivation = Derivation()
+        self.used: set[str] = set()  # keys of what was derived from several cells
 
     def preflight(self, cells: list[PlannedCell]) -> None:
-        """Load outside networks before anything runs: a bad file is the user's error, and nothing is half-written."""
+        """Find the device and load outside networks before anything runs: a user's mistake leaves nothing half-done."""
+        if any(cell.target.runtime == "torch" for cell in cells):
+            from bench.runtimes.torch_runtime import find_device
+
+            find_device(self.observations.device)
         nodes: dict[str, Node] = {}
         for cell in cells:
             for observation in (*cell.reference, *cell.observed):
@@ -93,7 +98,7 @@ class InlineEngine:
         started = time.perf_counter()
         try:
             measured = self.derive(cell)
-        except NetworkFailure as error:
+        except (NetworkFailure, ObservationFailure) as error:
             measured = Measured(self._cell(cell, status="error", reason=str(error)))
         except Exception as error:
             measured = Measured(self._cell(cell, status="error", reason=one_line(error)))
@@ -103,11 +108,19 @@ class InlineEngine:
 
     def evidence(self, cell: PlannedCell) -> Evidence:
         """Every observation of a cell, made where it is missing."""
-        get = self.observations.get
-        variant = [get(item) for item in cell.observed]
-        reference = [get(item) for item in cell.reference]
-        marks = [[get(item) for item in mark] for mark in cell.yardsticks]
-        floor = None if cell.floor is None else get(cell.floor)
+
+        def get(role: str, item: Observation) -> Observed:
+            try:
+                return self.observations.get(item)
+            except NetworkFailure:
+                raise
+            except Exception as error:
+                raise ObservationFailure(f"{role}: {one_line(error)}") from error
+
+        variant = [get("variant", item) for item in cell.observed]
+        reference = [get("reference", item) for item in cell.reference]
+        marks = [[get("yardstick", item) for item in mark] for mark in cell.yardsticks]
+        floor = None if cell.floor is None else get("numerical floor", cell.floor)
         n = len(self.observations.samples(cell.observed[0]))
         return Evidence(reference, variant, marks, floor, n)
 
@@ -117,14 +130,11 @@ class InlineEngine:
         for name, observed in (("variant", evidence.variant[0]), ("reference", evidence.reference[0])):
             if observed.status == "skipped":
                 return Measured(self._cell(cell, status="skipped", reason=f"{name}: {observed.reason}"))
-        for name, observed in (("variant", evidence.variant[0]), ("reference", evidence.reference[0])):
-            _finite(observed, name)
         out = Measured(self._cell(cell, status="ok", n=evidence.n, details=describe_details(evidence)))
         for value in cell.use.metric.values:
-            result, scaled = self.derivation.value(value, evidence)
-            out.cell.values[value.name] = result
-            if scaled is not None:
-                out.gaps[value.name] = scaled
+            derived = self.derivation.value(value, evidence)
+            out.cell.values[value.name] = derived.result
+            out.derived[value.name] = derived
         return out
 
     def _cell(self, cell: PlannedCell, **content: Any) -> Cell:
@@ -160,12 +170,3 @@ class InlineEngine:
                 found.add(node.key)
                 node = node.parent
         return found
-
-
-def _finite(observed: Observed, name: str) -> None:
-    """NaN in a network's outputs is a fault with a place, not a number."""
-    for array_name, array in observed.arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            count = int((~np.isfinite(array)).sum())
-            raise ArithmeticError(f"the {name} shows {count} NaN or infinite values in {array_name!r}")
-    assert math.isfinite(observed.seconds)

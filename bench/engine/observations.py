@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +86,7 @@ class Observations:
                 arrays = metric.measure(
                     self.open(observation.against, observation.target), predictor, samples, observing
                 )
+            _check_finite(arrays)
             details = metric.details(arrays)
             observed = Observed(arrays, time.perf_counter() - started, details=details)
         except NotApplicable as error:
@@ -114,3 +115,11 @@ class Observations:
             mean = logits.double().softmax(dim=-1).mean(dim=0)
             self._anchors[place] = mean.argmax(dim=-1).numpy()
         return self._anchors[place][: len(samples)]
+
+
+def _check_finite(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """NaN in what a network shows is a fault with a place, never a number."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            count = int(np.count_nonzero(~np.isfinite(array)))
+            raise ArithmeticError(f"{count} of {array.size} values in {name!r} are NaN or infinite")

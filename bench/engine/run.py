@@ -13,8 +13,8 @@ from bench.data.base import Dataset
 from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured, Rerun
 from bench.engine.provenance import machine, provenance
+from bench.engine.replicates import recipe_cells
 from bench.errors import UserError
-from bench.gate import judge_results
 from bench.results import Cell, ReferenceResult, Results, SuiteInfo, VariantResult
 from bench.store.keys import key_of
 from bench.store.store import Store
@@ -92,6 +92,8 @@ def run_suite(
         found = engine.measure(cell)
         measured.append((cell, found))
         progress.cell(found.cell)
+    if suite.replicates > 1:
+        measured += recipe_cells(engine, measured)
     results = assemble(plan, dataset, engine, measured)
     results.run = provenance(seed=suite.seed, device=options.device, started=started)
     results.run["rerun"] = options.rerun
@@ -102,7 +104,7 @@ def run_suite(
 
 
 def _roots(engine: InlineEngine, measured: list[tuple[PlannedCell, Measured]]) -> set[str]:
-    keys: set[str] = set()
+    keys = set(engine.used)
     for cell, _ in measured:
         keys |= engine.keys(cell)
     return keys
@@ -127,15 +129,15 @@ def suite_fingerprint(plan: Plan, dataset: Dataset) -> str:
 def assemble(
     plan: Plan, dataset: Dataset, engine: InlineEngine, measured: list[tuple[PlannedCell, Measured]]
 ) -> Results:
-    """Gates, families and verdicts over the cells of a run."""
+    """Families and variants over the cells of a run; gates are judged above."""
     suite = plan.suite
-    groups: dict[tuple[str, str, int], list[tuple[PlannedCell, Measured]]] = defaultdict(list)
+    groups: dict[tuple[str, str, int | None], list[tuple[PlannedCell, Measured]]] = defaultdict(list)
     for planned, found in measured:
-        groups[planned.variant, planned.target.name, planned.replicate].append((planned, found))
+        groups[planned.variant, planned.target.name, found.cell.replicate].append((planned, found))
     variants = [_variant(plan, engine, place, group) for place, group in groups.items()]
     cells = [found.cell for _, found in measured]
     kind = "weight-noise" if suite.yardstick.weight_noise is not None else "retrained"
-    results = Results(
+    return Results(
         suite=SuiteInfo(
             name=suite.name,
             fingerprint=suite_fingerprint(plan, dataset),
@@ -152,19 +154,18 @@ def assemble(
             description=plan.references[0].parts,
             key=plan.references[0].key,
             yardsticks=len(plan.yardsticks),
-            yardstick_kind="none" if not plan.yardsticks else kind,  # type: ignore[arg-type]
+            yardstick_kind="none" if not plan.yardsticks else kind,
         ),
         variants=variants,
         cells=cells,
     )
-    return judge_results(results, [(use.metric.name, use.metric.parameters(), use.gates) for use in suite.metrics])
 
 
 def _variant(
-    plan: Plan, engine: InlineEngine, place: tuple[str, str, int], group: list[tuple[PlannedCell, Measured]]
+    plan: Plan, engine: InlineEngine, place: tuple[str, str, int | None], group: list[tuple[PlannedCell, Measured]]
 ) -> VariantResult:
     name, target, replicate = place
-    node = plan.variants[name, replicate]
+    node = plan.variants[name, replicate or 0]
     record = engine.store.get("networks", node.key)
     families: dict[str, Any] = {}
     for family in dict.fromkeys(planned.use.metric.family for planned, _ in group):

@@ -17,6 +17,7 @@ from bench.runtimes.base import Predictor
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Float: TypeAlias = NDArray[np.float64]
+Weights: TypeAlias = NDArray[np.floating[Any]]
 Family = Literal["fidelity", "lipschitz", "adversarial", "attribution", "uncertainty", "cost"]
 Better = Literal["lower", "higher", "none"]
 
@@ -39,7 +40,7 @@ class Quality:
     """A network's own figure; harm is how much worse it became."""
 
     name: str
-    statistic: Callable[[Arrays, Float], Float]  # (arrays, weights (B, n)) -> (B,); weights sum to n a row
+    statistic: Callable[[Arrays, Weights], Float]  # (arrays, weights (B, n)) -> (B,); weights sum to n a row
     better: Better
     unit: str = ""
     interval: Literal["bootstrap", "score", "none"] = "bootstrap"  # score: ``per_sample`` is 0 or 1
@@ -54,7 +55,7 @@ class Pair:
     """A quality of a (reference, variant) pair, from ``Metric.measure``; its scale are (reference, yardstick) pairs."""
 
     name: str
-    statistic: Callable[[Arrays, Float], Float]
+    statistic: Callable[[Arrays, Weights], Float]
     better: Better
     unit: str = ""
     kind: ClassVar[Literal["pair"]] = "pair"

@@ -180,7 +180,9 @@ def _check_weights(model: onnx.ModelProto, where: str) -> None:
     bad = []
     for tensor in _tensors(model):
         values = numpy_helper.to_array(tensor)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
+        if values.dtype.kind == "V":  # bfloat16 and smaller, which numpy itself does not know
+            values = values.astype(np.float32)
+        if values.dtype.kind in "fc" and not np.isfinite(values).all():
             bad.append(tensor.name or "a constant")
     if bad:
         raise UserError.at(where, f"NaN or infinite weights in {named(bad)}", "give finite weights")
@@ -204,7 +206,8 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
-            for sparse in (*attribute.sparse_tensors, attribute.sparse_tensor):  # empty where there is none
+            single = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+            for sparse in (*attribute.sparse_tensors, *single):
                 yield from (sparse.values, sparse.indices)
             for graph in (*attribute.graphs, attribute.g):
                 yield from _initialisers(graph)

@@ -18,10 +18,10 @@ from bench.report.figures import (
     power_of,
     yardstick_band,
 )
+from bench.report.missing import Note, missing
 from bench.results import Cell, FamilyResult, Results, ValueResult, VariantResult, Verdict
 from bench.wording import canonical, difference_unit, plain, title, told_apart
 
-Lack: TypeAlias = Literal["error", "skipped", "no gap"]
 State: TypeAlias = Literal["ship", "stop", "open"]
 
 FAMILIES = ("fidelity", "lipschitz", "adversarial", "attribution", "uncertainty")
@@ -104,16 +104,6 @@ class ReferenceRow:
 
 
 @dataclass(frozen=True)
-class Note:
-    """Cells or figures that are missing for one and the same reason."""
-
-    kind: Lack
-    what: str
-    where: tuple[str, ...]
-    reason: str
-
-
-@dataclass(frozen=True)
 class Board:
     """All that a report shows at first sight."""
 
@@ -165,7 +155,7 @@ def board(results: Results) -> Board:
         families=tuple(plain(name) for name in families),
         references=_references(results.cells, columns),
         rows=rows,
-        notes=tuple(_notes(rows)),
+        notes=tuple(missing(rows)),
         yardsticks=_yardsticks(results),
         gated=any(value.gates for cell in results.cells for value in cell.values.values()),
     )
@@ -310,32 +300,6 @@ def _references(cells: Sequence[Cell], columns: Sequence[Column]) -> tuple[Refer
         size, latency = _cost(mine, SIZES, BYTES, "reference"), _cost(mine, LATENCIES, ("ms",), "reference")
         rows.append(ReferenceRow(plain(target), tuple(harms), size, latency))
     return tuple(rows)
-
-
-def _notes(rows: Sequence[Row]) -> list[Note]:
-    """What is missing: one note for each reason, with everything and every place that it holds for."""
-    places: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
-    for row in rows:
-        if not row.cells:
-            places["error", "nothing was measured", "every metric"][row.label] = None
-        broken = {plain(cell.reason) or "no reason given": cell for cell in row.cells if cell.status != "ok"}
-        for cell in row.cells:
-            if cell.status != "ok":
-                places[cell.status, plain(cell.reason) or "no reason given", plain(cell.metric)][row.label] = None
-        for gap in row.gaps:
-            unknown = gap.gap is None and gap.high is None
-            if unknown and gap.headline and gap.figure.reason not in broken:
-                places["no gap", gap.figure.reason, plain(gap.family)][row.label] = None
-    merged: dict[tuple[str, str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for (kind, reason, what), where in places.items():
-        merged[kind, reason, tuple(where)].append(what)
-    kinds: tuple[Lack, ...] = ("error", "skipped", "no gap")
-    return [
-        Note(kind, ", ".join(what), where, reason)
-        for kind in kinds
-        for (found, reason, where), what in merged.items()
-        if found == kind
-    ]
 
 
 def _yardsticks(results: Results) -> str:

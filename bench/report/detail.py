@@ -93,11 +93,18 @@ def _word(thing: Any) -> str:
     return plain(thing)
 
 
+def shortened(thing: Any) -> str:
+    """Data as indented JSON, cut where it grows long; no more of it is written than is shown."""
+    text = ""
+    for part in json.JSONEncoder(indent=1, ensure_ascii=False, default=str).iterencode(finite(thing)):
+        text += part
+        if len(text) > LONGEST:
+            return f"{text[:LONGEST]}\n… cut here; results.json holds the whole"
+    return text
+
+
 def detail(cell: Cell, words: str = "") -> CellDetail:
     """A cell in full; ``words`` are the parameters that tell it from its like."""
-    text = json.dumps(finite(cell.details), indent=1, ensure_ascii=False, default=str) if cell.details else ""
-    if len(text) > LONGEST:
-        text = f"{text[:LONGEST]}\n… cut here; results.json holds the whole"
     return CellDetail(
         metric=f"{plain(cell.metric)} ({words})" if words else plain(cell.metric),
         status=cell.status,
@@ -108,7 +115,7 @@ def detail(cell: Cell, words: str = "") -> CellDetail:
         values=tuple(value_row(name, value) for name, value in cell.values.items()),
         protocol=tuple(flat({**cell.params, **cell.protocol})),
         parity=tuple(flat(cell.parity or {})),
-        details=text,
+        details=shortened(cell.details) if cell.details else "",
         files=tuple(plain(name) for name in cell.files),
         key=plain(cell.key),
     )

@@ -10,8 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.board import SIGNS, WORDS, Board, Note, Row, State, board
+from bench.report.board import SIGNS, WORDS, Board, Row, State, board
 from bench.report.figures import MARKS, Figure
+from bench.report.missing import Note
 from bench.results import Results
 
 STYLES: dict[State, str] = {"ship": "bold green", "stop": "bold red", "open": "bold yellow"}

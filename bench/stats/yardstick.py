@@ -92,7 +92,7 @@ def scale_of(
         return Scale(0.0, np.zeros(0), inf, 0, "there are no yardsticks")
     if table.ndim != 2 or table.shape[1] != weights.shape[1]:
         raise ValueError(f"yardsticks of shape {table.shape} with weights {weights.shape}")
-    for number, row in enumerate(table):
+    for number, row in enumerate(table, start=1):
         if reason := _obstacle(checked(row), weights, number, count, floor):
             return Scale(0.0, np.zeros(0), inf, k, reason)
     logs = np.log(table.mean(axis=1))

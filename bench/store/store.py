@@ -79,6 +79,10 @@ class Store:
             return None
         return record if key_of(record.parts) == key else None
 
+    def find(self, kind: Kind, parts: dict[str, Any]) -> Record | None:
+        """The record whose key is made of these parts, or None."""
+        return self.get(kind, key_of(parts))
+
     def arrays(self, kind: Kind, key: str) -> dict[str, NDArray[Any]] | None:
         """The arrays beside a record (never pickled objects), or None where absent or damaged."""
         content = self.files.read(self._path(kind, key, "npz"))

@@ -42,12 +42,18 @@ class Document:
         return self.path
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def parse_toml(path: Path) -> dict[str, Any]:
     """The content of one file; what cannot be read raises ``UserError`` with the line."""
-    if not path.exists():
-        raise UserError.at(str(path), "does not exist", "give the path of a suite, a TOML file")
-    if not path.is_file():
-        raise UserError.at(str(path), "is not a file", "give the path of a suite, a TOML file")
+    if not is_file(path):
+        raise UserError.at(str(path), "is no file", "give the path of a suite, a TOML file")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -77,12 +83,12 @@ def _read(path: Path, above: tuple[Path, ...]) -> Document:
             raise UserError.at("extends", f"{show(base)} is not a text", 'give one file: extends = "base.toml"')
         base_path = path.parent / base
         chain = (*above, path)
-        if any(base_path.resolve() == file.resolve() for file in chain):
+        if not is_file(base_path):
+            where = "extends" if not above else f"extends (in {path.name})"
+            raise UserError.at(where, f"{show(base)} is no file", f"paths are relative to {path.name}")
+        if any(base_path.samefile(file) for file in chain):
             circle = " -> ".join(file.name for file in (*chain, base_path))
             raise UserError.at("extends", f"the suites extend each other in a circle: {circle}", "break the circle")
-        if not base_path.is_file():
-            where = "extends" if not above else f"extends (in {path.name})"
-            raise UserError.at(where, f"{base!r} does not exist", f"paths are relative to {path.name}")
         inherited = _read(base_path, chain)
         inherited.content.pop("name", None)
         origins = {**_all_from(inherited.content, base_path), **inherited.origins}
@@ -118,7 +124,5 @@ def _lay_over(
             merged[key] = _lay_over(base[key], value, at, origins, path)
             continue
         merged[key] = value
-        for stale in [known for known in origins if known[: len(at)] == at]:
-            del origins[stale]
         origins[at] = path
     return merged

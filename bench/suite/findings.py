@@ -16,8 +16,8 @@ from bench.metrics.base import Metric
 from bench.models.base import Model
 from bench.registry import Registry
 from bench.runtimes.base import Runtime
-from bench.suite.extends import Document
-from bench.suite.wording import Place, explain, spell
+from bench.suite.extends import Document, is_file
+from bench.suite.wording import Place, explain, show, spell
 
 T = TypeVar("T")
 BASES: dict[str, type[Any]] = {"loader": Loader, "model": Model, "step": Step, "metric": Metric, "runtime": Runtime}
@@ -128,9 +128,8 @@ class Findings:
             self.add(place, f"{name!r} may hold a pickle, which is never read", right)
         elif suffixes and suffix not in suffixes:
             self.add(place, f"{name!r} does not end in {' or '.join(suffixes)}", f"give a {' or '.join(suffixes)} file")
-        elif not path.is_file():
-            what = "is no file" if path.exists() else "does not exist"
-            self.add(place, f"{name!r} {what}", f"paths are relative to {self.document.origin(place).name}")
+        elif not is_file(path):
+            self.add(place, f"{show(name)} is no file", f"paths are relative to {self.document.origin(place).name}")
         else:
             return path
         return None

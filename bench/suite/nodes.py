@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from bench.compression.base import Step, steps
 from bench.models.base import Model, Recipe
@@ -71,7 +71,7 @@ def _model_parts(model: Model) -> dict[str, Any]:
 
 
 def _recipe_parts(recipe: Recipe) -> dict[str, Any]:
-    return {f.name: getattr(recipe, f.name) for f in fields(recipe)}  # type: ignore[arg-type]
+    return {f.name: getattr(recipe, f.name) for f in fields(recipe)}
 
 
 def trained_node(model: Model, recipe: Recipe, seed: int, splits: Splits) -> Node:
@@ -143,7 +143,7 @@ def yardstick_nodes(suite: Suite, splits: Splits) -> tuple[Node, ...]:
     """Retrained networks, or declared noisy copies of the reference; seeds disjoint from the replicates'."""
     source = suite.reference
     if suite.yardstick.weight_noise is not None:
-        noise = steps.get("weight-noise")(accuracy_loss=suite.yardstick.weight_noise)  # type: ignore[call-arg]
+        noise = cast(Any, steps.get("weight-noise"))(accuracy_loss=suite.yardstick.weight_noise)
         reference = reference_node(suite, splits, 0)
         seeds = [derive_seed(suite.seed, "yardstick", index) for index in range(suite.yardstick.count)]
         return tuple(step_node(reference, noise, seed, splits, source.recipe) for seed in seeds)

@@ -55,7 +55,7 @@ class Observation:
 
 def metric_label(metric: Metric) -> str:
     """Name and those parameters that are not at their defaults: ``adversarial.pgd[epsilon=0.1]``."""
-    default = {field.name: field.default for field in fields(metric)}  # type: ignore[arg-type]
+    default = {field.name: field.default for field in fields(metric)}
     given = {name: value for name, value in metric.parameters().items() if value != default[name]}
     shown = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
     return f"{metric.name}[{shown}]" if shown else metric.name

@@ -64,7 +64,7 @@ def test_bad_files(tmp_path):
         read_npz(tmp_path)
     for name, content in {"text.npz": b"hello", "empty.npz": b"", "pickle.npz": b"\x80\x04N."}.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(UserError, match="cannot read .*no zip archive"):
+        with pytest.raises(UserError, match=r"cannot read .*no zip archive"):
             read_npz(tmp_path / name)
     np.save(tmp_path / "one.npy", X)
     with pytest.raises(UserError, match="cannot read"):

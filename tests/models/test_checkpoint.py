@@ -76,7 +76,7 @@ def test_pickles_are_refused_unread(tmp_path, suffix, writer):
 
 
 def test_files(tmp_path):
-    with pytest.raises(UserError, match="no file '.*none.safetensors'"):
+    with pytest.raises(UserError, match=r"no file '.*none\.safetensors'"):
         load_checkpoint(network(), tmp_path / "none.safetensors", "checkpoint")
     with pytest.raises(UserError, match="is a folder"):
         load_checkpoint(network(), tmp_path, "checkpoint")

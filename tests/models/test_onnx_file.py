@@ -1,5 +1,6 @@
 """ONNX files from outside: what is accepted, embedded, lowered, and refused."""
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
@@ -87,7 +88,7 @@ def test_external_data_elsewhere_is_refused(tmp_path):
     (home / "link.data").symlink_to(tmp_path / "out.data")
     with pytest.raises(UserError, match="keeps its data outside the file's folder"):
         read(home / "net.onnx", external(home, "link.data", write=False))
-    with pytest.raises(UserError, match="needs the data file 'none.data', which is not there"):
+    with pytest.raises(UserError, match=r"needs the data file 'none\.data', which is not there"):
         read(home / "net.onnx", external(home, "none.data", write=False))
     short = external(home, "short.data")
     (home / "short.data").write_bytes(b"1234")
@@ -104,6 +105,7 @@ BAD = {
     "zip": (b"PK\x03\x04aaaa", "is a pickle"),
     "NaN": (model(weight=NAN), "NaN or infinite weights in 'w'"),
     "half NaN": (model(weight=NAN.astype(np.float16)), "NaN or infinite weights in 'w'|no valid ONNX"),
+    "bfloat16 NaN": (model(weight=NAN.astype(ml_dtypes.bfloat16)), "NaN or infinite weights in 'w'|no valid ONNX"),
     "two inputs": (model(inputs=[helper.make_tensor_value_info("z", 1, [1])]), "2 inputs: 'x', 'z'"),
     "two outputs": (model(outputs=[helper.make_tensor_value_info("flat", 1, ["n", 4])]), "2 outputs: 'y', 'flat'"),
     "double": (model(kind=TensorProto.DOUBLE), "the input 'x' is DOUBLE; export with a float32 input"),

@@ -111,11 +111,11 @@ def test_probabilities_are_trained_as_probabilities(digits):
     """Softmax at the end and the right loss give the gradient of cross entropy on the logits."""
     logits = initialise(Mlp(hidden=()), digits.input, 0)
     declared = replace(digits.input, output="probabilities")
-    recipe = Recipe(epochs=1, batch=2000, weight_decay=0)
+    recipe = Recipe(epochs=1, batch=128)  # several steps: the first step of Adam sees signs alone
     one = train(logits, digits.train, digits.input, recipe, 0)
     two = train(nn.Sequential(*logits, nn.Softmax(dim=1)), digits.train, declared, recipe, 0)
     for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True):
-        torch.testing.assert_close(a, b)
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
 def test_accuracy_by_hand(digits):

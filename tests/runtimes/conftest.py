@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from bench.compression.base import StepContext, steps
 from bench.compression.record import run_step, source_record
 from bench.data.base import Dataset, loaders

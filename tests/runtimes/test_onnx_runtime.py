@@ -4,12 +4,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
+
 from bench.errors import NotDifferentiable, UserError
 from bench.graph.network import InputSpec, OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_runtime import LEVELS, operators, optimised_operators
 from bench.runtimes.opening import open_predictor
-from onnx import TensorProto, helper, numpy_helper
 
 TARGET = Target(name="edge", runtime="onnxruntime")
 SMALL = InputSpec(shape=(1, 2, 2), classes=("a", "b", "c"))
@@ -146,7 +147,7 @@ def test_missing_provider(exported):
 
 @pytest.mark.parametrize("model", [b"", b"not an onnx file", linear_file(ir=99)])
 def test_file_that_cannot_be_loaded(model):
-    with pytest.raises(UserError, match="onnx: ONNX Runtime .* cannot load the file") as caught:
+    with pytest.raises(UserError, match=r"onnx: ONNX Runtime .* cannot load the file") as caught:
         open_predictor(OnnxNetwork(model, SMALL), TARGET)
     assert "\n" not in str(caught.value)
 
@@ -154,7 +155,12 @@ def test_file_that_cannot_be_loaded(model):
 def test_external_data_is_refused(tmp_path):
     model = onnx.load_model_from_string(linear_file())
     onnx.save_model(
-        model, tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0, convert_attribute=True
+        model,
+        tmp_path / "m.onnx",
+        save_as_external_data=True,
+        location="w.bin",
+        size_threshold=0,
+        convert_attribute=True,
     )
     with pytest.raises(UserError, match="self-contained"):
         open_predictor(OnnxNetwork((tmp_path / "m.onnx").read_bytes(), SMALL), TARGET)

@@ -1,4 +1,5 @@
 import pytest
+
 from bench.errors import NotApplicable, UserError
 from bench.runtimes.base import Target, runtimes
 from bench.runtimes.opening import open_predictor
@@ -9,7 +10,7 @@ def test_both_runtimes_are_registered():
 
 
 def test_unknown_runtime_names_the_nearest():
-    with pytest.raises(UserError, match=r"target.edge.runtime: unknown runtime 'onnxruntim'; did you mean 'onnxruntime'"):
+    with pytest.raises(UserError, match=r"edge.runtime: unknown runtime 'onnxruntim'; did you mean 'onnxruntime'"):
         open_predictor(object(), Target(name="edge", runtime="onnxruntim"))
 
 

@@ -1,5 +1,7 @@
 """Every mistake is reported at its place, with what would be right."""
 
+import json
+
 import pytest
 
 from tests.suite.documents import problems, text, write
@@ -351,7 +353,7 @@ BAD = {
     # files
     "no file": (
         variant('onnx = "absent.onnx"'),
-        [("variant[0].onnx", "'absent.onnx' does not exist", "relative to suite.toml")],
+        [("variant[0].onnx", "'absent.onnx' is no file", "relative to suite.toml")],
     ),
     "a pickle": (
         variant('factory = "net:build"\ncheckpoint = "weights.pt"'),
@@ -363,11 +365,11 @@ BAD = {
     ),
     "data that is not there": (
         {"data": '[data]\nloader = "npz"\npath = "x.npz"\nevaluation = 360'},
-        [("data.path", "'x.npz' does not exist", "relative to suite.toml")],
+        [("data.path", "'x.npz' is no file", "relative to suite.toml")],
     ),
     "two sources of a variant": (
         variant('factory = "net:build"\nonnx = "absent.onnx"'),
-        [("variant[0]", "onnx and factory are 2 sources", "one"), ("variant[0].onnx", "does not exist", "")],
+        [("variant[0]", "onnx and factory are 2 sources", "one"), ("variant[0].onnx", "is no file", "")],
     ),
 }
 
@@ -455,8 +457,8 @@ def test_what_is_no_toml_is_refused_with_its_line(tmp_path, content, where, what
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    assert problems(tmp_path / "none.toml")[0].what == "does not exist"
-    assert problems(tmp_path)[0].what == "is not a file"
+    for path in (tmp_path / "none.toml", tmp_path, tmp_path / "\0", tmp_path / ("a" * 5000)):
+        assert problems(path)[0].what == "is no file"
 
 
 @pytest.mark.parametrize(
@@ -476,3 +478,50 @@ def test_tables_of_the_wrong_type_are_reported_and_not_stumbled_over(tmp_path, j
     found = problems(write(tmp_path, text(**{"head": f'name = "a"\n{junk}', key: ""})))
     assert found
     assert all(problem.where.startswith(key) for problem in found)
+
+
+def toml(value):
+    """A value as inline TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return str(value) if isinstance(value, float) else json.dumps(value)
+
+
+def replaced(value, junk):
+    """Every document in which one part of ``value`` is junk."""
+    yield junk
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        for other in replaced(item, junk):
+            copy = value.copy()
+            copy[key] = other
+            yield copy
+
+
+JUNK = [-1.5, float("nan"), 10**30, True, "a:b", "\x00", "a" * 5000, [], [{}], {"a": 1}]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk)[:10])
+def test_no_document_makes_it_stumble(tmp_path, junk):
+    steps = [{"use": "structured-prune", "ratio": 0.3}, {"use": "ptq", "bits": 8}]
+    gate = [{"value": "robust_error", "max_harm": 0.1}]
+    good = {
+        "data": {"loader": "npz", "path": "x.npz", "evaluation": 10, "calibration": 5},
+        "reference": {"factory": "net:build", "input": {"mean": [0.5]}, "checkpoint": "w.safetensors"},
+        "yardstick": {"weight_noise": 0.01, "count": 2},
+        "target": [{"name": "edge", "runtime": "onnxruntime", "threads": 1}],
+        "variant": [{"name": "a", "steps": steps, "targets": ["edge"]}, {"name": "b", "onnx": "net.onnx"}],
+        "metric": [{"use": "adversarial.pgd", "matrix": {"epsilon": [0.1, 0.2]}, "samples": 5, "gate": gate}],
+    }
+    for name in ("x.npz", "w.safetensors", "net.onnx"):
+        (tmp_path / name).write_bytes(b"")
+    assert problems(write(tmp_path, "\n".join(f"{key} = {toml(value)}" for key, value in good.items()))) == []
+    for document in replaced(good, junk):
+        if not isinstance(document, dict):
+            continue
+        path = write(tmp_path, "\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in document.items()))
+        for problem in problems(path):  # anything but a list of problems is a failure
+            assert problem.where, document
+            assert "\n" not in str(problem)

@@ -77,6 +77,15 @@ def test_paths_are_relative_to_the_file_that_names_them(tmp_path):
     assert suite.variants[0].outside.onnx.resolve() == tmp_path / "int8.onnx"
 
 
+def test_a_path_that_is_overridden_is_relative_to_the_overriding_file(tmp_path):
+    write(tmp_path, text(data='[data]\nloader = "npz"\npath = "x.npz"\nevaluation = 10'), "base/base.toml")
+    (tmp_path / "own.npz").write_bytes(b"")
+    middle = 'extends = "base/base.toml"\n[data]\npath = "own.npz"'
+    write(tmp_path, middle, "middle.toml")
+    suite = load_suite(write(tmp_path, 'extends = "../middle.toml"\n[data]\nevaluation = 9', "over/suite.toml"))
+    assert suite.loader.path.resolve() == tmp_path / "own.npz"
+
+
 def test_paths_do_not_depend_on_the_current_folder(tmp_path, monkeypatch):
     data = '[data]\nloader = "npz"\npath = "x.npz"\nevaluation = 10'
     write(tmp_path / "suites", text(data=data))
@@ -103,8 +112,10 @@ def test_a_syntax_error_in_the_base_is_reported_with_its_line(tmp_path):
     [
         ('extends = "suite.toml"', "", "circle: suite.toml -> suite.toml"),
         ('extends = "base.toml"', 'extends = "./suite.toml"', "circle: suite.toml -> base.toml -> suite.toml"),
-        ('extends = "none.toml"', "", "'none.toml' does not exist"),
-        ('extends = "."', "", "'.' does not exist"),
+        ('extends = "none.toml"', "", "'none.toml' is no file"),
+        ('extends = "."', "", "'.' is no file"),
+        ('extends = "\\u0000"', "", "is no file"),
+        (f'extends = "{"a" * 5000}"', "", "is no file"),
         ('extends = ["base.toml"]', "", "['base.toml'] is not a text"),
     ],
 )

@@ -11,7 +11,7 @@ from pydantic import Field
 from bench.data.base import Samples
 from bench.errors import UserError
 from bench.functional.means import weighted_mean
-from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing, Quality, Value, metrics
+from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing, Quality, Value, Weights, metrics
 from bench.metrics.evaluation import CODES, View, gradient_named, gradient_view, labels_of, log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
@@ -25,7 +25,7 @@ def _errors(arrays: Arrays) -> Float:
     return 1.0 - arrays["robust_correct"].astype(np.float64)
 
 
-def _robust_error(arrays: Arrays, weights: Float) -> Float:
+def _robust_error(arrays: Arrays, weights: Weights) -> Float:
     return weighted_mean(_errors(arrays), weights)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.data.base import Samples
 from bench.functional.means import weighted_mean
-from bench.metrics.base import Arrays, Family, Float, Metric, Observing, Quality, Value, metrics
+from bench.metrics.base import Arrays, Family, Float, Metric, Observing, Quality, Value, Weights, metrics
 from bench.metrics.evaluation import labels_of, log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
@@ -19,7 +19,7 @@ def _correct(arrays: Arrays) -> Float:
     return arrays["correct"].astype(np.float64)
 
 
-def _accuracy(arrays: Arrays, weights: Float) -> Float:
+def _accuracy(arrays: Arrays, weights: Weights) -> Float:
     return weighted_mean(arrays["correct"], weights)
 
 

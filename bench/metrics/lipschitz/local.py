@@ -11,7 +11,19 @@ from bench.data.base import Samples
 from bench.errors import NotApplicable
 from bench.functional.jacobian import input_jacobian, spectral_norms
 from bench.functional.means import weighted_mean
-from bench.metrics.base import Arrays, Bound, BoundFigures, Change, Family, Float, Metric, Observing, Quality, Value
+from bench.metrics.base import (
+    Arrays,
+    Bound,
+    BoundFigures,
+    Change,
+    Family,
+    Float,
+    Metric,
+    Observing,
+    Quality,
+    Value,
+    Weights,
+)
 from bench.metrics.base import metrics as registry
 from bench.metrics.evaluation import CODES, gradient_named, gradient_view
 from bench.registry import parameters
@@ -33,7 +45,7 @@ def _log_norms(arrays: Arrays) -> Float:
     return np.asarray(np.log(np.maximum(arrays["norm"], SMALLEST)), dtype=np.float64)
 
 
-def _mean_log_norm(arrays: Arrays, weights: Float) -> Float:
+def _mean_log_norm(arrays: Arrays, weights: Weights) -> Float:
     return weighted_mean(_log_norms(arrays), weights)
 
 

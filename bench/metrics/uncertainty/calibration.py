@@ -15,7 +15,7 @@ from bench.functional.calibration import (
     negative_log_likelihood,
 )
 from bench.functional.means import weighted_mean
-from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing, Quality, Value, metrics
+from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing, Quality, Value, Weights, metrics
 from bench.metrics.evaluation import labels_of, log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
@@ -31,19 +31,19 @@ def _per_sample_brier(arrays: Arrays) -> Float:
     return np.asarray(arrays["brier"], dtype=np.float64)
 
 
-def _nll(arrays: Arrays, weights: Float) -> Float:
+def _nll(arrays: Arrays, weights: Weights) -> Float:
     return weighted_mean(arrays["nll"], weights)
 
 
-def _brier(arrays: Arrays, weights: Float) -> Float:
+def _brier(arrays: Arrays, weights: Weights) -> Float:
     return weighted_mean(arrays["brier"], weights)
 
 
-def _ce2(arrays: Arrays, weights: Float) -> Float:
+def _ce2(arrays: Arrays, weights: Weights) -> Float:
     return debiased_squared_calibration_error(arrays["confidence"], arrays["correct"], weights)
 
 
-def _ece(arrays: Arrays, weights: Float) -> Float:
+def _ece(arrays: Arrays, weights: Weights) -> Float:
     return expected_calibration_error(arrays["confidence"], arrays["correct"], weights)
 
 

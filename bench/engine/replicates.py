@@ -1,0 +1,104 @@
+"""Recipe scope: what several independent trainings of the whole chain say of the method in general."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from math import exp, hypot, log
+
+import numpy as np
+
+from bench.engine.derive import Derived
+from bench.engine.inline import InlineEngine, Measured
+from bench.results import Cell, ValueResult
+from bench.stats.scope import NEEDED, across_replicates
+from bench.store.keys import key_of
+from bench.suite.plan import STATISTICS_VERSION, PlannedCell
+
+Group = Sequence[tuple[PlannedCell, Measured]]
+
+
+def recipe_cells(engine: InlineEngine, measured: Group) -> list[tuple[PlannedCell, Measured]]:
+    """One cell over all replicates for each (variant, target, metric) of which every replicate is ok."""
+    groups: dict[str, list[tuple[PlannedCell, Measured]]] = defaultdict(list)
+    for planned, found in measured:
+        groups[planned.label.partition("#")[0]].append((planned, found))
+    whole = [g for g in groups.values() if len(g) > 1 and all(found.cell.status == "ok" for _, found in g)]
+    return [(group[0][0], Measured(_recipe_cell(engine, group))) for group in whole]
+
+
+def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
+    first = group[0][1].cell
+    parts = {"statistics": STATISTICS_VERSION, "replicates": [planned.key for planned, _ in group]}
+    engine.used.add(key_of(parts))
+    fresh = any(not found.cell.cached for _, found in group)
+    stored = None if fresh else engine.store.find("cells", parts)
+    if stored is not None:
+        values = {name: ValueResult.model_validate(value) for name, value in stored.content["values"].items()}
+    else:
+        derived = [found.derived or engine.derive(planned).derived for planned, found in group]
+        values = {name: _over_replicates([item[name] for item in derived]) for name in derived[0]}
+        content = {name: value.model_dump(mode="json") for name, value in values.items()}
+        engine.store.put("cells", parts, {"status": "ok", "values": content})
+    place = {
+        "replicate": None,
+        "values": values,
+        "details": {},
+        "key": "",
+        "seconds": 0.0,
+        "cached": stored is not None,
+    }
+    return first.model_copy(update=place)
+
+
+def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
+    """The mean over replicates, with a t interval from five on; gaps on the logarithm."""
+    results = [item.result for item in replicates]
+    out = results[0].model_copy(
+        update={
+            "scope": "recipe", "reference": _mean([r.reference for r in results]),
+            "variant": _mean([r.variant for r in results]), "estimate": None, "ci": None, "interval": "none",
+            "gap": None, "gap_ci": None, "seed_ratio": None, "p_value": None, "bound": None,
+            "yardsticks": [], "numerical_floor": None, "gates": [],
+        }
+    )  # fmt: skip
+    if out.kind == "bound":
+        return out.model_copy(update={"reason": "bounds are not averaged over replicates"})
+    estimates = [r.estimate for r in results if r.estimate is not None]
+    if len(estimates) < len(results):
+        return out.model_copy(update={"reason": "not every replicate has an estimate"})
+    draws = [item.draws() for item in replicates if item.draws is not None]
+    if len(draws) == len(results):
+        found = across_replicates(estimates, draws=np.array(draws))
+    elif out.kind == "cost":
+        found = across_replicates(estimates, standard_error=0.0)
+    else:
+        found = across_replicates(estimates[:1], standard_error=0.0)._replace(estimate=float(np.mean(estimates)))
+    out.estimate, out.interval = found.estimate, found.interval.method
+    out.ci = None if out.interval == "none" else (found.interval.low, found.interval.high)
+    out.reason = "" if out.ci is not None else f"{len(results)} replicates: a recipe interval needs {NEEDED}"
+    _gap(out, replicates)
+    return out
+
+
+def _gap(out: ValueResult, replicates: Sequence[Derived]) -> None:
+    """The geometric mean of the replicates' gaps; the yardsticks are the same, so their error does not average out."""
+    gaps = [item.gap for item in replicates]
+    points = [gap.gap for gap in gaps if gap is not None and gap.gap is not None and gap.deviations is not None]
+    if out.kind != "change" or len(points) < len(gaps):
+        out.reason = out.reason or ("not every replicate has a gap" if out.kind == "change" else "")
+        return
+    deviations = np.array(
+        [gap.deviations / gap.power for gap in gaps if gap is not None and gap.deviations is not None]
+    )
+    sampling = float(np.std(deviations.mean(axis=0)))
+    yardstick = float(np.mean([gap.yardstick_error / gap.power for gap in gaps if gap is not None]))
+    found = across_replicates([log(point) for point in points], standard_error=hypot(sampling, yardstick))
+    out.gap = exp(found.estimate)
+    low, high, _ = found.interval
+    out.gap_ci = None if low is None or high is None else (exp(low), exp(high))
+
+
+def _mean(figures: Sequence[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return float(np.mean(known)) if len(known) == len(figures) else None

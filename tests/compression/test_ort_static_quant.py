@@ -1,0 +1,123 @@
+import json
+from dataclasses import replace
+
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from bench.compression.base import StepContext, steps
+from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
+from bench.errors import UserError
+from bench.graph.network import OnnxNetwork, TorchNetwork
+from bench.models.base import Recipe, models
+from bench.models.training import initialise, train
+from bench.runtimes.base import Target
+from bench.runtimes.onnx_runtime import optimised_operators
+from bench.runtimes.opening import open_predictor
+
+MODEL = models.get("convnet")()
+EDGE = Target(name="edge", runtime="onnxruntime")
+
+
+@pytest.fixture(scope="module", params=[((0.0,), (1.0,)), ((0.3,), (0.4,))], ids=["raw", "normalised"])
+def exported(digits, request):
+    declared = replace(digits.input, mean=request.param[0], std=request.param[1])
+    module = train(initialise(MODEL, declared, 0), digits.train, declared, Recipe(epochs=4), 0)
+    network = TorchNetwork(module, declared, source_record(MODEL, declared))
+    return run_step(steps.get("onnx-export")(), network, StepContext(digits.train, digits.calibration, None, 0))
+
+
+def quantise(network, context, **options):
+    return run_step(steps.get("ort-static-quant")(**options), network, context)
+
+
+def logits(network, digits):
+    return open_predictor(network, EDGE).logits(torch.from_numpy(digits.evaluation.x))[0]
+
+
+OPTIONS = [{}, {"per_channel": False}, {"symmetric": True}, {"method": "percentile"}, {"reduce_range": True}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_accuracy_integers_size_and_repetition(exported, context, digits, options, capfd):
+    made = quantise(exported, context, **options)
+    y = torch.from_numpy(digits.evaluation.y)
+    before, after = logits(exported, digits), logits(made, digits)
+    accuracy = [float((each.argmax(dim=1) == y).float().mean()) for each in (before, after)]
+    assert accuracy[0] > 0.9
+    assert abs(accuracy[1] - accuracy[0]) <= 0.01
+    assert 0 < (after - before).abs().median() < 0.1 * before.std()
+    assert made.kind == "onnx-quantised"
+    assert len(made.model) < 0.45 * len(exported.model)
+    counts = optimised_operators(made, EDGE)
+    assert counts["QLinearConv"] == 3
+    assert made.record["record"]["integer_kernels"] == 4
+    assert not {"Conv", "FusedConv", "Gemm", "FusedGemm"} & set(counts)
+    assert quantise(exported, context, **options).model == made.model
+    assert capfd.readouterr() == ("", "")
+
+
+def weights(network):
+    """Stored int8 tensors of more than one dimension, by name."""
+    model = onnx.load_model_from_string(network.model)
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    return arrays, {name: a for name, a in arrays.items() if a.dtype.name == "int8" and a.ndim > 1}
+
+
+def test_parameters_reach_the_file(exported, context):
+    _, per_channel = weights(quantise(exported, context))
+    _, reduced = weights(quantise(exported, context, reduce_range=True))
+    assert max(abs(int(a.min())) for a in per_channel.values()) > 64
+    assert max(int(abs(a.astype(int)).max()) for a in reduced.values()) <= 64
+
+    def scale_sizes(made):
+        arrays, _ = weights(made)
+        return sorted(a.size for name, a in arrays.items() if a.dtype.name == "float32")
+
+    assert 64 in scale_sizes(quantise(exported, context))
+    assert set(scale_sizes(quantise(exported, context, per_channel=False))) == {1}
+    symmetric, plain = (weights(quantise(exported, context, symmetric=s))[0] for s in (True, False))
+    assert not any(a.dtype.name == "uint8" for a in symmetric.values())
+    assert any(a.dtype.name == "uint8" for a in plain.values())
+
+
+def test_calibration_uses_preprocessed_samples(exported, context):
+    """The first quantiser's range is that of the normalised images."""
+    arrays, _ = weights(quantise(exported, context))
+    mean, std = exported.input.mean[0], exported.input.std[0]
+    low, high = ((float(edge(context.calibration.x)) - mean) / std for edge in (lambda x: x.min(), lambda x: x.max()))
+    scale = [float(a) for name, a in arrays.items() if name.startswith("input") and name.endswith("scale")]
+    assert scale == [pytest.approx((high - low) / 255, rel=1e-5)]
+
+
+def test_fixed_batch_of_one(exported, context, digits):
+    model = onnx.load_model_from_string(exported.model)
+    for entry in (*model.graph.input, *model.graph.output):
+        entry.type.tensor_type.shape.dim[0].dim_value = 1
+    fixed = OnnxNetwork(model.SerializeToString(), exported.input, exported.record)
+    assert torch.equal(logits(quantise(fixed, context), digits), logits(quantise(exported, context), digits))
+
+
+def test_restores_from_its_bytes_and_input_is_untouched(exported, context):
+    before = exported.sha256
+    made = quantise(exported, context)
+    again = restore(json.loads(json.dumps(made.record)), to_bytes(made))
+    assert (again.model, again.kind) == (made.model, "onnx-quantised")
+    assert exported.sha256 == before
+
+
+def test_errors(exported, context):
+    quant, export, ptq = (steps.get(name) for name in ("ort-static-quant", "onnx-export", "ptq"))
+    with pytest.raises(UserError, match=r"data.calibration: no calibration samples"):
+        quantise(exported, replace(context, calibration=context.calibration.take(slice(0, 0))))
+    old = onnx.load_model_from_string(exported.model)
+    old.opset_import[0].version = 11
+    with pytest.raises(UserError, match="uses opset 11; export it with opset 13 or newer"):
+        quantise(OnnxNetwork(old.SerializeToString(), exported.input), context)
+    with pytest.raises(UserError, match=r"steps\[0\]: ort-static-quant cannot follow a torch network: it takes"):
+        check_chain("torch", [quant()])
+    with pytest.raises(UserError, match="quantised already"):
+        check_chain("torch", [export(), quant(), quant()])
+    with pytest.raises(UserError, match="quantised already"):
+        check_chain("torch", [ptq(), export(), quant()])

@@ -1,0 +1,39 @@
+"""Retraining: the recipe from another seed, sharing nothing but the structure."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bench.compression.record import run_step, to_bytes
+from bench.compression.retrain import Retrain
+from bench.errors import UserError
+from bench.models.training import accuracy
+
+
+def test_another_network_as_good(network, context, digits):
+    recipe = replace(context.recipe, epochs=3)
+    made = run_step(Retrain(), network, replace(context, recipe=recipe))
+    ours, theirs = (accuracy(n.module, digits.evaluation, digits.input) for n in (made, network))
+    assert abs(ours - theirs) < 0.06
+    weights = torch.stack([n.module.conv2.weight.detach().flatten() for n in (made, network)])
+    assert abs(float(torch.corrcoef(weights)[0, 1])) < 0.2
+
+
+def test_it_starts_afresh(network, context):
+    """Whatever the weights were, the same seed gives the same network."""
+    noisy = replace(network, module=copy.deepcopy(network.module))
+    noisy.module.conv1.weight.data.add_(1)
+    first = run_step(Retrain(), network, context)
+    assert to_bytes(run_step(Retrain(), noisy, context)) == to_bytes(first)
+    untrained = run_step(Retrain(), network, replace(context, recipe=replace(context.recipe, epochs=0)))
+    assert to_bytes(untrained) != to_bytes(network)
+
+
+def test_without_a_recipe_it_is_refused(network, context):
+    with pytest.raises(UserError, match="retrain needs the recipe of a reference that is trained here"):
+        run_step(Retrain(), network, replace(context, recipe=None))
+    outside = replace(network, record={"source": "factory", "factory": "a:b", "kind": "torch"})
+    with pytest.raises(UserError, match="retrain needs the recipe"):
+        run_step(Retrain(), outside, context)

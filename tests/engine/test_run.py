@@ -1,0 +1,207 @@
+"""Whole runs of a tiny suite: results, reuse, resumption, failures."""
+
+import json
+import shutil
+
+import pytest
+
+from bench.metrics.fidelity.predictions import Predictions
+from bench.results import Results
+
+
+def label(cell):
+    return f"{cell['variant']}/{cell['target']}/{cell['metric']}"
+
+
+def fresh(results):
+    return {label(cell) for cell in results["cells"] if not cell["cached"]}
+
+
+def numbers(results):
+    """Everything measured: all but times and what was reused."""
+    cells = [{k: v for k, v in cell.items() if k not in ("seconds", "cached")} for cell in results["cells"]]
+    return json.dumps([cells, results["variants"], results["verdict"]], sort_keys=True)
+
+
+def test_results_hold_every_cell_with_intervals_and_reasons(measured):
+    results = measured.results()
+    Results.model_validate(results)
+    assert len(results["cells"]) == 9  # noise on both targets, int8 on edge alone, three metrics each
+    for cell in results["cells"]:
+        on_edge = cell["target"] == "edge" and cell["metric"] == "adversarial.pgd"
+        assert cell["status"] == ("skipped" if on_edge else "ok"), cell
+        assert bool(cell["reason"]) == on_edge
+        for name, value in cell["values"].items():
+            assert value["ci"] is not None or value["reason"], (label(cell), name)
+            if value["kind"] == "change":
+                assert len(value["yardsticks"]) == 4
+                assert value["gap"] is not None or value["reason"], (label(cell), name)
+    families = {v["name"] + v["target"]: v["families"] for v in results["variants"]}
+    assert families["noisetorch"]["fidelity"]["gap"] > 0
+    assert families["noisetorch"]["fidelity"]["headline"] == "fidelity.predictions/js"
+    assert (measured.folder / "reports/tiny/index.html").read_text().count("<html") == 1
+    assert {path.name for path in measured.folder.iterdir()} == {"tiny.toml", ".crbench", "reports"}
+
+
+def test_a_repeated_run_measures_nothing_and_says_the_same(measured, monkeypatch):
+    before = measured.results()
+    monkeypatch.setattr(Predictions, "observe", lambda *_: pytest.fail("observed again"))
+    assert measured.run("run", "tiny.toml", "--quiet") == 0
+    after = measured.results()
+    assert fresh(after) == set()
+    assert after["run"]["reused"] == 9
+    assert numbers(after) == numbers(before)
+
+
+def test_two_cold_runs_agree_bit_by_bit(measured):
+    before = numbers(measured.results())
+    shutil.rmtree(measured.folder / ".crbench")
+    assert measured.run("run", "tiny.toml", "--quiet") == 0
+    assert fresh(measured.results()) == {label(cell) for cell in measured.results()["cells"]}
+    assert numbers(measured.results()) == before
+
+
+METRICS = ("fidelity.predictions", "fidelity.accuracy", "adversarial.pgd")
+ATTACKS = {"noise/torch/adversarial.pgd", "noise/edge/adversarial.pgd", "int8/edge/adversarial.pgd"}
+NOISE = {f"noise/{target}/{metric}" for target in ("torch", "edge") for metric in METRICS}
+EDGE = {f"{variant}/edge/{metric}" for variant in ("noise", "int8") for metric in METRICS}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("epsilon = 0.05", "epsilon = 0.1", ATTACKS),
+        ("samples = 20", "samples = 30", ATTACKS),
+        ("sigma = 0.3", "sigma = 0.2", NOISE),
+        ('runtime = "onnxruntime"', 'runtime = "onnxruntime"\noptimisation = "basic"', EDGE),
+        ("max_harm = 0.5", "max_harm = 0.4", set()),
+        ('name = "noise"', 'name = "renamed"', set()),
+        ('name = "tiny"', 'name = "tiny"\n# a comment', set()),
+    ],
+)
+def test_a_change_of_one_thing_redoes_exactly_the_right_cells(measured, old, new, expected):
+    measured.write(old, new)
+    assert measured.run("run", "tiny.toml", "--quiet") == 0
+    assert fresh(measured.results()) == expected
+
+
+@pytest.mark.parametrize(("old", "new"), [("epochs = 4", "epochs = 3"), ("[data]", "seed = 1\n[data]")])
+def test_another_reference_or_seed_redoes_everything(measured, old, new):
+    measured.write(old, new)
+    assert measured.run("run", "tiny.toml", "--quiet") == 0
+    assert len(fresh(measured.results())) == 9
+
+
+def test_references_and_yardsticks_are_observed_once_not_once_a_variant(tiny, monkeypatch):
+    seen = []
+    original = Predictions.observe
+
+    def count(self, predictor, samples, observing):
+        seen.append(predictor.spec.target.name)
+        return original(self, predictor, samples, observing)
+
+    monkeypatch.setattr(Predictions, "observe", count)
+    assert tiny.run("run", "tiny.toml", "--quiet") == 0
+    assert seen.count("torch") == 1 + 1 + 4 + 1  # reference, its floor, yardsticks, noise
+    assert seen.count("edge") == 1 + 1 + 4 + 2
+
+
+def test_interrupted_work_is_kept(tiny, monkeypatch, capsys):
+    original = Predictions.observe
+
+    def interrupt(self, predictor, samples, observing):
+        if predictor.spec.target.name == "edge":
+            raise KeyboardInterrupt
+        return original(self, predictor, samples, observing)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictions, "observe", interrupt)
+        assert tiny.run("run", "tiny.toml", "--quiet") == 3
+    assert "interrupted" in capsys.readouterr().err
+    assert not (tiny.folder / "reports").exists()
+    assert tiny.run("run", "tiny.toml", "--quiet") == 0
+    assert "noise/torch/fidelity.predictions" not in fresh(tiny.results())
+    assert "noise/edge/fidelity.predictions" in fresh(tiny.results())
+
+
+def test_a_variant_that_fails_is_an_error_cell_and_the_others_run(tiny, monkeypatch, capsys):
+    import bench.compression.weight_noise as weight_noise
+
+    def fail(*arguments, **named):
+        raise RuntimeError("the weights\nescaped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(weight_noise.WeightNoise, "apply", fail)
+        assert tiny.run("run", "tiny.toml") == 3
+    shown = capsys.readouterr()
+    assert "the weights escaped" in shown.out
+    assert "Traceback" not in shown.err
+    cells = {label(cell): cell for cell in tiny.results()["cells"]}
+    assert cells["noise/torch/fidelity.accuracy"]["status"] == "error"
+    assert "RuntimeError: the weights escaped" in cells["noise/torch/fidelity.accuracy"]["reason"]
+    assert cells["int8/edge/fidelity.accuracy"]["status"] == "ok"
+    assert tiny.results()["verdict"]["ship"] is not True
+    # an error is never a cached success: reported again without measuring, measured again when asked
+    assert tiny.run("run", "tiny.toml", "--quiet", "--rerun", "never") == 3
+    assert tiny.run("run", "tiny.toml", "--quiet") == 0
+    assert all(name.startswith("noise/") for name in fresh(tiny.results()))
+
+
+def test_nan_of_a_variant_is_an_error_not_a_number(tiny, monkeypatch):
+    original = Predictions.observe
+
+    def poison(self, predictor, samples, observing):
+        arrays = original(self, predictor, samples, observing)
+        if predictor.network.record.get("step") == "weight-noise":
+            name = sorted(name for name in arrays if arrays[name].dtype.kind == "f")[0]
+            arrays[name] = arrays[name].copy()
+            arrays[name].flat[0] = float("nan")
+        return arrays
+
+    monkeypatch.setattr(Predictions, "observe", poison)
+    assert tiny.run("run", "tiny.toml", "--quiet") == 3
+    cells = {label(cell): cell for cell in tiny.results()["cells"]}
+    assert cells["noise/torch/fidelity.predictions"]["status"] == "error"
+    assert "NaN" in cells["noise/torch/fidelity.predictions"]["reason"]
+    assert cells["noise/torch/fidelity.accuracy"]["status"] == "ok"
+
+
+def test_only_and_shard_choose_cells(measured, capsys):
+    assert measured.run("run", "tiny.toml", "--quiet", "--only", "int8") == 0
+    assert {cell["variant"] for cell in measured.results()["cells"]} == {"int8"}
+    labels = []
+    for part in ("1/2", "2/2"):
+        assert measured.run("run", "tiny.toml", "--quiet", "--shard", part) in (0, 3)
+        labels += [label(cell) for cell in measured.results()["cells"]]
+    assert len(labels) == len(set(labels)) == 9
+    assert measured.run("run", "tiny.toml", "--only", "nothing*") == 2
+    assert "no cell matches 'nothing*'" in capsys.readouterr().err
+
+
+def test_gate_decides_the_exit_code(measured):
+    text = measured.text.replace("sigma = 0.3", "sigma = 9.0")
+    measured.write("max_harm = 0.5", "max_harm = 0.05", text)
+    assert measured.run("run", "tiny.toml", "--quiet") == 0
+    assert measured.run("run", "tiny.toml", "--quiet", "--gate") == 1
+    assert measured.results()["verdict"]["ship"] is False
+
+
+def test_json_is_the_whole_standard_output(measured, capsys):
+    assert measured.run("run", "tiny.toml", "--json") == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["schema"] == 1
+    assert shown.err == ""
+
+
+def test_replicates_train_the_chain_anew_and_five_give_a_recipe_interval(tiny):
+    tiny.write('name = "tiny"', 'name = "tiny"\nreplicates = 5')
+    assert tiny.run("run", "tiny.toml", "--quiet", "--only", "noise/torch/fidelity*") == 0
+    cells = [cell for cell in tiny.results()["cells"] if cell["metric"] == "fidelity.predictions"]
+    assert [cell["replicate"] for cell in cells] == [0, 1, 2, 3, 4, None]
+    single = [cell["values"]["js"]["estimate"] for cell in cells[:5]]
+    assert len(set(single)) == 5
+    recipe = cells[5]["values"]["js"]
+    assert recipe["scope"] == "recipe"
+    assert recipe["interval"] == "t"
+    assert recipe["estimate"] == pytest.approx(sum(single) / 5)
+    assert recipe["ci"][0] < recipe["estimate"] < recipe["ci"][1]

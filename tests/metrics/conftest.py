@@ -1,0 +1,119 @@
+"""A small trained network, what compression makes of it, and how to run it."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from bench.compression.base import StepContext, steps
+from bench.compression.record import run_step
+from bench.data.base import Samples
+from bench.data.digits import Digits
+from bench.graph.network import InputSpec, TorchNetwork
+from bench.metrics.base import Observing
+from bench.models.base import Recipe
+from bench.models.convnet import Convnet
+from bench.models.source import source_record
+from bench.models.training import initialise, train
+from bench.runtimes.base import Target
+from bench.runtimes.opening import open_predictor
+
+MODEL = Convnet(widths=(8, 16), strides=(2, 2))
+TARGETS = {"torch": Target(name="torch"), "onnx": Target(name="edge", runtime="onnxruntime")}
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return Digits().load(120, 64)
+
+
+@pytest.fixture(scope="session")
+def samples(digits):
+    return digits.evaluation
+
+
+@pytest.fixture(scope="session")
+def networks(digits):
+    """The reference, the same from another seed, four bits, and ONNX in floats, four and eight bits."""
+    context = StepContext(digits.train, digits.calibration, None, 0)
+    made = {}
+    for name, seed in (("reference", 0), ("retrained", 1)):
+        module = train(initialise(MODEL, digits.input, seed), digits.train, digits.input, Recipe(epochs=3), seed)
+        made[name] = TorchNetwork(module, digits.input, source_record(MODEL, digits.input))
+    made["ptq4"] = run_step(steps.get("ptq")(bits=4), made["reference"], context)
+    made["onnx"] = run_step(steps.get("onnx-export")(), made["reference"], context)
+    made["onnx4"] = run_step(steps.get("onnx-export")(), made["ptq4"], context)
+    made["onnx8"] = run_step(steps.get("ort-static-quant")(), made["onnx"], context)
+    return made
+
+
+@pytest.fixture(scope="session")
+def degenerate(networks):
+    """The reference with saturated logits, with an output that ignores the input, and with equal logits."""
+    reference = networks["reference"]
+
+    def changed(change):
+        module = copy.deepcopy(reference.module)
+        last = [layer for layer in module.modules() if isinstance(layer, torch.nn.Linear)][-1]
+        with torch.no_grad():
+            change(last)
+        return TorchNetwork(module, reference.input, reference.record)
+
+    def saturate(last):
+        last.weight.mul_(1e6)
+        last.bias.mul_(1e6)
+
+    def flatten(last):
+        last.weight.zero_()
+        last.bias.zero_()
+
+    return {
+        "saturated": changed(saturate),
+        "constant": changed(lambda last: last.weight.zero_()),
+        "equal": changed(flatten),
+    }
+
+
+@pytest.fixture(scope="session")
+def predictors(networks, degenerate):
+    return {
+        name: open_predictor(network, TARGETS["onnx" if network.kind.startswith("onnx") else "torch"])
+        for name, network in {**networks, **degenerate}.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def observing(predictors, samples):
+    """The reference's classes and a seed."""
+    logits = predictors["reference"].logits(torch.from_numpy(samples.x))
+    return Observing(seed=7, anchor=logits[0].argmax(dim=1).numpy().astype(np.int64))
+
+
+@pytest.fixture(scope="session")
+def linear():
+    """Make a predictor of ``z = W (x - mean) / std + b`` on images of one row of pixels."""
+
+    def build(weight, bias=None, bounds=(-100.0, 100.0), mean=0.0, std=1.0):
+        classes, pixels = weight.shape
+        layer = torch.nn.Linear(pixels, classes)
+        with torch.no_grad():
+            layer.weight.copy_(torch.as_tensor(weight))
+            layer.bias.copy_(torch.zeros(classes) if bias is None else torch.as_tensor(bias))
+        declared = InputSpec((1, 1, pixels), tuple(map(str, range(classes))), bounds, (mean,), (std,))
+        return open_predictor(TorchNetwork(torch.nn.Sequential(torch.nn.Flatten(), layer), declared), TARGETS["torch"])
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Samples of one row of pixels from an array (n, pixels)."""
+
+    def build(x, y=None):
+        x = np.asarray(x, dtype=np.float32)[:, None, None, :]
+        return Samples(
+            tuple(f"row/{i}" for i in range(len(x))), x, None if y is None else np.asarray(y, dtype=np.int64)
+        )
+
+    return build

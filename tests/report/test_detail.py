@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+import math
+
+from bench.report.detail import LONGEST, detail, details, finite, flat, provenance
+from bench.results import Cell
+
+
+def cell(**more) -> Cell:
+    return Cell(variant="a", target="torch", metric="m", family="f", status="ok", **more)
+
+
+def test_every_value_of_every_cell_has_a_row(sample_run):
+    shown = details(tuple(sample_run.cells))
+    assert len(shown) == len(sample_run.cells)
+    assert [len(one.values) for one in shown] == [len(one.values) for one in sample_run.cells]
+
+
+def test_a_bound_tells_norm_and_domain(sample_run):
+    rows = [row for one in details(tuple(sample_run.cells)) for row in one.values if row.kind == "bound"]
+    assert {row.variant.value[0] for row in rows} == {"≥", "≤"}
+    assert all("l2->l2" in row.remarks for row in rows)
+
+
+def test_gates_are_told_with_their_rule(sample_run):
+    told = [gate for one in details(tuple(sample_run.cells)) for row in one.values for gate in row.gates]
+    assert ("failed", "max harm: +6.1 points [4.0, 8.4], tolerance 3") in told
+
+
+def test_long_diagnostics_are_cut_and_say_so():
+    shown = detail(cell(details={"curve": list(range(5000))}))
+    assert len(shown.details) < LONGEST + 100
+    assert "results.json" in shown.details
+
+
+def test_what_json_cannot_hold_becomes_null():
+    cleaned = finite({"a": (math.nan, {"b": math.inf}), 3: 1.5})
+    assert json.dumps(cleaned, allow_nan=False) == '{"a": [null, {"b": null}], "3": 1.5}'
+
+
+def test_nested_data_becomes_dotted_lines():
+    assert flat({"a": {"b": [1, 2], "c": None}, "d": [[1], {"e": math.nan}]}) == [
+        ("a.b", "1 2"),
+        ("a.c", "–"),
+        ("d", '[[1], {"e": null}]'),
+    ]
+
+
+def test_provenance_names_suite_reference_and_run(sample_run):
+    told = dict(provenance(sample_run))
+    assert told["git.dirty"] == "yes"
+    assert told["suite.fingerprint"] == sample_run.suite.fingerprint
+    assert told["yardsticks.count"] == "4"

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.report.figures import (
+    SAME,
+    alarm_words,
+    estimate,
+    family_gap,
+    figure_of,
+    gap,
+    mark,
+    power_of,
+    share,
+    within_arithmetic,
+    yardstick_band,
+)
+from bench.results import BoundInfo, FamilyResult, GateResult, ValueResult
+
+LOWER = BoundInfo(kind="lower", norm="l2", domain="samples")
+
+
+def change(number, floor, **more) -> ValueResult:
+    return ValueResult(
+        **{"kind": "change", "estimate": number, "ci": (0.0, 2 * number), "numerical_floor": floor, **more}
+    )
+
+
+def test_below_the_floor_two_networks_are_the_same():
+    assert estimate(change(1e-8, 1e-8)).value == SAME
+    assert estimate(change(1.1e-8, 1e-8)).value != SAME
+    assert not within_arithmetic(change(1e-8, None))
+
+
+def test_a_count_of_zero_shows_its_upper_limit_not_sameness():
+    zero = change(0.0, 0.0, ci=(0.0, 0.0102), interval="exact")
+    assert str(estimate(zero)) == "0.0 % [0.0, 1.0]"
+
+
+def test_a_harm_is_the_same_only_with_its_whole_interval():
+    still = ValueResult(kind="quality", estimate=0.0, ci=(-0.1, 0.1), numerical_floor=0.0)
+    assert not within_arithmetic(still)
+    assert within_arithmetic(still.model_copy(update={"ci": (0.0, 0.0)}))
+    assert not within_arithmetic(still.model_copy(update={"ci": None}))
+    accuracy = ValueResult(kind="quality", estimate=0.0, ci=(0.0, 0.0), numerical_floor=0.0, interval="score")
+    assert not within_arithmetic(accuracy)
+
+
+def _gate(verdict) -> GateResult:
+    return GateResult(rule="max_harm", tolerance=0.1, verdict=verdict, because="b")
+
+
+@pytest.mark.parametrize(
+    ("ci", "verdicts", "expected"),
+    [
+        ((0.01, 0.2), [], "worse"),
+        ((-0.2, -0.01), [], "better"),
+        ((-0.2, 0.01), [], ""),
+        ((0.0, 0.2), [], ""),
+        (None, [], ""),
+        ((0.01, 0.2), ["passed"], "worse"),
+        ((0.01, 0.2), ["passed", "inconclusive"], "inconclusive"),
+        ((-0.2, -0.1), ["inconclusive", "failed"], "failed"),
+    ],
+)
+def test_marks(ci, verdicts, expected):
+    assert mark(ValueResult(kind="quality", estimate=0.1, ci=ci, gates=[_gate(v) for v in verdicts])) == expected
+
+
+def test_a_change_is_never_called_worse():
+    assert mark(ValueResult(kind="change", estimate=0.1, ci=(0.05, 0.2))) == ""
+
+
+@pytest.mark.parametrize("kind", ["change", "quality", "pair", "bound", "cost"])
+def test_what_is_null_shows_a_dash_and_its_reason(kind):
+    figure = estimate(ValueResult(kind=kind, reason="not\nknown"))
+    assert (str(figure), figure.reason, figure.sort) == ("–", "not known", None)
+    assert estimate(ValueResult(kind=kind)).reason
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [((0.8, 1.4), "[0.800, 1.40]×"), ((None, 1.4), "≤ 1.40×"), ((0.8, None), "≥ 0.800×"), ((None, None), "–")],
+)
+def test_a_bound_leaves_an_interval_for_the_true_ratio(ratio, expected):
+    info = BoundInfo(kind="certified", norm="l2", domain="all inputs", ratio=ratio)
+    assert str(estimate(ValueResult(kind="bound", bound=info, reference=2.0, variant=3.0))) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("lower", "≥ 3.14"), ("certified", "≤ 3.15"), ("estimate", "about 3.14")]
+)
+def test_a_bounds_own_figure_says_which_side_and_never_too_much(kind, expected):
+    info = LOWER.model_copy(update={"kind": kind})
+    assert figure_of(ValueResult(kind="bound", variant=3.1416, bound=info), "variant").value == expected
+
+
+def test_gaps():
+    assert str(gap(0.4234, (0.301, 0.612))) == "0.42 [0.30, 0.61]"
+    assert str(gap(None, (None, 0.0183))) == "≤ 0.019"
+    assert str(gap(0.87, None)) == "0.87"
+    assert gap(None, None, "ten events needed").reason == "ten events needed"
+
+
+@pytest.mark.parametrize(("alarm", "expected"), [(1.0, "alarm"), (0.999, ""), (None, "")])
+def test_an_alarm_is_marked_from_one_on(alarm, expected):
+    assert family_gap(FamilyResult(gap=2.0, gap_ci=(1.0, 4.0), alarm=alarm)).mark == expected
+
+
+def test_alarm_words_round_down_and_name_the_value():
+    words = alarm_words(FamilyResult(alarm=1.199, alarm_value="adversarial.pgd[epsilon=0.1]/verdict_flip_rate"))
+    assert words == "verdict flip rate at least 1.1 of the yardstick"
+    assert alarm_words(FamilyResult()) == ""
+
+
+def test_p_values_are_never_zero():
+    assert (share(0.0), share(0.04), share(None)) == ("< 0.001", "0.040", "–")
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_the_power_is_read_off_gaps_and_gives_the_band(power):
+    marks = [0.02, 0.03, 0.04, 0.05]
+    scale = (0.02 * 0.03 * 0.04 * 0.05) ** 0.25
+    at_one = ValueResult(kind="change", estimate=scale, gap=1.0, yardsticks=marks)
+    clear = ValueResult(kind="change", estimate=0.3 * scale, gap=0.3 ** (1 / power), yardsticks=marks)
+    assert power_of([at_one]) is None
+    assert power_of([at_one, clear]) == power
+    low, high = yardstick_band(clear, power)
+    assert (low, high) == pytest.approx(((0.02 / scale) ** (1 / power), (0.05 / scale) ** (1 / power)))
+    assert yardstick_band(clear, None) is None
+
+
+@pytest.mark.parametrize("marks", [[], [0.0, 0.1], [None, 0.1]])
+def test_no_band_without_whole_yardsticks(marks):
+    assert yardstick_band(ValueResult(kind="change", yardsticks=marks), 1) is None

@@ -1,0 +1,106 @@
+"""The family alarm: alone the gap's own limit, together wider, and its error by simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import exp, sqrt
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from bench.stats.alarm import family_alarm
+from bench.stats.gap import Gap, gap
+from bench.stats.interval import NO_INTERVAL
+from bench.stats.resampling import bootstrap_weights
+
+UNDEFINED = Gap(None, NO_INTERVAL, "there are no yardsticks")
+
+
+def _family(
+    random: np.random.Generator, weights: NDArray[np.float64], shared: float, spread: float, noise: float, k: int = 4
+) -> list[Gap]:
+    """Three metrics of one variant whose true gaps are all 1; ``shared``: correlation of everything over metrics."""
+    networks = np.sqrt(shared) * random.normal(size=(k, 1, 1)) + np.sqrt(1 - shared) * random.normal(size=(k, 3, 1))
+    difficulty = np.sqrt(shared) * random.normal(size=300) + np.sqrt(1 - shared) * random.normal(size=(3, 300))
+    yardsticks = np.exp(spread * networks + noise * (difficulty + random.normal(size=(k, 3, 300))))
+    variant = np.exp(noise * (difficulty + random.normal(size=(3, 300))))
+    return [gap(variant[i], yardsticks[:, i], weights, power=1) for i in range(3)]
+
+
+def test_alone_it_is_the_gaps_one_sided_limit() -> None:
+    weights = bootstrap_weights(300, 10_000)
+    found = _family(np.random.default_rng(0), weights, 0.5, 0.4, 0.2)[0]  # type: ignore[arg-type]
+    assert found.log_estimate is not None
+    wanted = exp(found.log_estimate - stats.t.ppf(0.95, 3) * found.error)
+    assert family_alarm([found]).value == pytest.approx(wanted, rel=0.05)
+    assert found.yardstick_error == pytest.approx(sqrt(found.error**2 - np.std(found.deviations) ** 2))  # type: ignore[arg-type]
+
+
+def test_more_metrics_lower_every_limit_and_the_largest_is_named(weights: NDArray[np.float64]) -> None:
+    family = _family(np.random.default_rng(1), weights, 0.5, 0.2, 0.3)
+    together = family_alarm([UNDEFINED, *family])
+    assert together.lower_limits[0] is None
+    assert together.index is not None
+    assert together.value == together.lower_limits[together.index] == max(together.lower_limits[1:])  # type: ignore[type-var]
+    for alone, limit in zip(family, together.lower_limits[1:], strict=True):
+        assert limit < family_alarm([alone]).value  # type: ignore[operator]
+
+
+def test_without_a_lower_limit_there_is_no_alarm(weights: NDArray[np.float64]) -> None:
+    upper_only = gap(np.zeros(300), np.ones((4, 300)), weights, power=1)
+    found = family_alarm([UNDEFINED, upper_only])
+    assert (found.value, found.index, found.lower_limits) == (None, None, (None, None))
+    assert "lower limit" in found.reason
+    assert family_alarm([]).value is None
+
+
+def test_it_is_repeatable_and_power_two_is_the_root(weights: NDArray[np.float64]) -> None:
+    random = np.random.default_rng(2)
+    variant, yardsticks = random.gamma(2, 2, 300), random.gamma(2, 1, (4, 300))
+    one, two = (gap(variant, yardsticks, weights, power=p) for p in (1, 2))  # type: ignore[arg-type]
+    assert family_alarm([one]) == family_alarm([one])
+    assert family_alarm([two]).value == pytest.approx(sqrt(family_alarm([one]).value))  # type: ignore[arg-type]
+
+
+def test_equal_networks_have_exact_limits(weights: NDArray[np.float64]) -> None:
+    row = np.random.default_rng(3).gamma(2, 1, 300)
+    assert family_alarm([gap(row, np.tile(row, (4, 1)), weights, power=1)]).value == pytest.approx(1)
+
+
+def test_gaps_of_other_resamples_are_refused(weights: NDArray[np.float64]) -> None:
+    random = np.random.default_rng(4)
+    rows = random.gamma(2, 1, (5, 300))
+    with pytest.raises(ValueError, match="same resamples"):
+        family_alarm([gap(rows[0], rows[1:], weights[:b], power=1) for b in (500, 400)])
+
+
+@pytest.mark.parametrize(
+    ("shared", "spread", "noise", "k"), [(0.0, 0.3, 0.05, 4), (0.8, 0.3, 0.3, 4), (0.0, 0.05, 0.4, 6)]
+)
+def test_simultaneous_error_is_at_most_5_percent(
+    shared: float,
+    spread: float,
+    noise: float,
+    k: int,
+    weights: NDArray[np.float64],
+    at_least: Callable[[int, int, float], bool],
+) -> None:
+    """All true gaps are 1: any lower limit above 1 is an error."""
+    random = np.random.default_rng(round(10 * shared + 100 * spread))
+    trials = 600
+    alarms = [family_alarm(_family(random, weights[:300], shared, spread, noise, k)) for _ in range(trials)]
+    quiet = sum(alarm.value <= 1 for alarm in alarms)  # type: ignore[operator]
+    assert at_least(quiet, trials, 0.95)
+
+
+def test_plain_maximum_would_alarm_too_often(weights: NDArray[np.float64], at_least: Callable[..., bool]) -> None:
+    """The reason for the simultaneous limits: the largest of three limits at 95 % each errs far above 5 %."""
+    random = np.random.default_rng(30)
+    trials = 300
+    quiet = 0
+    for _ in range(trials):
+        family = _family(random, weights[:300], 0.0, 0.3, 0.05)
+        quiet += max(family_alarm([found]).value for found in family) <= 1  # type: ignore[type-var, operator]
+    assert not at_least(quiet, trials, 0.95)
