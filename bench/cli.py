@@ -12,7 +12,9 @@ import click
 from bench import __version__
 
 if TYPE_CHECKING:
-    from bench.engine.run import RunOptions
+    from collections.abc import Callable
+
+    from bench.engine.run import Progress
     from bench.results import Results
 
 PASS, REGRESSION, USAGE, INCOMPLETE, INTERNAL = 0, 1, 2, 3, 4
@@ -68,14 +70,13 @@ def run(
     out: Path | None, as_json: bool, store: str, device: str, quiet: bool,
 ) -> int:  # fmt: skip
     """Measure a suite: train or load, compress, observe, report."""
+    from bench import api
     from bench.engine.run import RunOptions
     from bench.gate import exit_code
-    from bench.suite.load import load_suite
 
-    loaded = load_suite(suite)
+    loaded = api.load_suite(suite)
     options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
-    results = _measured(loaded, options, quiet=quiet or as_json)
-    results.suite.path = suite.name
+    results = _with_progress(lambda progress: api.run(loaded, options, progress), quiet=quiet or as_json)
     folder = out or Path("reports") / loaded.name
     _write(results, folder)
     if as_json:
@@ -86,14 +87,12 @@ def run(
     return exit_code(results, gate=gate)
 
 
-def _measured(loaded: Any, options: RunOptions, *, quiet: bool, dataset: Any = None) -> Results:
-    """Run with a progress line on standard error."""
-    from bench.engine.run import Progress, run_suite
-    from bench.gate import judge_results
+def _with_progress(call: Callable[[Progress], Results], *, quiet: bool) -> Results:
+    """Call with a progress line on standard error."""
+    from bench.engine.run import Progress
 
-    declared = [(use.metric.name, use.metric.parameters(), use.gates) for use in loaded.metrics]
     if quiet:
-        return judge_results(run_suite(loaded, options, dataset=dataset), declared)
+        return call(Progress())
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
@@ -101,18 +100,13 @@ def _measured(loaded: Any, options: RunOptions, *, quiet: bool, dataset: Any = N
     columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("loading data", total=None)
-        shown = {"cell": ""}
-
-        def message(text: str) -> None:
-            bar.update(task, description=f"{text}")
-
-        progress = Progress(
-            total=lambda cells: bar.update(task, total=cells),
-            cell=lambda cell: bar.update(task, advance=1, description=f"{cell.variant} {cell.metric}{shown['cell']}"),
-            message=message,
+        return call(
+            Progress(
+                total=lambda cells: bar.update(task, total=cells),
+                cell=lambda cell: bar.update(task, advance=1, description=f"{cell.variant} {cell.metric}"),
+                message=lambda text: bar.update(task, description=text),
+            )
         )
-        results = run_suite(loaded, options, progress, dataset=dataset)
-    return judge_results(results, declared)
 
 
 def _write(results: Results, folder: Path) -> None:
@@ -177,13 +171,14 @@ def diff(
     """
     import json
 
-    from bench.engine.diff import diff_suite
-    from bench.engine.run import RunOptions
+    from bench import api
+    from bench.engine.diff import parse_bounds
     from bench.gate import exit_code
 
-    suite, dataset = diff_suite(reference, variant, data, metrics, bounds)
-    options = RunOptions(store="memory://crbench-diff", device=device)
-    results = _measured(suite, options, quiet=quiet or as_json, dataset=dataset)
+    limits = None if bounds is None else parse_bounds(bounds)
+    results = _with_progress(
+        lambda progress: api.diff(reference, variant, data, metrics, limits, device, progress), quiet=quiet or as_json
+    )
     if as_json:
         click.echo(json.dumps({"cells": [cell.model_dump(mode="json") for cell in results.cells]}, allow_nan=False))
     elif not quiet:

@@ -46,7 +46,7 @@ def title(name: str) -> str:
     >>> title("robust_error"), title("ece")
     ('robust error', 'ECE')
     """
-    return TITLES.get(name, plain(name.replace("_", " ")))
+    return TITLES.get(name, plain(name.replace("_", " ").replace("jacobian", "Jacobian")))
 
 
 def decimals(width: float) -> int:
@@ -68,16 +68,18 @@ def _scientific(number: float, digits: int) -> str:
 def significant(number: float, digits: int = 3) -> str:
     """A number to so many significant digits; scientific below 0.001 and from 100,000 on.
 
-    >>> significant(0.12345), significant(0.0000312), significant(1234.5), significant(-0.0)
-    ('0.123', '3.12e-5', '1234', '0')
+    >>> significant(0.12345), significant(0.0000312), significant(1234.5), significant(0.99996)
+    ('0.123', '3.12e-5', '1234', '1.00')
     """
     if not math.isfinite(number):
         return NOTHING
     if number == 0:
         return "0"
-    if abs(number) < 1e-3 or abs(number) >= 1e5:
-        return _scientific(number, digits)
-    return f"{number:.{max(0, digits - 1 - math.floor(math.log10(abs(number))))}f}"
+    text = _scientific(number, digits)  # rounded first: 0.9996 has one digit before the point
+    exponent = int(text.partition("e")[2])
+    if exponent < -3 or exponent >= 5:
+        return text
+    return f"{float(text):.{max(0, digits - 1 - exponent)}f}" if exponent < digits else f"{number:.0f}"
 
 
 def fixed(number: float, places: int) -> str:
@@ -106,10 +108,8 @@ def limit(number: float, side: Literal["upper", "lower"], digits: int = 2) -> st
     return f"{sign} {significant(towards(number / step + slack) * step, digits)}"
 
 
-def with_interval(
-    number: float, limits: Limits | None, *, signed: bool = False, suffix: str = "", most: int = 6
-) -> tuple[str, str]:
-    """A number and its interval as two texts that share their digits: as many as its width justifies, at most ``most``.
+def with_interval(number: float, limits: Limits | None, *, signed: bool = False, suffix: str = "") -> tuple[str, str]:
+    """A number and its interval as two texts that share their digits: as many as the interval's width justifies.
 
     >>> with_interval(6.13, (3.24, 9.01), signed=True, suffix=" points")
     ('+6.1 points', '[3.2, 9.0]')
@@ -124,7 +124,7 @@ def with_interval(
     if 0 < max(abs(number), abs(low), abs(high)) < 1e-3:
         parts = [significant(part, 2) for part in (number, low, high)]
     else:
-        places = min(most, decimals(high - low))
+        places = decimals(high - low)
         parts = [fixed(part, places) for part in (number, low, high)]
     if float(parts[0]) == 0:
         sign = ""
@@ -134,15 +134,23 @@ def with_interval(
 def gap_with_interval(number: float | None, limits: Limits | None) -> tuple[str, str]:
     """A gap and its interval; an upper limit in the place of both where only that is known; nothing where none is.
 
-    >>> gap_with_interval(0.4234, (0.301, 0.612)), gap_with_interval(None, (None, 0.0183))
-    (('0.42', '[0.30, 0.61]'), ('≤ 0.019', ''))
+    Two decimals, the resolution at which a gap means something to a reader; two digits below 0.05, three from 10 on.
+
+    >>> gap_with_interval(0.4234, (0.301, 1.12)), gap_with_interval(0.0248, (0.022, 0.0279))
+    (('0.42', '[0.30, 1.12]'), ('0.025', '[0.022, 0.028]'))
+    >>> gap_with_interval(None, (None, 0.0183)), gap_with_interval(None, (None, 0.0))
+    (('≤ 0.019', ''), ('0', ''))
     """
     low, high = limits or (None, None)
     if low is None and high is not None:
-        return limit(high, "upper"), ""
+        return ("0" if high == 0 else limit(high, "upper")), ""
     if number is None:
         return NOTHING, ""
-    return with_interval(number, limits, most=2 if number >= 0.05 else 6)
+
+    def shown(gap: float) -> str:
+        return fixed(gap, 2) if 0.05 <= number < 10 else significant(gap, 2 if number < 0.05 else 3)
+
+    return shown(number), "" if low is None or high is None else f"[{shown(low)}, {shown(high)}]"
 
 
 def is_proportion(value: ValueResult) -> bool:

@@ -9,7 +9,6 @@ import pytest
 
 from bench.cli import run_cli
 
-
 START = "import sys\nfrom bench.cli import run_cli\n"
 
 

@@ -32,7 +32,7 @@ class _Given(Loader):
 
 
 def diff_suite(
-    reference: str, variant: str, data: Path, metric_texts: tuple[str, ...], bounds: str | None
+    reference: str, variant: str, data: Path, metric_texts: tuple[str, ...], bounds: tuple[float, float] | None
 ) -> tuple[Suite, Dataset]:
     """Check everything a diff was given and make a suite of one pair."""
     samples, limits = _data(data, bounds)
@@ -66,8 +66,7 @@ def diff_suite(
     return suite, dataset
 
 
-def _data(data: Path, bounds: str | None) -> tuple[Samples, tuple[float, float]]:
-    limits = None if bounds is None else _bounds(bounds)
+def _data(data: Path, limits: tuple[float, float] | None) -> tuple[Samples, tuple[float, float]]:
     samples = read_npz(data, limits or (-np.inf, np.inf))
     if limits is None:
         low, high = float(samples.x.min()), float(samples.x.max())
@@ -77,7 +76,12 @@ def _data(data: Path, bounds: str | None) -> tuple[Samples, tuple[float, float]]
     return samples, limits
 
 
-def _bounds(text: str) -> tuple[float, float]:
+def parse_bounds(text: str) -> tuple[float, float]:
+    """Read LO,HI.
+
+    >>> parse_bounds("0,255")
+    (0.0, 255.0)
+    """
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:

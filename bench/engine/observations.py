@@ -42,7 +42,6 @@ class Observations:
         self.networks = networks
         self.device = device
         self.progress = progress
-        self.fresh: set[str] = set()  # measured in this run
         self.remeasure = False
         self._seen: dict[str, Observed] = {}
         self._anchors: dict[tuple[str, str], NDArray[np.int64]] = {}
@@ -68,33 +67,36 @@ class Observations:
         return Observed(arrays, **record.content)
 
     def _measure(self, observation: Observation) -> Observed:
+        """Show the samples to the network, in the target's arithmetic, and commit what it shows."""
+        from bench.runtimes.arithmetic import arithmetic
+
         metric = observation.metric
-        started = time.perf_counter()
         self.networks.get(observation.node)
         samples = self.samples(observation)
         self.progress(f"{metric.name} on {observation.target.name}")
+        started = time.perf_counter()
         try:
             if metric.labelled and samples.y is None:
                 raise NotApplicable("needs labels; the data has none")
-            predictor = self.open(observation.node, observation.target, floor=observation.floor)
-            observing = Observing(
-                observation.seed, observation.draw, self._anchor(observation, samples), observation.floor
-            )
-            if observation.against is None:
-                arrays = metric.observe(predictor, samples, observing)
-            else:
-                arrays = metric.measure(
-                    self.open(observation.against, observation.target), predictor, samples, observing
-                )
+            with arithmetic(observation.target.threads):
+                arrays = self._arrays(observation, samples)
             _check_finite(arrays)
-            details = metric.details(arrays)
-            observed = Observed(arrays, time.perf_counter() - started, details=details)
+            observed = Observed(arrays, time.perf_counter() - started, details=metric.details(arrays))
         except NotApplicable as error:
             observed = Observed({}, time.perf_counter() - started, "skipped", one_line(error))
         content = {name: getattr(observed, name) for name in ("seconds", "status", "reason", "details")}
         self.store.put("observations", observation.parts, content, arrays=observed.arrays)
-        self.fresh.add(observation.key)
         return observed
+
+    def _arrays(self, observation: Observation, samples: Samples) -> dict[str, NDArray[Any]]:
+        """What one network, or a pair, shows."""
+        metric, target = observation.metric, observation.target
+        predictor = self.open(observation.node, target, floor=observation.floor)
+        anchor = self._anchor(observation, samples)
+        observing = Observing(observation.seed, observation.draw, anchor, observation.floor)
+        if observation.against is None:
+            return metric.observe(predictor, samples, observing)
+        return metric.measure(self.open(observation.against, target), predictor, samples, observing)
 
     def open(self, node: Node, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor for a node."""

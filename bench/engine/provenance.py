@@ -13,7 +13,6 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from bench import __version__
 from bench.suite.plan import Machine
 
 QUANTISED_FEATURES = ("avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
@@ -58,7 +57,7 @@ def provenance(*, seed: int, device: str, started: datetime) -> dict[str, Any]:
     installed = {dist.metadata["Name"].lower(): dist.version for dist in distributions() if dist.metadata["Name"]}
     status = _git("status", "--porcelain")
     return {
-        "crbench": __version__,
+        "crbench": installed.get("compression-robustness-bench"),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],

@@ -80,26 +80,35 @@ def run_suite(
     progress = progress or Progress()
     started = datetime.now(UTC)
     plan, dataset = make_plan(suite, options.device, dataset)
-    store = Store(options.store)
+    store = Store(options.store, background=True)
+    try:
+        return _run(plan, dataset, store, options, progress, started)
+    finally:
+        store.flush()
+
+
+def _run(
+    plan: Plan, dataset: Dataset, store: Store, options: RunOptions, progress: Progress, started: datetime
+) -> Results:
+    """Measure the chosen cells and assemble them."""
     engine = InlineEngine(plan, dataset, store, device=options.device, rerun=options.rerun, progress=progress.message)
     cells = select(plan.cells, options)
     progress.total(len(cells))
-    pending = [cell for cell in cells if engine.cached(cell) is None]
     if options.rerun not in ("never", "failed"):
-        engine.preflight(pending)
+        engine.preflight([cell for cell in cells if engine.cached(cell) is None])
     measured: list[tuple[PlannedCell, Measured]] = []
     for cell in cells:
         found = engine.measure(cell)
         measured.append((cell, found))
         progress.cell(found.cell)
-    if suite.replicates > 1:
+    if plan.suite.replicates > 1:
         measured += recipe_cells(engine, measured)
     results = assemble(plan, dataset, engine, measured)
-    results.run = provenance(seed=suite.seed, device=options.device, started=started)
+    results.run = provenance(seed=plan.suite.seed, device=options.device, started=started)
     results.run["rerun"] = options.rerun
     results.run["reused"] = sum(found.cell.cached for _, found in measured)
     if options.only is None and options.shard == (1, 1):
-        store.set_roots(str(suite.name), _roots(engine, measured))
+        store.set_roots(plan.suite.name, _roots(engine, measured))
     return results
 
 

@@ -92,6 +92,12 @@ class Row:
         """Name and place."""
         return f"{self.name} ({self.place})"
 
+    @property
+    def reason(self) -> str:
+        """The verdict's sentence without the words that name the variant and the verdict."""
+        openings = (f"do not ship {self.label}: ", f"undecided on {self.label}: ", f"{self.label} may ship: ")
+        return next((self.because.removeprefix(o) for o in openings if self.because.startswith(o)), self.because)
+
 
 @dataclass(frozen=True)
 class ReferenceRow:
@@ -130,6 +136,13 @@ class Board:
     def those(self, state: State) -> list[Row]:
         """The rows of one verdict."""
         return [row for row in self.rows if row.state == state]
+
+    def reasons(self, state: State) -> list[tuple[str, list[Row]]]:
+        """The reasons for one verdict, each with all the rows that it holds for."""
+        groups: dict[str, list[Row]] = {}
+        for row in self.those(state):
+            groups.setdefault(row.reason, []).append(row)
+        return list(groups.items())
 
 
 def state_of(verdict: Verdict) -> State:

@@ -14,6 +14,7 @@ Mark: TypeAlias = Literal["", "failed", "inconclusive", "worse", "better", "alar
 
 SAME = "same within arithmetic"
 ALARM_AT = 1.0
+RESOLUTION = 1e-6  # relative; float32 keeps 6e-8 of a number, a network's sums lose a digit
 
 MARKS: dict[Mark, tuple[str, str]] = {
     "": ("", ""),
@@ -51,7 +52,10 @@ class Figure:
 
 
 def mark(value: ValueResult) -> Mark:
-    """What a reader must notice: a broken gate first, then a gate left open, then a harm whose sign is sure."""
+    """What a reader must notice: a broken gate first, then a gate left open, then a harm whose sign is sure.
+
+    A harm below what float32 resolves of the figure itself has no sign worth a mark, however narrow its interval.
+    """
     verdicts = {gate.verdict for gate in value.gates}
     if "failed" in verdicts:
         return "failed"
@@ -60,6 +64,8 @@ def mark(value: ValueResult) -> Mark:
     if value.kind not in ("quality", "pair") or value.ci is None:
         return ""
     low, high = value.ci
+    if value.estimate is not None and abs(value.estimate) <= RESOLUTION * abs(value.reference or 0.0):
+        return ""
     if low is not None and low > 0:
         return "worse"
     return "better" if high is not None and high < 0 else ""

@@ -8,9 +8,9 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from bench.report.board import SIGNS, WORDS, Board, Row, board
+from bench.report.board import SIGNS, WORDS, Board, board
 from bench.report.detail import details, provenance
-from bench.report.figures import MARKS
+from bench.report.figures import MARKS, SAME
 from bench.report.strip import position, strip, ticks
 from bench.results import Results
 
@@ -27,7 +27,7 @@ def _environment() -> Environment:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     source = _asset("index.html.j2")
-    return Environment(
+    environment = Environment(
         loader=DictLoader({"index.html.j2": source}),
         autoescape=True,
         undefined=StrictUndefined,
@@ -35,6 +35,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.globals["same"] = SAME
+    return environment
 
 
 @cache
@@ -54,20 +56,6 @@ def shown_columns(board: Board) -> list[int]:
     return wanted[: max(gated, MOST_HARMS)]
 
 
-def reason_of(row: Row) -> str:
-    """A verdict's sentence without the words that its place on the page already says.
-
-    >>> row = Row("a", "torch", "stop", "do not ship a (torch): flips 3 %", "", (), (), None, None, ())
-    >>> reason_of(row)
-    'flips 3 %'
-    """
-    openings = (f"do not ship {row.label}: ", f"undecided on {row.label}: ", f"{row.label} may ship: ")
-    for opening in openings:
-        if row.because.startswith(opening):
-            return row.because.removeprefix(opening)
-    return row.because
-
-
 def render_html(results: Results) -> str:
     """The whole report as one HTML document.
 
@@ -82,7 +70,6 @@ def render_html(results: Results) -> str:
     rows = [
         {
             "row": row,
-            "reason": reason_of(row),
             "strips": [(gap, strip(gap)) for gap in row.gaps],
             "cells": details(row.cells),
         }

@@ -21,6 +21,7 @@ ASCII = str.maketrans("✓✗▲▼≤≥×–²→·…", "+x^v<>x-2>-.")
 FIXED_WIDTH = 17 + 14 + 14  # variant, verdict, cost
 HARM_WIDTH = 16
 NAME_WIDTH = 16
+LAST_IS_NEAREST: tuple[State, ...] = ("ship", "open", "stop")
 
 
 def render(results: Results, console: Console) -> None:
@@ -136,8 +137,12 @@ def _notes(notes: Sequence[Note]) -> list[RenderableType]:
 
 
 def _verdicts(shown: Board) -> list[RenderableType]:
-    lines = [(SIGNS[row.state], row.because) for state in ("ship", "open", "stop") for row in shown.those(state)]
-    body = [Padding(Text(f"{sign} {sentence}"), (0, 0, 0, 2), expand=False) for sign, sentence in lines]
+    lines = [
+        f"{SIGNS[state]} {WORDS[state]}: {', '.join(row.label for row in those)}: {reason}"
+        for state in LAST_IS_NEAREST
+        for reason, those in shown.reasons(state)
+    ]
+    body = [Padding(Text(sentence), (0, 0, 0, 2), expand=False) for sentence in lines]
     return [
         Text("\nVerdict", style="bold"),
         *body,

@@ -45,6 +45,45 @@ def weighted_quantile(values: NDArray[Any], weights: Weights, q: float) -> Float
     return result
 
 
+def smooth_quantile(values: NDArray[Any], weights: Weights, q: float) -> Float:
+    """Harrell-Davis quantile of each resample: the one to take where a quantile's harm gets an interval.
+
+    sum_i (I(i/n) - I((i-1)/n)) v_(i), I the distribution function of Beta((n+1) q, (n+1) (1-q)): the expectation of the
+    order statistic (Harrell & Davis 1982, Biometrika 69:635). Paired differences of plain quantiles jump between
+    neighbours in resamples more than in truth, so that their 95 % intervals cover 99 %; this one moves smoothly.
+    It needs some ten samples beyond the quantile: n (1 - q) >= 10.
+
+    Args:
+        values: (n,), any unit.
+        weights: (B, n), whole counts, rows that sum to n.
+        q: Strictly between 0 and 1.
+
+    Returns:
+        (B,), in the unit of the values.
+
+    Raises:
+        ValueError: If q is outside (0, 1) or the shapes disagree.
+
+    >>> smooth_quantile(np.array([1.0, 2.0, 6.0]), np.ones((1, 3)), 0.5).round(3).tolist()  # Beta(2, 2): .259 .481 .259
+    [2.778]
+    """
+    from scipy.special import betainc
+
+    n = weights.shape[1]
+    if not 0 < q < 1 or np.shape(values) != (n,):
+        raise ValueError(f"quantile {q} of {np.shape(values)} values with weights {weights.shape}")
+    order = np.argsort(values, kind="stable")
+    ranked = np.asarray(values, dtype=np.float64)[order]
+    law = betainc((n + 1) * q, (n + 1) * (1 - q), np.arange(n + 1) / n)
+    result = np.empty(len(weights))
+    rows = max(1, CHUNK // n)
+    for start in range(0, len(weights), rows):
+        reached = np.cumsum(np.take(weights[start : start + rows], order, axis=1), axis=1).astype(np.intp)
+        # by parts: the largest value less the steps that lie above the quantile
+        result[start : start + rows] = ranked[-1] - law[reached[:, :-1]] @ np.diff(ranked)
+    return result
+
+
 def weighted_auroc(scores: NDArray[Any], labels: NDArray[Any], weights: Weights) -> Float:
     """Area under the ROC curve in each resample: P(score of a positive > of a negative), ties half.
 

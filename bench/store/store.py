@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bench.store.files import Files
 from bench.store.keys import key_of
+from bench.store.writer import Writer
 
 Kind = Literal["networks", "observations", "cells", "families"]
 KINDS: tuple[Kind, ...] = ("networks", "observations", "cells", "families")
@@ -38,9 +39,24 @@ class Store:
     {'estimate': 0.5}
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, background: bool = False) -> None:
+        """``background``: ``put`` returns before the disk has it; ``flush`` waits."""
         self.url = url
         self.files = Files(url)
+        self._writer = Writer(self.files) if background else None
+
+    def _write(self, name: str, content: bytes) -> None:
+        (self._writer or self.files).write(name, content)
+
+    def _read(self, name: str) -> bytes | None:
+        if self._writer is not None:
+            self._writer.wait(name)
+        return self.files.read(name)
+
+    def flush(self) -> None:
+        """Wait until everything put is committed."""
+        if self._writer is not None:
+            self._writer.flush()
 
     @staticmethod
     def _path(kind: Kind, key: str, ending: str) -> str:
@@ -60,16 +76,16 @@ class Store:
         if arrays is not None:
             buffer = io.BytesIO()
             np.savez(buffer, **{name: np.asarray(arrays[name]) for name in sorted(arrays)})  # type: ignore[arg-type]
-            self.files.write(self._path(kind, key, "npz"), buffer.getvalue())
+            self._write(self._path(kind, key, "npz"), buffer.getvalue())
         if blob is not None:
-            self.files.write(self._path(kind, key, "bin"), blob)
+            self._write(self._path(kind, key, "bin"), blob)
         text = json.dumps({"parts": parts, "content": content}, allow_nan=False, sort_keys=True)
-        self.files.write(self._path(kind, key, "json"), text.encode())
+        self._write(self._path(kind, key, "json"), text.encode())
         return key
 
     def get(self, kind: Kind, key: str) -> Record | None:
         """The record, or None where none was committed or it is damaged."""
-        text = self.files.read(self._path(kind, key, "json"))
+        text = self._read(self._path(kind, key, "json"))
         if text is None:
             return None
         try:
@@ -85,7 +101,7 @@ class Store:
 
     def arrays(self, kind: Kind, key: str) -> dict[str, NDArray[Any]] | None:
         """The arrays beside a record (never pickled objects), or None where absent or damaged."""
-        content = self.files.read(self._path(kind, key, "npz"))
+        content = self._read(self._path(kind, key, "npz"))
         if content is None:
             return None
         try:
@@ -96,7 +112,7 @@ class Store:
 
     def blob(self, kind: Kind, key: str) -> bytes | None:
         """The bytes beside a record, or None."""
-        return self.files.read(self._path(kind, key, "bin"))
+        return self._read(self._path(kind, key, "bin"))
 
     def records(self, kind: Kind) -> Iterator[Record]:
         """Every committed record of a kind, in key order."""

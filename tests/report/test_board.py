@@ -28,6 +28,15 @@ def test_figures_stand_in_the_row_they_belong_to(sample_run):
     assert row.steps == "structured-prune (ratio 0.3) → finetune (epochs 3)"
 
 
+def test_one_reason_is_told_once_for_all_it_holds_for(sample_run):
+    groups = board(sample_run).reasons("open")
+    assert sum(len(those) for _, those in groups) == 5
+    (edge,) = [
+        those for reason, those in groups if reason.startswith("robust error (epsilon 0.1), cosine distance skipped")
+    ]
+    assert [row.label for row in edge] == ["prune30-finetune (edge)", "ptq8 (edge)", "ort-int8 (edge)"]
+
+
 def test_reference_figures_per_target(sample_run):
     torch, edge = board(sample_run).references
     assert (torch.place, torch.harms[0].value, torch.latency.value) == ("torch", "97.2 %", "0.210 ms")

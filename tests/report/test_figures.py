@@ -67,6 +67,12 @@ def test_marks(ci, verdicts, expected):
     assert mark(ValueResult(kind="quality", estimate=0.1, ci=ci, gates=[_gate(v) for v in verdicts])) == expected
 
 
+def test_a_harm_that_float32_cannot_resolve_has_no_sign():
+    tiny = ValueResult(kind="quality", reference=0.07, estimate=-4.7e-9, ci=(-8.5e-9, -6.5e-10))
+    assert mark(tiny) == ""
+    assert mark(tiny.model_copy(update={"reference": 1e-3})) == "better"
+
+
 def test_a_change_is_never_called_worse():
     assert mark(ValueResult(kind="change", estimate=0.1, ci=(0.05, 0.2))) == ""
 

@@ -38,8 +38,12 @@ def test_the_figures_are_those_of_the_board(sample_run, width):
 def test_the_last_words_are_the_verdict(sample_run):
     words = " ".join(printed(sample_run, 100).split())
     assert words.endswith(f"✗ {sample_run.verdict.because}")
-    for variant in sample_run.variants:
-        assert variant.verdict.because in words
+    verdicts = words.partition(" Verdict ")[2]
+    for row in board(sample_run).rows:
+        assert row.label in verdicts
+        assert row.reason in verdicts
+    assert "✓ may ship: fold (torch), fold (edge), ptq8 (torch): it passes all 3 gates" in verdicts
+    assert "✗ do not ship: prune30-finetune (torch): robust error (epsilon 0.1) +6.1 points [4.0, 8.4]" in verdicts
 
 
 def test_missing_cells_and_alarms_are_listed(sample_run):

@@ -89,7 +89,7 @@ def test_simultaneous_error_is_at_most_5_percent(
 ) -> None:
     """All true gaps are 1: any lower limit above 1 is an error."""
     random = np.random.default_rng(round(10 * shared + 100 * spread))
-    trials = 600
+    trials = 500
     alarms = [family_alarm(_family(random, weights[:300], shared, spread, noise, k)) for _ in range(trials)]
     quiet = sum(alarm.value <= 1 for alarm in alarms)  # type: ignore[operator]
     assert at_least(quiet, trials, 0.95)

@@ -37,20 +37,45 @@ def _debiased(confidence: Float, right: Float, weights: Float) -> Float:
     return (counts * ((mean - accuracy) ** 2 - noise)).sum(axis=1) / confidence.size
 
 
-def test_percentile_interval_of_plug_in_ece_never_covers_a_calibrated_network() -> None:
-    """True error 0: the plug-in interval misses always, the one of the signed debiased square covers."""
+def _sigmoid(logit: Float) -> Float:
+    return 1 / (1 + np.exp(-logit))
+
+
+def _networks(random: np.random.Generator, n: int) -> tuple[Float, Float, Float]:
+    """Confidence of a calibrated reference, of an over-confident variant, and whether they are right."""
+    logit = np.abs(random.normal(1.5, 1.2, n))
+    right = (random.random(n) < _sigmoid(logit)).astype(float)
+    return _sigmoid(logit), _sigmoid(np.abs(1.5 * logit + 0.1 * random.normal(size=n))), right
+
+
+def test_harm_of_plug_in_ece_is_missed_and_of_the_debiased_square_covered() -> None:
+    """The plug-in error of a calibrated network is all bias, which an over-confident one has less of."""
     random = np.random.default_rng(0)
-    n, trials = 1000, 100
+    n, trials = 1000, 150
+    statistics = {"plug-in": _plug_in, "debiased": _debiased}
+    reference, variant, right = _networks(random, 500_000)
+    one = np.ones((1, right.size))
+    truth = {name: (f(variant, right, one) - f(reference, right, one))[0] for name, f in statistics.items()}
     weights = bootstrap_weights(n, 400).astype(np.float64)
-    covered = {"plug-in": 0, "debiased": 0}
+    covered = dict.fromkeys(statistics, 0)
     for _ in range(trials):
-        confidence = random.uniform(0.5, 1, n)
-        right = (random.random(n) < confidence).astype(float)
-        for name, statistic in (("plug-in", _plug_in), ("debiased", _debiased)):
-            low, high, _ = percentile_interval(statistic(confidence, right, weights), samples=n)
-            covered[name] += low <= 0 <= high  # type: ignore[operator]
-    assert covered["plug-in"] == 0
-    assert covered["debiased"] >= 93
+        reference, variant, right = _networks(random, n)
+        for name, statistic in statistics.items():
+            draws = statistic(variant, right, weights) - statistic(reference, right, weights)
+            low, high, _ = percentile_interval(draws, samples=n)
+            covered[name] += low <= truth[name] <= high  # type: ignore[operator]
+    assert covered["plug-in"] <= 0.2 * trials
+    assert covered["debiased"] >= 0.93 * trials
+
+
+def test_percentile_interval_of_a_single_plug_in_ece_never_covers_a_calibrated_network() -> None:
+    random = np.random.default_rng(1)
+    weights = bootstrap_weights(1000, 400).astype(np.float64)
+    for _ in range(30):
+        reference, _, right = _networks(random, 1000)
+        low = percentile_interval(_plug_in(reference, right, weights)).low
+        assert low is not None
+        assert low > 0  # the true error
 
 
 def test_what_is_offered_instead_is_the_figure_without_an_interval() -> None:

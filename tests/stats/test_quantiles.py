@@ -30,5 +30,7 @@ def test_expanded_tail_makes_a_normal_bootstrap_as_wide_as_student() -> None:
 
 def test_statistics_import_neither_torch_nor_scipy() -> None:
     modules = "alarm, change, gap, harm, interval, multiplicity, proportions, resampling, scope, weighted, yardstick"
-    code = f"import sys\nfrom bench.stats import {modules}\nassert not {{'torch', 'scipy', 'sklearn'}} & set(sys.modules)"
+    code = (
+        f"import sys\nfrom bench.stats import {modules}\nassert not {{'torch', 'scipy', 'sklearn'}} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats.mstats import hdquantiles
 from sklearn.metrics import roc_auc_score
 
 from bench.stats.resampling import bootstrap_weights
-from bench.stats.weighted import weighted_auroc, weighted_quantile
+from bench.stats.weighted import smooth_quantile, weighted_auroc, weighted_quantile
 
 
 @pytest.mark.parametrize("q", [0.0, 0.1, 0.5, 0.9, 0.99, 1.0])
@@ -22,9 +23,11 @@ def test_quantile_is_that_of_the_repeated_samples(q: float, n: int) -> None:
 def test_quantile_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     values, weights = np.random.default_rng(0).normal(size=30), bootstrap_weights(30, 40)
     whole, area = weighted_quantile(values, weights, 0.3), weighted_auroc(values, values > 0.2, weights)
+    smooth = smooth_quantile(values, weights, 0.3)
     monkeypatch.setattr("bench.stats.weighted.CHUNK", 100)
     assert np.array_equal(weighted_quantile(values, weights, 0.3), whole)
     assert np.array_equal(weighted_auroc(values, values > 0.2, weights), area)
+    assert smooth_quantile(values, weights, 0.3) == pytest.approx(smooth)
 
 
 @pytest.mark.parametrize("digits", [0, 1, 8])
@@ -33,11 +36,17 @@ def test_auroc_is_that_of_the_repeated_samples(digits: int) -> None:
     labels = random.random(50) < 0.4
     scores = np.round(random.normal(size=50) + labels, digits)
     weights = bootstrap_weights(50, 40)
-    wanted = [
-        roc_auc_score(np.repeat(labels, row.astype(int)), np.repeat(scores, row.astype(int))) for row in weights
-    ]
+    wanted = [roc_auc_score(np.repeat(labels, row.astype(int)), np.repeat(scores, row.astype(int))) for row in weights]
     assert weighted_auroc(scores, labels, weights) == pytest.approx(wanted)
     assert weighted_auroc(scores, labels, np.ones((1, 50)))[0] == pytest.approx(roc_auc_score(labels, scores))
+
+
+@pytest.mark.parametrize("q", [0.1, 0.5, 0.9])
+def test_smooth_quantile_is_that_of_the_repeated_samples(q: float) -> None:
+    values = np.round(np.random.default_rng(4).normal(size=30), 1)
+    weights = bootstrap_weights(30, 40)
+    wanted = [float(hdquantiles(np.repeat(values, row.astype(int)), [q])[0]) for row in weights]
+    assert smooth_quantile(values, weights, q) == pytest.approx(wanted)
 
 
 def test_auroc_does_not_exist_for_one_class() -> None:
@@ -48,5 +57,7 @@ def test_auroc_does_not_exist_for_one_class() -> None:
 def test_shapes_and_ranges() -> None:
     with pytest.raises(ValueError, match="quantile 2"):
         weighted_quantile(np.ones(3), np.ones((1, 3)), 2.0)
+    with pytest.raises(ValueError, match="quantile 1"):
+        smooth_quantile(np.ones(3), np.ones((1, 3)), 1.0)
     with pytest.raises(ValueError, match="scores"):
         weighted_auroc(np.ones(2), np.ones(3), np.ones((1, 3)))

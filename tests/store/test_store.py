@@ -1,5 +1,7 @@
 """The store: atomic, content-addressed, never a pickle."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,10 @@ from bench.store.store import Store
 PARTS = {"metric": "accuracy", "n": 3}
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "background"])
 def store(request, tmp_path):
+    if request.param == "background":
+        return Store(str(tmp_path / "store"), background=True)
     return Store(str(tmp_path / "store") if request.param == "local" else f"memory://{tmp_path.name}{request.param}")
 
 
@@ -85,3 +89,29 @@ def test_differences_name_the_place():
     old = {"network": {"of": [{"ratio": 0.3}]}, "packages": {"torch": "2.13"}}
     new = {"network": {"of": [{"ratio": 0.5}]}, "packages": {"torch": "2.13"}}
     assert list(differences(old, new)) == [("network.of[0].ratio", 0.3, 0.5)]
+
+
+def test_background_writes_keep_their_order_and_their_failures(tmp_path, monkeypatch):
+    store = Store(str(tmp_path), background=True)
+    written = []
+    original = store.files.write
+
+    def slow(name, content):
+        time.sleep(0.02)
+        written.append(name.rsplit(".", 1)[1])
+        original(name, content)
+
+    monkeypatch.setattr(store.files, "write", slow)
+    key = store.put("observations", PARTS, {}, arrays={"x": np.ones(2)}, blob=b"b")
+    assert written != ["npz", "bin", "json"]  # still on their way
+    assert store.get("observations", key) is not None
+    assert written == ["npz", "bin", "json"]
+
+    def full(name, content):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(store.files, "write", full)
+    store.put("cells", PARTS, {})
+    store.put("cells", {"other": 1}, {})
+    with pytest.raises(OSError, match="disk full"):
+        store.flush()

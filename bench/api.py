@@ -1,0 +1,69 @@
+"""What Python callers use: ``load_suite``, ``run``, ``diff``; the command line stands on the same functions."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.data.base import Dataset
+from bench.engine.diff import diff_suite
+from bench.engine.run import Progress, RunOptions, run_suite
+from bench.gate import judge_results
+from bench.results import Results
+from bench.suite.load import load_suite
+from bench.suite.suite import Suite
+
+__all__ = ["diff", "load_suite", "run"]
+
+
+def run(
+    suite: Suite | Path | str,
+    options: RunOptions | None = None,
+    progress: Progress | None = None,
+    dataset: Dataset | None = None,
+) -> Results:
+    """Measure a suite and judge its gates; nothing but the store is written.
+
+    Args:
+        suite: A loaded suite, or the path of a suite file.
+        options: Store, device, which cells; by default the store ``.crbench``.
+        progress: Called while it runs.
+        dataset: The data, where it is at hand already.
+
+    Raises:
+        UserError: whatever is wrong in the suite or in what it names, each problem with its place.
+    """
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    results = run_suite(loaded, options or RunOptions(store=".crbench"), progress, dataset)
+    declared = [(use.metric.name, use.metric.parameters(), use.gates) for use in loaded.metrics]
+    judged = judge_results(results, declared)
+    judged.suite.path = loaded.path.name
+    return judged
+
+
+def diff(
+    reference: str,
+    variant: str,
+    data: Path | str,
+    metrics: Sequence[str] = (),
+    bounds: tuple[float, float] | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Results:
+    """Compare one pair, no suite needed; nothing is written.
+
+    Args:
+        reference: An ONNX file or ``module:factory[@checkpoint.safetensors]``.
+        variant: Another one.
+        data: An ``.npz`` with ``x`` and, if known, ``y``.
+        metrics: Such as ``adversarial.pgd[epsilon=0.1]``; by default fidelity, cost and all that need no gradient.
+        bounds: The range of ``x``; by default (0, 1) if ``x`` lies in it.
+        device: Where torch runs.
+        progress: Called while it runs.
+
+    Raises:
+        UserError: whatever is wrong in what was given.
+    """
+    suite, dataset = diff_suite(reference, variant, Path(data), tuple(metrics), bounds)
+    return run(suite, RunOptions(store=f"memory://{uuid.uuid4().hex}", device=device), progress, dataset)
