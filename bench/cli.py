@@ -247,6 +247,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def run_cli(arguments: list[str] | None = None) -> int:
     """Run the command line and answer its exit code; a user's mistake is one line each on standard error."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # threads that spin for long at a barrier make small networks 20 times slower where others use the cores too
+        os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     if not sys.warnoptions:
         import warnings
 

@@ -46,7 +46,8 @@ class Derivation:
     """Derives values; own figures of references and yardsticks are computed once and reused for every variant."""
 
     draws: int = DRAWS
-    _own: dict[tuple[int, str], tuple[float, Float]] = field(default_factory=dict)
+    _points: dict[tuple[int, str], float] = field(default_factory=dict)
+    _resampled: dict[tuple[int, str], Float] = field(default_factory=dict)
     _scales: dict[tuple[int, str], tuple[Scale, list[float]]] = field(default_factory=dict)
     _kept: list[Observed] = field(default_factory=list)  # keeps ids of memoised observations alive
 
@@ -98,23 +99,26 @@ class Derivation:
             self._kept.append(evidence.reference[0])
         return self._scales[place]
 
-    def _figure(self, value: Quality | Pair, observed: Observed, n: int) -> tuple[float, Float]:
-        """A network's own figure and its bootstrap draws."""
+    def _figure(self, value: Quality | Pair, observed: Observed, n: int) -> float:
+        """A network's own figure."""
         place = (id(observed), value.name)
-        if place not in self._own:
-            point = float(value.statistic(observed.arrays, np.ones((1, n)))[0])
-            wanted = isinstance(value, Pair) or value.interval == "bootstrap"
-            weights = self._weights(n) if wanted else np.empty((0, n))
-            draws = value.statistic(observed.arrays, weights) if wanted else np.empty(0)
-            self._own[place] = (point, np.asarray(draws, dtype=np.float64))
+        if place not in self._points:
+            self._points[place] = float(value.statistic(observed.arrays, np.ones((1, n)))[0])
             self._kept.append(observed)
-        return self._own[place]
+        return self._points[place]
+
+    def _draws(self, value: Quality | Pair, observed: Observed, n: int) -> Float:
+        """The figure in each shared resample."""
+        place = (id(observed), value.name)
+        if place not in self._resampled:
+            self._resampled[place] = np.asarray(value.statistic(observed.arrays, self._weights(n)), dtype=np.float64)
+            self._kept.append(observed)
+        return self._resampled[place]
 
     def _quality(self, value: Quality | Pair, evidence: Evidence) -> Derived:
         reference, variant = evidence.reference[0], evidence.variant[0]
-        first, first_draws = self._figure(value, reference, evidence.n)
-        second, second_draws = self._figure(value, variant, evidence.n)
-        marks = [self._figure(value, mark[0], evidence.n)[0] for mark in evidence.yardsticks]
+        first, second = (self._figure(value, shown, evidence.n) for shown in (reference, variant))
+        marks = [self._figure(value, mark[0], evidence.n) for mark in evidence.yardsticks]
         log = isinstance(value, Quality) and value.log
         reason = ""
         if value.better == "none":
@@ -132,19 +136,11 @@ class Derivation:
             found = harm_without_interval(first, second, better=value.better, log=log, yardsticks=marks)
             reason = value.why_no_interval
         else:
-            found = harm(
-                first,
-                second,
-                first_draws,
-                second_draws,
-                better=value.better,
-                log=log,
-                yardsticks=marks,
-                samples=evidence.n,
-            )
+            resampled = (self._draws(value, shown, evidence.n) for shown in (reference, variant))
+            found = harm(first, second, *resampled, better=value.better, log=log, yardsticks=marks, samples=evidence.n)
         result = _harm_result(value, found, first, second, marks, reason)
         if evidence.floor is not None and evidence.floor.status == "ok" and isinstance(value, Quality):
-            again = self._figure(value, evidence.floor, evidence.n)[0]
+            again = self._figure(value, evidence.floor, evidence.n)
             result.numerical_floor = abs(again - first) if math.isfinite(again - first) else None
         return Derived(result, None, self._harm_draws(value, evidence, found))
 

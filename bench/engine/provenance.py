@@ -9,12 +9,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from bench.suite.nodes import package_version
 from bench.suite.plan import Machine
 
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 QUANTISED_FEATURES = ("avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 PACKAGES = (
     "torch", "onnx", "onnxruntime", "onnxscript", "brevitas", "torch-pruning", "captum", "foolbox",
@@ -54,16 +55,15 @@ def _git(*arguments: str) -> str | None:
 def provenance(*, seed: int, device: str, started: datetime) -> dict[str, Any]:
     """The manifest of a run; the commit is that of the folder the run was started in."""
     model, features = _cpu()
-    installed = {dist.metadata["Name"].lower(): dist.version for dist in distributions() if dist.metadata["Name"]}
     status = _git("status", "--porcelain")
     return {
-        "crbench": installed.get("compression-robustness-bench"),
+        "crbench": package_version("compression-robustness-bench"),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git": {"commit": _git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)},
         "python": platform.python_version(),
-        "packages": {name: installed.get(name) for name in PACKAGES},
+        "packages": {name: package_version(name) for name in PACKAGES},
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "cpu": model,
@@ -71,7 +71,7 @@ def provenance(*, seed: int, device: str, started: datetime) -> dict[str, Any]:
             "cpu_features": list(features),
             "fingerprint": machine().fingerprint,
         },
-        "threads": {name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ},
+        "threads": {name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ},
         "device": device,
         "seed": seed,
     }

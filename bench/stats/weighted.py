@@ -46,12 +46,12 @@ def weighted_quantile(values: NDArray[Any], weights: Weights, q: float) -> Float
 
 
 def smooth_quantile(values: NDArray[Any], weights: Weights, q: float) -> Float:
-    """Harrell-Davis quantile of each resample: the one to take where a quantile's harm gets an interval.
+    """Beta-weighted quantile of each resample: the one to take where a quantile's harm gets an interval.
 
-    sum_i (I(i/n) - I((i-1)/n)) v_(i), I the distribution function of Beta((n+1) q, (n+1) (1-q)): the expectation of the
-    order statistic (Harrell & Davis 1982, Biometrika 69:635). Paired differences of plain quantiles jump between
-    neighbours in resamples more than in truth, so that their 95 % intervals cover 99 %; this one moves smoothly.
-    It needs some ten samples beyond the quantile: n (1 - q) >= 10.
+    sum_i (I(i/n) - I((i-1)/n)) v_(i), I the distribution function of Beta((m+1) q, (m+1) (1-q)) with m = n/2: what
+    Harrell & Davis (1982, Biometrika 69:635) do with m = n, sqrt(2) wider. Paired differences of plain quantiles jump
+    between neighbours in resamples more than in truth, so that their 95 % intervals cover 99 %; with m = n still up to
+    97 %. It needs some ten samples beyond the quantile: n (1 - q) >= 10.
 
     Args:
         values: (n,), any unit.
@@ -64,8 +64,8 @@ def smooth_quantile(values: NDArray[Any], weights: Weights, q: float) -> Float:
     Raises:
         ValueError: If q is outside (0, 1) or the shapes disagree.
 
-    >>> smooth_quantile(np.array([1.0, 2.0, 6.0]), np.ones((1, 3)), 0.5).round(3).tolist()  # Beta(2, 2): .259 .481 .259
-    [2.778]
+    >>> smooth_quantile(np.array([1.0, 2.0, 6.0]), np.ones((1, 3)), 0.5).round(3).tolist()  # .311 .378 .311
+    [2.933]
     """
     from scipy.special import betainc
 
@@ -74,7 +74,8 @@ def smooth_quantile(values: NDArray[Any], weights: Weights, q: float) -> Float:
         raise ValueError(f"quantile {q} of {np.shape(values)} values with weights {weights.shape}")
     order = np.argsort(values, kind="stable")
     ranked = np.asarray(values, dtype=np.float64)[order]
-    law = betainc((n + 1) * q, (n + 1) * (1 - q), np.arange(n + 1) / n)
+    width = n / 2 + 1
+    law = betainc(width * q, width * (1 - q), np.arange(n + 1) / n)
     result = np.empty(len(weights))
     rows = max(1, CHUNK // n)
     for start in range(0, len(weights), rows):

@@ -116,6 +116,7 @@ class Store:
 
     def records(self, kind: Kind) -> Iterator[Record]:
         """Every committed record of a kind, in key order."""
+        self.flush()
         for name in self.files.names(kind):
             if name.endswith(".json"):
                 record = self.get(kind, name.rsplit("/", 1)[1].removesuffix(".json"))
@@ -139,6 +140,7 @@ class Store:
 
         Answers (files, bytes). ``younger_than`` is in seconds since the epoch: a run in progress keeps its objects.
         """
+        self.flush()
         kept = self.roots()
         files = size = 0
         for kind in KINDS:

@@ -76,3 +76,4 @@ def test_p_value_is_never_zero() -> None:
     assert tail_probability(np.full(999, 5.0), 0.0) == pytest.approx(1 / 1000)
     assert tail_probability(np.full(999, -5.0), 0.0) == pytest.approx(1 - 1 / 1000)
     assert tail_probability(np.zeros(999), 0.0) == pytest.approx(0.5)
+    assert tail_probability(np.arange(1.0, 10), 2.5) == pytest.approx(0.25)  # 2 of 9 below

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats.mstats import hdquantiles
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from bench.stats.resampling import bootstrap_weights
@@ -45,8 +45,16 @@ def test_auroc_is_that_of_the_repeated_samples(digits: int) -> None:
 def test_smooth_quantile_is_that_of_the_repeated_samples(q: float) -> None:
     values = np.round(np.random.default_rng(4).normal(size=30), 1)
     weights = bootstrap_weights(30, 40)
-    wanted = [float(hdquantiles(np.repeat(values, row.astype(int)), [q])[0]) for row in weights]
+    steps = np.diff(stats.beta.cdf(np.linspace(0, 1, 31), 16 * q, 16 * (1 - q)))
+    wanted = [np.sort(np.repeat(values, row.astype(int))) @ steps for row in weights]
     assert smooth_quantile(values, weights, q) == pytest.approx(wanted)
+
+
+def test_smooth_quantile_is_close_to_the_plain_one() -> None:
+    values = np.random.default_rng(5).normal(size=20_000)
+    one = np.ones((1, 20_000))
+    for q in (0.1, 0.5, 0.99):
+        assert smooth_quantile(values, one, q) == pytest.approx(weighted_quantile(values, one, q), abs=0.02)
 
 
 def test_auroc_does_not_exist_for_one_class() -> None:

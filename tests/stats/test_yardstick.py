@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bench.stats.resampling import bootstrap_weights
-from bench.stats.yardstick import predict_yardstick, scale_of
+from bench.stats.yardstick import log_error, predict_yardstick, scale_of
 
 
 def test_scale_is_the_geometric_mean_with_the_spread_of_logs(weights: NDArray[np.float64]) -> None:
@@ -39,6 +39,13 @@ def test_without_a_scale_there_is_a_reason(weights: NDArray[np.float64]) -> None
     assert "yardstick 2 differs from the reference in 9 samples" in scale_of(counts, weights, count=True).reason
     with pytest.raises(ValueError, match="yardsticks of shape"):
         scale_of(good[:, :5], weights)
+
+
+def test_error_of_a_logarithm_is_not_ruled_by_clipped_draws() -> None:
+    draws = np.random.default_rng(6).normal(0, 0.2, 2000)
+    assert log_error(draws, clipped=False) == pytest.approx(draws.std())
+    draws[:20] = -25.0
+    assert log_error(draws, clipped=True) == pytest.approx(0.2, rel=0.2)
 
 
 def test_prediction_by_hand() -> None:
