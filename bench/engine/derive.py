@@ -12,7 +12,7 @@ import numpy as np
 from bench.engine.observations import Observed
 from bench.metrics.base import Bound, Change, Cost, Float, Pair, Quality, Value
 from bench.results import BoundInfo, ValueResult
-from bench.stats.change import change, independent_change
+from bench.stats.change import change_and_draws, independent_change
 from bench.stats.gap import Gap, gap_on
 from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval
 from bench.stats.interval import Interval
@@ -69,10 +69,10 @@ class Derivation:
         if evidence.floor is not None and evidence.floor.status == "ok":
             floor = float(value.distance(own[0].arrays, evidence.floor.arrays).mean())
         weights = self._weights(evidence.n)
-        found = change(distances, weights, count=value.count)
+        found, draws = change_and_draws(distances, weights, count=value.count)
         scale, marks = self._scale(value, evidence, weights, floor)
         power = 2 if value.coupling == "independent" else value.power
-        scaled = gap_on(scale, distances, weights, power, value.count, floor)
+        scaled = gap_on(scale, distances, weights, power, value.count, floor, (found, draws))
         result = ValueResult(
             kind="change",
             unit=value.unit,
@@ -86,7 +86,7 @@ class Derivation:
             numerical_floor=floor,
             reason=scaled.reason,
         )
-        return Derived(result, scaled, lambda: resampled_means(distances, weights))
+        return Derived(result, scaled, lambda: draws)
 
     def _scale(self, value: Change, evidence: Evidence, weights: Weights, floor: float) -> tuple[Scale, list[float]]:
         """The yardsticks' scale and their changes, once for all variants."""

@@ -94,7 +94,7 @@ def parse_bounds(text: str) -> tuple[float, float]:
 def parse_network(text: str, where: str) -> Outside:
     """An ONNX file, or ``module:factory[@checkpoint.safetensors]``.
 
-    >>> parse_network("nets:small@small.safetensors", "REFERENCE").factory
+    >>> parse_network("nets:small", "REFERENCE").factory
     'nets:small'
     """
     if text.endswith(".onnx") or Path(text).is_file():

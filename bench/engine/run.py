@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.data.base import Dataset
+from bench.data.splitting import load_dataset
 from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured, Rerun
 from bench.engine.provenance import machine, provenance
@@ -45,7 +46,7 @@ class Progress:
 
 def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None) -> tuple[Plan, Dataset]:
     """Load the data and expand the suite; nothing is measured."""
-    dataset = dataset or suite.loader.load(suite.evaluation, suite.calibration)
+    dataset = dataset or load_dataset(suite.loader, suite.evaluation, suite.calibration)
     for use in suite.metrics:
         wanted = use.metric.samples
         if wanted is not None and wanted > len(dataset.evaluation):

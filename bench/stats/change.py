@@ -53,11 +53,16 @@ def mean_interval(values: Float, weights: Weights, level: float = LEVEL) -> Inte
     >>> mean_interval(np.zeros(3), np.ones((4, 3)))
     Interval(low=0.0, high=0.0, method='bootstrap')
     """
+    return mean_and_draws(values, weights, level)[0]
+
+
+def mean_and_draws(values: Float, weights: Weights, level: float = LEVEL) -> tuple[Interval, Float]:
+    """``mean_interval`` and the resampled means (B,) that it was read from."""
     mean = float(values.mean())
     centred = values - mean
     scale = float(np.abs(centred).max())
     if scale <= 1e-12 * abs(mean) or scale == 0:
-        return Interval(mean, mean, "bootstrap")
+        return Interval(mean, mean, "bootstrap"), np.full(len(weights), mean)
     centred = centred / scale
     shift, square = resampled_means(np.stack([centred, centred**2]), weights)
     variance = np.maximum(square - shift**2, 0)
@@ -70,7 +75,11 @@ def mean_interval(values: Float, weights: Weights, level: float = LEVEL) -> Inte
     error = sqrt(float(np.mean(centred**2)))
     low = -over * error if isfinite(over) else low
     high = -under * error if isfinite(under) else high
-    return Interval(mean + scale * float(low), mean + scale * float(high), "bootstrap")
+    interval = Interval(mean + scale * float(low), mean + scale * float(high), "bootstrap")
+    draws = mean + scale * shift
+    if np.count_nonzero(values) < values.size // 2:  # a resample without any event must be exactly 0
+        draws = resampled_means(values, weights)
+    return interval, draws
 
 
 def change(distances: NDArray[Any], weights: Weights, *, count: bool = False, level: float = LEVEL) -> Change:
@@ -92,14 +101,23 @@ def change(distances: NDArray[Any], weights: Weights, *, count: bool = False, le
     >>> estimate, interval.low, round(interval.high, 4), interval.method
     (0.0, 0.0, 0.0102, 'exact')
     """
+    return change_and_draws(distances, weights, count=count, level=level)[0]
+
+
+def change_and_draws(
+    distances: NDArray[Any], weights: Weights, *, count: bool = False, level: float = LEVEL
+) -> tuple[Change, Float]:
+    """``change`` and the mean distance in each resample, (B,): one pass over the weights for both."""
     values = checked(distances)
     if count:
-        return Change(float(values.mean()), clopper_pearson(events(values), values.size, level))
-    interval = mean_interval(values, weights, level)
+        exact = clopper_pearson(events(values), values.size, level)
+        return Change(float(values.mean()), exact), resampled_means(values, weights)
+    interval, draws = mean_and_draws(values, weights, level)
     if values.min() < 0:
-        return Change(float(values.mean()), interval)
+        return Change(float(values.mean()), interval), draws
     high = max(interval.high or 0.0, sparse_limit(values, level))
-    return Change(float(values.mean()), Interval(max(0.0, interval.low or 0.0), high, "bootstrap"))
+    limits = Interval(max(0.0, interval.low or 0.0), high, "bootstrap")
+    return Change(float(values.mean()), limits), draws
 
 
 def sparse_limit(distances: Float, level: float = LEVEL) -> float:

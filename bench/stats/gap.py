@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, change, checked
+from bench.stats.change import FEW, Change, change_and_draws, checked
 from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
 from bench.stats.quantiles import normal_quantile
-from bench.stats.resampling import Float, Weights, resampled_means
+from bench.stats.resampling import Float, Weights
 from bench.stats.yardstick import NEEDED, Power, Scale, log_error, log_limits, positive, scale_of
 
 
@@ -66,13 +66,22 @@ def gap(
 
 
 def gap_on(
-    scale: Scale, variant: NDArray[Any], weights: Weights, power: Power, count: bool = False, floor: float = 0.0
+    scale: Scale,
+    variant: NDArray[Any],
+    weights: Weights,
+    power: Power,
+    count: bool = False,
+    floor: float = 0.0,
+    known: tuple[Change, Float] | None = None,
 ) -> Gap:
-    """Gap on a scale made before with ``scale_of`` from the same weights; see ``gap``."""
+    """Gap on a scale made before with ``scale_of`` from the same weights; see ``gap``.
+
+    ``known`` is the variant's ``change_and_draws`` over these weights, where it is at hand.
+    """
     values = checked(variant)
     if scale.reason:
         return Gap(None, NO_INTERVAL, scale.reason, power=power)
-    delta, interval = change(values, weights, count=count)
+    (delta, interval), means = known or change_and_draws(values, weights, count=count)
     if interval.low is None or interval.low <= floor or delta <= 0:
         return _upper_limit(scale, interval, power, floor)
     estimate = log(delta) - scale.log_mean
@@ -80,7 +89,7 @@ def gap_on(
     if scale.count < NEEDED:
         reason = f"{scale.count} yardsticks: an interval needs {NEEDED}"
         return Gap(point, NO_INTERVAL, reason, estimate, yardsticks=scale.count, power=power)
-    deviations, low_error, high_error = _sampling(values, delta, interval, weights, scale)
+    deviations, low_error, high_error = _sampling(values, delta, interval, means, scale)
     low, high = scale.error(low_error), scale.error(high_error)
     limits = Interval(
         exp((estimate - scale.quantile * low) / power), exp((estimate + scale.quantile * high) / power), "t"
@@ -90,14 +99,13 @@ def gap_on(
 
 
 def _sampling(
-    values: Float, delta: float, interval: Interval, weights: Weights, scale: Scale
+    values: Float, delta: float, interval: Interval, means: Float, scale: Scale
 ) -> tuple[Float, float, float]:
     """Resampled deviations of the log-ratio, and its sampling error towards lower and higher values.
 
     Below ten samples that differ, the logarithm of a resampled mean is too coarse (and often log 0): the
     exact limits of the variant's change give the errors, and the deviations are stretched to the lower one.
     """
-    means = resampled_means(values, weights)
     logs = np.log(positive(means))
     deviations = logs - log(delta) - (scale.log_draws - scale.log_mean)
     error = log_error(deviations, bool(means.min() <= 0))

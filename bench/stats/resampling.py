@@ -16,15 +16,16 @@ Float: TypeAlias = NDArray[np.float64]
 Weights: TypeAlias = NDArray[np.floating[Any]]
 
 DRAWS = 10_000
+WIDE = 25_000_000  # entries kept as float64, which products need: 200 MB; more are kept as float32
 CHUNK = 1_000_000  # entries worked on at a time: 8 MB of float64, which stays near the caches
 
 
 @lru_cache(maxsize=4)
-def bootstrap_weights(n: int, draws: int = DRAWS, seed: int = 0) -> NDArray[np.float32]:
+def bootstrap_weights(n: int, draws: int = DRAWS, seed: int = 0) -> Weights:
     """How often each sample is drawn: rows of Multinomial(n; 1/n, ..., 1/n) counts.
 
     One matrix for one n: all networks and metrics see the same resamples, so that differences are paired.
-    Memoised (the last four) and read-only. n = 360 takes 14 MB, n = 10,000 takes 400 MB.
+    Memoised (the last four) and read-only. n = 360 takes 29 MB, n = 10,000 takes 400 MB.
 
     Args:
         n: Samples, at least 1.
@@ -44,7 +45,7 @@ def bootstrap_weights(n: int, draws: int = DRAWS, seed: int = 0) -> NDArray[np.f
     if n < 1 or draws < 1:
         raise ValueError(f"a bootstrap of {n} samples with {draws} draws has nothing to draw")
     random = generator("bootstrap", seed, n)
-    weights = np.empty((draws, n), dtype=np.float32)
+    weights: Weights = np.empty((draws, n), dtype=np.float64 if draws * n <= WIDE else np.float32)
     rows = max(1, CHUNK // n)
     for start in range(0, draws, rows):
         part = weights[start : start + rows]

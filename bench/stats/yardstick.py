@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, change, checked, events
+from bench.stats.change import FEW, Change, change_and_draws, events
 from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
 from bench.stats.quantiles import normal_quantile, t_quantile
-from bench.stats.resampling import Float, Weights, resampled_means
+from bench.stats.resampling import Float, Weights
 
 NEEDED = 4  # yardsticks for an interval: below, t(k - 1) is wider than any use
 
@@ -57,11 +57,11 @@ def log_error(log_draws: Float, clipped: bool) -> float:
     return float(high - low) / (2 * normal_quantile(1 - tail))
 
 
-def _obstacle(distances: Float, weights: Weights, number: int, count: bool, floor: float) -> str:
+def _obstacle(distances: Float, known: Change, number: int, count: bool, floor: float) -> str:
     """Why a yardstick cannot be divided by; empty where it can."""
     if count and events(distances) < FEW:
         return f"yardstick {number} differs from the reference in {events(distances)} samples; a scale needs {FEW}"
-    low = change(distances, weights, count=count).interval.low
+    low = known.interval.low
     if low is None or low <= floor:
         return f"yardstick {number} does not differ from the reference beyond the numerical floor {floor:.3g}"
     return ""
@@ -92,13 +92,15 @@ def scale_of(
         return Scale(0.0, np.zeros(0), inf, 0, "there are no yardsticks")
     if table.ndim != 2 or table.shape[1] != weights.shape[1]:
         raise ValueError(f"yardsticks of shape {table.shape} with weights {weights.shape}")
+    means = []
     for number, row in enumerate(table, start=1):
-        if reason := _obstacle(checked(row), weights, number, count, floor):
+        known, drawn = change_and_draws(row, weights, count=count)
+        if reason := _obstacle(row, known, number, count, floor):
             return Scale(0.0, np.zeros(0), inf, k, reason)
+        means.append(drawn)
     logs = np.log(table.mean(axis=1))
     resampled = np.zeros(0)
     if draws:
-        means = resampled_means(table, weights)
         resampled = np.mean([np.log(positive(row)) for row in means], axis=0)
     spread = float(np.std(logs, ddof=1)) if k > 1 else inf
     return Scale(float(logs.mean()), resampled, spread, k)

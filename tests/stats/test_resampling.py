@@ -11,7 +11,7 @@ from bench.stats.resampling import bootstrap_weights, percentile_interval, resam
 def test_weights_are_multinomial_counts() -> None:
     weights = bootstrap_weights(50, 4000, seed=3)
     assert weights.shape == (4000, 50)
-    assert weights.dtype == np.float32
+    assert weights.dtype == np.float64
     assert (weights.sum(axis=1) == 50).all()
     assert np.abs(weights.mean(axis=0) - 1).max() < 5 * np.sqrt(0.98 / 4000)
     assert weights.var(axis=0).mean() == pytest.approx(0.98, rel=0.02)  # n p (1 - p) with p = 1/50

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from bench.data.base import Samples
 from bench.errors import UserError
-from bench.functional.means import weighted_mean
 from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing, Quality, Value, Weights, metrics
 from bench.metrics.evaluation import CODES, View, gradient_named, gradient_view, labels_of, log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
+from bench.stats.resampling import resampled_means
 from bench.stats.streams import generator
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _errors(arrays: Arrays) -> Float:
 
 
 def _robust_error(arrays: Arrays, weights: Weights) -> Float:
-    return weighted_mean(_errors(arrays), weights)
+    return resampled_means(_errors(arrays), weights)
 
 
 def _verdict_flips(a: Arrays, b: Arrays) -> Float:

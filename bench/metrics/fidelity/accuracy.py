@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.base import Samples
-from bench.functional.means import weighted_mean
 from bench.metrics.base import Arrays, Family, Float, Metric, Observing, Quality, Value, Weights, metrics
 from bench.metrics.evaluation import labels_of, log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
+from bench.stats.resampling import resampled_means
 
 
 def _correct(arrays: Arrays) -> Float:
@@ -20,7 +20,7 @@ def _correct(arrays: Arrays) -> Float:
 
 
 def _accuracy(arrays: Arrays, weights: Weights) -> Float:
-    return weighted_mean(arrays["correct"], weights)
+    return resampled_means(arrays["correct"], weights)
 
 
 @metrics.register("fidelity.accuracy")

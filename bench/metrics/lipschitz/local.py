@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from bench.data.base import Samples
 from bench.errors import NotApplicable
 from bench.functional.jacobian import input_jacobian, spectral_norms
-from bench.functional.means import weighted_mean
 from bench.metrics.base import (
     Arrays,
     Bound,
@@ -28,6 +27,7 @@ from bench.metrics.base import metrics as registry
 from bench.metrics.evaluation import CODES, gradient_named, gradient_view
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
+from bench.stats.resampling import resampled_means
 
 MEMORY_LIMIT = 512 * 2**20  # bytes of Jacobians kept for one network
 SMALLEST = 1e-12  # a norm below it counts as this much, so that its logarithm exists
@@ -46,7 +46,7 @@ def _log_norms(arrays: Arrays) -> Float:
 
 
 def _mean_log_norm(arrays: Arrays, weights: Weights) -> Float:
-    return weighted_mean(_log_norms(arrays), weights)
+    return resampled_means(_log_norms(arrays), weights)
 
 
 @registry.register("lipschitz.local")

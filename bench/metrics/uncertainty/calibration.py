@@ -14,11 +14,11 @@ from bench.functional.calibration import (
     expected_calibration_error,
     negative_log_likelihood,
 )
-from bench.functional.means import weighted_mean
 from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing, Quality, Value, Weights, metrics
 from bench.metrics.evaluation import labels_of, log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
+from bench.stats.resampling import resampled_means
 
 WHY_NO_INTERVAL = "the plug-in ECE is biased upwards, and percentile intervals on it cover as little as 0 %"
 
@@ -32,11 +32,11 @@ def _per_sample_brier(arrays: Arrays) -> Float:
 
 
 def _nll(arrays: Arrays, weights: Weights) -> Float:
-    return weighted_mean(arrays["nll"], weights)
+    return resampled_means(arrays["nll"], weights)
 
 
 def _brier(arrays: Arrays, weights: Weights) -> Float:
-    return weighted_mean(arrays["brier"], weights)
+    return resampled_means(arrays["brier"], weights)
 
 
 def _ce2(arrays: Arrays, weights: Weights) -> Float:
