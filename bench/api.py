@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from bench.compression.record import to_bytes
 from bench.data.base import Dataset
 from bench.engine.diff import diff_suite
-from bench.engine.run import Progress, RunOptions, run_suite
+from bench.engine.networks import Networks
+from bench.engine.run import Progress, RunOptions, make_plan, run_suite
+from bench.errors import UserError
 from bench.gate import judge_results
 from bench.results import Results
+from bench.store.files import write_atomic
+from bench.store.store import Store
 from bench.suite.load import load_suite
 from bench.suite.suite import Suite
 
-__all__ = ["diff", "load_suite", "run"]
+__all__ = ["diff", "load_suite", "run", "write_weights"]
 
 
 def run(
@@ -40,6 +46,33 @@ def run(
     judged = judge_results(results, declared)
     judged.suite.path = loaded.path.name
     return judged
+
+
+def write_weights(
+    suite: Suite, store: str = ".crbench", device: str = "cpu", progress: Progress | None = None
+) -> list[tuple[Path, int]]:
+    """Train a suite's reference and yardsticks and write them into the folder its ``reference.weights`` names.
+
+    Returns:
+        Each file and its size in bytes.
+
+    Raises:
+        UserError: the suite names no such folder.
+    """
+    folder = suite.reference.weights
+    if folder is None:
+        raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')
+    trained = replace(suite, reference=replace(suite.reference, weights=None))
+    plan, dataset = make_plan(trained, device)
+    networks = Networks(Store(store), dataset, (progress or Progress()).message)
+    nodes = {"reference": plan.references[0]}
+    nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(plan.yardsticks)}
+    written = []
+    for name, node in nodes.items():
+        blob = to_bytes(networks.get(node))
+        write_atomic(folder / f"{name}.safetensors", blob)
+        written.append((folder / f"{name}.safetensors", len(blob)))
+    return written
 
 
 def diff(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.engine.run import Progress
     from bench.results import Results
 
+T = TypeVar("T")
 PASS, REGRESSION, USAGE, INCOMPLETE, INTERNAL = 0, 1, 2, 3, 4
 STORE = click.option(
     "--store",
@@ -87,7 +88,7 @@ def run(
     return exit_code(results, gate=gate)
 
 
-def _with_progress(call: Callable[[Progress], Results], *, quiet: bool) -> Results:
+def _with_progress(call: Callable[[Progress], T], *, quiet: bool) -> T:
     """Call with a progress line on standard error."""
     from bench.engine.run import Progress
 
@@ -222,6 +223,22 @@ def why(cell: str, suite: Path, store: str, device: str) -> int:
 
     for line in explain(load_suite(suite), cell, store, device):
         click.echo(line)
+    return PASS
+
+
+@cli.command()
+@click.argument("suite", type=click.Path(path_type=Path))
+@STORE
+@DEVICE
+@QUIET
+def weights(suite: Path, store: str, device: str, quiet: bool) -> int:
+    """Train SUITE's reference and yardsticks and write them into the folder its reference.weights names."""
+    from bench import api
+
+    loaded = api.load_suite(suite)
+    written = _with_progress(lambda progress: api.write_weights(loaded, store, device, progress), quiet=quiet)
+    for path, size in written:
+        click.echo(f"{path}  {size / 1e6:.2f} MB")
     return PASS
 
 

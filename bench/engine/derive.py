@@ -214,8 +214,10 @@ def _bound(value: Bound, evidence: Evidence) -> ValueResult:
 
 
 def _cost(value: Cost, evidence: Evidence) -> ValueResult:
-    """Each network's own figure, and their ratio."""
-    first, second = value.figure(evidence.reference[0].arrays), value.figure(evidence.variant[0].arrays)
+    """Each network's own figure, and their ratio; of timings only where both were taken in turn."""
+    shown = evidence.variant[0].arrays
+    second = value.figure(shown)
+    first = value.figure(evidence.reference[0].arrays) if value.reference is None else value.reference(shown)
     ratio = _ratio(second, first)
     return ValueResult(
         kind="cost",

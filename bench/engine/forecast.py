@@ -32,7 +32,7 @@ def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
         seconds[str(record.parts["metric"])].append(float(record.content["seconds"]))
     known = [item for item in observations.values() if seconds.get(item.metric.name)]
     total = sum(sum(s := seconds[item.metric.name]) / len(s) for item in known)
-    trained = sum(1 for node in networks.values() if node.model is not None)
+    trained = sum(1 for node in networks.values() if node.model is not None and node.weights is None)
     lines = [
         f"cells: {len(plan.cells)}, stored {len(plan.cells) - len(missing)}, to measure {len(missing)}",
         f"networks to make: {len(networks)} ({trained} trained), observations to make: {len(observations)}",

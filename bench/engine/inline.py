@@ -62,11 +62,11 @@ class InlineEngine:
             find_device(self.observations.device)
         nodes: dict[str, Node] = {}
         for cell in cells:
-            for observation in (*cell.reference, *cell.observed):
+            for observation in (*cell.reference, *cell.observed, *(item for mark in cell.yardsticks for item in mark)):
                 node = observation.node
                 while node.parent is not None:
                     node = node.parent
-                if node.outside is not None:
+                if node.outside is not None or node.weights is not None:
                     nodes[node.key] = node
         for node in nodes.values():
             if not self.networks.stored(node):

@@ -9,6 +9,7 @@ from bench.compression.record import restore, run_step, source_record, to_bytes
 from bench.data.base import Dataset
 from bench.errors import NotApplicable, UserError
 from bench.graph.network import InputSpec, Network, TorchNetwork
+from bench.models.checkpoint import load_checkpoint
 from bench.models.outside import load_outside
 from bench.store.store import Store
 from bench.suite.nodes import Node
@@ -78,6 +79,10 @@ class Networks:
         assert node.model is not None
         assert node.recipe is not None
         declared = self.dataset.input
+        if node.weights is not None:
+            kept = initialise(node.model, declared, 0)
+            load_checkpoint(kept, node.weights, "reference.weights")
+            return TorchNetwork(kept, declared, source_record(node.model, declared))
         module = initialise(node.model, declared, node.seed)
         trained = train(module, self.dataset.train, declared, node.recipe, node.seed, self.progress)
         return TorchNetwork(trained, declared, source_record(node.model, declared))
@@ -87,6 +92,8 @@ def _title(node: Node) -> str:
     """What is being made, in words."""
     if node.step is not None:
         return f"step {node.step.name}"
+    if node.weights is not None:
+        return f"loading {node.weights.name}"
     if node.model is not None:
         return f"training {node.model.name} (seed {node.seed % 10_000:04d})"
     assert node.outside is not None

@@ -92,6 +92,7 @@ class Cost:
     unit: str
     better: Better = "lower"
     timing: bool = False  # comparable only on an equal machine fingerprint
+    reference: Callable[[Arrays], float | None] | None = None  # the reference's, from the same interleaved measurement
     kind: ClassVar[Literal["cost"]] = "cost"
 
 
@@ -122,6 +123,7 @@ class Metric(ABC):
     gradients: ClassVar[bool] = False  # needs input gradients
     anchored: ClassVar[bool] = False  # needs the reference's classes
     timing: ClassVar[bool] = False  # keyed on the machine
+    interleaved: ClassVar[bool] = False  # measured in turn with the reference, by ``measure``
     values: ClassVar[tuple[Value, ...]]
     headline: ClassVar[str | None] = None  # the change that stands for the family where this metric does
 
@@ -132,8 +134,8 @@ class Metric(ABC):
     def measure(
         self, reference: Predictor, variant: Predictor, samples: Samples, observing: Observing
     ) -> dict[str, NDArray[Any]]:
-        """What a pair shows, for ``pair`` values."""
-        raise NotImplementedError(f"{self.name} declares a pair value and has no measure")
+        """What a pair shows, for ``pair`` values and interleaved timings."""
+        raise TypeError(f"{self.name} declares a pair value and has no measure")
 
     def protocol(self) -> dict[str, Any]:
         """What a reader must know to repeat the number."""

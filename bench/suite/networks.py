@@ -95,7 +95,11 @@ def build_reference(findings: Findings, raw: Any) -> Reference | None:
             findings.add((*place, key), "unknown key", nearest(key, ReferenceTable.model_fields))
         return Reference(recipe=recipe, outside=outside) if outside is not None and len(given) == 1 else None
     model: Model | None = build_object(findings, models, ReferenceTable, raw, place, "model")
-    return None if model is None else Reference(model=model, recipe=recipe or Recipe())
+    weights = raw.get("weights")
+    if not isinstance(weights, str):  # another type is reported where the table is parsed
+        weights = None
+    folder = None if weights is None else findings.document.origin((*place, "weights")).parent / weights
+    return None if model is None else Reference(model=model, recipe=recipe or Recipe(), weights=folder)
 
 
 def build_yardstick(findings: Findings, raw: Any, reference: Reference | None) -> Yardstick:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from bench.compression.base import Step, steps
+from bench.errors import UserError
 from bench.models.base import Model, Recipe
 from bench.stats.streams import derive_seed
 from bench.store.keys import key_of
@@ -50,6 +51,7 @@ class Node:
     outside: Outside | None = None
     parent: Node | None = None
     step: Step | None = None
+    weights: Path | None = None
 
     @cached_property
     def key(self) -> str:
@@ -87,6 +89,22 @@ def trained_node(model: Model, recipe: Recipe, seed: int, splits: Splits) -> Nod
         "packages": package_versions(("torch",)),
     }
     return Node(parts, "torch", seed=seed, model=model, recipe=recipe)
+
+
+def weights_node(model: Model, recipe: Recipe, weights: Path, splits: Splits) -> Node:
+    """A network whose trained weights were kept: the file's content counts, not how or where it was trained."""
+    if not weights.is_file():
+        right = "write it with: crbench weights SUITE"
+        raise UserError.at("reference.weights", f"no file {weights.name} in {weights.parent}", right)
+    parts = {
+        "source": "weights",
+        "version": SOURCE_VERSION,
+        **_model_parts(model),
+        "recipe": _recipe_parts(recipe),
+        "weights": file_sha256(weights),
+        "input": splits.input,
+    }
+    return Node(parts, "torch", model=model, recipe=recipe, weights=weights)
 
 
 def outside_node(outside: Outside, declared: dict[str, Any]) -> Node:
@@ -136,6 +154,8 @@ def reference_node(suite: Suite, splits: Splits, replicate: int) -> Node:
         return outside_node(source.outside, splits.input)
     assert source.model is not None
     assert source.recipe is not None
+    if source.weights is not None:
+        return weights_node(source.model, source.recipe, source.weights / "reference.safetensors", splits)
     return trained_node(source.model, source.recipe, derive_seed(suite.seed, "reference", replicate), splits)
 
 
@@ -149,6 +169,9 @@ def yardstick_nodes(suite: Suite, splits: Splits) -> tuple[Node, ...]:
         return tuple(step_node(reference, noise, seed, splits, source.recipe) for seed in seeds)
     if source.model is None or source.recipe is None:
         return ()
+    if source.weights is not None:
+        names = [f"yardstick-{index + 1}.safetensors" for index in range(suite.yardstick.retrained)]
+        return tuple(weights_node(source.model, source.recipe, source.weights / name, splits) for name in names)
     seeds = [derive_seed(suite.seed, "yardstick", index) for index in range(suite.yardstick.retrained)]
     return tuple(trained_node(source.model, source.recipe, seed, splits) for seed in seeds)
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from bench.compression.base import steps
-from bench.metrics.base import Change, Metric, Pair
+from bench.metrics.base import Change, Metric, Pair, Quality
 from bench.runtimes.base import Target, runtimes
 from bench.store.keys import key_of
 from bench.suite.nodes import (
@@ -152,7 +152,8 @@ class Planner:
         if target.runtime == "torch":
             parts["device"] = self.device.split(":")[0]
         anchor = reference if metric.anchored else None
-        against = reference if any(isinstance(value, Pair) for value in metric.values) else None
+        paired = metric.interleaved or any(isinstance(value, Pair) for value in metric.values)
+        against = reference if paired else None
         if anchor is not None:
             parts["anchor"] = anchor.key
         if against is not None:
@@ -165,7 +166,8 @@ class Planner:
         metric = use.metric
         original = plan.references[replicate]
         reference = executable(original, target, self.splits) or original
-        yardsticks = [executable(item, target, self.splits) for item in plan.yardsticks]
+        scaled = any(isinstance(value, Change | Quality | Pair) for value in metric.values)
+        yardsticks = [executable(item, target, self.splits) for item in plan.yardsticks if scaled]
         independent = any(isinstance(value, Change) and value.coupling == "independent" for value in metric.values)
         draws = (0, 1) if independent else (0,)
 
@@ -175,7 +177,8 @@ class Planner:
         own = observe(reference)
         shown = observe(node)
         marks = tuple(observe(item) for item in yardsticks if item is not None)
-        floor = None if metric.timing else self.observation(metric, reference, target, reference, floor=True)
+        again = scaled and not metric.timing
+        floor = self.observation(metric, reference, target, reference, floor=True) if again else None
         parts = {
             "statistics": STATISTICS_VERSION,
             "metric": metric.name,

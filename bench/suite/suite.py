@@ -30,6 +30,7 @@ class Reference:
     model: Model | None = None
     recipe: Recipe | None = None
     outside: Outside | None = None
+    weights: Path | None = None  # a folder with trained weights of the reference and the yardsticks
 
 
 @dataclass(frozen=True)

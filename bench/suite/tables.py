@@ -67,6 +67,9 @@ class ReferenceTable(OpenTable):
     onnx: str | None = Field(None, description="an ONNX file, relative to this file")
     checkpoint: str | None = Field(None, description="a safetensors file with the factory's weights")
     recipe: Recipe | None = Field(None, description="how the network is trained, and retrained")
+    weights: str | None = Field(
+        None, description="a folder with reference.safetensors and yardstick-1.safetensors, ... instead of training"
+    )
     input: InputTable | None = Field(None, description="how an outside network takes its input")
 
 

@@ -44,7 +44,7 @@ class Certified(Metric):
     """A certified bound and an open one."""
     family: ClassVar = "lipschitz"
     values: ClassVar = (
-        Bound("closed", lambda a: BoundFigures(1.0, float(a["upper"])), evidence="certified", norm="l2->l2", domain="all"),
+        Bound("closed", lambda a: BoundFigures(1, float(a["upper"])), evidence="certified", norm="l2", domain="all"),
         Bound("open", lambda a: BoundFigures(1.0, None), evidence="lower", norm="l2->l2", domain="samples"),
     )
     def observe(self, predictor, samples, observing):

@@ -205,3 +205,26 @@ def test_replicates_train_the_chain_anew_and_five_give_a_recipe_interval(tiny):
     assert recipe["interval"] == "t"
     assert recipe["estimate"] == pytest.approx(sum(single) / 5)
     assert recipe["ci"][0] < recipe["estimate"] < recipe["ci"][1]
+
+
+def test_kept_weights_are_measured_instead_of_trained(tiny, capsys, monkeypatch):
+    text = tiny.text.replace('model = "mlp"', 'model = "mlp"\nweights = "kept"')
+    tiny.write(text=text)
+    assert tiny.run("run", "tiny.toml") == 2
+    assert "no file reference.safetensors in" in capsys.readouterr().err
+    assert tiny.run("weights", "tiny.toml", "--quiet") == 0
+    names = {path.name for path in (tiny.folder / "kept").iterdir()}
+    assert names == {"reference.safetensors", *(f"yardstick-{index}.safetensors" for index in range(1, 5))}
+    shutil.rmtree(tiny.folder / ".crbench")
+    monkeypatch.setattr("bench.models.training.train", lambda *_: pytest.fail("trained"))
+    assert tiny.run("run", "tiny.toml", "--quiet") == 0
+    kept = {label(cell): cell["values"] for cell in tiny.results()["cells"]}
+    monkeypatch.undo()
+    monkeypatch.chdir(tiny.folder)
+    tiny.write()
+    assert tiny.run("run", "tiny.toml", "--quiet") == 0
+    assert {label(cell): cell["values"] for cell in tiny.results()["cells"]} == kept
+    (tiny.folder / "kept" / "yardstick-2.safetensors").write_bytes(b"\x80\x04junk")
+    tiny.write(text=text)
+    assert tiny.run("run", "tiny.toml") == 2
+    assert "yardstick-2.safetensors" in capsys.readouterr().err
