@@ -16,6 +16,7 @@ from bench.errors import Problem, UserError
 from bench.graph.network import InputSpec
 from bench.metrics.base import Metric
 from bench.metrics.base import metrics as registered
+from bench.metrics.families import FAMILIES
 from bench.models.outside import load_outside
 from bench.registry import nearest
 from bench.runtimes.base import Target
@@ -118,8 +119,8 @@ def parse_metrics(texts: tuple[str, ...], *, labelled: bool) -> tuple[MetricUse,
     if texts:
         return tuple(MetricUse(parse_metric(text)) for text in texts)
     chosen = []
-    for name in registered.names():
-        metric = registered.get(name)
+    order = list(FAMILIES)
+    for metric in sorted(map(registered.get, registered.names()), key=lambda m: (order.index(m.family), m.name)):
         free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(metric))
         if free and not metric.gradients and (labelled or not metric.labelled):
             chosen.append(MetricUse(metric()))

@@ -39,6 +39,25 @@ def file_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def onnx_sha256(path: Path) -> str:
+    """Content hash of an ONNX file and of the data it keeps in other files; a broken file counts by its bytes."""
+    digest = hashlib.sha256(path.read_bytes())
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, ValueError):
+        return digest.hexdigest()
+    names = {ExternalDataInfo(tensor).location for tensor in model.graph.initializer if uses_external_data(tensor)}
+    for name in sorted(names):
+        beside = path.parent / name
+        if beside.is_file():
+            digest.update(f"{name}:{file_sha256(beside)}".encode())
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
     """A network to make: trained, from outside, or its parent after a step."""
@@ -111,7 +130,7 @@ def outside_node(outside: Outside, declared: dict[str, Any]) -> Node:
     """A network somebody else made; its content is hashed, not its path."""
     parts: dict[str, Any] = {"source": "outside", "input": declared | outside.input}
     if outside.onnx is not None:
-        parts["onnx"] = file_sha256(outside.onnx)
+        parts["onnx"] = onnx_sha256(outside.onnx)
         return Node(parts, "onnx", outside=outside)
     assert outside.factory is not None
     parts["factory"] = outside.factory

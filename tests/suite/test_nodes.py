@@ -1,0 +1,33 @@
+"""Keys of outside networks follow their content."""
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from bench.suite.nodes import onnx_sha256
+
+
+def _save(path, weight, **where):
+    ports = [helper.make_tensor_value_info(name, 1, ["n", 3]) for name in "xz"]
+    node = helper.make_node("MatMul", ["x", "w"], ["z"])
+    graph = helper.make_graph([node], "net", ports[:1], ports[1:], [numpy_helper.from_array(weight, "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path, **where)
+
+
+def test_data_in_another_file_counts(tmp_path):
+    weight = np.eye(3, dtype=np.float32)
+    outside = {"save_as_external_data": True, "location": "w.bin", "size_threshold": 0}
+    _save(tmp_path / "net.onnx", weight, **outside)
+    before, name = (tmp_path / "net.onnx").read_bytes(), onnx_sha256(tmp_path / "net.onnx")
+    (tmp_path / "w.bin").write_bytes((weight * 2).tobytes())
+    assert (tmp_path / "net.onnx").read_bytes() == before
+    assert onnx_sha256(tmp_path / "net.onnx") != name
+    (tmp_path / "w.bin").write_bytes(weight.tobytes())
+    assert onnx_sha256(tmp_path / "net.onnx") == name
+
+
+def test_a_broken_file_counts_by_its_bytes(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"not a network")
+    first = onnx_sha256(tmp_path / "net.onnx")
+    (tmp_path / "net.onnx").write_bytes(b"nor this one!")
+    assert onnx_sha256(tmp_path / "net.onnx") != first
