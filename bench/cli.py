@@ -257,6 +257,20 @@ def gc(dry_run: bool, older_than: float, store: str) -> int:
     return PASS
 
 
+@cli.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Default: beside it, with suffix .safetensors.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def convert(checkpoint: Path, out: Path | None, force: bool) -> int:
+    """Write the weights of a torch.save CHECKPOINT as safetensors; it is read in a process of its own."""
+    from bench.models.convert import convert as convert_checkpoint
+
+    written = convert_checkpoint(checkpoint, out, force=force)
+    source = f", out of {written.unwrapped}" if written.unwrapped else ""
+    click.echo(f"{written.path}: {written.tensors} tensors, {written.parameters} values{source}")
+    return PASS
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point: exit codes 0 pass, 1 regression, 2 usage, 3 incomplete, 4 internal."""
     sys.exit(run_cli(arguments))

@@ -26,6 +26,7 @@ class StepContext:
     recipe: Recipe | None  # the reference's own; None where the reference came from outside
     seed: int
     progress: Callable[[str], None] = lambda message: None
+    reference: Network | None = None  # the network the chain began with, for distillation
 
 
 class Step(ABC):
@@ -45,6 +46,10 @@ class Step(ABC):
     def produces(self, kind: str) -> str:
         """The kind of network that comes out of one of ``kind``."""
         return kind
+
+    def uses(self) -> frozenset[Need]:
+        """Which of ``needs`` these very parameters use; their fingerprints enter the key."""
+        return self.needs
 
     @abstractmethod
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:

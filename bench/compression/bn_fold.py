@@ -36,7 +36,7 @@ class BnFold(Step):
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Fold; raises ``NotApplicable`` where no BatchNorm can be folded."""
         assert isinstance(network, TorchNetwork)
-        folding = fold_batch_norms(network.module, network.input.shape)
+        folding = fold_batch_norms(network.module, network.input.network_shape)
         if not folding.folded:
             reasons = "; ".join(f"{kept.batch_norm}: {kept.reason}" for kept in folding.kept)
             raise NotApplicable(f"no BatchNorm can be folded ({reasons or 'the network has none'})")
@@ -72,7 +72,7 @@ def _logit_change(before: nn.Module, after: nn.Module, declared: InputSpec) -> d
         probes = torch.rand(PROBES, *declared.shape, dtype=torch.float64) * (high - low) + low
         x = preprocess(probes, declared)
         logits = double(x)
-        exact = fold_batch_norms(double, declared.shape).module(x)
+        exact = fold_batch_norms(double, declared.network_shape).module(x)
         cast = copy.deepcopy(after).double()(x)
     size = float(logits.abs().max().clamp_min(torch.finfo(torch.float64).tiny))
     relative = float((exact - logits).abs().max()) / size

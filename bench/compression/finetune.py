@@ -7,9 +7,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from bench.compression.base import Need, Step, StepContext, steps
+from bench.compression.distillation import Schedule, Training, train_on
+from bench.compression.seeding import Seed, own_seed
+from bench.errors import UserError
 from bench.graph.network import Network, TorchNetwork
-from bench.models.base import Recipe
-from bench.models.training import accuracy, train
+from bench.models.training import accuracy
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 
@@ -17,13 +19,26 @@ from bench.stats.streams import derive_seed
 @steps.register("finetune")
 @parameters
 class Finetune(Step):
-    """Train the network on with AdamW and a one-cycle learning rate; BatchNorm keeps learning its statistics."""
+    """Train the network on with AdamW; BatchNorm keeps learning its statistics.
+
+    With ``distillation = w`` the loss is ``(1 - w) CE(y, q) + w T^2 KL(p_T || q_T)``, p of the network the chain began
+    with, Hinton et al., arXiv:1503.02531.
+    """
 
     epochs: Annotated[int, Field(ge=1, description="passes over the training split")] = 3
-    learning_rate: Annotated[float, Field(gt=0, description="peak of the cycle")] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, description="peak of the schedule")] = 1e-3
     batch: Annotated[int, Field(ge=2, description="samples a step")] = 64
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0, description="of AdamW")] = 0.01
+    schedule: Annotated[Schedule, Field(description="how the learning rate goes: up and down, down, or not at all")] = (
+        "one-cycle"
+    )
+    distillation: Annotated[
+        float, Field(ge=0, le=1, description="weight of the reference's answers in the loss; at 1 no label is read")
+    ] = 0.0
+    temperature: Annotated[float, Field(gt=0, description="by which logits are divided for distillation")] = 4.0
+    seed: Seed = 0
 
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[Need]] = frozenset({"train"})
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "its rounding is set; fine-tune before quantising",
@@ -32,13 +47,27 @@ class Finetune(Step):
     }
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
-        """Train a copy; raises ``UserError`` without labelled training samples."""
+        """Train a copy; raises ``UserError`` without labelled training samples, or a reference to learn from."""
         assert isinstance(network, TorchNetwork)
-        recipe = Recipe(
-            epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate, weight_decay=self.weight_decay
+        teacher = None
+        if self.distillation > 0:
+            if not isinstance(context.reference, TorchNetwork):
+                what = "the reference is no torch network to learn from"
+                raise UserError.at("finetune.distillation", what, "leave distillation out")
+            teacher = context.reference.module
+        training = Training(
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            weight=self.distillation,
+            temperature=self.temperature,
         )
-        seed = derive_seed("finetune", context.seed)
-        module = train(network.module, context.train, network.input, recipe, seed, context.progress)
+        seed = derive_seed("finetune", own_seed(context.seed, self.seed))
+        module = train_on(network.module, teacher, context.train, network.input, training, seed, context.progress)
+        if context.train.y is None:
+            return TorchNetwork(module, network.input), {}
         record = {
             "train_accuracy_before": accuracy(network.module, context.train, network.input),
             "train_accuracy_after": accuracy(module, context.train, network.input),

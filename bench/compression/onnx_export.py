@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from pydantic import Field
@@ -45,7 +45,8 @@ class OnnxExport(Step):
 
     Both exporters of torch fold BatchNorm by themselves; the record counts it. Quantised networks need
     ``torchscript``: with the other exporter the file keeps float weights. The file is run against the torch network
-    on seeded uniform probes; figures are in the record, and a file that computes something else is refused.
+    on seeded uniform probes at each optimisation level; the differences of logits are in the record (``parity``), and
+    a file that computes something else with optimisation disabled is refused.
     """
 
     opset: Annotated[int, Field(ge=13, le=20, description="version of the ONNX operators")] = 18
@@ -53,6 +54,7 @@ class OnnxExport(Step):
         Literal["torchscript", "dynamo"], Field(description="torch's exporter: by tracing, or by torch.export")
     ] = "torchscript"
 
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("torch", "onnx", "onnxscript", "onnxoptimizer", "brevitas")
     consumes: ClassVar[frozenset[str]] = frozenset({"torch", "torch-quantised"})
     refusal: ClassVar[dict[str, str]] = {
@@ -111,7 +113,7 @@ class OnnxExport(Step):
         import torch
 
         module = copy.deepcopy(network.module).eval()
-        example = torch.zeros(2, *network.input.shape)
+        example = torch.zeros(2, *network.input.network_shape)
         names: dict[str, Any] = {"input_names": ["input"], "output_names": ["logits"], "opset_version": self.opset}
         if self.exporter == "dynamo":
             dynamic = ({0: torch.export.Dim("batch")},)
@@ -145,7 +147,7 @@ def _export_quantised(network: TorchNetwork, opset: int) -> ModelProto:
             return out
 
     module = Plain(copy.deepcopy(network.module)).eval()
-    example = torch.zeros(2, *network.input.shape)
+    example = torch.zeros(2, *network.input.network_shape)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         export_onnx_qcdq(
@@ -233,8 +235,9 @@ def _check_integers(module: nn.Module, stored: dict[str, int]) -> None:
     weights = sum(
         layer.weight.numel() for layer in module.modules() if isinstance(layer, QuantWeightBiasInputOutputLayer)
     )
-    if stored.get("int8", 0) < weights:
-        raise RuntimeError(f"the exported file holds {stored.get('int8', 0)} of {weights} quantised weights as int8")
+    held = stored.get("int8", 0) + stored.get("uint8", 0)  # unsigned where weights have a zero point
+    if held < weights:
+        raise RuntimeError(f"the exported file holds {held} of {weights} quantised weights as 8-bit integers")
 
 
 def _batch_norms(module: nn.Module) -> int:
@@ -261,8 +264,7 @@ def _parity(network: TorchNetwork, exported: OnnxNetwork) -> dict[str, Any]:
     with reproducible("onnx-export"):
         expected = TorchRuntime().open(network, Target(name="parity"), "cpu").logits(x)[0]
     figures: dict[str, Any] = {"probes": PROBES, "largest_logit": float(expected.abs().max()), "levels": {}}
-    levels: tuple[Optimisation, ...] = ("disabled", "all")
-    for level in levels:
+    for level in get_args(Optimisation):
         predictor = OnnxRuntime().open(exported, _target(level), "cpu")
         predictor.batch_size = 7
         found = torch.cat([predictor.logits(x[:1])[0], predictor.logits(x[1:])[0]])

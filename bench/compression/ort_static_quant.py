@@ -2,118 +2,161 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.compression.base import Need, Step, StepContext, steps
+from bench.compression.ort_files import (
+    QUANTISED_ALREADY,
+    calibration_inputs,
+    canonical,
+    check_file,
+    describe,
+    quiet,
+    simplified,
+)
 from bench.errors import UserError
 from bench.graph.network import Network, OnnxNetwork
-from bench.models.training import preprocess
 from bench.registry import parameters
-from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import OnnxRuntime, integer_kernels, operators, optimised_operators
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from onnx import ModelProto
 
-OLDEST_OPSET = 13  # below it, one scale a channel is silently dropped
+METHODS: Final = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
+TYPES: Final = {"int8": "QInt8", "uint8": "QUInt8", "int16": "QInt16", "uint16": "QUInt16"}
+WIDE_OPSET: Final = 21  # the first whose quantisers take 16 bits
 
 
 @steps.register("ort-static-quant")
 @parameters
 class OrtStaticQuant(Step):
-    """8-bit weights and activations as QuantizeLinear and DequantizeLinear pairs, ranges from the calibration split.
+    """Integer weights and activations, ranges from the calibration split, by ONNX Runtime's own tool.
 
     The file is first simplified by ONNX Runtime itself (which folds what BatchNorm is left). Weights are symmetric
-    signed integers, activations unsigned with a zero point, or symmetric signed.
+    signed integers, or unsigned with a zero point. ``entropy`` takes the clipping range whose 128-bin version is
+    nearest in Kullback-Leibler divergence to the histogram; it searches only with more than 128 bins, so the tool's
+    own default of 128 would give ``minmax``. Convolutions on 16-bit activations run on floating point.
     """
 
+    format: Annotated[
+        Literal["qdq", "qoperator"],
+        Field(description="pairs of QuantizeLinear and DequantizeLinear, or operators on integers (QLinearConv)"),
+    ] = "qdq"
     per_channel: Annotated[bool, Field(description="one weight scale an output channel, else one a tensor")] = True
-    symmetric: Annotated[bool, Field(description="signed activations around zero, else unsigned with a zero point")] = (
-        False
-    )
+    symmetric: Annotated[bool, Field(description="activation ranges around zero, else with a free zero point")] = False
+    activation_type: Annotated[
+        Literal["uint8", "int8", "uint16", "int16"] | None,
+        Field(description="integers of the activations; by default int8 where symmetric, else uint8"),
+    ] = None
+    weight_type: Annotated[
+        Literal["int8", "uint8"], Field(description="integers of the weights: int8 symmetric, uint8 with a zero point")
+    ] = "int8"
     method: Annotated[
-        Literal["minmax", "percentile"], Field(description="how a range is read off the calibration data")
+        Literal["minmax", "percentile", "entropy"], Field(description="how a range is read off the calibration data")
     ] = "minmax"
+    percentile: Annotated[
+        float, Field(gt=50, le=100, description="for percentile: the share of values inside the range, in percent")
+    ] = 99.999
+    bins: Annotated[
+        int, Field(ge=256, le=16384, multiple_of=2, description="for percentile and entropy: bins of the histogram")
+    ] = 2048
     reduce_range: Annotated[bool, Field(description="7-bit weights, for CPUs whose 16-bit sums saturate")] = False
 
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
     consumes: ClassVar[frozenset[str]] = frozenset({"onnx"})
-    refusal: ClassVar[dict[str, str]] = {
-        "torch": "it takes an ONNX file; put onnx-export before it, or use ptq",
-        "torch-quantised": "the network is quantised already",
-        "onnx-quantised": "the network is quantised already",
+    refusal: ClassVar[dict[str, str]] = QUANTISED_ALREADY | {
+        "torch": "it takes an ONNX file; put onnx-export before it, or use ptq"
     }
     needs: ClassVar[frozenset[Need]] = frozenset({"calibration"})
+
+    @model_validator(mode="after")
+    def _check(self) -> OrtStaticQuant:
+        if self.activations.startswith("int") and self.weight_type == "uint8":
+            raise ValueError("signed activations with uint8 weights: ONNX Runtime has no such kernels; give int8")
+        if self.format == "qoperator" and self.activations.endswith("16"):
+            raise ValueError(f"{self.activations} activations exist only as qdq")
+        return self
+
+    @property
+    def activations(self) -> str:
+        """The integers of the activations."""
+        return self.activation_type or ("int8" if self.symmetric else "uint8")
 
     def produces(self, kind: str) -> str:
         """A quantised ONNX file."""
         return "onnx-quantised"
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
-        """Simplify, calibrate, quantise, all in a temporary folder.
+        """Simplify, calibrate, quantise.
 
         Raises:
-            UserError: no calibration samples, or a file older than opset 13.
-            RuntimeError: nothing in the file was quantised.
+            UserError: no calibration samples, a file older than opset 13, or nothing in it to quantise.
         """
-        import torch
-
         assert isinstance(network, OnnxNetwork)
-        if len(context.calibration) == 0:
-            raise UserError.at("data.calibration", "no calibration samples", "give 1 or more; ranges are read off them")
-        _check_opset(network.model)
-        session = OnnxRuntime().open(network, Target(name="calibration", runtime="onnxruntime"), "cpu")
-        x = preprocess(torch.from_numpy(context.calibration.x), network.input).numpy()
-        with _quiet():
-            model = self._quantise(network.model, session.input_name, x.astype(session.dtype), session.fixed_batch or 1)
+        check_file(network.model, self.name)
+        name, x, batch = calibration_inputs(network, context)
+        wide = self.activations.endswith("16")
+        model = self._quantise(simplified(network.model, WIDE_OPSET if wide else None), name, x, batch)
         made = OnnxNetwork(model, network.input, quantised=True)
-        counts = operators(model)
-        if not counts.get("QuantizeLinear"):
-            raise RuntimeError("ONNX Runtime found nothing to quantise in the file")
-        target = Target(name="kernels", runtime="onnxruntime")
-        return made, {
-            "calibration_samples": len(context.calibration),
-            "operators": counts,
-            "integer_kernels": integer_kernels(optimised_operators(made, target)),
-            "bytes": {"before": len(network.model), "after": len(model)},
-        }
+        record = describe(network, made)
+        if not any(count for kind, count in record["operators"].items() if kind.startswith(("Quantize", "QLinear"))):
+            raise UserError.at(self.name, "ONNX Runtime found nothing to quantise in the file")
+        return made, {"calibration_samples": len(x) // batch * batch, **record}
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """The file itself is the structure: an empty one that is replaced."""
         return OnnxNetwork(b"", network.input, quantised=True)
 
-    def _quantise(self, model: bytes, name: str, x: NDArray[Any], batch: int) -> bytes:
-        from onnxruntime import quantization as ort
+    def _quantise(self, simple: ModelProto, name: str, x: NDArray[Any], batch: int) -> bytes:
+        """By the tool's own parts: its ready-made function does not pass the number of bins on."""
+        from onnxruntime.quantization import QuantType
+        from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
+        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+        from onnxruntime.quantization.quant_utils import QuantizationMode, load_model_with_shape_infer
+        from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-        method = ort.CalibrationMethod.MinMax if self.method == "minmax" else ort.CalibrationMethod.Percentile
-        with tempfile.TemporaryDirectory() as folder:
-            source, simple, result = (Path(folder) / f"{stage}.onnx" for stage in ("source", "simple", "result"))
-            source.write_bytes(model)
-            ort.quant_pre_process(source, simple, skip_symbolic_shape=True)  # ONNX's own inference follows
-            ort.quantize_static(
-                simple,
-                result,
-                reader(name, x, batch),
-                quant_format=ort.QuantFormat.QDQ,
-                per_channel=self.per_channel,
-                reduce_range=self.reduce_range,
-                activation_type=ort.QuantType.QInt8 if self.symmetric else ort.QuantType.QUInt8,
-                weight_type=ort.QuantType.QInt8,
-                calibrate_method=method,
-                calibration_providers=["CPUExecutionProvider"],
-                extra_options={"ActivationSymmetric": self.symmetric, "WeightSymmetric": True},
-            )
-            return _canonical(result)
+        kinds = sorted(QLinearOpsRegistry.keys() | QDQRegistry.keys())
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            path = Path(folder) / "simple.onnx"
+            path.write_bytes(simple.SerializeToString())
+            ranges = self._ranges(path, kinds, reader(name, x, batch))
+            options = {"ActivationSymmetric": self.symmetric, "WeightSymmetric": self.weight_type == "int8"}
+            widths = [getattr(QuantType, TYPES[kind]) for kind in (self.weight_type, self.activations)]
+            first = [load_model_with_shape_infer(path), self.per_channel, self.reduce_range]
+            last = [*widths, ranges, [], [], kinds, options]
+            if self.format == "qoperator":
+                quantiser = ONNXQuantizer(*first, QuantizationMode.QLinearOps, True, *last)
+            else:
+                quantiser = QDQQuantizer(*first, *last)
+            quantiser.quantize_model()
+            result = Path(folder) / "result.onnx"  # saving it also sorts the nodes
+            quantiser.model.save_model_to_file(result)
+            return canonical(_read(result))
+
+    def _ranges(self, path: Path, kinds: list[str], samples: Any) -> Any:
+        from onnxruntime.quantization import CalibrationMethod, create_calibrator
+
+        options: dict[str, Any] = {"symmetric": self.symmetric and self.method == "percentile"}
+        if self.method != "minmax":
+            options["num_bins"] = self.bins
+        if self.method == "percentile":
+            options["percentile"] = self.percentile
+        calibrator = create_calibrator(
+            path,
+            kinds,
+            augmented_model_path=str(path.with_name("augmented.onnx")),
+            calibrate_method=getattr(CalibrationMethod, METHODS[self.method]),
+            providers=["CPUExecutionProvider"],
+            extra_options=options,
+        )
+        calibrator.collect_data(samples)
+        return calibrator.compute_data()
 
 
 def reader(name: str, x: NDArray[Any], batch: int) -> Any:
@@ -132,35 +175,7 @@ def reader(name: str, x: NDArray[Any], batch: int) -> Any:
     return Reader()
 
 
-def _check_opset(model: bytes) -> None:
+def _read(path: Path) -> ModelProto:
     import onnx
 
-    found = [
-        entry.version for entry in onnx.load_model_from_string(model).opset_import if entry.domain in ("", "ai.onnx")
-    ]
-    if found and found[0] < OLDEST_OPSET:
-        what = f"the file uses opset {found[0]}"
-        raise UserError.at("ort-static-quant", what, f"export it with opset {OLDEST_OPSET} or newer")
-
-
-def _canonical(path: Path) -> bytes:
-    """The file in a deterministic order of bytes, without the tool's notes."""
-    import onnx
-
-    model = onnx.load(path)
-    model.ClearField("metadata_props")
-    model.ClearField("doc_string")
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what the quantiser prints, warns of and advises on the root logger."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    return onnx.load(path)

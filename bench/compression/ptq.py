@@ -6,10 +6,14 @@ import copy
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, model_validator
 
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.quantised_graph import Widths, bound_ranges, quantised_graph, quiet_brevitas, too_small_ranges
+from bench.compression.calibration import calibrate, load_states, quantiser_states
+from bench.compression.equalisation import Equalised, equalise
+from bench.compression.quantised_graph import bound_ranges, quantised_graph
+from bench.compression.quantisers import PERCENTILE, Calibration, Scheme, WeightRange, quiet_brevitas
 from bench.errors import UserError
 from bench.graph.bn_fold import Folded, fold_batch_norms, replace_batch_norm
 from bench.graph.network import Network, TorchNetwork
@@ -20,114 +24,204 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-BATCH = 256  # part of the result: statistics are averaged over calibration batches
+EXACT = 1e-5  # of the largest logit: what equalisation may change before anything is rounded
+STORAGE = "torch keeps float32 weights, rounded at every pass; an exported file keeps 8-bit integers whatever the bits"
+WEIGHTS_ONLY = "weights only: exported convolutions and linear layers compute in floating point"
+SIGNED = "signed activations: ONNX Runtime runs a convolution with a ReLU behind it in floating point"
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 
 
-@steps.register("ptq")
 @parameters
-class PostTrainingQuantisation(Step):
-    """Quantise weights and activations to 2-8 bits, with scales from the calibration split.
+class Quantisation(Step):
+    """What every brevitas quantisation has in common: how ranges are found and what is done to the float network."""
 
-    BatchNorm is folded first where it can be. The network computes with rounded values in floating point, so it runs
-    and differentiates (straight through the rounding) in torch; ``onnx-export`` turns it into real integers.
-    """
-
-    bits: Annotated[int, Field(ge=2, le=8, description="of weights and activations")] = 8
-    weight_bits: Annotated[Bits | None, Field(description="of weights, where they differ")] = None
-    activation_bits: Annotated[Bits | None, Field(description="of activations, where they differ")] = None
+    activation_bits: Annotated[Bits | None, Field(description="of activations, where they differ from the rest")] = None
+    weights_only: Annotated[bool, Field(description="leave activations and biases in floating point")] = False
     per_channel: Annotated[bool, Field(description="one weight scale an output channel, else one a tensor")] = True
+    weight_symmetric: Annotated[
+        bool, Field(description="signed weights without zero point, else unsigned ones with a zero point")
+    ] = True
+    weight_range: Annotated[
+        WeightRange, Field(description="up to the largest weight, or the range of least squared rounding error")
+    ] = "max"
+    activation_symmetric: Annotated[
+        bool, Field(description="signed activations without zero point, else unsigned ones with a zero point")
+    ] = False
+    calibration: Annotated[
+        Calibration,
+        Field(description="activation range: outermost percentiles, all that was seen, or least squared error"),
+    ] = "percentile"
+    percentile: Annotated[
+        float, Field(gt=50, le=100, description="upper end of percentile calibration; the lower is 100 minus it")
+    ] = PERCENTILE
+    equalise: Annotated[
+        bool, Field(description="first scale channels so that neighbouring layers use their ranges alike")
+    ] = False
     bias_correction: Annotated[bool, Field(description="shift biases by the mean error of rounded weights")] = False
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "brevitas")
-    consumes: ClassVar[frozenset[str]] = frozenset({"torch"})
-    refusal: ClassVar[dict[str, str]] = {
-        "torch-quantised": "the network is quantised already; give all bit widths in one step",
-        "onnx": "it quantises torch networks; use ort-static-quant, or put ptq before onnx-export",
-        "onnx-quantised": "the network is quantised already",
-    }
     needs: ClassVar[frozenset[Need]] = frozenset({"calibration"})
+
+    @model_validator(mode="after")
+    def _effective(self) -> Quantisation:
+        """Refuse options that would do nothing."""
+        plain = {"activation_bits": None, "activation_symmetric": False, "calibration": "percentile"}
+        odd = [name for name, value in {**plain, "percentile": PERCENTILE}.items() if getattr(self, name) != value]
+        if self.weights_only and odd:
+            raise ValueError(f"{odd[0]} does nothing with weights_only")
+        if self.calibration != "percentile" and self.percentile != PERCENTILE:
+            raise ValueError(f'percentile does nothing with calibration "{self.calibration}"')
+        return self
 
     def produces(self, kind: str) -> str:
         """A quantised torch network."""
         return "torch-quantised"
 
-    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
-        """Fold, place quantisers, calibrate; raises ``NotApplicable`` where nothing can be quantised."""
-        import torch
+    def scheme(self, weight_bits: int, activation_bits: int) -> Scheme:
+        """The options as one value; widths that the step does not give itself are these."""
+        return Scheme(
+            weights=weight_bits,
+            activations=None if self.weights_only else self.activation_bits or activation_bits,
+            per_channel=self.per_channel,
+            weight_symmetric=self.weight_symmetric,
+            activation_symmetric=self.activation_symmetric,
+            weight_range=self.weight_range,
+            calibration=self.calibration,
+            percentile=self.percentile,
+        )
 
-        assert isinstance(network, TorchNetwork)
-        if len(context.calibration) == 0:
-            raise UserError.at(
-                "data.calibration", "no calibration samples", "give 1 or more; ptq sets its scales on them"
-            )
-        folding = fold_batch_norms(network.module, network.input.shape)
-        module, placed = quantised_graph(folding.module, self._widths())
-        x = preprocess(torch.from_numpy(context.calibration.x), network.input)
-        with reproducible("ptq"), quiet_brevitas():
-            smallest = calibrate(module, x, self._widths(), bias_correction=self.bias_correction)
-        record = {
-            "weight_bits": self._widths().weights,
-            "activation_bits": self._widths().activations,
+    def prepare(self, network: TorchNetwork, x: torch.Tensor) -> tuple[nn.Module, dict[str, Any]]:
+        """The float network as it is quantised: BatchNorm folded, channels equalised where asked; and the record."""
+        folding = fold_batch_norms(network.module, network.input.network_shape)
+        record: dict[str, Any] = {
             "folded": [asdict(pair) for pair in folding.folded],
             "kept": [asdict(kept) for kept in folding.kept],
-            "calibration_samples": len(context.calibration),
-            **placed,
-            "smallest_ranges": smallest,
-            "quantisers": {
-                name: {**found, **quantiser_state(module.get_submodule(name))}
-                for name, found in placed["quantisers"].items()
-            },
         }
-        return TorchNetwork(module, network.input, quantised=True), record
+        if not self.equalise:
+            return folding.module, record
+        equalised = equalise(folding.module)
+        record["equalisation"] = {
+            "pairs": [asdict(pair) for pair in equalised.pairs],
+            "largest_factor": equalised.largest_factor,
+            "parity": _parity(folding.module, equalised, x),
+        }
+        return equalised.module, record
 
-    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
-        """The same layers and quantisers, these with the scales of the record; weights are loaded after it."""
+    def samples(self, network: TorchNetwork, context: StepContext) -> torch.Tensor:
+        """Preprocessed calibration samples; raises ``UserError`` where there are none."""
         import torch
 
-        assert isinstance(network, TorchNetwork)
+        if len(context.calibration) == 0:
+            what = "no calibration samples"
+            raise UserError.at("data.calibration", what, f"give 1 or more; {self.name} sets its scales on them")
+        return preprocess(torch.from_numpy(context.calibration.x), network.input)
+
+    def quantise(self, module: nn.Module, x: torch.Tensor, scheme: Scheme) -> tuple[nn.Module, dict[str, Any]]:
+        """Place quantisers in a prepared network and calibrate them; answers the module and its record."""
+        made, placed = quantised_graph(module, scheme)
+        with reproducible("ptq"), quiet_brevitas():
+            smallest = calibrate(made, x, scheme, bias_correction=self.bias_correction)
+        record = {
+            "weight_bits": scheme.weights,
+            "activation_bits": scheme.activations,
+            "calibration_samples": len(x),
+            **placed,
+            "smallest_ranges": smallest,
+            "quantisers": quantiser_states(made, placed["quantisers"]),
+            "storage": storage(placed["layers"]),
+            "notes": notes(scheme),
+        }
+        return made, record
+
+    def restructure(self, network: TorchNetwork, record: dict[str, Any], scheme: Scheme) -> nn.Module:
+        """The layers and quantisers of a record, these with their scales, without data."""
         module = copy.deepcopy(network.module)
         for pair in record["folded"]:
             replace_batch_norm(module, Folded(**pair))
-        quantised, _ = quantised_graph(module, self._widths())
-        bound_ranges(quantised, self._widths(), record["smallest_ranges"])
-        for name, found in record["quantisers"].items():
-            state = {key: torch.tensor(value) for key, value in found["state"].items()}
-            quantised.get_submodule(name).load_state_dict(state, strict=True)
-        return TorchNetwork(quantised, network.input, quantised=True)
-
-    def _widths(self) -> Widths:
-        return Widths(self.weight_bits or self.bits, self.activation_bits or self.bits, self.per_channel)
+        quantised, _ = quantised_graph(module, scheme)
+        bound_ranges(quantised, record["smallest_ranges"])
+        load_states(quantised, record["quantisers"])
+        return quantised
 
 
-def calibrate(module: nn.Module, x: torch.Tensor, widths: Widths, *, bias_correction: bool) -> dict[str, float]:
-    """Set the activation scales from preprocessed samples x (n, channels, height, width), in place.
+REFUSAL = {
+    "torch-quantised": "the network is quantised already; give all bit widths in one step",
+    "onnx": "it quantises torch networks; use ort-static-quant, or put ptq before onnx-export",
+    "onnx-quantised": "the network is quantised already",
+}
 
-    A range runs from the 0.001st to the 99.999th percentile of a batch, averaged over batches. Bias correction
-    takes each layer by itself, so it removes the mean error of rounded weights, not that of rounded activations.
-    Returns the lower limits that some layers' weight ranges needed.
+
+@steps.register("ptq")
+@parameters
+class PostTrainingQuantisation(Quantisation):
+    """Quantise weights and activations to 2-8 bits, with scales from the calibration split.
+
+    BatchNorm is folded first where it can be. The network computes with rounded values in floating point, so it runs
+    and differentiates (straight through the rounding) in torch; ``onnx-export`` turns it into real integers. Below
+    8 bits the file keeps 8-bit integers: it computes what fewer bits compute, and is no smaller.
+    """
+
+    bits: Annotated[int, Field(ge=2, le=8, description="of weights and activations")] = 8
+    weight_bits: Annotated[Bits | None, Field(description="of weights, where they differ")] = None
+
+    refusal: ClassVar[dict[str, str]] = REFUSAL
+
+    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+        """Fold, place quantisers, calibrate; raises ``NotApplicable`` where nothing can be quantised."""
+        assert isinstance(network, TorchNetwork)
+        x = self.samples(network, context)
+        prepared, before = self.prepare(network, x)
+        module, record = self.quantise(prepared, x, self._scheme())
+        return TorchNetwork(module, network.input, quantised=True), {**before, **record}
+
+    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
+        """The same layers and quantisers, these with the scales of the record; weights are loaded after it."""
+        assert isinstance(network, TorchNetwork)
+        return TorchNetwork(self.restructure(network, record, self._scheme()), network.input, quantised=True)
+
+    def _scheme(self) -> Scheme:
+        return self.scheme(self.weight_bits or self.bits, self.bits)
+
+
+def storage(layers: dict[str, Any]) -> dict[str, Any]:
+    """Nominal and stored bits of a weight: what its bit width promises, and what files hold.
+
+    >>> storage({"a": {"shape": [2, 3], "weight_bits": 4}, "b": {"shape": [2], "weight_bits": 8}})["nominal_bits"]
+    5.0
+    """
+    counts = {name: int(np.prod(layer["shape"])) for name, layer in layers.items()}
+    nominal = sum(counts[name] * int(layer["weight_bits"]) for name, layer in layers.items())
+    total = sum(counts.values())
+    return {
+        "weights": total,
+        "nominal_bits": nominal / total,
+        "nominal_bytes": -(-nominal // 8),
+        "stored_bits": {"torch": 32, "onnx": 8},
+    }
+
+
+def notes(scheme: Scheme) -> list[str]:
+    """What a reader of sizes and timings must know."""
+    found = [STORAGE]
+    if scheme.activations is None:
+        found.append(WEIGHTS_ONLY)
+    elif scheme.activation_symmetric:
+        found.append(SIGNED)
+    return found
+
+
+def _parity(before: nn.Module, equalised: Equalised, x: torch.Tensor) -> float:
+    """Largest change of a logit by equalisation, relative to the largest logit, on the calibration samples.
+
+    Raises:
+        RuntimeError: it is more than arithmetic explains.
     """
     import torch
-    from brevitas.graph.calibrate import bias_correction_mode, calibration_mode
 
-    batches = [x[start : start + BATCH] for start in range(0, len(x), BATCH)]
-    with torch.no_grad():
-        with calibration_mode(module):
-            for batch in batches:
-                module(batch)
-        smallest = too_small_ranges(module, widths, x[:1])
-        bound_ranges(module, widths, smallest)
-        if bias_correction:
-            with bias_correction_mode(module, skip_if_no_bias=True):
-                for batch in batches:
-                    module(batch)
-    module.eval()
-    return smallest
-
-
-def quantiser_state(quantiser: nn.Module) -> dict[str, Any]:
-    """A calibrated quantiser's scale and zero point, and the numbers that bring it back."""
-    state = {key: value.item() for key, value in quantiser.state_dict().items()}
-    proxy: Any = quantiser.act_quant
-    return {"scale": proxy.scale().item(), "zero_point": proxy.zero_point().item(), "state": state}
+    with reproducible("equalise"), torch.no_grad():
+        expected, found = before(x), equalised.module(x)
+    change = float((found - expected).abs().max() / expected.abs().max().clamp_min(torch.finfo(x.dtype).tiny))
+    if not change < EXACT:
+        raise RuntimeError(f"equalisation changed the logits by {change:.3g} of their size before quantising")
+    return change

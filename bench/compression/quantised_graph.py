@@ -5,12 +5,18 @@ from __future__ import annotations
 import copy
 import functools
 import operator
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bench.compression.quantisers import (
+    Scheme,
+    activation_quantiser,
+    layer_classes,
+    plain_value,
+    quantised_layer,
+    quiet_brevitas,
+    set_weight_range,
+)
 from bench.errors import NotApplicable
 
 if TYPE_CHECKING:
@@ -21,22 +27,14 @@ if TYPE_CHECKING:
 BIAS_LIMIT = 2**30  # half of 32 bits: the sum of products needs room too
 
 
-@dataclass(frozen=True)
-class Widths:
-    """Bit widths of weights and activations; one weight scale an output channel, or one a tensor."""
-
-    weights: int
-    activations: int
-    per_channel: bool
-
-
-def quantised_graph(module: nn.Module, widths: Widths) -> tuple[fx.GraphModule, dict[str, Any]]:
+def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, dict[str, Any]]:
     """A copy of the module with quantised convolutions and linear layers, not yet calibrated, and what was placed.
 
-    Weights are symmetric signed integers, biases 32-bit integers on the product of the scales, activations unsigned
-    integers with a zero point. One activation quantiser stands after each value that a convolution, a linear layer,
-    an addition or an average pool reads (before max pooling and flattening, which do not change values), so that a
-    runtime finds integers on both sides of each of these operators. The logits stay float.
+    Symmetric weights and activations are signed integers, asymmetric ones unsigned integers with a zero point, biases
+    32-bit integers on the product of the scales (float where only weights are quantised). One activation quantiser
+    stands after each value that a convolution, a linear layer, an addition or an average pool reads (before max
+    pooling and flattening, which do not change values), so that a runtime finds integers on both sides of each of
+    these operators. The logits stay float.
 
     Raises ``NotApplicable`` where torch.fx cannot trace the module or nothing in it can be quantised.
     """
@@ -49,45 +47,39 @@ def quantised_graph(module: nn.Module, widths: Widths) -> tuple[fx.GraphModule, 
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise NotApplicable(f"torch.fx cannot trace the network, so quantisers cannot be placed: {why}") from error
     with torch.random.fork_rng(devices=[]), quiet_brevitas():  # new layers draw initial weights
-        layers = _replace_layers(traced, widths)
+        layers = _replace_layers(traced, scheme)
         if not layers:
             raise NotApplicable("the network has no 2d convolution and no linear layer to quantise")
-        quantisers = _place_quantisers(traced, widths.activations)
+        quantisers = {} if scheme.activations is None else _place_quantisers(traced, scheme)
     traced.graph.lint()
     traced.recompile()
     return traced.eval(), {"layers": layers, "quantisers": quantisers, "left_float": _left_float(traced)}
 
 
-@contextmanager
-def quiet_brevitas() -> Iterator[None]:
-    """Import and run brevitas without its notes on optional packages and on its own old calls."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="fast_hadamard_transform package not found")
-        warnings.filterwarnings("ignore", message="brevitas.fx is deprecated", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message="Positional args are being deprecated", category=FutureWarning)
-        yield
-
-
-def _replace_layers(traced: fx.GraphModule, widths: Widths) -> dict[str, Any]:
+def _replace_layers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
     from torch import nn
 
     layers: dict[str, Any] = {}
     for name, layer in list(traced.named_modules()):
         if type(layer) not in (nn.Conv2d, nn.Linear):
             continue
-        traced.set_submodule(name, _quantised_layer(layer, widths))
-        layers[name] = {"shape": list(layer.weight.shape), "weight_bits": widths.weights}
+        bits = scheme.bits_of(name)
+        quantised = quantised_layer(layer, scheme, bits)
+        set_weight_range(quantised)
+        traced.set_submodule(name, quantised)
+        layers[name] = {"shape": list(layer.weight.shape), "weight_bits": bits}
     return layers
 
 
-def bound_ranges(module: nn.Module, widths: Widths, smallest: Mapping[str, float]) -> None:
+def bound_ranges(module: nn.Module, smallest: Mapping[str, float]) -> None:
     """Give the named layers' weight ranges a lower limit, in place."""
     with quiet_brevitas():
         for name, limit in smallest.items():
-            module.set_submodule(name, _quantised_layer(module.get_submodule(name), widths, limit).eval())
+            layer: Any = module.get_submodule(name)
+            module.set_submodule(name, quantised_layer(layer, layer.scheme, layer.bits, limit).eval())
 
 
-def too_small_ranges(module: nn.Module, widths: Widths, x: torch.Tensor) -> dict[str, float]:
+def too_small_ranges(module: nn.Module, x: torch.Tensor) -> dict[str, float]:
     """The layers whose bias does not fit 32 bits, and how large the weights' range must be at least.
 
     The scale of a bias is that of the input times that of the weights. Where a channel's weights are all zero or
@@ -98,17 +90,17 @@ def too_small_ranges(module: nn.Module, widths: Widths, x: torch.Tensor) -> dict
     found: dict[str, float] = {}
 
     def look(layer: Any, inputs: tuple[Any, ...], name: str) -> None:
-        if layer.bias is None:
+        if layer.bias is None or layer.scheme.activations is None:
             return
         scale = inputs[0].scale.detach() * layer.quant_weight().scale.detach().flatten()
         if bool((layer.bias.detach().abs() > BIAS_LIMIT * scale).any()):
             needed = float(layer.bias.detach().abs().max() / inputs[0].scale.detach()) / BIAS_LIMIT
-            found[name] = needed * (2 ** (widths.weights - 1) - 1)
+            found[name] = needed * (2 ** (layer.bits - 1) - 1 if layer.scheme.weight_symmetric else 2**layer.bits - 1)
 
     handles = [
         layer.register_forward_pre_hook(functools.partial(look, name=name))
         for name, layer in module.named_modules()
-        if type(layer) in _layer_classes()
+        if type(layer) in layer_classes()
     ]
     with torch.no_grad():
         module(x)
@@ -117,63 +109,15 @@ def too_small_ranges(module: nn.Module, widths: Widths, x: torch.Tensor) -> dict
     return found
 
 
-def _quantised_layer(layer: Any, widths: Widths, smallest: float = 0.0) -> nn.Module:
-    from brevitas.quant import Int8WeightPerChannelFloat, Int8WeightPerTensorFloat, Int32Bias
-    from torch import nn
-
-    convolution, linear = _layer_classes()
-    options = {
-        "bias": layer.bias is not None,
-        "weight_quant": Int8WeightPerChannelFloat if widths.per_channel else Int8WeightPerTensorFloat,
-        "weight_bit_width": widths.weights,
-        "bias_quant": None if layer.bias is None else Int32Bias,
-        "return_quant_tensor": False,
-    }
-    if smallest:
-        options["weight_scaling_min_val"] = smallest
-    quantised: nn.Module
-    if isinstance(layer, nn.Conv2d):
-        sizes = {"kernel_size": layer.kernel_size, "stride": layer.stride, "padding": layer.padding}
-        more = {"dilation": layer.dilation, "groups": layer.groups, "padding_mode": layer.padding_mode}
-        quantised = convolution(layer.in_channels, layer.out_channels, **sizes, **more, **options)
-    else:
-        quantised = linear(layer.in_features, layer.out_features, **options)
-    quantised.load_state_dict(layer.state_dict(), strict=False)  # the quantisers' own state comes by calibration
-    return quantised.to(layer.weight.device)
-
-
-@functools.cache
-def _layer_classes() -> tuple[type, type]:
-    """Quantised convolution and linear layer that compute on plain tensors.
-
-    Their results are not integers of a known scale, so brevitas need not derive one (and warn that it cannot where
-    the input has a zero point).
-    """
-    import brevitas.nn as qnn
-
-    class Convolution(qnn.QuantConv2d):  # type: ignore[misc]
-        def inner_forward_impl(self, x: Any, quant_weight: Any, quant_bias: Any) -> Any:
-            return super().inner_forward_impl(plain_value(x), plain_value(quant_weight), plain_value(quant_bias))
-
-    class Linear(qnn.QuantLinear):  # type: ignore[misc]
-        def inner_forward_impl(self, x: Any, quant_weight: Any, quant_bias: Any) -> Any:
-            return super().inner_forward_impl(plain_value(x), plain_value(quant_weight), plain_value(quant_bias))
-
-    return Convolution, Linear
-
-
-def _place_quantisers(traced: fx.GraphModule, bits: int) -> dict[str, Any]:
+def _place_quantisers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
     """Insert activation quantisers; answers each one's name and the value that it quantises."""
-    import brevitas.nn as qnn
-
     sources, path = _sources(traced)
     device = next(traced.parameters()).device
     names: dict[str, Any] = {}
     carrying: set[fx.Node] = set()  # these nodes hold values together with their scale
     for index, source in enumerate(sources):
         name = f"activation_quantiser_{index}"
-        quantiser = qnn.QuantIdentity(act_quant=_activation_quantiser(), bit_width=bits, return_quant_tensor=True)
-        traced.add_submodule(name, quantiser.to(device))
+        traced.add_submodule(name, activation_quantiser(scheme).to(device))
         names[name] = {"after": source.target if isinstance(source.target, str) else source.name}
         users = [user for user in source.users if user in path or _reads_quantised(traced, user)]
         with traced.graph.inserting_after(source):
@@ -190,23 +134,6 @@ def _place_quantisers(traced: fx.GraphModule, bits: int) -> dict[str, Any]:
     return names
 
 
-@functools.cache
-def _activation_quantiser() -> type:
-    """Unsigned integers with a zero point, range by percentiles; its state is read without a warning."""
-    from brevitas.core.zero_point import ParameterFromRuntimeZeroPoint
-    from brevitas.quant import ShiftedUint8ActPerTensorFloat
-
-    class ZeroPoint(ParameterFromRuntimeZeroPoint):  # type: ignore[misc]
-        def state_dict(self, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-            with quiet_brevitas():
-                return super().state_dict(destination, prefix, keep_vars)
-
-    class ActivationQuantiser(ShiftedUint8ActPerTensorFloat):  # type: ignore[misc]
-        zero_point_impl = ZeroPoint
-
-    return ActivationQuantiser
-
-
 def _pass_values_on(traced: fx.GraphModule, node: fx.Node, carrying: set[fx.Node]) -> None:
     """Give plain values to the users that do not know of scales."""
     users = [user for user in node.users if user not in carrying and not _is_layer(traced, user)]
@@ -216,11 +143,6 @@ def _pass_values_on(traced: fx.GraphModule, node: fx.Node, carrying: set[fx.Node
         plain = traced.graph.call_function(plain_value, (node,))
     for user in users:
         user.replace_input_with(node, plain)
-
-
-def plain_value(x: Any) -> Any:
-    """The tensor of a value with its scale; a plain tensor, as during calibration, is that already."""
-    return getattr(x, "value", x)
 
 
 def _sources(traced: fx.GraphModule) -> tuple[list[fx.Node], set[fx.Node]]:

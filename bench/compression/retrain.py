@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.record import rebuild_structure, source_of
+from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
 from bench.graph.network import Network, TorchNetwork
 from bench.models.training import accuracy, train
@@ -23,6 +24,8 @@ class Retrain(Step):
     its function but the accuracy.
     """
 
+    seed: Seed = 0
+
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "recipe"})
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "a quantised structure has no initialisation; retrain before quantising",
@@ -36,7 +39,7 @@ class Retrain(Step):
         if context.recipe is None or source_of(network.record)["source"] != "model":
             what = "retrain needs the recipe of a reference that is trained here"
             raise UserError.at("retrain", what, "name a model and a recipe in [reference]")
-        seed = derive_seed("retrain", context.seed)
+        seed = derive_seed("retrain", own_seed(context.seed, self.seed))
         fresh = rebuild_structure(network.record, seed).module
         module = train(fresh, context.train, network.input, context.recipe, seed, context.progress)
         record = {"train_accuracy_after": accuracy(module, context.train, network.input)}

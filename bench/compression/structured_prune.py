@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bench.compression.base import Step, StepContext, steps
-from bench.errors import NotApplicable
+from bench.compression.base import Need, Step, StepContext, steps
+from bench.compression.batch_norm_reset import batch_norms, draw, estimate_again
+from bench.compression.pruning_graph import Channels, History, find_channels, remove, replay, widths
+from bench.compression.pruning_importance import Importance, score_units
+from bench.compression.pruning_plan import (
+    Kept,
+    Setting,
+    cost_of,
+    global_plan,
+    least_damage,
+    local_plan,
+    meet_budget,
+    weakest,
+)
+from bench.compression.seeding import Seed, own_seed
+from bench.compression.sensitivity import scan
+from bench.errors import NotApplicable, UserError
+from bench.functional.module_cost import multiply_accumulates, parameter_count
 from bench.graph.network import InputSpec, Network, TorchNetwork
-from bench.models.training import reproducible
-from bench.registry import parameters
+from bench.models.base import Recipe
+from bench.models.training import train
+from bench.registry import nearest, parameters
 from bench.stats.streams import derive_seed
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
-History: TypeAlias = list[list[Any]]  # [layer name, output channels or not, channel indices]
+    from bench.data.base import Samples
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Allocation = Literal["uniform", "sensitivity"]
 
 
 @steps.register("structured-prune")
@@ -27,157 +45,226 @@ History: TypeAlias = list[list[Any]]  # [layer name, output channels or not, cha
 class StructuredPrune(Step):
     """Remove the least important channels of every layer but the classifier; the layers really become smaller.
 
-    Channels that belong together (through BatchNorm, sums, the next layer's input) go together. Torch-Pruning,
-    arXiv:2301.12900.
+    Channels that belong together (through BatchNorm, sums, the next layer's input) go together, after Fang et al.,
+    arXiv:2301.12900. Give ``ratio``, or ``macs``, or ``layers`` alone. A latency is no target: it is another one on
+    another machine, and the same step would make another network.
     """
 
-    ratio: Annotated[float, Field(gt=0, lt=1, description="share of channels to remove")]
+    ratio: Annotated[float | None, Field(gt=0, lt=1, description="share of channels to remove")] = None
+    macs: Annotated[
+        float | None, Field(gt=0, lt=1, description="share of multiply-accumulates that may stay, instead of ratio")
+    ] = None
+    layers: Annotated[
+        dict[str, Share] | None,
+        Field(description="ratios of single layers; 0 leaves one whole, layers that are tied share theirs"),
+    ] = None
     importance: Annotated[
-        Literal["l1", "l2", "random"],
-        Field(description="sum of absolute or squared weights over all coupled layers, or a seeded control"),
+        Importance,
+        Field(
+            description="of a channel: norm of its own weights (l1, l2), of all coupled weights (group-norm), scale of "
+            "its BatchNorm, first-order change of the loss (taylor), or chance"
+        ),
     ] = "l2"
     global_pruning: Annotated[
         bool, Field(description="rank the channels of all layers together instead of layer by layer")
     ] = False
+    allocation: Annotated[
+        Allocation,
+        Field(description="how macs is met: one ratio for all, or ratios of least damage on calibration samples"),
+    ] = "uniform"
+    round_to: Annotated[int, Field(ge=1, description="widths stay multiples of it, rounded up")] = 1
+    rounds: Annotated[int, Field(ge=1, description="cuts of equal size, channels are scored anew before each")] = 1
+    finetune_epochs: Annotated[int, Field(ge=0, description="training epochs between two rounds")] = 0
+    finetune_learning_rate: Annotated[float, Field(gt=0, description="peak of the cycle between two rounds")] = 1e-3
+    batch_norm_samples: Annotated[
+        int, Field(ge=0, description="training images to estimate BatchNorm statistics again afterwards; 0: none")
+    ] = 0
+    taylor_samples: Annotated[int, Field(ge=1, description="labelled images for importance taylor")] = 256
+    seed: Seed = 0
 
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("torch", "torch-pruning")
+    needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "quantised layers cannot be cut; prune before quantising",
         "onnx": "it cuts torch modules; prune before exporting",
         "onnx-quantised": "quantised layers cannot be cut; prune before quantising",
     }
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.ratio is not None and self.macs is not None:
+            raise ValueError("give either ratio or macs")
+        if self.ratio is None and self.macs is None and not any((self.layers or {}).values()):
+            raise ValueError("give ratio, macs, or layers with a ratio above 0")
+        if self.allocation == "sensitivity" and (self.macs is None or self.global_pruning):
+            raise ValueError("allocation 'sensitivity' needs macs, and no global_pruning")
+        if self.finetune_epochs and self.rounds == 1:
+            raise ValueError("finetune_epochs trains between rounds; give rounds = 2 or more, or a finetune step")
+        return self
+
+    def uses(self) -> frozenset[Need]:
+        """Data only where it is looked at."""
+        used: set[Need] = set()
+        if self.importance == "taylor":
+            used |= {"train", "calibration"}
+        if self.finetune_epochs or self.batch_norm_samples:
+            used.add("train")
+        if self.allocation == "sensitivity":
+            used.add("calibration")
+        return frozenset(used)
+
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
-        """Prune; raises ``NotApplicable`` where there is no channel to remove."""
+        """Prune.
+
+        Raises:
+            NotApplicable: there is no channel to remove.
+            UserError: an unknown layer, an importance that does not apply, or a target that cannot be met.
+        """
         assert isinstance(network, TorchNetwork)
-        module = copy.deepcopy(network.module)
-        with reproducible("structured-prune", context.seed), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            history = self._prune(module, network.input, context.seed)
-        if not history:
+        if self.batch_norm_samples and not batch_norms(network.module):
+            raise UserError.at("structured-prune.batch_norm_samples", "the network has no BatchNorm", "leave it out")
+        found = find_channels(network.module, network.input)
+        if not found.groups:
             raise NotApplicable("structured-prune found no channel that it may remove")
-        _check_output(module, network.input)
-        before, after = _size(network.module, network.input), _size(module, network.input)
-        record = {
-            "history": history,
-            "parameters_before": before[0],
-            "parameters_after": after[0],
-            "macs_before": before[1],
-            "macs_after": after[1],
-            "widths": _widths(module),
-        }
-        return TorchNetwork(module.eval(), network.input), record
+        setting = Setting.of(found.groups, self.round_to, self._fixed(found))
+        ratios: dict[str, float] = {}
+        if self.allocation == "sensitivity":
+            ratios = self._by_sensitivity(network, context, found, setting)
+            setting = Setting(setting.groups, setting.initial, setting.grain, setting.fixed | ratios)
+        module, history, rounds = self._cut(network, context, found, setting)
+        if not history:
+            what = f"no layer loses a channel: too few for a ratio this small, or for round_to = {self.round_to}"
+            raise UserError.at("structured-prune", what, "remove more, or round to less")
+        if self.batch_norm_samples:
+            seed = own_seed(context.seed, self.seed)
+            module = estimate_again(module, draw(context.train, self.batch_norm_samples, seed), network.input)
+        record = {"history": history, "rounds": rounds, **_report(network, module), "kept": found.kept}
+        return TorchNetwork(module.eval(), network.input), record | ({"ratios": ratios} if ratios else {})
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
-        """Remove the same channels again."""
+        """Remove the same channels again, round by round."""
         assert isinstance(network, TorchNetwork)
-        module = copy.deepcopy(network.module).requires_grad_(True)
-        with reproducible("structured-prune"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            _dependencies(module, network.input).load_pruning_history(copy.deepcopy(record["history"]))
-        return TorchNetwork(module.eval(), network.input)
+        module, done = network.module, 0
+        for cut in record["rounds"]:
+            module = replay(module, network.input, record["history"][done : done + cut["groups"]])
+            done += cut["groups"]
+        return TorchNetwork(module, network.input)
 
-    def _prune(self, module: nn.Module, declared: InputSpec, seed: int) -> History:
-        import torch_pruning
+    def _fixed(self, found: Channels) -> dict[str, float]:
+        """The ratio of each group that has one of its own, by group."""
+        group_of = {maker: group.name for group in found.groups for maker in group.makers}
+        fixed: dict[str, float] = {}
+        for layer, ratio in (self.layers or {}).items():
+            where = f"layers.{layer}"
+            if layer in found.kept and ratio > 0:
+                raise UserError.at(where, f"{layer!r} cannot be pruned: {found.kept[layer]}", "leave it out")
+            if layer not in group_of and layer not in found.kept:
+                raise UserError.at(where, f"no layer {layer!r}", nearest(layer, group_of))
+            if layer in group_of:
+                name = group_of[layer]
+                if fixed.setdefault(name, ratio) != ratio:
+                    makers = ", ".join(next(group.makers for group in found.groups if group.name == name))
+                    raise UserError.at(where, f"{makers} share their channels", "give them one ratio")
+        if self.ratio is None and self.macs is None:
+            fixed |= {group.name: 0.0 for group in found.groups if group.name not in fixed}
+        return fixed
 
-        module.requires_grad_(True)  # torch-pruning finds the graph through autograd
-        pruner = torch_pruning.pruner.BasePruner(
-            module,
-            _example(module, declared),
-            importance=self._importance(seed),
-            global_pruning=self.global_pruning,
-            pruning_ratio=self.ratio,
-            ignored_layers=_output_layers(_dependencies(module, declared)),
-            in_channel_groups={},  # the defaults are shared between calls
-            out_channel_groups={},
-            num_heads={},
-        )
-        pruner.step()
-        return [
-            [str(name), bool(output), sorted(int(index) for index in indices)]
-            for name, output, indices in pruner.pruning_history()
-        ]
+    def _cut(
+        self, network: TorchNetwork, context: StepContext, found: Channels, setting: Setting
+    ) -> tuple[nn.Module, History, list[dict[str, Any]]]:
+        """All rounds; the module, its whole history, and how many groups each round cut."""
+        module = copy.deepcopy(network.module)
+        original = multiply_accumulates(module, network.input.network_shape)
+        history: History = []
+        rounds: list[dict[str, Any]] = []
+        groups = found.groups
+        for number in range(1, self.rounds + 1):
+            if number > 1:
+                module = self._between(module, network.input, context, number)
+                groups = find_channels(module, network.input, found.kept).groups
+            now = setting.at(groups, number / self.rounds)
+            seed = derive_seed("round", own_seed(context.seed, self.seed), number)
+            kept, chosen = self._choose(module, network.input, now, original, number / self.rounds, context, seed)
+            module, cut = remove(module, network.input, groups, chosen)
+            history += cut
+            macs = multiply_accumulates(module, network.input.network_shape)
+            rounds.append({"groups": len(cut), "macs": macs})
+            context.progress(f"round {number}/{self.rounds}: {sum(kept.values())} channels kept")
+        if self.macs is not None and rounds[-1]["macs"] > self.macs * original:
+            raise RuntimeError(
+                f"{rounds[-1]['macs']} of {original} multiply-accumulates remain: the cost model is wrong"
+            )
+        return module, history, rounds
 
-    def _importance(self, seed: int) -> Any:
-        import torch
-        import torch_pruning
+    def _choose(
+        self,
+        module: nn.Module,
+        declared: InputSpec,
+        now: Setting,
+        original: int,
+        progress: float,
+        context: StepContext,
+        seed: int,
+    ) -> tuple[Kept, dict[str, list[int]]]:
+        """Units that stay, and which go, in one round."""
+        pruned = tuple(group for group in now.groups if now.fixed.get(group.name) != 0)
+        scores = score_units(module, pruned, self.importance, declared, self._labelled(context), seed)
 
-        if self.importance != "random":
-            return torch_pruning.importance.GroupMagnitudeImportance(p=1 if self.importance == "l1" else 2)
-        own = torch.Generator().manual_seed(derive_seed("structured-prune", "random", seed))
-        return lambda group: torch.rand(len(group[0].idxs), generator=own)
+        def plan(ratio: float) -> Kept:
+            return global_plan(now, scores, ratio) if self.global_pruning else local_plan(now, ratio)
 
-
-def _example(module: nn.Module, declared: InputSpec) -> tuple[torch.Tensor]:
-    """An input in a tuple: a bare tensor would be unpacked along its batch."""
-    import torch
-
-    first = next(module.parameters(), None)
-    return (torch.zeros(2, *declared.shape, dtype=None if first is None else first.dtype),)
-
-
-def _dependencies(module: nn.Module, declared: InputSpec) -> Any:
-    import torch_pruning
-
-    module.requires_grad_(True)
-    return torch_pruning.DependencyGraph().build_dependency(module, example_inputs=_example(module, declared))
-
-
-def _output_layers(graph: Any) -> list[nn.Module]:
-    """The layers whose channels are the network's outputs: the first with weights, walking back from each end."""
-    from torch import nn
-
-    ends = [node for node in graph.module2node.values() if not node.outputs]
-    found: list[nn.Module] = []
-    visited: set[int] = set()
-    while ends:
-        node = ends.pop()
-        if id(node) in visited:
-            continue
-        visited.add(id(node))
-        if isinstance(node.module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            found.append(node.module)
+        if self.macs is None or self.allocation == "sensitivity":
+            kept = plan((self.ratio or 0.0) * progress)
         else:
-            ends.extend(node.inputs)
-    return found
+            budget = original * (1 - (1 - self.macs) * progress)
+            kept = meet_budget(plan, cost_of(module, declared, now.groups), budget, original)
+        return kept, weakest(scores, pruned, kept)
+
+    def _between(self, module: nn.Module, declared: InputSpec, context: StepContext, number: int) -> nn.Module:
+        if not self.finetune_epochs:
+            return module
+        recipe = Recipe(epochs=self.finetune_epochs, learning_rate=self.finetune_learning_rate)
+        seed = derive_seed("between", own_seed(context.seed, self.seed), number)
+        return train(module, context.train, declared, recipe, seed, context.progress)
+
+    def _by_sensitivity(
+        self, network: TorchNetwork, context: StepContext, found: Channels, setting: Setting
+    ) -> dict[str, float]:
+        """A ratio a group that meets the budget at little damage on the calibration samples."""
+        assert self.macs is not None
+        if len(context.calibration) == 0:
+            raise UserError.at("data.calibration", "sensitivity is measured on it, it is empty", "give 1 or more")
+        free = Channels(tuple(g for g in found.groups if g.name not in setting.fixed), found.kept)
+        seed = own_seed(context.seed, self.seed)
+        scores = score_units(network.module, free.groups, self.importance, network.input, self._labelled(context), seed)
+        context.progress("measuring what each layer's pruning alone does")
+        curves = scan(network, free, scores, context.calibration)
+        cost = cost_of(network.module, network.input, found.groups)
+        original = cost.macs({})
+        chosen = least_damage(setting, curves, cost, original * self.macs, original)
+        return {name: ratio for name, ratio in chosen.items() if name not in setting.fixed}
+
+    def _labelled(self, context: StepContext) -> Samples | None:
+        """What importance taylor looks at: training samples with labels, else calibration samples."""
+        if self.importance != "taylor":
+            return None
+        for part in (context.train, context.calibration):
+            if len(part) > 1 and part.y is not None:
+                return draw(part, self.taylor_samples, own_seed(context.seed, self.seed))
+        return None
 
 
-def _check_output(module: nn.Module, declared: InputSpec) -> None:
-    import torch
-
-    with torch.no_grad():
-        shape = tuple(module.eval()(*_example(module, declared)).shape)
-    if shape != (2, len(declared.classes)):
-        raise RuntimeError(f"pruning changed the output to {shape}")
-
-
-def _size(module: nn.Module, declared: InputSpec) -> tuple[int, int]:
-    """Parameters, and multiplications of one forward pass of one sample in convolutions and linear layers."""
-    import torch
-    from torch import nn
-
-    macs = 0
-
-    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
-        nonlocal macs
-        weight: torch.Tensor = layer.weight  # type: ignore[assignment]
-        positions = output[0].numel() // weight.shape[0]
-        macs += positions * weight.numel()
-
-    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    handles = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)]
-    try:
-        with torch.no_grad():
-            module(*_example(module, declared))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return sum(parameter.numel() for parameter in module.parameters()), macs
-
-
-def _widths(module: nn.Module) -> dict[str, int]:
-    """Output channels of each layer with weights."""
-    from torch import nn
-
-    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    return {name: layer.weight.shape[0] for name, layer in module.named_modules() if isinstance(layer, kinds)}
+def _report(before: TorchNetwork, after: nn.Module) -> dict[str, Any]:
+    """What the cut saved."""
+    shape = before.input.network_shape
+    macs_before, macs_after = multiply_accumulates(before.module, shape), multiply_accumulates(after, shape)
+    return {
+        "parameters_before": parameter_count(before.module),
+        "parameters_after": parameter_count(after),
+        "macs_before": macs_before,
+        "macs_after": macs_after,
+        "macs_share": macs_after / macs_before,
+        "widths_before": widths(before.module),
+        "widths": widths(after),
+    }

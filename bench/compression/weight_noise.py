@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.compression.base import Need, Step, StepContext, steps
+from bench.compression.seeding import Seed, own_seed
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
 from bench.graph.network import InputSpec, Network, TorchNetwork
@@ -35,13 +36,15 @@ class WeightNoise(Step):
     """Add Gaussian noise to the weights: ``W' = W + sigma std(W) Z`` for every tensor of two dimensions or more.
 
     Give either ``sigma`` or ``accuracy_loss``; the latter scales one fixed Z by bisection until the accuracy on the
-    labelled training and calibration samples has fallen by that much. Evaluation samples are never looked at.
+    labelled training and calibration samples has fallen by that much. Evaluation samples are never looked at. To match
+    another variant, give the loss that its own steps record or that a run has measured for it.
     """
 
     sigma: Annotated[float | None, Field(gt=0, description="noise relative to each tensor's standard deviation")] = None
     accuracy_loss: Annotated[
         float | None, Field(gt=0, lt=1, description="accuracy to lose on training and calibration samples")
     ] = None
+    seed: Seed = 0
 
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})
     refusal: ClassVar[dict[str, str]] = {
@@ -64,7 +67,7 @@ class WeightNoise(Step):
             NotApplicable: no sigma comes near the accuracy loss.
         """
         assert isinstance(network, TorchNetwork)
-        noise = _noise(network.module, context.seed)
+        noise = _noise(network.module, own_seed(context.seed, self.seed))
         if self.sigma is not None:
             return TorchNetwork(_noisy(network.module, noise, self.sigma), network.input), {"sigma": self.sigma}
         assert self.accuracy_loss is not None

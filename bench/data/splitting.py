@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,32 +46,47 @@ def stratified_order(labels: NDArray[np.int64] | None, n: int, *words: str | int
     return np.lexsort((tie, place)).astype(np.int64)
 
 
-def split(
-    name: str, samples: Samples, order: NDArray[np.int64], declared: InputSpec, evaluation: int, calibration: int
-) -> Dataset:
+class Cut(NamedTuple):
+    """Rows of the three splits."""
+
+    train: NDArray[np.int64]
+    calibration: NDArray[np.int64]
+    evaluation: NDArray[np.int64]
+
+
+def cut(name: str, order: NDArray[np.int64], evaluation: int, calibration: int) -> Cut:
     """Cut an order into three: evaluation from its head, calibration from its tail, training what is left between.
 
     So neither the evaluation nor the calibration samples depend on the other's size, and the first n of a larger
     evaluation split are the smaller one.
 
+    >>> [part.tolist() for part in cut("doc", np.arange(5), 2, 1)]
+    [[2, 3], [4], [0, 1]]
+
     Raises:
-        UserError: more is asked than there is, or ``check_dataset`` finds something.
+        UserError: more is asked than there is.
     """
-    total = len(samples)
+    total = len(order)
     for key, asked in (("evaluation", evaluation), ("calibration", calibration)):
         if asked < 0 or (key == "evaluation" and asked == 0):
             raise UserError.at(f"data.{key}", f"{asked} samples asked", "ask for a positive number")
     if evaluation + calibration > total:
         what = f"{evaluation} + {calibration} samples asked, {name!r} has {total}"
         raise UserError.at("data.evaluation", what, f"let evaluation + calibration be at most {total}")
-    dataset = Dataset(
-        name=name,
-        input=declared,
-        train=samples.take(order[evaluation : total - calibration]),
-        calibration=samples.take(order[total - calibration :]),
-        evaluation=samples.take(order[:evaluation]),
-    )
-    return check_dataset(dataset)
+    return Cut(order[evaluation : total - calibration], order[total - calibration :], order[:evaluation])
+
+
+def split(
+    name: str, samples: Samples, order: NDArray[np.int64], declared: InputSpec, evaluation: int, calibration: int
+) -> Dataset:
+    """Cut samples in memory into three as ``cut`` does.
+
+    Raises:
+        UserError: more is asked than there is, or ``check_dataset`` finds something.
+    """
+    rows = cut(name, order, evaluation, calibration)
+    train, calibration_part, evaluation_part = (samples.take(index) for index in rows)
+    return check_dataset(Dataset(name, declared, train, calibration_part, evaluation_part))
 
 
 def load_dataset(loader: Loader, evaluation: int, calibration: int) -> Dataset:
@@ -82,7 +99,7 @@ def check_dataset(dataset: Dataset) -> Dataset:
 
     Raises:
         UserError: samples shared by two splits or doubled, a wrong shape, values that are not finite or out of
-            bounds, labels that are no class, or a class without any evaluation sample.
+            bounds, labels that are no class, or, unless it says ``partial``, a class without any evaluation sample.
     """
     seen: dict[str, str] = {}
     for name in ("train", "calibration", "evaluation"):
@@ -113,7 +130,7 @@ def check_values(x: NDArray[np.float32], bounds: tuple[float, float], where: str
     """Raise ``UserError`` for values that are not finite or lie outside the bounds."""
     if x.size == 0:
         return
-    if not np.isfinite(x).all():
+    if not np.isfinite([x.min(), x.max()]).all():  # NaN spreads; no copy as large as the images is made
         bad = int((~np.isfinite(x)).reshape(len(x), -1).any(axis=1).sum())
         raise UserError.at(where, f"{bad} of {len(x)} images hold NaN or infinite values", "give finite values")
     low, high = float(x.min()), float(x.max())
@@ -126,7 +143,7 @@ def _check_classes(dataset: Dataset) -> None:
     evaluation = dataset.evaluation
     if len(evaluation) == 0:
         raise UserError.at("data.evaluation", "no evaluation samples", "give at least one")
-    if evaluation.y is None:
+    if evaluation.y is None or dataset.partial:
         return
     counts = np.bincount(evaluation.y, minlength=len(dataset.input.classes))
     empty = [name for name, count in zip(dataset.input.classes, counts, strict=True) if count == 0]

@@ -59,8 +59,10 @@ class Networks:
         self.progress(_title(node))
         if node.step is not None:
             assert node.parent is not None
-            context = StepContext(self.dataset.train, self.dataset.calibration, node.recipe, node.seed, self.progress)
-            network = run_step(node.step, self.get(node.parent), context)
+            parent, reference = self.get(node.parent), self.get(_root(node))
+            data = self.dataset
+            context = StepContext(data.train, data.calibration, node.recipe, node.seed, self.progress, reference)
+            network = run_step(node.step, parent, context)
         elif node.model is not None:
             network = self._train(node)
         else:
@@ -86,6 +88,13 @@ class Networks:
         module = initialise(node.model, declared, node.seed)
         trained = train(module, self.dataset.train, declared, node.recipe, node.seed, self.progress)
         return TorchNetwork(trained, declared, source_record(node.model, declared))
+
+
+def _root(node: Node) -> Node:
+    """Where a chain of steps begins."""
+    while node.parent is not None:
+        node = node.parent
+    return node
 
 
 def _title(node: Node) -> str:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.runtimes.processor import flags, vnni
 from bench.suite.nodes import package_version
 from bench.suite.plan import Machine
 
@@ -32,9 +33,8 @@ def _cpu() -> tuple[str, tuple[str, ...]]:
         for line in info.read_text().splitlines():
             name, _, text = line.partition(":")
             fields.setdefault(name.strip(), text.strip())
-    flags = set((fields.get("flags") or fields.get("Features") or "").split())
     model = fields.get("model name") or platform.processor() or platform.machine()
-    return model, tuple(sorted(flags.intersection(QUANTISED_FEATURES)))
+    return model, tuple(sorted(flags().intersection(QUANTISED_FEATURES)))
 
 
 def machine() -> Machine:
@@ -69,6 +69,7 @@ def provenance(*, seed: int, device: str, started: datetime) -> dict[str, Any]:
             "cpu": model,
             "cores": os.cpu_count(),
             "cpu_features": list(features),
+            "vnni": vnni(),
             "fingerprint": machine().fingerprint,
         },
         "threads": {name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ},

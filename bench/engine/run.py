@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.data.base import Dataset
 from bench.data.splitting import load_dataset
+from bench.engine.declared import warnings
 from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured, Rerun
 from bench.engine.provenance import machine, provenance
@@ -55,9 +56,14 @@ def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None)
                 f"{wanted} asked, the evaluation split has {len(dataset.evaluation)}",
                 "ask for fewer, or raise data.evaluation",
             )
+    return planner(suite, device, dataset).plan(), dataset
+
+
+def planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
+    """What expands the suite for this data set and machine."""
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical())
     evaluation = {"evaluation": dataset.evaluation.fingerprint, "input": dataset.input.canonical()}
-    return Planner(suite, splits, evaluation, machine(), device).plan(), dataset
+    return Planner(suite, splits, evaluation, machine(), device)
 
 
 def select(cells: Iterable[PlannedCell], options: RunOptions) -> list[PlannedCell]:
@@ -107,6 +113,7 @@ def _run(
     results = assemble(plan, dataset, engine, measured)
     results.run = provenance(seed=plan.suite.seed, device=options.device, started=started)
     results.run["rerun"] = options.rerun
+    results.run["warnings"] = warnings(planner(plan.suite, options.device, dataset), dataset, engine, cells)
     results.run["reused"] = sum(found.cell.cached for _, found in measured)
     if options.only is None and options.shard == (1, 1):
         store.set_roots(plan.suite.name, _roots(engine, measured))

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from bench.errors import UserError
+from bench.registry import nearest
 
 if TYPE_CHECKING:
     from torch import nn
 
 Kind = Literal["torch", "torch-quantised", "onnx", "onnx-quantised"]
+Layout: TypeAlias = Literal["NCHW", "NHWC"]
+Dtype: TypeAlias = Literal["float32", "uint8"]
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The user's input space: everything is measured in it; ``(x - mean) / std`` belongs to the network.
+    """The user's input space, in which everything is measured, and how a network takes it and answers.
 
-    ``shape`` is (channels, height, width) of one float32 sample whose values lie in ``bounds``.
+    ``shape`` is (channels, height, width) of one float32 sample whose values lie in ``bounds``. A network is given
+    ``(scale x - mean) / std`` in its ``layout`` and ``dtype``. ``order[j]`` is the class that its output ``j`` means;
+    empty where outputs and ``classes`` stand in the same order.
+
+    >>> InputSpec(shape=(3, 8, 6), classes=("a", "b", "c"), layout="NHWC", order=(2, 0, 1)).network_shape
+    (8, 6, 3)
     """
 
     shape: tuple[int, ...]
@@ -25,9 +36,31 @@ class InputSpec:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     output: Literal["logits", "probabilities"] = "logits"
+    scale: float = 1.0
+    layout: Layout = "NCHW"
+    dtype: Dtype = "float32"
+    order: tuple[int, ...] = ()
+
+    @property
+    def network_shape(self) -> tuple[int, ...]:
+        """Shape of one sample as the network takes it."""
+        return (*self.shape[1:], self.shape[0]) if self.layout == "NHWC" else self.shape
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The network's output for each class, the inverse of ``order``; empty where they are the same.
+
+        >>> InputSpec(shape=(1, 2, 2), classes=("a", "b", "c"), order=(2, 0, 1)).positions
+        (1, 2, 0)
+        """
+        if self.order == tuple(range(len(self.order))):
+            return ()
+        return tuple(self.order.index(label) for label in range(len(self.order)))
 
     def canonical(self) -> dict[str, Any]:
-        """As JSON for keys and results."""
+        """As JSON for keys and results; what is seldom declared stands there only where it is."""
+        rare = {"scale": self.scale, "layout": self.layout, "dtype": self.dtype, "order": list(self.order)}
+        usual: dict[str, Any] = {"scale": 1.0, "layout": "NCHW", "dtype": "float32", "order": []}
         return {
             "shape": list(self.shape),
             "classes": list(self.classes),
@@ -35,19 +68,54 @@ class InputSpec:
             "mean": list(self.mean),
             "std": list(self.std),
             "output": self.output,
+            **{name: value for name, value in rare.items() if value != usual[name]},
         }
 
     @classmethod
     def from_canonical(cls, data: dict[str, Any]) -> InputSpec:
-        """Read back what ``canonical`` wrote."""
+        """Read back what ``canonical`` wrote; ``order`` may name classes.
+
+        Raises:
+            UserError: ``order`` is not every class once.
+        """
+        classes = tuple(data["classes"])
         return cls(
             shape=tuple(data["shape"]),
-            classes=tuple(data["classes"]),
+            classes=classes,
             bounds=(data["bounds"][0], data["bounds"][1]),
             mean=tuple(data["mean"]),
             std=tuple(data["std"]),
             output=data["output"],
+            scale=data.get("scale", 1.0),
+            layout=data.get("layout", "NCHW"),
+            dtype=data.get("dtype", "float32"),
+            order=class_order(data.get("order", ()), classes),
         )
+
+
+def class_order(listed: Sequence[str | int], classes: tuple[str, ...]) -> tuple[int, ...]:
+    """The class that each output means, from names or numbers; empty for none listed.
+
+    >>> class_order(["cat", "ant", "bee"], ("ant", "bee", "cat"))
+    (2, 0, 1)
+
+    Raises:
+        UserError: an unknown or doubled class, or one that is not listed.
+    """
+    where = "input.classes"
+    order = []
+    for item in listed:
+        if isinstance(item, str) and classes.count(item) != 1:
+            known = "two classes have this name: give numbers" if item in classes else nearest(item, classes[:20])
+            raise UserError.at(where, f"{item!r} is {classes.count(item) or 'no'} class of the data", known)
+        number = classes.index(item) if isinstance(item, str) else item
+        if not 0 <= number < len(classes):
+            raise UserError.at(where, f"{number} is no class of the data", f"give classes 0..{len(classes) - 1}")
+        order.append(number)
+    if order and sorted(order) != list(range(len(classes))):
+        what = f"{len(order)} outputs name {len(set(order))} of {len(classes)} classes"
+        raise UserError.at(where, what, "list every class once, in the order of the network's outputs")
+    return tuple(order)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.graph.network import InputSpec
+from bench.models.augmentation import Augmentation
 from bench.registry import Registry, parameters
 
 if TYPE_CHECKING:
@@ -29,12 +30,25 @@ class Model(ABC):
 
 @parameters
 class Recipe:
-    """How a network is trained: AdamW with a one-cycle learning rate."""
+    """How a network is trained: AdamW with a one-cycle learning rate.
+
+    Adversarial training is the fast one with a single step from a random start, Wong et al. 2020 (arXiv 2001.03994).
+    """
 
     epochs: Annotated[int, Field(ge=0, description="passes over the training split")] = 20
     batch: Annotated[int, Field(ge=1, description="samples a step")] = 64
     learning_rate: Annotated[float, Field(gt=0, description="peak of the cycle")] = 0.01
     weight_decay: Annotated[float, Field(ge=0, description="of AdamW")] = 0.01
+    augmentation: Annotated[
+        Augmentation, Field(description="shift by up to 2 pixels; with flip-shift also mirror half of the images")
+    ] = "none"
+    label_smoothing: Annotated[
+        float, Field(ge=0, lt=1, description="share of each label that is spread over all classes")
+    ] = 0.0
+    adversarial_epsilon: Annotated[
+        float, Field(ge=0, description="train on images attacked within this max-norm distance; 0: on clean ones")
+    ] = 0.0
+    threads: Annotated[int, Field(ge=1, description="of the training; the result's last bits depend on it")] = 1
 
 
 models: Registry[type[Model]] = Registry("model", "bench.models")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 NEWEST_IR = 13  # ONNX Runtime 1.31 refuses 14, onnx's newest default
 LARGEST = 2**31 - 1  # bytes of one protobuf message
+KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"})
 QUANTISED = frozenset(
     {
         "QuantizeLinear",
@@ -40,7 +42,7 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
 
     Raises:
         UserError: no such file, a pickle, no ONNX, external data outside the folder, not one input and one output,
-            another input shape than declared, or NaN weights.
+            another input shape or type than declared, operators that are not ONNX's, or NaN weights.
     """
     import onnx
 
@@ -53,6 +55,7 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise UserError.at(where, f"{str(path)!r} is no valid ONNX: {_line(error)}", "export it anew") from None
+    _check_operators(model, where)
     _check_interface(model, declared, where)
     _check_weights(model, where)
     return model.SerializeToString(deterministic=True) if changed else blob
@@ -78,11 +81,20 @@ def probe_classes(model: bytes, declared: InputSpec, where: str) -> int:
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        x = np.zeros((2, *declared.shape), dtype=np.float32)
-        output = session.run(None, {session.get_inputs()[0].name: x})[0]
     except Exception as error:  # ONNX Runtime raises bare exceptions of many types
-        what = f"ONNX Runtime cannot run it on inputs (2, {', '.join(map(str, declared.shape))}): {_line(error)}"
-        raise UserError.at(where, what, "export it with a dynamic batch and this input shape") from None
+        what = f"ONNX Runtime {onnxruntime.__version__} cannot load it: {_line(error)}"
+        raise UserError.at(where, what, "export it with standard operators") from None
+    shown = ", ".join(map(str, declared.network_shape))
+    entry = session.get_inputs()[0]
+    try:
+        x = np.zeros((2, *declared.network_shape), dtype=declared.dtype)
+        output = session.run(None, {entry.name: x})[0]
+    except Exception as error:
+        free = [str(size) for size in entry.shape[1:] if not isinstance(size, int)]
+        left = f"; the file leaves {', '.join(free)} open" if free else ""
+        what = f"ONNX Runtime cannot run it on inputs (2, {shown}): {_line(error)}{left}"
+        right = "export it with a dynamic batch and every other size fixed to the data's"
+        raise UserError.at(where, what, right) from None
     if output.ndim != 2 or len(output) != 2:
         raise UserError.at(where, f"two images give an output of shape {output.shape}", "put out (batch, classes)")
     return int(output.shape[1])
@@ -158,20 +170,49 @@ def _check_interface(model: onnx.ModelProto, declared: InputSpec, where: str) ->
             what = f"{len(values)} {kind}s: {named([value.name for value in values]) or 'none'}"
             raise UserError.at(where, what, f"give a network with one {kind}")
     tensor = inputs[0].type.tensor_type
-    if tensor.elem_type != TensorProto.FLOAT:
-        kind = TensorProto.DataType.Name(tensor.elem_type)
-        raise UserError.at(where, f"the input {inputs[0].name!r} is {kind}", "export with a float32 input")
+    _check_type(TensorProto.DataType.Name(tensor.elem_type), inputs[0].name, declared, where)
     if not tensor.HasField("shape"):
         return  # unknown: the run on empty images decides
     found = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
     shown = "(" + ", ".join("?" if size is None else str(size) for size in found) + ")"
-    wanted = f"(batch, {', '.join(map(str, declared.shape))})"
-    pairs = zip(found[1:], declared.shape, strict=False)
-    if len(found) != 1 + len(declared.shape) or any(size not in (None, asked) for size, asked in pairs):
-        raise UserError.at(where, f"the input has shape {shown}, the data has {wanted}", "let network and data agree")
+    needed = declared.network_shape
+    wanted = f"(batch, {', '.join(map(str, needed))})"
+    pairs = zip(found[1:], needed, strict=False)
+    if len(found) != 1 + len(needed) or any(size not in (None, asked) for size, asked in pairs):
+        turned = replace(declared, layout="NHWC" if declared.layout == "NCHW" else "NCHW")
+        fits = turned.network_shape != needed and found[1:] == list(turned.network_shape)
+        right = f'declare input = {{ layout = "{turned.layout}" }}' if fits else "let network and data agree"
+        raise UserError.at(where, f"the input has shape {shown}, the data has {wanted}", right)
     if found[0] is not None:
         what = f"the batch size is fixed to {found[0]}"
         raise UserError.at(where, what, "export with a dynamic first dimension")
+
+
+def _check_type(kind: str, name: str, declared: InputSpec, where: str) -> None:
+    """The input must be of the declared type."""
+    wanted = {"float32": "FLOAT", "uint8": "UINT8"}[declared.dtype]
+    if kind == wanted:
+        return
+    right = "export with a float32 input"
+    if kind == "UINT8":
+        right = 'declare input = { dtype = "uint8", scale = 255 } for data in [0, 1]'
+    elif kind == "FLOAT":
+        right = "leave dtype out: the network takes float32"
+    declares = "" if declared.dtype == "float32" else f", declared is {wanted}"
+    raise UserError.at(where, f"the input {name!r} is {kind}{declares}", right)
+
+
+def _check_operators(model: onnx.ModelProto, where: str) -> None:
+    """Every operator must be ONNX's, ONNX Runtime's own, or a function inside the file."""
+    inside = {(function.domain, function.name) for function in model.functions}
+    strange = {
+        f"{node.domain}.{node.op_type}"
+        for node in _nodes(model)
+        if node.domain not in KNOWN_DOMAINS and (node.domain, node.op_type) not in inside
+    }
+    if strange:
+        what = f"it needs the custom operators {named(sorted(strange))}"
+        raise UserError.at(where, what, "export it with standard operators: no library of custom ones is loaded")
 
 
 def _check_weights(model: onnx.ModelProto, where: str) -> None:

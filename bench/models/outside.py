@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.models.checkpoint import check_finite, load_checkpoint
 from bench.models.onnx_file import is_quantised, probe_classes, read_onnx
@@ -29,9 +30,10 @@ def load_outside(
     """Load and check a network from outside.
 
     Args:
-        declared: the input it must take; where ``classes`` is empty they are counted and named 0, 1, 2, ...
+        declared: how it takes its input; where ``classes`` is empty they are counted and named 0, 1, 2, ...
         onnx: path of an ONNX file.
-        factory: ``module:object``, called without arguments, returns a torch module.
+        factory: ``module:object``, called without arguments, returns a torch module; or ``timm:NAME``,
+            ``torchvision:NAME``, ``huggingface:NAME``, with published weights unless there is a checkpoint.
         checkpoint: safetensors weights for the factory's module.
         where: what error messages name, such as ``variant[2]``.
 
@@ -39,6 +41,7 @@ def load_outside(
         UserError: whatever of it cannot be used, in one line.
     """
     prefix = f"{where}." if where else ""
+    check_declared(declared, f"{prefix}input")
     if (onnx is None) == (factory is None):
         raise UserError.at(where, "not exactly one of onnx and factory", "give one of them")
     if onnx is not None:
@@ -47,7 +50,7 @@ def load_outside(
         return _load_onnx(Path(onnx), declared, f"{prefix}onnx")
     assert factory is not None
     place = f"{prefix}factory"
-    module = call_factory(factory, 0, place)
+    module = call_factory(factory, 0, place, pretrained=checkpoint is None)
     if checkpoint is not None:
         load_checkpoint(module, Path(checkpoint), f"{prefix}checkpoint")
     else:
@@ -80,10 +83,12 @@ def _probe(module: nn.Module, declared: InputSpec, where: str) -> int:
 
     try:
         with reproducible("probe"), torch.no_grad():
-            output = module(torch.zeros(2, *declared.shape))
+            output = module(torch.zeros(2, *declared.network_shape, dtype=getattr(torch, declared.dtype)))
     except Exception as error:  # the network's own code may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        what = f"it does not take inputs (2, {', '.join(map(str, declared.shape))}): {reason}"
+        sizes = ", ".join(map(str, declared.network_shape))
+        kind = "" if declared.dtype == "float32" else f" of {declared.dtype}"
+        what = f"it does not take inputs (2, {sizes}){kind}: {reason}"
         raise UserError.at(where, what, "let network and data agree") from error
     if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != 2:
         shown = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import UserError
 from bench.graph.network import InputSpec
 from bench.models.base import Model, models
+from bench.models.hub import build_named, hub_package
 from bench.models.training import reproducible
 from bench.registry import load_object
 
@@ -53,14 +54,19 @@ def build_source(record: dict[str, Any], seed: int) -> nn.Module:
     raise UserError.at("record", f"a source of kind {record['source']!r} has no structure to build", "")
 
 
-def call_factory(factory: str, seed: int, where: str) -> nn.Module:
-    """Call ``module:object`` and return its torch module in eval mode.
+def call_factory(factory: str, seed: int, where: str, *, pretrained: bool = False) -> nn.Module:
+    """Call ``module:object``, or build ``timm:NAME`` and its like, and return the torch module in eval mode.
+
+    ``pretrained``: with the weights that are published under such a name; a factory of the user's own knows best.
 
     Raises:
         UserError: it cannot be imported, is not callable, fails, or returns something else.
     """
     from torch import nn
 
+    if hub_package(factory) is not None:
+        with reproducible("initialise", seed):
+            return build_named(factory, pretrained, where).eval()
     maker = load_object(factory, where)
     if not callable(maker):
         raise UserError.at(where, f"{factory!r} is not callable", "give a function that returns a torch module")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import UserError
+from bench.graph.interface import to_network, to_outputs
 from bench.graph.network import InputSpec
+from bench.models.augmentation import augment
 from bench.models.base import Model, Progress, Recipe
+from bench.models.single_step import single_step
 from bench.stats.streams import derive_seed
 
 if TYPE_CHECKING:
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from torch import nn
+
+
+STREAMS = ("shuffle", "augmentation", "attack")  # each with a generator of its own
 
 
 class Images(Protocol):
@@ -36,23 +43,24 @@ def _silent(message: str) -> None:
 
 
 @contextmanager
-def reproducible(*words: str | int) -> Iterator[None]:
-    """Give torch's CPU generator a seed of these words and one thread; both are put back afterwards.
+def reproducible(*words: str | int, threads: int = 1) -> Iterator[None]:
+    """Give torch's CPU generator a seed of these words and a fixed number of threads; both are put back afterwards.
 
     Sums over a batch are cut up by thread, so their last bits, and with them a whole training, depend on the thread
-    count. With one thread the result is the same on every machine with the same torch build and the same CPU features.
+    count. With a fixed count the result is the same on every machine with the same torch build and the same CPU
+    features, however many cores it has.
     """
     import torch
 
-    threads = torch.get_num_threads()
+    before = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         # not torch.manual_seed: that would seed the generators of other devices too
         torch.default_generator.manual_seed(derive_seed(*words))
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
         try:
             yield
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(before)
 
 
 def initialise(model: Model, declared: InputSpec, seed: int) -> nn.Module:
@@ -62,14 +70,8 @@ def initialise(model: Model, declared: InputSpec, seed: int) -> nn.Module:
 
 
 def preprocess(x: torch.Tensor, declared: InputSpec) -> torch.Tensor:
-    """``(x - mean) / std`` per channel of x (n, channels, height, width); untouched for mean 0 and std 1."""
-    import torch
-
-    if set(declared.mean) == {0.0} and set(declared.std) == {1.0}:
-        return x
-    mean = torch.tensor(declared.mean, dtype=x.dtype, device=x.device).view(1, -1, 1, 1)
-    std = torch.tensor(declared.std, dtype=x.dtype, device=x.device).view(1, -1, 1, 1)
-    return (x - mean) / std
+    """``(scale x - mean) / std`` of x (n, channels, height, width), in the network's layout and dtype."""
+    return to_network(x, declared)
 
 
 def train(
@@ -80,41 +82,46 @@ def train(
     seed: int,
     progress: Progress = _silent,
 ) -> nn.Module:
-    """Minimise the cross entropy with AdamW and a one-cycle learning rate; returns a trained copy in eval mode.
+    """Minimise the cross entropy by the recipe; returns a trained copy in eval mode.
 
-    Deterministic under the seed: shuffling, dropout and thread count are its own, whatever the global state.
+    Deterministic under the seed: shuffling, augmentation, attacks, dropout and thread count are its own, whatever the
+    global state. Convolutions run with channels last in memory where they can, which is faster: the same sums in
+    another order. Weights come back contiguous.
 
     Args:
         module: where to start; it is not changed.
         samples: labelled images in the user's bounds.
-        declared: mean, std and what the output is.
-        recipe: epochs, batch, learning rate, weight decay.
-        seed: of the shuffling and of dropout.
+        declared: bounds, mean, std and what the output is.
+        recipe: epochs, batch, learning rate and the like.
+        seed: of everything random.
         progress: told after each epoch.
 
     Raises:
-        UserError: no labelled samples, or the loss stopped being finite.
+        UserError: no labelled samples, attacks on uint8 pixels, or the loss stopped being finite.
     """
     import torch
 
-    x, y = labelled_tensors(samples, declared, "training")
+    if recipe.adversarial_epsilon > 0 and declared.dtype == "uint8":
+        what = "whole-number pixels give no gradient to attack with"
+        raise UserError.at("recipe.adversarial_epsilon", what, "leave it out")
+    x, y = labelled_tensors(samples, declared, "training", preprocessed=False)
     trained = copy.deepcopy(module).requires_grad_(True).train()
     if recipe.epochs == 0:
         return trained.eval()
-    with reproducible("train", seed):
-        shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
+    with reproducible("train", seed, threads=recipe.threads):
+        layout = fast_layout(trained, preprocess(x[:2], declared))
+        lay_out(trained, layout)
+        draws = {word: torch.Generator().manual_seed(derive_seed(word, seed)) for word in STREAMS}
+        batch_loss = _batch_loss(trained, declared, recipe, layout, draws)
         batches = _batches(len(x), recipe.batch)
-        optimiser = torch.optim.AdamW(trained.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, recipe.learning_rate, total_steps=recipe.epochs * len(batches)
-        )
+        optimiser, schedule = _optimiser(trained, recipe, recipe.epochs * len(batches))
         for epoch in range(1, recipe.epochs + 1):
-            order = torch.randperm(len(x), generator=shuffle)
+            order = torch.randperm(len(x), generator=draws["shuffle"])
             total = 0.0
             for start, stop in batches:
                 index = order[start:stop]
+                loss = batch_loss(x[index], y[index])
                 optimiser.zero_grad(set_to_none=True)
-                loss = _cross_entropy(trained(x[index]), y[index], declared)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
@@ -123,18 +130,79 @@ def train(
                 what = f"the loss is not finite in epoch {epoch}"
                 raise UserError.at("recipe.learning_rate", what, f"give less than {recipe.learning_rate:g}")
             progress(f"epoch {epoch}/{recipe.epochs}: loss {total / len(x):.4f}")
+    lay_out(trained, torch.contiguous_format)
     trained.zero_grad(set_to_none=True)  # copies of the network need not carry gradients
     return trained.eval()
 
 
-def labelled_tensors(samples: Images, declared: InputSpec, purpose: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Preprocessed images and their labels; raises ``UserError`` where there are none."""
+def _optimiser(
+    module: nn.Module, recipe: Recipe, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    import torch
+
+    optimiser = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps)
+
+
+def _batch_loss(
+    module: nn.Module,
+    declared: InputSpec,
+    recipe: Recipe,
+    layout: torch.memory_format,
+    draws: Mapping[str, torch.Generator],
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The loss on a batch of images in the user's bounds and labels, augmented and attacked as the recipe says."""
+
+    def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        output = module(preprocess(x, declared).contiguous(memory_format=layout))
+        return _cross_entropy(output, y, declared, recipe.label_smoothing)
+
+    def changed_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        x = augment(x, recipe.augmentation, declared.bounds[0], draws["augmentation"])
+        if recipe.adversarial_epsilon > 0:
+            attacked = functools.partial(loss, y=y)
+            x = single_step(x, attacked, recipe.adversarial_epsilon, declared.bounds, draws["attack"])
+        return loss(x, y)
+
+    return changed_loss
+
+
+def fast_layout(module: nn.Module, x: torch.Tensor) -> torch.memory_format:
+    """Channels last where a convolution gains from it, unless the network (a bare ``view``) cannot run on it."""
+    import torch
+    from torch import nn
+
+    if not any(isinstance(part, nn.Conv2d) for part in module.modules()):
+        return torch.contiguous_format
+    trial = copy.deepcopy(module).eval()
+    lay_out(trial, torch.channels_last)
+    try:
+        with torch.no_grad():
+            trial(x.contiguous(memory_format=torch.channels_last))
+    except RuntimeError:
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def lay_out(module: nn.Module, layout: torch.memory_format) -> None:
+    """Order the weights of two-dimensional convolutions in memory, in place."""
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+
+
+def labelled_tensors(
+    samples: Images, declared: InputSpec, purpose: str, *, preprocessed: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images, preprocessed or in the user's bounds, and their labels; raises ``UserError`` where there are none."""
     import torch
 
     if len(samples.x) == 0 or samples.y is None:
         what = f"{purpose} needs labelled samples, there are none"
         raise UserError.at("data", what, "give labels and leave samples for training")
-    return preprocess(torch.from_numpy(samples.x), declared), torch.from_numpy(samples.y)
+    x = torch.from_numpy(samples.x)
+    y = to_outputs(torch.from_numpy(samples.y), declared)
+    return preprocess(x, declared) if preprocessed else x, y
 
 
 def accuracy(module: nn.Module, samples: Images, declared: InputSpec) -> float:
@@ -158,10 +226,13 @@ def _batches(n: int, size: int) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], n], strict=True))
 
 
-def _cross_entropy(output: torch.Tensor, y: torch.Tensor, declared: InputSpec) -> torch.Tensor:
+def _cross_entropy(output: torch.Tensor, y: torch.Tensor, declared: InputSpec, smoothing: float = 0.0) -> torch.Tensor:
+    """Mean of ``-(1 - s) log p_y - s / K sum_k log p_k``, from logits or, where they are declared, probabilities."""
     import torch
     from torch.nn import functional
 
-    if declared.output == "probabilities":
-        return functional.nll_loss(output.clamp_min(torch.finfo(output.dtype).tiny).log(), y)
-    return functional.cross_entropy(output, y)
+    if declared.output == "logits":
+        return functional.cross_entropy(output, y, label_smoothing=smoothing)
+    logs = output.clamp_min(torch.finfo(output.dtype).tiny).log()
+    loss = functional.nll_loss(logs, y)
+    return loss if smoothing == 0 else (1 - smoothing) * loss - smoothing * logs.mean()

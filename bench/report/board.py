@@ -123,6 +123,7 @@ class Board:
     notes: tuple[Note, ...]
     yardsticks: str
     gated: bool
+    warnings: tuple[str, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -171,7 +172,13 @@ def board(results: Results) -> Board:
         notes=tuple(missing(rows)),
         yardsticks=_yardsticks(results),
         gated=any(value.gates for cell in results.cells for value in cell.values.values()),
+        warnings=_warnings(results.run.get("warnings")),
     )
+
+
+def _warnings(given: object) -> tuple[str, ...]:
+    """What the run warns about, one line each."""
+    return tuple(plain(line) for line in given) if isinstance(given, list) else ()
 
 
 def harm_columns(cells: Sequence[Cell]) -> tuple[Column, ...]:

@@ -58,6 +58,8 @@ def render_markdown(results: Results) -> str:
     if alarms:
         lines += ["", "Alarms, surely further from the reference than a retrained network:", ""]
         lines += [f"- ! {escape(row.label)}, {escape(gap.family)}: {escape(gap.alarm_words)}" for row, gap in alarms]
+    if shown.warnings:
+        lines += ["", "Warnings:", "", *(f"- {escape(line)}" for line in shown.warnings)]
     if shown.notes:
         lines += ["", "Missing:", ""]
         for note in shown.notes:

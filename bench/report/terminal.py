@@ -40,7 +40,8 @@ def render(results: Results, console: Console) -> None:
             _heading("How far each family moved", f"gap: 0 = same function, {shown.yardsticks}"),
             _gaps(shown, console.width),
         ]
-    parts += [_legend(shown), *_alarms(shown.rows), *_notes(shown.notes), *_verdicts(shown)]
+    parts += [_legend(shown), *_alarms(shown.rows), *_notes(shown.notes)]
+    parts += [*_warnings(shown.warnings), *_verdicts(shown)]
     encoding = (console.encoding or "").lower()
     if not encoding.startswith("utf"):
         with console.capture() as caught:
@@ -134,6 +135,12 @@ def _alarms(rows: Sequence[Row]) -> list[RenderableType]:
 def _notes(notes: Sequence[Note]) -> list[RenderableType]:
     lines = [(f"{note.kind}:", f"{note.what} on {', '.join(note.where)}: {note.reason}") for note in notes]
     return _listing("Missing", lines, "bold")
+
+
+def _warnings(lines: Sequence[str]) -> list[RenderableType]:
+    return _listing(
+        "Warnings: do not trust these figures before they are explained", [("!", x) for x in lines], "bold red"
+    )
 
 
 def _verdicts(shown: Board) -> list[RenderableType]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from bench.errors import NotDifferentiable
+from bench.graph.interface import to_logits, to_network
 from bench.graph.network import InputSpec, Network
 from bench.registry import Registry, parameters
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Optimisation = Literal["disabled", "basic", "extended", "all"]
+Format = Literal["onnx", "ort"]
 
 
 @parameters
@@ -28,12 +30,15 @@ class Target:
     provider: Annotated[str, Field(description="ONNX Runtime execution provider")] = "CPUExecutionProvider"
     threads: Annotated[int, Field(ge=1, description="threads of the runtime")] = 1
     optimisation: Annotated[Optimisation, Field(description="ONNX Runtime graph optimisation")] = "all"
+    format: Annotated[
+        Format, Field(description="the file ONNX Runtime opens: ort is converted, with the optimisation built in")
+    ] = "onnx"
 
     def canonical(self) -> dict[str, Any]:
-        """What can change a value, as JSON: for torch neither provider nor optimisation."""
+        """What can change a value, as JSON: for torch neither provider, optimisation nor format."""
         base: dict[str, Any] = {"runtime": self.runtime, "threads": self.threads}
         if self.runtime != "torch":
-            base |= {"provider": self.provider, "optimisation": self.optimisation}
+            base |= {"provider": self.provider, "optimisation": self.optimisation, "format": self.format}
         return base
 
 
@@ -62,30 +67,20 @@ class Predictor(ABC):
         """Logits (members, batch, classes) float32 (or float64) of one preprocessed batch."""
 
     def preprocess(self, x: torch.Tensor) -> torch.Tensor:
-        """``(x - mean) / std`` per channel; untouched for mean 0 and std 1."""
-        import torch
-
-        declared = self.spec.input
-        if set(declared.mean) == {0.0} and set(declared.std) == {1.0}:
-            return x
-        mean = torch.tensor(declared.mean, dtype=x.dtype, device=x.device).view(1, -1, 1, 1)
-        std = torch.tensor(declared.std, dtype=x.dtype, device=x.device).view(1, -1, 1, 1)
-        return (x - mean) / std
+        """As the network takes it: ``(scale x - mean) / std`` per channel, in its layout and dtype."""
+        return to_network(x, self.spec.input)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (members, n, classes) of x (n, channels, height, width) in the user's bounds, without gradient.
 
-        A network that declares probabilities answers their logarithm.
+        A network that declares probabilities answers their logarithm; classes stand in the data's order.
         """
         import torch
 
         size = 1 if self.spec.batch_dependent else self.batch_size
         with torch.no_grad():
             parts = [self.forward(self.preprocess(batch)).cpu() for batch in torch.split(x, size)]
-        out = torch.cat(parts, dim=1)
-        if self.spec.input.output == "probabilities":
-            out = out.clamp_min(torch.finfo(out.dtype).tiny).log()
-        return out
+        return to_logits(torch.cat(parts, dim=1), self.spec.input)
 
     def differentiable(
         self,

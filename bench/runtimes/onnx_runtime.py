@@ -5,18 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 
-from bench.errors import UserError
+from bench.errors import NotApplicable, UserError
 from bench.graph.network import Network, OnnxNetwork
 from bench.registry import nearest
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
 
 if TYPE_CHECKING:
     import torch
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, SessionOptions
 
 LEVELS: Final = {
     "disabled": "ORT_DISABLE_ALL",
@@ -24,10 +24,16 @@ LEVELS: Final = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
-INPUT_TYPES: Final = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+INPUT_TYPES: Final = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+}
 DYNAMIC: Final = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"})
 INTEGER: Final = frozenset(
-    {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"} | DYNAMIC
+    {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"}
+    | (DYNAMIC - {"DynamicQuantizeLinear"})  # which only quantises
 )
 FLOOR_BATCH = 96
 
@@ -57,11 +63,13 @@ class OnnxRuntime(Runtime):
 
 
 class OnnxPredictor(Predictor):
-    """An ONNX file in an inference session."""
+    """An ONNX file in an inference session; ``file`` is what the runtime opened."""
+
+    network: OnnxNetwork
 
     def __init__(self, network: OnnxNetwork, target: Target, threads: int) -> None:
         self.network = network
-        self.session = open_session(network, target, threads)
+        self.file, self.session = open_session(network, target, threads)
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
             names = ", ".join(entry.name for entry in inputs)
@@ -70,6 +78,8 @@ class OnnxPredictor(Predictor):
         if inputs[0].type not in INPUT_TYPES:
             raise UserError.at("onnx", f"its input is {inputs[0].type}", f"it must be one of {', '.join(INPUT_TYPES)}")
         self.dtype = INPUT_TYPES[inputs[0].type]
+        if self.dtype is np.uint8 and network.input.dtype != "uint8":  # a cast would cut digits off silently
+            raise UserError.at("onnx", "its input is uint8", 'declare input = { dtype = "uint8" } with its scale')
         self.shape: list[Any] = list(inputs[0].shape)
         batch = self.shape[0] if self.shape else None
         self.fixed_batch: int | None = batch if isinstance(batch, int) else None
@@ -92,55 +102,104 @@ class OnnxPredictor(Predictor):
         return out[: len(batch)]
 
     def check(self) -> None:
-        """One sample at the lower bound must give one row of class scores; else ``UserError``."""
-        import torch
-
+        """One sample at the lower bound must give one row of class scores, two must give two; else ``UserError``."""
         declared = self.network.input
         wanted = [size if isinstance(size, int) else "?" for size in self.shape[1:]]
-        fits = len(wanted) == len(declared.shape) and all(
-            size in ("?", given) for size, given in zip(wanted, declared.shape, strict=True)
+        given = declared.network_shape
+        fits = len(wanted) == len(given) and all(
+            size in ("?", asked) for size, asked in zip(wanted, given, strict=True)
         )
         if not fits:
-            what = f"the file takes samples of shape {tuple(wanted)}, the data has {declared.shape}"
+            what = f"the file takes samples of shape {tuple(wanted)}, the data has {given}"
             raise UserError.at("input", what, "give a file that was exported for this data")
-        sample = torch.full((1, *declared.shape), declared.bounds[0])
-        try:
-            shape = tuple(self.forward(self.preprocess(sample)).shape[1:])
-        except Exception as error:  # the runtime's exceptions share no base class of their own
-            what = f"ONNX Runtime cannot run one sample of shape {declared.shape}: {reason(error)}"
-            raise UserError.at("onnx", what, "give a file that was exported for this data") from error
+        shape = self._shape_of(1, "give a file that was exported for this data")
         classes = len(declared.classes)
         if len(shape) != 2 or (classes and shape[1] != classes):  # no classes declared: any number
             what = f"the file's first output has shape {shape} for one sample"
             raise UserError.at("onnx", what, f"it must be (1, {classes or 'classes'}), one score a class")
+        if self.fixed_batch is None and not self.spec.batch_dependent:
+            advice = "declare a batch of 1 in the file, or export it with a free batch"
+            both = self._shape_of(2, advice)
+            if both != (2, *shape[1:]):
+                raise UserError.at("onnx", f"the file's first output has shape {both} for two samples", advice)
+
+    def _shape_of(self, count: int, advice: str) -> tuple[int, ...]:
+        """The shape of the output for so many samples; ``UserError`` where the file does not run."""
+        import torch
+
+        declared = self.network.input
+        sample = self.preprocess(torch.full((count, *declared.shape), declared.bounds[0]))
+        try:
+            return tuple(self.forward(sample).shape[1:])
+        except Exception as error:  # the runtime's exceptions share no base class of their own
+            samples = f"{'one sample' if count == 1 else f'{count} samples'} of shape {declared.shape}"
+            what = f"ONNX Runtime cannot run {samples}: {reason(error)}"
+            raise UserError.at("onnx", what, advice) from error
 
 
-def open_session(network: OnnxNetwork, target: Target, threads: int, optimised: Path | None = None) -> InferenceSession:
-    """An inference session; ``optimised`` is where the optimised graph is written, if anywhere."""
+def session_options(target: Target, threads: int) -> SessionOptions:
+    """The target's optimisation level on ``threads`` threads; errors are raised, not printed."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[target.optimisation])
+    options.log_severity_level = 4
+    options.use_deterministic_compute = True
+    return options
+
+
+def start_session(model: bytes | str, target: Target, options: SessionOptions) -> InferenceSession:
+    """A session of a file's bytes or path; ``UserError`` where the provider is missing or the file cannot be loaded."""
     import onnxruntime
 
     available = onnxruntime.get_available_providers()
     if target.provider not in available:
         what = f"{target.provider!r} is not in onnxruntime {onnxruntime.__version__} as installed"
         raise UserError.at(f"target.{target.name}.provider", what, nearest(target.provider, available))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[target.optimisation])
-    options.log_severity_level = 4  # errors are raised, not printed
-    options.use_deterministic_compute = True
-    if optimised is not None:
-        options.optimized_model_filepath = str(optimised)
     providers = list(dict.fromkeys([target.provider, "CPUExecutionProvider"]))
     try:
-        session = onnxruntime.InferenceSession(network.model, options, providers=providers)
+        session = onnxruntime.InferenceSession(model, options, providers=providers)
     except Exception as error:  # the runtime's exceptions share no base class of their own
         what = f"ONNX Runtime {onnxruntime.__version__} cannot load the file: {reason(error)}"
-        raise UserError.at("onnx", what, "give a valid, self-contained ONNX file") from error
+        raise UserError.at("onnx", what, "give a valid, self-contained ONNX file of standard operators") from error
     if session.get_providers()[0] != target.provider:
         what = f"{target.provider!r} is installed and did not start on this machine"
         raise UserError.at(f"target.{target.name}.provider", what, "use CPUExecutionProvider")
     return session
+
+
+def open_session(network: OnnxNetwork, target: Target, threads: int) -> tuple[bytes, InferenceSession]:
+    """The file that the target opens, and its session: the ONNX file, or an ``.ort`` file made from it.
+
+    Raises:
+        UserError: the provider is missing, or the ONNX file cannot be loaded.
+        NotApplicable: the network cannot be stored as ``.ort``.
+    """
+    import onnxruntime
+
+    options = session_options(target, threads)
+    if target.format == "onnx":
+        return network.model, start_session(network.model, target, options)
+    try:
+        file = _saved(network, target, "ORT")
+        return file, start_session(file, target, options)
+    except UserError as error:
+        start_session(network.model, target, session_options(target, threads))  # is it the ONNX file's own fault?
+        why = error.problems[0].what.partition("cannot load the file: ")[2] or str(error)
+        what = f"onnxruntime {onnxruntime.__version__} cannot store this network as .ort: {why}"
+        raise NotApplicable(what) from error
+
+
+def _saved(network: OnnxNetwork, target: Target, kind: Literal["ONNX", "ORT"]) -> bytes:
+    """The optimised graph as ONNX Runtime writes it; the name's ending tells it the format."""
+    options = session_options(target, target.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"optimised.{kind.lower()}"
+        options.optimized_model_filepath = str(path)
+        start_session(network.model, target, options)
+        return path.read_bytes()
 
 
 def reason(error: Exception) -> str:
@@ -168,10 +227,7 @@ def operators(model: bytes) -> dict[str, int]:
 
 def optimised_operators(network: OnnxNetwork, target: Target) -> dict[str, int]:
     """How often each operator occurs in the graph that ONNX Runtime really runs on this target and machine."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimised.onnx"
-        open_session(network, target, target.threads, optimised=path)
-        return operators(path.read_bytes())
+    return operators(_saved(network, target, "ONNX"))
 
 
 def integer_kernels(counts: dict[str, int]) -> int:

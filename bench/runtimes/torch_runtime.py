@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.errors import NotDifferentiable, UserError
+from bench.graph.interface import to_logits
 from bench.graph.network import Network, TorchNetwork
 from bench.runtimes.arithmetic import arithmetic
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
@@ -77,7 +78,7 @@ class TorchPredictor(Predictor):
         self.module = copy.deepcopy(network.module).to(device=device, dtype=dtype).eval().requires_grad_(False)
 
     def preprocess(self, x: torch.Tensor) -> torch.Tensor:
-        """``(x - mean) / std`` on the predictor's device and in its precision."""
+        """``(scale x - mean) / std`` on the predictor's device and in its precision."""
         return super().preprocess(x.to(device=self.device, dtype=self.dtype))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -116,6 +117,8 @@ class TorchPredictor(Predictor):
         almost everywhere, so ``hard`` raises ``NotDifferentiable`` there. Only the forward pass is bound to the
         target's threads; put ``bench.runtimes.arithmetic.arithmetic`` around the backward pass.
         """
+        if self.spec.input.dtype == "uint8":
+            raise NotDifferentiable("the network takes whole pixels (uint8), which have no gradient")
         if self.network.quantised and gradient == "hard":
             raise NotDifferentiable("the derivative of a quantised network is zero almost everywhere")
         return user_space(self)
@@ -123,7 +126,6 @@ class TorchPredictor(Predictor):
 
 def user_space(predictor: TorchPredictor) -> nn.Module:
     """The predictor's network with its preprocessing inside, as a module that stays in evaluation mode."""
-    import torch
     from torch import nn
 
     class UserSpace(nn.Module):
@@ -141,9 +143,6 @@ def user_space(predictor: TorchPredictor) -> nn.Module:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             """Logits (batch, classes)."""
-            out = predictor.forward(predictor.preprocess(x))[0]
-            if predictor.spec.input.output == "probabilities":
-                out = out.clamp_min(torch.finfo(out.dtype).tiny).log()
-            return out
+            return to_logits(predictor.forward(predictor.preprocess(x))[0], predictor.spec.input)
 
     return UserSpace()

@@ -93,7 +93,9 @@ class Findings:
         paths = {}
         for name in raw if thing is not None else ():
             if isinstance(value := getattr(thing, name), Path):
-                paths[name] = self.file(str(value), (*place, name))
+                own = schema_of(cls)["properties"].get(name, {})
+                find = self.folder if own.get("format") == "directory-path" else self.file
+                paths[name] = find(str(value), (*place, name))
         if None in paths.values():
             return None
         return replace(thing, **paths) if paths else thing  # type: ignore[type-var]
@@ -132,4 +134,12 @@ class Findings:
             self.add(place, f"{show(name)} is no file", f"paths are relative to {self.document.origin(place).name}")
         else:
             return path
+        return None
+
+    def folder(self, name: str, place: Place) -> Path | None:
+        """The path of an outside folder, relative to the file that names it; None where there is none."""
+        path = self.document.origin(place).parent / name
+        if path.is_dir():
+            return path
+        self.add(place, f"{show(name)} is no folder", f"paths are relative to {self.document.origin(place).name}")
         return None

@@ -64,6 +64,8 @@ def build_outside(findings: Findings, raw: dict[str, Any], place: Place, factory
         what = f"{len(table.mean)} means and {len(table.std)} standard deviations"
         findings.add((*place, "input"), what, "give one of each a channel")
     declared = {} if table is None else table.model_dump(exclude_none=True)
+    if "classes" in declared:  # of the network's outputs: the data's own classes stay what they are
+        declared["order"] = declared.pop("classes")
     if isinstance(onnx, str):
         path = findings.file(onnx, (*place, "onnx"), (".onnx",))
         return None if path is None else Outside(onnx=path, input=declared)

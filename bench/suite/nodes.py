@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 from bench.compression.base import Step, steps
 from bench.errors import UserError
 from bench.models.base import Model, Recipe
+from bench.models.hub import hub_package
 from bench.stats.streams import derive_seed
 from bench.store.keys import key_of
 from bench.suite.suite import Outside, Suite, Variant
@@ -134,7 +135,8 @@ def outside_node(outside: Outside, declared: dict[str, Any]) -> Node:
         return Node(parts, "onnx", outside=outside)
     assert outside.factory is not None
     parts["factory"] = outside.factory
-    parts["code"] = _factory_hash(outside.factory)
+    package = hub_package(outside.factory)
+    parts["code"] = _factory_hash(outside.factory) if package is None else package_versions((package,))
     parts["checkpoint"] = None if outside.checkpoint is None else file_sha256(outside.checkpoint)
     return Node(parts, "torch", outside=outside)
 
@@ -158,7 +160,7 @@ def step_node(parent: Node, step: Step, seed: int, splits: Splits, recipe: Recip
         "packages": package_versions(step.packages),
         "of": parent.parts,
     }
-    for need in sorted(step.needs):
+    for need in sorted(step.uses()):
         if need == "recipe":
             parts["recipe"] = None if recipe is None else _recipe_parts(recipe)
         else:

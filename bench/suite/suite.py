@@ -20,7 +20,7 @@ class Outside:
     onnx: Path | None = None
     factory: str | None = None  # "module:object", a callable that returns a torch module
     checkpoint: Path | None = None  # safetensors
-    input: dict[str, Any] = field(default_factory=dict)  # mean, std, output where they differ from the data's
+    input: dict[str, Any] = field(default_factory=dict)  # as InputSpec.canonical, where it differs from the data's
 
 
 @dataclass(frozen=True)

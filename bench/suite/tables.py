@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.graph.network import Dtype, Layout
 from bench.models.base import Recipe
 from bench.runtimes.base import Target
 
@@ -14,7 +15,8 @@ NAME_RULE = "letters, digits and single . _ - between them, beginning with a let
 OBJECT_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
-ObjectPath = Annotated[str, Field(pattern=OBJECT_PATTERN)]
+HUB_PATTERN = r"^(timm|torchvision|huggingface):[A-Za-z0-9][A-Za-z0-9_./-]*$"
+ObjectPath = Annotated[str, Field(pattern=f"{OBJECT_PATTERN}|{HUB_PATTERN}")]
 Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -48,7 +50,13 @@ class InputTable(_Table):
     std: list[Annotated[float, Field(gt=0)]] | None = Field(
         None, min_length=1, description="per channel, the image is divided by it after the mean"
     )
+    scale: float | None = Field(None, gt=0, description="the image is multiplied by it before the mean: 255 for 0..255")
+    layout: Layout | None = Field(None, description="how the network takes the axes; NCHW by default")
+    dtype: Dtype | None = Field(None, description="float32 by default; uint8: whole pixels after scale")
     output: Literal["logits", "probabilities"] | None = Field(None, description="what the network answers")
+    classes: list[str] | list[int] | None = Field(
+        None, min_length=2, description="the data's classes, names or numbers, in the order of the network's outputs"
+    )
 
 
 class DataTable(OpenTable):
@@ -63,7 +71,10 @@ class ReferenceTable(OpenTable):
     """The original network: exactly one of model, factory and onnx; the model's own parameters stand here too."""
 
     model: str | None = Field(None, description="a registered architecture, or module:object, trained on the spot")
-    factory: ObjectPath | None = Field(None, description="module:object, a callable that returns a torch module")
+    factory: ObjectPath | None = Field(
+        None,
+        description="module:object, a callable that returns a torch module; or timm:, torchvision:, huggingface:NAME",
+    )
     onnx: str | None = Field(None, description="an ONNX file, relative to this file")
     checkpoint: str | None = Field(None, description="a safetensors file with the factory's weights")
     recipe: Recipe | None = Field(None, description="how the network is trained, and retrained")
@@ -96,7 +107,10 @@ class VariantTable(_Table):
 
     name: Name = Field(description=NAME_RULE)
     steps: list[StepTable] = Field(default_factory=list, description="the steps, first to last")
-    factory: ObjectPath | None = Field(None, description="module:object, a callable that returns a torch module")
+    factory: ObjectPath | None = Field(
+        None,
+        description="module:object, a callable that returns a torch module; or timm:, torchvision:, huggingface:NAME",
+    )
     onnx: str | None = Field(None, description="an ONNX file, relative to this file")
     checkpoint: str | None = Field(None, description="a safetensors file with the factory's weights")
     input: InputTable | None = Field(None, description="how an outside network takes its input")

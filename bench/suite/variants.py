@@ -72,10 +72,10 @@ def _build_chain(
 
 def _check_needs(findings: Findings, step: Step, place: Place, setting: Setting) -> None:
     """What a step uses of the suite must be there."""
-    if "calibration" in step.needs and setting.calibration == 0:
+    if "calibration" in step.uses() and setting.calibration == 0:
         what = f"{step.name!r} calibrates, and there are no calibration samples"
         findings.add(place, what, "give data.calibration = 128")
-    if "recipe" in step.needs and setting.reference is not None and setting.reference.recipe is None:
+    if "recipe" in step.uses() and setting.reference is not None and setting.reference.recipe is None:
         what = f"{step.name!r} trains by the reference's recipe, and there is none"
         findings.add(place, what, "give reference.recipe, or leave the step out")
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.compression.base import StepContext
+from bench.compression.base import StepContext, steps
+from bench.compression.record import run_step
 from bench.data.digits import Digits
 from bench.graph.network import TorchNetwork
 from bench.models.base import Recipe
@@ -42,3 +43,14 @@ def network(trained):
 @pytest.fixture
 def context(digits):
     return StepContext(digits.train, digits.calibration, Recipe(epochs=1), 11)
+
+
+@pytest.fixture(scope="session")
+def files(trained, digits):
+    """Each network as a float ONNX file, by both exporters."""
+    context = StepContext(digits.train, digits.calibration, Recipe(epochs=1), 11)
+    export = steps.get("onnx-export")
+    made = {name: run_step(export(), network, context) for name, network in trained.items()}
+    return made | {
+        f"{name}-dynamo": run_step(export(exporter="dynamo"), trained[name], context) for name in ("pool", "mlp")
+    }

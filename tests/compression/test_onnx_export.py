@@ -28,7 +28,7 @@ def network(digits):
 @pytest.fixture(scope="module")
 def quantised(network, digits):
     context = StepContext(digits.train, digits.calibration, None, 0)
-    return {bits: run_step(steps.get("ptq")(bits=bits), network, context) for bits in (8, 4)}
+    return {bits: run_step(steps.get("ptq")(bits=bits), network, context) for bits in (8, 4, 3)}
 
 
 def export(network, context, **options):
@@ -64,7 +64,7 @@ def test_float_file_agrees_and_folds_batch_norm(network, context, digits, export
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("bits", [8, 4, 3])
 @pytest.mark.parametrize("level", ["disabled", "basic", "extended", "all"])
 def test_quantised_file_computes_what_torch_computes(quantised, context, digits, bits, level):
     """Sums of products of integers are exact, so the only freedom is a rounding that falls the other way."""
@@ -75,6 +75,17 @@ def test_quantised_file_computes_what_torch_computes(quantised, context, digits,
         assert difference.median() < 1e-4
         assert (difference > 1e-3).float().mean() < 0.2
         assert difference.max() < 0.1 * expected.std()
+
+
+@pytest.mark.parametrize("bits", [8, 4, 3])
+def test_the_record_tells_the_difference_at_each_level(quantised, context, bits):
+    """What optimisation does to a quantised file is a finding, so no size is demanded but that of ``disabled``."""
+    parity = export(quantised[bits], context).record["record"]["parity"]
+    assert list(parity["levels"]) == ["disabled", "basic", "extended", "all"]
+    assert parity["levels"]["disabled"]["median"] < 1e-5
+    assert parity["levels"]["disabled"]["largest"] < 0.01 * parity["largest_logit"]  # one rounding at a tie
+    for figures in parity["levels"].values():
+        assert 0 <= figures["median"] <= figures["largest"]
 
 
 @pytest.mark.parametrize("bits", [8, 4])
@@ -149,7 +160,7 @@ def test_a_file_that_computes_something_else_is_refused(network, quantised, cont
 
 
 def test_float_weights_in_a_quantised_file_are_refused(quantised):
-    with pytest.raises(RuntimeError, match=r"holds 0 of \d+ quantised weights as int8"):
+    with pytest.raises(RuntimeError, match=r"holds 0 of \d+ quantised weights as 8-bit integers"):
         onnx_export._check_integers(quantised[8].module, {"float": 95680})
 
 

@@ -7,11 +7,13 @@ import torch
 from onnx import numpy_helper
 
 from bench.compression.base import StepContext, steps
+from bench.compression.ort_files import quiet, simplified
+from bench.compression.ort_static_quant import reader
 from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
 from bench.errors import UserError
 from bench.graph.network import OnnxNetwork, TorchNetwork
 from bench.models.base import Recipe, models
-from bench.models.training import initialise, train
+from bench.models.training import initialise, preprocess, train
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_runtime import optimised_operators
 from bench.runtimes.opening import open_predictor
@@ -36,7 +38,14 @@ def logits(network, digits):
     return open_predictor(network, EDGE).logits(torch.from_numpy(digits.evaluation.x))[0]
 
 
-OPTIONS = [{}, {"per_channel": False}, {"symmetric": True}, {"method": "percentile"}, {"reduce_range": True}]
+OPTIONS = [
+    {},
+    {"per_channel": False},
+    {"symmetric": True},
+    {"method": "percentile"},
+    {"method": "entropy", "bins": 512},
+    {"reduce_range": True},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -121,3 +130,64 @@ def test_errors(exported, context):
         check_chain("torch", [export(), quant(), quant()])
     with pytest.raises(UserError, match="quantised already"):
         check_chain("torch", [ptq(), export(), quant()])
+
+
+@pytest.mark.parametrize("options", [{}, {"symmetric": True}, {"format": "qoperator"}, {"reduce_range": True}], ids=str)
+def test_it_is_what_the_tool_makes(exported, context, options, tmp_path):
+    """The ready-made function of ONNX Runtime gives the same weights, scales and zero points."""
+    from onnxruntime import quantization as ort
+
+    x = preprocess(torch.from_numpy(context.calibration.x), exported.input).numpy()
+    source, result = tmp_path / "source.onnx", tmp_path / "result.onnx"
+    symmetric = options.get("symmetric", False)
+    with quiet():
+        source.write_bytes(simplified(exported.model).SerializeToString())
+        ort.quantize_static(
+            source,
+            result,
+            reader("input", x, 1),
+            quant_format=ort.QuantFormat.QOperator if "format" in options else ort.QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=options.get("reduce_range", False),
+            activation_type=ort.QuantType.QInt8 if symmetric else ort.QuantType.QUInt8,
+            extra_options={"ActivationSymmetric": symmetric},
+        )
+    expected, _ = weights(OnnxNetwork(result.read_bytes(), exported.input))
+    found, _ = weights(quantise(exported, context, **options))
+    assert found.keys() == expected.keys()
+    assert all((found[name] == expected[name]).all() and found[name].dtype == expected[name].dtype for name in found)
+
+
+def ranges(network):
+    """The width of every activation's range, by the name of its quantiser."""
+    model = onnx.load_model_from_string(network.model)
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    quantisers = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    return {node.output[0]: 255 * float(arrays[node.input[1]]) for node in quantisers}
+
+
+def test_percentile_and_entropy_clip(exported, context):
+    """Both leave out rare large values; with as few bins as it compares, entropy could not."""
+    whole = ranges(quantise(exported, context))
+    for options in ({"method": "percentile", "percentile": 99.0}, {"method": "entropy", "bins": 512}):
+        clipped = ranges(quantise(exported, context, **options))
+        assert clipped.keys() == whole.keys()
+        assert all(clipped[name] <= whole[name] * 1.001 for name in whole)
+        assert min(clipped[name] / whole[name] for name in whole) < 0.9
+    every = ranges(quantise(exported, context, method="percentile", percentile=100, bins=16384))
+    assert all(every[name] == pytest.approx(whole[name], rel=0.01) for name in whole)
+
+
+def test_combinations_without_kernels_are_refused():
+    quant = steps.get("ort-static-quant")
+    with pytest.raises(ValueError, match="signed activations with uint8 weights"):
+        quant(symmetric=True, weight_type="uint8")
+    with pytest.raises(ValueError, match="uint16 activations exist only as qdq"):
+        quant(format="qoperator", activation_type="uint16")
+    assert quant(symmetric=True, activation_type="uint8", weight_type="uint8").activations == "uint8"
+
+
+def test_wide_activations_run_on_floating_point(exported, context):
+    record = quantise(exported, context, activation_type="uint16").record["record"]
+    assert record["integer_kernels"] == 0
+    assert record["running_operators"]["Conv"] == 3

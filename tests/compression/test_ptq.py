@@ -1,3 +1,4 @@
+import copy
 import json
 from dataclasses import replace
 
@@ -8,16 +9,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from bench.compression import onnx_export
+from bench.compression import ptq as ptq_step
 from bench.compression.base import StepContext, steps
-from bench.compression.ptq import calibrate
-from bench.compression.quantised_graph import Widths, quantised_graph
+from bench.compression.calibration import calibrate
+from bench.compression.equalisation import Equalised
+from bench.compression.quantised_graph import quantised_graph
+from bench.compression.quantisers import Scheme
 from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import InputSpec, TorchNetwork
+from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
 from bench.runtimes.base import Target
+from bench.runtimes.onnx_runtime import integer_kernels, optimised_operators
 from bench.runtimes.opening import open_predictor
 
 MODEL = models.get("convnet")()
@@ -217,9 +223,9 @@ def test_dead_activations_stay_finite(digits, context):
 
 def test_scales_average_over_batches_of_fixed_size():
     """Two batches with ranges 1 and 3: the scale is that of their mean, 2."""
-    module, _ = quantised_graph(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), Widths(8, 8, True))
+    module, _ = quantised_graph(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), Scheme(8, 8, True))
     x = torch.cat([torch.linspace(0, 1, 1024).view(256, 1, 2, 2), torch.linspace(0, 3, 1024).view(256, 1, 2, 2)])
-    calibrate(module, x, Widths(8, 8, True), bias_correction=False)
+    calibrate(module, x, Scheme(8, 8, True), bias_correction=False)
     assert module.activation_quantiser_0.act_quant.scale().item() == pytest.approx(2 / 255, rel=1e-3)
 
 
@@ -251,3 +257,110 @@ def test_refusals_and_bad_parameters(network, context):
     for bad in ({"bits": 1}, {"bits": 9}, {"weight_bits": 1}, {"bit": 8}):
         with pytest.raises(pydantic.ValidationError):
             ptq(**bad)
+
+
+OPTIONS = [
+    {"weight_bits": 7},
+    {"activation_bits": 7},
+    {"weights_only": True},
+    {"per_channel": False},
+    {"weight_symmetric": False},
+    {"weight_symmetric": False, "per_channel": False},
+    {"weight_range": "mse"},
+    {"weight_range": "mse", "weight_symmetric": False},
+    {"activation_symmetric": True},
+    {"calibration": "min-max"},
+    {"calibration": "mse"},
+    {"calibration": "mse", "activation_symmetric": True},
+    {"percentile": 99.9},
+    {"equalise": True},
+    {"bias_correction": True},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_every_option_has_an_effect_keeps_the_accuracy_and_restores(network, context, digits, options):
+    plain, made = quantise(network, context), quantise(network, context, **options)
+    assert not torch.equal(logits(plain, digits), logits(made, digits))
+    assert abs(accuracy(made, digits) - accuracy(network, digits)) <= 0.02
+    again = restore(json.loads(json.dumps(made.record)), to_bytes(made))
+    assert torch.equal(logits(again, digits), logits(made, digits))
+
+
+def test_every_option_is_described():
+    for name in ("ptq", "ptq-mixed", "qat"):
+        found = pydantic.TypeAdapter(steps.get(name)).json_schema()["properties"]
+        assert all(entry.get("description") for entry in found.values())
+
+
+INTEGER_OPTIONS = [options for options in OPTIONS if not {"weights_only", "activation_symmetric"} & set(options)]
+
+
+@pytest.mark.parametrize("options", INTEGER_OPTIONS, ids=str)
+def test_exported_files_run_on_integers(trained, context, options):
+    made = quantise(trained["flatten"], context, **options)
+    model = onnx_export._export_quantised(made, 18)
+    onnx_export._quantise_moves(model)
+    exported = OnnxNetwork(model.SerializeToString(), made.input, quantised=True)
+    counts = optimised_operators(exported, Target(name="edge", runtime="onnxruntime"))
+    assert integer_kernels(counts) == 3
+    assert not {"Conv", "FusedConv", "Gemm", "MatMul"} & set(counts)
+    stored = onnx_export._weight_bytes(model)
+    assert stored["int8" if made.record["parameters"]["weight_symmetric"] else "uint8"] > 0.9 * sum(stored.values()) / 2
+
+
+def test_what_runs_in_floating_point_is_said(trained, context):
+    for options, note in (({"weights_only": True}, "weights only"), ({"activation_symmetric": True}, "signed")):
+        made = quantise(trained["flatten"], context, **options)
+        assert any(each.startswith(note) for each in made.record["record"]["notes"])
+        exported = run_step(steps.get("onnx-export")(), made, context).record["record"]
+        assert exported["integer_kernels"] < 3
+        assert exported["weight_bytes"]["int8"] >= made.record["record"]["storage"]["weights"]
+
+
+def test_fewer_bits_are_nominal(trained, context):
+    """The file of 3 bits is not smaller than that of 8: it even holds the clipping."""
+    sizes = {}
+    for bits in (8, 3):
+        made = quantise(trained["flatten"], context, bits=bits)
+        storage = made.record["record"]["storage"]
+        assert storage["nominal_bits"] == bits
+        assert storage["nominal_bytes"] == -(-storage["weights"] * bits // 8)
+        assert storage["stored_bits"] == {"torch": 32, "onnx": 8}
+        sizes[bits] = len(run_step(steps.get("onnx-export")(), made, context).model)
+    assert sizes[3] >= sizes[8]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_degenerate_layers_stay_finite(digits, context, options):
+    """A layer of zero weights, a constant channel and activations that are always zero."""
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 10)
+    ).eval()
+    with torch.no_grad():
+        module[0].weight[0], module[0].bias[0] = 0.0, 0.5  # constant
+        module[0].bias[1] = -100.0  # always zero
+        module[2].weight.zero_()
+        module[2].bias.copy_(torch.tensor([-1.0, 0.0, 1.0, 2.0]))
+    network = TorchNetwork(module, digits.input)
+    made, record = steps.get("ptq")(**options).apply(network, context)
+    json.dumps(record, allow_nan=False)
+    torch.testing.assert_close(logits(made, digits), logits(network, digits), rtol=0.05, atol=0.05)
+
+
+def test_equalisation_that_changes_the_function_is_refused(network, digits):
+    found = Equalised(copy.deepcopy(network.module), (), 1.0)
+    found.module.classifier.bias.data += 0.01
+    with pytest.raises(RuntimeError, match="equalisation changed the logits by"):
+        ptq_step._parity(network.module, found, torch.from_numpy(digits.calibration.x))
+
+
+def test_options_without_effect_are_refused():
+    for bad in (
+        {"weights_only": True, "activation_bits": 4},
+        {"weights_only": True, "calibration": "mse"},
+        {"weights_only": True, "activation_symmetric": True},
+        {"calibration": "min-max", "percentile": 99.0},
+    ):
+        with pytest.raises(pydantic.ValidationError, match="does nothing with"):
+            steps.get("ptq")(**bad)

@@ -1,15 +1,21 @@
 """Pruning really removes channels, the least important ones, and never a class."""
 
 import copy
+import json
+import re
+from dataclasses import replace
 
+import pydantic
 import pytest
 import torch
 from torch import nn
 
-from bench.compression.record import run_step, to_bytes
+from bench.compression.record import restore, run_step, to_bytes
 from bench.compression.structured_prune import StructuredPrune
-from bench.errors import NotApplicable
+from bench.errors import NotApplicable, UserError
+from bench.functional.module_cost import multiply_accumulates
 from bench.graph.network import InputSpec, TorchNetwork
+from bench.models.training import accuracy
 
 RGB = InputSpec(shape=(3, 8, 8), classes=("a", "b", "c", "d"))
 
@@ -19,7 +25,10 @@ def widths(module):
     return {name: layer.weight.shape[0] for name, layer in module.named_modules() if isinstance(layer, kinds)}
 
 
-@pytest.mark.parametrize("importance", ["l1", "l2", "random"])
+IMPORTANCES = ["l1", "l2", "group-norm", "bn-scale", "taylor", "random"]
+
+
+@pytest.mark.parametrize("importance", IMPORTANCES)
 def test_the_network_becomes_smaller(network, context, importance):
     made = run_step(StructuredPrune(ratio=0.5, importance=importance), network, context)
     record = made.record["record"]
@@ -51,17 +60,17 @@ def test_removing_is_the_same_as_silencing(trained, context, digits, model, glob
         assert not torch.allclose(made.module(x), source.module(x), rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("importance", ["l1", "l2"])
-def test_the_weakest_channels_go(digits, context, importance):
-    """By hand: one hidden layer; a unit's importance is the p-norm power of its row plus its column."""
+@pytest.mark.parametrize("importance", ["l1", "l2", "group-norm"])
+def test_the_weakest_channels_go(context, importance):
+    """By hand: one hidden layer; l1 and l2 see a unit's row, group-norm its column too."""
     rows = torch.tensor([[1.0, 0.0], [0.7, 0.7], [0.1, 0.1], [2.0, 2.0]])
     module = nn.Sequential(nn.Flatten(), nn.Linear(2, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False))
     with torch.no_grad():
         module[1].weight.copy_(rows)
-        module[3].weight.fill_(0.5)
+        module[3].weight.copy_(torch.tensor([[0.0, 0.0, 3.0, 0.0]]).expand(2, 4))
     declared = InputSpec(shape=(1, 1, 2), classes=("a", "b"))
     made = run_step(StructuredPrune(ratio=0.5, importance=importance), TorchNetwork(module, declared, {}), context)
-    gone = {"l1": [0, 2], "l2": [1, 2]}[importance]  # l1: 1.0 and 1.4; l2: 1.0 and 0.98
+    gone = {"l1": [0, 2], "l2": [1, 2], "group-norm": [0, 1]}[importance]  # rows: 1, 1.4, .2, 4 and 1, .99, .14, 2.8
     assert made.record["record"]["history"] == [["1", True, gone]]
     kept = [row for row in range(4) if row not in gone]
     assert torch.equal(made.module[1].weight, rows[kept])
@@ -89,6 +98,7 @@ def test_coupled_channels_go_together_and_every_class_stays(context):
     for global_pruning in (False, True):
         made = run_step(StructuredPrune(ratio=0.5, global_pruning=global_pruning), source, context)
         assert widths(made.module) == {"stem": 4, "branch.0": 4, "depthwise": 4, "head": 4, "side": 4}
+        assert made.record["record"]["kept"]["head"] == "its channels are the outputs"
         rebuilt = StructuredPrune(ratio=0.5).rebuild(source, made.record["record"])
         rebuilt.module.load_state_dict(made.module.state_dict(), strict=True)
         x = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -107,3 +117,142 @@ def test_a_linear_classifier_has_nothing_to_prune(context):
     module = nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
     with pytest.raises(NotApplicable, match="no channel that it may remove"):
         run_step(StructuredPrune(ratio=0.5), TorchNetwork(module.eval(), RGB, {}), context)
+
+
+def prune(network, context, **parameters):
+    return run_step(StructuredPrune(**parameters), network, context)
+
+
+def test_single_layers(network, context):
+    made = prune(network, context, layers={"conv2": 0.5})
+    assert widths(made.module) == {"conv1": 8, "conv2": 6, "classifier": 10}
+    both = prune(network, context, ratio=0.25, layers={"conv2": 0.5})
+    assert widths(both.module) == {"conv1": 6, "conv2": 6, "classifier": 10}
+    spared = prune(network, context, ratio=0.25, layers={"conv1": 0.0}, global_pruning=True)
+    assert widths(spared.module) == {"conv1": 8, "conv2": 9, "classifier": 10}
+
+
+def test_wrong_layers_are_named(network, context):
+    with pytest.raises(UserError, match=r"layers.conv3: no layer 'conv3'; did you mean 'conv[12]'"):
+        prune(network, context, layers={"conv3": 0.5})
+    with pytest.raises(UserError, match="'classifier' cannot be pruned: its channels are the outputs"):
+        prune(network, context, layers={"classifier": 0.5})
+    source = TorchNetwork(Residual().eval(), RGB, {})
+    with pytest.raises(UserError, match="share their channels; give them one ratio"):
+        prune(source, context, layers={"stem": 0.5, "branch.0": 0.25})
+    made = prune(source, context, layers={"branch.0": 0.5})
+    assert widths(made.module) == {"stem": 4, "branch.0": 4, "depthwise": 4, "head": 4, "side": 4}
+
+
+def test_widths_stay_multiples(network, context):
+    made = prune(network, context, ratio=0.5, round_to=4)
+    assert widths(made.module) == {"conv1": 4, "conv2": 8, "classifier": 10}  # 4 and 6, rounded up
+    with pytest.raises(UserError, match=r"no layer loses a channel.*round_to = 16"):
+        prune(network, context, ratio=0.6, round_to=16)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"global_pruning": True}, {"allocation": "sensitivity"}, {"rounds": 3}])
+def test_a_budget_of_multiplications_is_met(network, context, parameters):
+    before = multiply_accumulates(network.module, network.input.shape)
+    for macs in (0.8, 0.4):
+        made = prune(network, context, macs=macs, **parameters)
+        after = multiply_accumulates(made.module, network.input.shape)
+        record = made.record["record"]
+        assert record["macs_after"] == after
+        assert record["macs_share"] == after / before
+        assert macs - 0.15 < record["macs_share"] <= macs
+    again = restore(made.record, to_bytes(made))
+    assert to_bytes(again) == to_bytes(made)
+
+
+def test_a_budget_that_cannot_be_met_says_what_can(network, context):
+    with pytest.raises(
+        UserError, match=r"macs = 0\.01 cannot be met: the smallest reachable share is 0\.0\d+"
+    ) as error:
+        prune(network, context, macs=0.01)
+    least = float(re.search(r"give macs = (\S+) or more", str(error.value)).group(1))
+    made = prune(network, context, macs=least)
+    assert widths(made.module)["conv1"] == widths(made.module)["conv2"] == 1
+
+
+def test_sensitivity_spares_what_matters(digits, context):
+    """A layer whose removal destroys the network keeps its channels, one that does nothing loses them."""
+    module = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(512, 10),
+    )
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
+        module[2].weight[2:] *= 1e-4  # six of eight channels carry nothing
+        module[2].bias[2:] *= 1e-4
+    source = TorchNetwork(module.eval(), digits.input, {})
+    record = prune(source, context, macs=0.4, allocation="sensitivity").record["record"]
+    assert record["ratios"]["0"] == 0.0
+    assert record["ratios"]["2"] >= 0.6
+    assert record["widths"]["0"] == 8
+    with pytest.raises(UserError, match=r"data.calibration: sensitivity is measured on it, it is empty"):
+        prune(
+            source,
+            replace(context, calibration=context.calibration.take(slice(0, 0))),
+            macs=0.5,
+            allocation="sensitivity",
+        )
+
+
+def test_rounds_with_training_between(network, context, digits):
+    slowly = prune(network, context, ratio=0.5, rounds=2, finetune_epochs=1)
+    at_once = prune(network, context, ratio=0.5, rounds=2)
+    assert widths(slowly.module) == widths(at_once.module) == {"conv1": 4, "conv2": 6, "classifier": 10}
+    assert [cut["groups"] for cut in slowly.record["record"]["rounds"]] == [2, 2]
+    assert accuracy(slowly.module, digits.evaluation, digits.input) > accuracy(
+        at_once.module, digits.evaluation, digits.input
+    )
+    again = restore(json.loads(json.dumps(slowly.record)), to_bytes(slowly))
+    with torch.no_grad():
+        x = torch.from_numpy(digits.evaluation.x)
+        assert torch.equal(again.module(x), slowly.module(x))
+
+
+def test_another_seed_another_network(network, context):
+    for parameters in ({"importance": "random"}, {"importance": "taylor", "taylor_samples": 8}):
+        made = [to_bytes(prune(network, context, ratio=0.5, seed=seed, **parameters)) for seed in (0, 1, 1)]
+        assert made[0] != made[1] == made[2]
+
+
+def test_taylor_reads_calibration_samples_where_training_has_no_labels(network, context):
+    without = replace(context, train=replace(context.train, y=None))
+    prune(network, without, ratio=0.5, importance="taylor")
+    with pytest.raises(UserError, match="'taylor' needs labelled"):
+        prune(
+            network, replace(without, calibration=replace(context.calibration, y=None)), ratio=0.5, importance="taylor"
+        )
+
+
+def test_only_data_that_is_looked_at_enters_the_key():
+    assert StructuredPrune(ratio=0.5).uses() == frozenset()
+    assert StructuredPrune(ratio=0.5, batch_norm_samples=9).uses() == {"train"}
+    assert StructuredPrune(macs=0.5, allocation="sensitivity").uses() == {"calibration"}
+    assert StructuredPrune(macs=0.5, importance="taylor").uses() == {"train", "calibration"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ratio": 0.5, "macs": 0.5},
+        {"layers": {"conv1": 0.0}},
+        {"layers": {"conv1": 1.0}},
+        {"ratio": 0.5, "allocation": "sensitivity"},
+        {"macs": 0.5, "allocation": "sensitivity", "global_pruning": True},
+        {"ratio": 0.5, "finetune_epochs": 1},
+        {"ratio": 0.5, "round_to": 0},
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(wrong):
+    with pytest.raises(pydantic.ValidationError):
+        StructuredPrune(**wrong)

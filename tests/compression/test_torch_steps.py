@@ -18,8 +18,10 @@ STEPS = {
     "finetune": {"epochs": 1},
     "weight-noise": {"sigma": 0.1},
     "retrain": {},
+    "train-small": {"macs": 0.5},
+    "bn-reset": {"samples": 64},
 }
-SEEDED = ["structured-prune random", "finetune", "weight-noise", "retrain"]
+SEEDED = ["structured-prune random", "finetune", "weight-noise", "retrain", "train-small", "bn-reset"]
 
 
 def step(name):
@@ -74,8 +76,17 @@ def test_the_same_seed_gives_the_same_bytes(network, context, name):
     assert (to_bytes(other) != to_bytes(made)) == (name in SEEDED)
 
 
+@pytest.mark.parametrize("name", SEEDED)
+def test_a_seed_of_its_own(network, context, name):
+    """0 is the replicate's own; another one another network, in another way than a replicate."""
+    made = [to_bytes(run_step(replace(step(name), seed=seed), network, context)) for seed in (0, 1)]
+    assert made[0] == to_bytes(run_step(step(name), network, context)) != made[1]
+    assert made[1] != to_bytes(run_step(step(name), network, replace(context, seed=12)))
+
+
 def test_the_evaluation_split_is_out_of_reach():
-    assert set(StepContext.__dataclass_fields__) == {"train", "calibration", "recipe", "seed", "progress"}
+    fields = {"train", "calibration", "recipe", "seed", "progress", "reference"}
+    assert set(StepContext.__dataclass_fields__) == fields
 
 
 def test_a_long_chain(network, context, digits):
@@ -91,7 +102,7 @@ def test_a_long_chain(network, context, digits):
     assert torch.equal(logits(again, digits), logits(retrained, digits))
 
 
-@pytest.mark.parametrize("name", ["finetune", "retrain"])
+@pytest.mark.parametrize("name", ["finetune", "retrain", "train-small"])
 def test_training_without_labels_is_refused(network, context, name):
     none = Samples((), context.train.x[:0], None)
     with pytest.raises(UserError, match="training needs labelled samples"):
@@ -114,6 +125,12 @@ def test_training_without_labels_is_refused(network, context, name):
         ("weight-noise", {"accuracy_loss": 1.0}),
         ("bn-fold", {"ratio": 0.5}),
         ("retrain", {"epochs": 2}),
+        ("finetune", {"distillation": 1.5}),
+        ("finetune", {"temperature": 0.0}),
+        ("finetune", {"seed": -1}),
+        ("train-small", {"macs": 0.0}),
+        ("train-small", {"macs": 1.5}),
+        ("bn-reset", {"samples": 1}),
     ],
 )
 def test_wrong_parameters_are_refused(name, wrong):

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 import torch_pruning
+from onnx import TensorProto, helper, numpy_helper
 
 from bench.compression.record import to_bytes
+from bench.graph.network import InputSpec, OnnxNetwork
+from bench.metrics.cost import peak_memory as memory
 from bench.metrics.cost.cost import Cost, artefact_figures
+from bench.runtimes.base import Target
+from bench.runtimes.onnx_runtime import optimised_operators
+from bench.runtimes.opening import open_predictor
+from bench.runtimes.processor import vnni
 
 VALUES = {value.name: value for value in Cost.values}
 NETWORKS = ["reference", "ptq4", "onnx", "onnx4", "onnx8"]
@@ -54,8 +63,30 @@ def test_latencies_are_quantiles_of_timed_calls(predictors, samples, observing, 
     found = [VALUES[f"latency_{name}"].figure(shown) for name in ("median", "p90", "p99")]
     np.testing.assert_allclose(found, np.quantile(taken, (0.5, 0.9, 0.99)))
     for value in metric.values:
-        assert value.timing == value.name.startswith("latency")
-        assert isinstance(value.figure(shown), float)
+        assert value.timing == (value.name.startswith("latency") or value.name == "peak_memory")
+        assert isinstance(value.figure(shown), float) == (value.name != "peak_memory")
+
+
+def test_reference_and_variant_take_turns(predictors, samples, observing) -> None:
+    calls = []
+
+    def listen(name):
+        class Listening:
+            network, spec = predictors[name].network, predictors[name].spec
+
+            def logits(self, x):
+                calls.append((name, float(x.sum())))
+                return predictors[name].logits(x)
+
+        return Listening()
+
+    shown = Cost(warmup=0, rounds=6).measure(listen("reference"), listen("ptq4"), samples, observing)
+    assert [name for name, _ in calls] == ["ptq4", "reference", "reference", "ptq4"] * 3
+    assert [image for _, image in calls[::2]] == [image for _, image in calls[1::2]]  # one image a round
+    assert shown["_latencies"].shape == shown["_reference_latencies"].shape == (6,)
+    value = VALUES["latency_median"]
+    assert value.reference(shown) == np.median(shown["_reference_latencies"])
+    assert value.figure(shown) == np.median(shown["_latencies"])
 
 
 def test_what_is_not_known_is_none() -> None:
@@ -68,3 +99,69 @@ def test_the_network_is_left_as_it_was(networks, predictors, samples, observing)
     Cost(warmup=0, rounds=1).observe(predictors["reference"], samples, observing)
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     assert not any(layer._forward_hooks for layer in module.modules())
+
+
+def observe(predictor, samples, observing, **options):
+    metric = Cost(warmup=0, rounds=2, **options)
+    shown = metric.observe(predictor, samples, observing)
+    details = metric.details(shown)
+    json.dumps(details)
+    return shown, details
+
+
+def test_details_name_what_really_runs(networks, predictors, samples, observing) -> None:
+    _, details = observe(predictors["onnx8"], samples, observing)
+    assert details["operators"] == optimised_operators(networks["onnx8"], predictors["onnx8"].spec.target)
+    assert details["integer_kernels"] == 3
+    assert details["vnni"] == vnni()
+    assert "vnni" not in observe(predictors["onnx"], samples, observing)[1]
+    assert list(observe(predictors["reference"], samples, observing)[1]) == ["latency_quartiles"]
+
+
+def test_bytes_are_those_of_the_file_that_runs(networks, samples, observing) -> None:
+    predictor = open_predictor(networks["onnx"], Target(name="edge", runtime="onnxruntime", format="ort"))
+    shown, details = observe(predictor, samples, observing, memory=True)
+    assert shown["file_bytes"] == len(predictor.file) != len(networks["onnx"].model)
+    assert shown["peak_memory"] > 0
+    assert details["operators"]
+
+
+def product(width: int) -> OnnxNetwork:
+    """64 values to ``width`` and back to 10: ``296 * width`` bytes of weights."""
+    weights = [("w", (64, width)), ("v", (width, 10))]
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["h"]),
+        helper.make_node("MatMul", ["h", "v"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])],
+        [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return OnnxNetwork(model.SerializeToString(), InputSpec((1, 8, 8), tuple(map(str, range(10)))))
+
+
+def test_peak_memory_is_that_of_the_network_alone(samples, observing) -> None:
+    """Weights of 30 MB cost at least 30 MB more; what this process holds is not counted."""
+    edge = Target(name="edge", runtime="onnxruntime")
+    held = np.ones(60_000_000)
+    found = {}
+    for width in (1_000, 100_000):
+        predictor = open_predictor(product(width), edge)
+        found[width] = observe(predictor, samples, observing, memory=True)[0]["peak_memory"]
+    assert memory.own_peak() > held.nbytes
+    assert 0 < found[1_000] < 40e6
+    assert 29e6 < found[100_000] - found[1_000] < 120e6
+
+
+def test_peak_memory_of_torch_is_not_told(predictors, samples, observing) -> None:
+    assert "peak_memory" not in observe(predictors["reference"], samples, observing, memory=True)[0]
+
+
+def test_a_process_that_fails_says_why() -> None:
+    with pytest.raises(RuntimeError, match=r"the process that measures memory failed: FileNotFoundError"):
+        memory._process("run", "no such folder")

@@ -1,5 +1,7 @@
 """ONNX files from outside: what is accepted, embedded, lowered, and refused."""
 
+from dataclasses import replace
+
 import ml_dtypes
 import numpy as np
 import onnx
@@ -172,3 +174,64 @@ def test_quantised_files_are_recognised(tmp_path):
     made.graph.node.insert(1, helper.make_node("QuantizeLinear", ["flat", "s", "z"], ["q"]))
     made.graph.node.insert(2, helper.make_node("DequantizeLinear", ["q", "s", "z"], ["rounded"]))
     assert is_quantised(read(tmp_path / "net.onnx", made))
+
+
+def custom(domain="acme"):
+    """The usual network with an operator of somebody's own at its end."""
+    made = model()
+    made.graph.node[-1].output[0] = "before"
+    made.graph.node.append(helper.make_node("Sharpen", ["before"], ["y"], domain=domain))
+    made.opset_import.append(helper.make_opsetid(domain, 1))
+    return made
+
+
+def test_custom_operators_are_named(tmp_path):
+    with pytest.raises(
+        UserError, match=r"custom operators 'acme\.Sharpen'; export it with standard operators"
+    ) as error:
+        read(tmp_path / "net.onnx", custom())
+    assert "\n" not in str(error.value)
+    inside = custom()
+    body = [helper.make_node("Relu", ["a"], ["b"])]
+    opsets = [helper.make_opsetid("", 17)]
+    inside.functions.append(helper.make_function("acme", "Sharpen", ["a"], ["b"], body, opsets))
+    assert probe_classes(read(tmp_path / "net.onnx", inside), DECLARED, "onnx") == 3  # a function inside the file
+
+
+def test_an_operator_that_the_runtime_lacks(tmp_path):
+    blob = read(tmp_path / "net.onnx", custom("com.microsoft"))
+    with pytest.raises(
+        UserError, match=r"ONNX Runtime [\d.]+ cannot load it: .*Sharpen.*; export it with standard"
+    ) as error:
+        probe_classes(blob, DECLARED, "onnx")
+    assert "\n" not in str(error.value)
+
+
+def test_sizes_left_open(tmp_path):
+    """Open sizes serve where the network runs on the data; else they are named."""
+    blob = read(tmp_path / "net.onnx", model(shape=("n", 1, "height", "width")))
+    assert probe_classes(blob, DECLARED, "onnx") == 3
+    larger = InputSpec(shape=(1, 3, 2), classes=())
+    with pytest.raises(
+        UserError, match=r"cannot run it on inputs \(2, 1, 3, 2\): .*the file leaves height, width open"
+    ):
+        probe_classes(blob, larger, "onnx")
+
+
+def test_layout_and_type(tmp_path):
+    declared = InputSpec(shape=(4, 1, 1), classes=())
+    channels_last = model(shape=("n", 1, 1, 4))
+    path = tmp_path / "net.onnx"
+    path.write_bytes(channels_last.SerializeToString())
+    with pytest.raises(UserError, match=r'the data has \(batch, 4, 1, 1\); declare input = \{ layout = "NHWC" \}'):
+        read_onnx(path, declared, "onnx")
+    turned = replace(declared, layout="NHWC")
+    assert probe_classes(read_onnx(path, turned, "onnx"), turned, "onnx") == 3
+    path.write_bytes(model(kind=TensorProto.UINT8).SerializeToString())
+    with pytest.raises(
+        UserError, match=r"the input 'x' is UINT8; declare input = \{ dtype = \"uint8\", scale = 255 \}"
+    ):
+        read_onnx(path, DECLARED, "onnx")
+    path.write_bytes(model().SerializeToString())
+    with pytest.raises(UserError, match="the input 'x' is FLOAT, declared is UINT8; leave dtype out"):
+        read_onnx(path, replace(DECLARED, dtype="uint8", scale=255.0), "onnx")

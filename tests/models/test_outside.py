@@ -1,6 +1,7 @@
 """Networks from outside, whole: accepted as declared or refused in one line."""
 
 import re
+from dataclasses import replace
 
 import onnx
 import pytest
@@ -8,9 +9,16 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
+from bench.compression.base import StepContext, steps
+from bench.compression.record import restore, run_step, to_bytes
+from bench.data.base import loaders
 from bench.errors import UserError
 from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
+from bench.models.base import Recipe
 from bench.models.outside import load_outside
+from bench.models.training import accuracy, train
+from bench.runtimes.base import Target
+from bench.runtimes.opening import open_predictor
 
 DECLARED = InputSpec(shape=(1, 2, 2), classes=("a", "b", "c"))
 
@@ -118,3 +126,38 @@ def test_bad_choices(factory, tmp_path):
         load_outside(DECLARED, factory=f"{factory}:good", checkpoint=tmp_path / "no.safetensors", where="reference")
     with pytest.raises(UserError, match="no module 'no_such_module'"):
         load_outside(DECLARED, factory="no_such_module:net")
+
+
+def test_a_declaration_goes_through_every_step(tmp_path, monkeypatch):
+    """A network in NHWC with its classes in another order: folded, exported, trained on, it stays what it is."""
+    (tmp_path / "turned_net.py").write_text(
+        "from torch import nn\n"
+        "class Turned(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.conv, self.bn = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4)\n"
+        "        self.head = nn.Linear(4, 10)\n"
+        "    def forward(self, x):\n"
+        "        return self.head(self.bn(self.conv(x.permute(0, 3, 1, 2))).relu().mean((2, 3)))\n"
+        "def build(): return Turned()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    digits = loaders.get("digits")().load(64, 16)
+    order = tuple(reversed(range(10)))
+    declared = replace(digits.input, scale=16.0, mean=(8.0,), std=(4.0,), layout="NHWC", order=order)
+    network = load_outside(declared, factory="turned_net:build")
+    x = torch.from_numpy(digits.evaluation.x)
+    expected = open_predictor(network, Target(name="torch")).logits(x)
+    context = StepContext(digits.train, digits.calibration, None, 0)
+    folded = run_step(steps.get("bn-fold")(), network, context)
+    exported = run_step(steps.get("onnx-export")(), folded, context)
+    edge = Target(name="edge", runtime="onnxruntime")
+    for made, target in ((folded, Target(name="torch")), (exported, edge)):
+        again = restore(made.record, to_bytes(made))
+        assert again.input == declared
+        torch.testing.assert_close(open_predictor(again, target).logits(x), expected, rtol=1e-4, atol=1e-4)
+    trained = train(network.module, digits.train, declared, Recipe(epochs=6, learning_rate=0.05), 0)
+    found = open_predictor(replace(network, module=trained), Target(name="torch")).logits(x)[0].argmax(-1)
+    right = float((found.numpy() == digits.evaluation.y).mean())
+    assert right > 0.3  # chance is 0.1; labels in the outputs' order would leave it there
+    assert right == pytest.approx(accuracy(trained, digits.evaluation, declared))

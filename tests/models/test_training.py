@@ -1,5 +1,6 @@
 """Training depends on its seed and on nothing else, and it learns."""
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from bench.errors import UserError
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.mlp import Mlp
-from bench.models.training import accuracy, initialise, preprocess, reproducible, train
+from bench.models.training import _cross_entropy, accuracy, fast_layout, initialise, preprocess, reproducible, train
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,140 @@ def test_two_trainings_are_equal_to_the_last_bit(digits):
     assert equal(first, run(digits, disturb=True))
     assert equal(first, run(digits, threads=2))
     assert not equal(first, run(digits, seed=1))
+
+
+OPTIONS = {
+    "shift": {"augmentation": "shift"},
+    "flip-shift": {"augmentation": "flip-shift"},
+    "smoothing": {"label_smoothing": 0.1},
+    "adversarial": {"adversarial_epsilon": 0.1, "augmentation": "shift"},
+    "threads": {"threads": 2},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_every_option_is_deterministic_and_does_something(digits, options):
+    def trained(outside=1, seed=0, **chosen):
+        before = torch.get_num_threads()
+        torch.set_num_threads(outside)
+        torch.rand(outside)
+        try:
+            module = initialise(Convnet(widths=(8, 8), strides=(1, 2)), digits.input, 0)
+            return train(module, digits.train.take(slice(0, 400)), digits.input, Recipe(epochs=2, **chosen), seed)
+        finally:
+            torch.set_num_threads(before)
+
+    found = trained(**options)
+    assert equal(found, trained(outside=2, **options))
+    assert not equal(found, trained(seed=1, **options))
+    if options != {"threads": 2}:  # another count need not change a bit
+        assert not equal(found, trained())
+
+
+def test_threads_are_the_recipes_and_put_back(digits):
+    seen = []
+
+    class Spy(nn.Module):
+        def forward(self, x):
+            seen.append(torch.get_num_threads())
+            return x
+
+    before = torch.get_num_threads()
+    module = nn.Sequential(Spy(), nn.Flatten(), nn.Linear(64, 10))
+    train(module, digits.train.take(slice(0, 64)), digits.input, Recipe(epochs=1, threads=3), 0)
+    assert set(seen) == {3}
+    assert torch.get_num_threads() == before
+
+
+def test_what_comes_in_by_a_shift_is_the_lower_bound(digits):
+    """Images that are the lower bound everywhere stay what they are, so training does too."""
+    declared = replace(digits.input, bounds=(-2.0, 1.0), mean=(0.3,), std=(0.2,))
+    empty = Samples(digits.train.ids[:64], np.full((64, 1, 8, 8), -2.0, dtype=np.float32), digits.train.y[:64])
+    module = initialise(Mlp(hidden=(8,)), declared, 0)
+    plain, augmented = (
+        train(module, empty, declared, Recipe(epochs=1, batch=16, augmentation=kind), 0)
+        for kind in ("none", "flip-shift")
+    )
+    assert equal(plain, augmented)
+
+
+def test_label_smoothing_by_hand(digits):
+    logits, y = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), torch.tensor([0, 2])
+    logs = logits.log_softmax(dim=1)
+    wanted = -(0.7 * logs[torch.arange(2), y] + 0.3 * logs.mean(dim=1)).mean()
+    torch.testing.assert_close(_cross_entropy(logits, y, digits.input, 0.3), wanted)
+    declared = replace(digits.input, output="probabilities")
+    torch.testing.assert_close(_cross_entropy(logits.softmax(dim=1), y, declared, 0.3), wanted)
+
+
+def test_smoothed_networks_are_less_sure(digits):
+    module = initialise(Mlp(), digits.input, 0)
+    x = torch.from_numpy(digits.train.x)
+    sure = []
+    for smoothing in (0.0, 0.3):
+        trained = train(module, digits.train, digits.input, Recipe(epochs=4, label_smoothing=smoothing), 0)
+        with torch.no_grad():
+            sure.append(float(trained(x).softmax(dim=1).amax(dim=1).mean()))
+    assert sure[0] > 0.9
+    assert abs(sure[1] - (0.7 + 0.03)) < 0.1  # the best constant answer: 1 - s + s / K
+
+
+def test_adversarial_training_makes_robust(digits):
+    module = initialise(Convnet(widths=(8, 16), strides=(1, 1), head="flatten"), digits.input, 0)
+    robust = []
+    for epsilon in (0.0, 0.15):
+        recipe = Recipe(epochs=6, adversarial_epsilon=epsilon)
+        trained = train(module, digits.train, digits.input, recipe, 0)
+        assert accuracy(trained, digits.evaluation, digits.input) > 0.9
+        robust.append(accuracy(trained, attacked(trained, digits.evaluation, 0.15), digits.input))
+    assert robust[1] > robust[0] + 0.2, robust
+
+
+def attacked(module, samples, epsilon):
+    """Ten signed gradient steps from the images themselves."""
+    x, y = torch.from_numpy(samples.x), torch.from_numpy(samples.y)
+    moved = x
+    for _ in range(10):
+        moved = moved.clone().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(module(moved), y), moved)
+        moved = (x + (moved.detach() - x + epsilon / 4 * gradient.sign()).clamp(-epsilon, epsilon)).clamp(0, 1)
+    return Samples(samples.ids, moved.numpy(), samples.y)
+
+
+def test_uint8_pixels_cannot_be_attacked(digits):
+    declared = replace(digits.input, dtype="uint8", scale=255.0)
+    with pytest.raises(UserError, match=r"recipe\.adversarial_epsilon: whole-number pixels give no gradient"):
+        train(nn.Flatten(), digits.train, declared, Recipe(adversarial_epsilon=0.1), 0)
+
+
+class Viewing(nn.Module):
+    """A network whose ``view`` does not run on channels last."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)
+        self.linear = nn.Linear(3 * 64, 10)
+
+    def forward(self, x):
+        return self.linear(self.two(self.one(x).relu()).view(len(x), -1))
+
+
+def test_the_layout_of_memory_is_an_inner_matter(digits):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        viewing = Viewing()
+    recipe, part = Recipe(epochs=2), digits.train.take(slice(0, 300))
+    x = torch.from_numpy(part.x[:2])
+    assert fast_layout(viewing, x) == torch.contiguous_format
+    assert fast_layout(initialise(Mlp(), digits.input, 0), x) == torch.contiguous_format
+    parts = {"one": viewing.one, "relu": nn.ReLU(), "two": viewing.two, "flat": nn.Flatten(), "linear": viewing.linear}
+    reshaping = nn.Sequential(OrderedDict(parts))
+    assert fast_layout(reshaping, x) == torch.channels_last
+    one, two = (train(module, part, digits.input, recipe, 0) for module in (viewing, reshaping))
+    for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+    convnet = train(initialise(Convnet(), digits.input, 0), part, digits.input, recipe, 0)
+    assert all(parameter.is_contiguous() for parameter in convnet.parameters())
 
 
 def test_dropout_is_seeded_too(digits):

@@ -6,10 +6,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from bench.errors import NotDifferentiable, UserError
+from bench.compression.base import steps
+from bench.errors import NotApplicable, NotDifferentiable, UserError
 from bench.graph.network import InputSpec, OnnxNetwork
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import LEVELS, operators, optimised_operators
+from bench.runtimes.onnx_runtime import LEVELS, integer_kernels, operators, optimised_operators
 from bench.runtimes.opening import open_predictor
 
 TARGET = Target(name="edge", runtime="onnxruntime")
@@ -178,3 +179,97 @@ def test_wrong_shape_classes_and_inputs():
 def test_undeclared_classes_are_found_out():
     network = OnnxNetwork(linear_file(), replace(SMALL, classes=()))
     assert open_predictor(network, TARGET).logits(torch.zeros(2, 1, 2, 2)).shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_ort_files_compute_the_same(network, exported, x, level):
+    target = Target(name="edge", runtime="onnxruntime", optimisation=level, format="ort")
+    predictor = open_predictor(exported, target)
+    assert predictor.file[4:8] == b"ORTM"
+    assert (predictor.logits(x) - open_predictor(network, Target(name="torch")).logits(x)).abs().max() < 1e-5
+    assert optimised_operators(exported, target) == optimised_operators(exported, replace_level(level))
+
+
+def test_the_format_is_part_of_the_target():
+    kinds = [Target(name="e", runtime="onnxruntime", format=kind).canonical() for kind in ("onnx", "ort")]
+    assert [kind["format"] for kind in kinds] == ["onnx", "ort"]
+    assert "format" not in Target(name="e").canonical()
+    with pytest.raises(ValueError, match="'onnx' or 'ort'"):
+        Target(name="e", format="tflite")
+
+
+def test_what_an_ort_file_cannot_hold_is_not_applicable(exported, context):
+    made, _ = steps.get("ort-int4")().apply(exported, context)
+    with pytest.raises(
+        NotApplicable, match=r"onnxruntime \S+ cannot store this network as .ort: .*Unsupported"
+    ) as caught:
+        open_predictor(made, Target(name="edge", runtime="onnxruntime", format="ort"))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="cannot load the file"):
+        open_predictor(OnnxNetwork(b"nothing", SMALL), Target(name="edge", runtime="onnxruntime", format="ort"))
+
+
+def written(nodes, shape=("n", 1, 2, 2), initialisers=(), domain="") -> OnnxNetwork:
+    graph = helper.make_graph(
+        nodes,
+        "written",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        list(initialisers),
+    )
+    opsets = [helper.make_opsetid("", 18), *([helper.make_opsetid(domain, 1)] if domain else [])]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    return OnnxNetwork(model.SerializeToString(), replace(SMALL, classes=tuple("abcd")))
+
+
+def refusal(network) -> str:
+    with pytest.raises(UserError) as caught:
+        open_predictor(network, TARGET)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_custom_operator_is_refused():
+    text = refusal(written([helper.make_node("Secret", ["x"], ["y"], domain="of.mine")], domain="of.mine"))
+    assert "cannot load the file" in text
+    assert "Secret" in text or "of.mine" in text
+    assert text.endswith("give a valid, self-contained ONNX file of standard operators")
+
+
+def test_shapes_that_do_not_resolve_are_refused():
+    """A file of free height and width whose reshaping fits only another image."""
+    size = numpy_helper.from_array(np.array([-1, 9], dtype=np.int64), "size")
+    text = refusal(written([helper.make_node("Reshape", ["x", "size"], ["y"])], ("n", 1, "h", "w"), [size]))
+    assert "cannot run one sample of shape (1, 2, 2)" in text
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (1, -1)])
+def test_a_batch_of_one_that_is_written_into_the_graph_is_refused(shape):
+    size = numpy_helper.from_array(np.array(shape, dtype=np.int64), "size")
+    network = written([helper.make_node("Reshape", ["x", "size"], ["y"])], initialisers=[size])
+    assert "two samples" in refusal(network) or "2 samples" in refusal(network)
+    alone = written([helper.make_node("Reshape", ["x", "size"], ["y"])], (1, 1, 2, 2), [size])
+    images = torch.rand(5, 1, 2, 2)
+    assert torch.equal(open_predictor(alone, TARGET).logits(images)[0], images.flatten(1))
+
+
+def test_every_installed_provider_runs_or_says_why(exported, x):
+    import onnxruntime
+
+    expected = open_predictor(exported, TARGET).logits(x)
+    for provider in onnxruntime.get_available_providers():
+        target = Target(name="edge", runtime="onnxruntime", provider=provider)
+        reasons, predictor = [], None
+        try:
+            predictor = open_predictor(exported, target)
+        except UserError as error:
+            reasons = [problem.where for problem in error.problems]
+        if predictor is None:
+            assert reasons == ["target.edge.provider"]
+        else:
+            assert predictor.session.get_providers()[0] == provider
+            torch.testing.assert_close(predictor.logits(x), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_only_arithmetic_counts_as_an_integer_kernel():
+    assert integer_kernels({"DynamicQuantizeLinear": 3, "QuantizeLinear": 2, "ConvInteger": 2}) == 2

@@ -199,7 +199,7 @@ BAD = {
     "no use": (variant("steps = [{ bits = 8 }]"), [("variant[0].steps[0].use", "is missing", "a registered step")]),
     "no ratio": (
         variant('steps = [{ use = "structured-prune" }]'),
-        [("variant[0].steps[0].ratio", "is missing", "share of channels")],
+        [("variant[0].steps[0]", "give ratio, macs, or layers", "")],
     ),
     "nothing to do": (variant(""), [("variant[0]", "neither steps nor a source", "give steps")]),
     # the reference and the yardstick

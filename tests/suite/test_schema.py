@@ -86,7 +86,7 @@ def test_a_suite_that_extends_may_hold_only_what_differs(validator):
         {"yardstick": "[yardstick]\nretrained = -1"},
         {"target": '[[target]]\nname = "a/b"'},
         {"variant": '[[variant]]\nname = "v"\nsteps = [{ use = "structured-prune", ratio = 1.5 }]'},
-        {"variant": '[[variant]]\nname = "v"\nsteps = [{ use = "structured-prune" }]'},
+        {"variant": '[[variant]]\nname = "v"\nsteps = [{ ratio = 0.3 }]'},
         {"variant": '[[variant]]\nname = "v"\nsteps = [{ use = "prune" }]'},
         {"variant": '[[variant]]\nname = "v"\nsteps = [{ use = "ptq", bts = 3 }]'},
         {"metric": '[[metric]]\nuse = "adversarial.pgd"\nmatrix.epsilon = [-0.1]'},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -16,8 +18,11 @@ from bench.functional.onnx_cost import onnx_figures
 from bench.graph.network import Network, OnnxNetwork
 from bench.metrics.base import Arrays, Family, Metric, Observing, Value, metrics
 from bench.metrics.base import Cost as CostValue
+from bench.metrics.cost.peak_memory import peak_memory
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
+from bench.runtimes.onnx_runtime import OnnxPredictor, integer_kernels, optimised_operators
+from bench.runtimes.processor import vnni
 
 if TYPE_CHECKING:
     import torch
@@ -34,13 +39,20 @@ class _Stored:
 
 
 class _Latency:
-    """Reads one quantile of the latencies."""
+    """Reads one quantile of the latencies; None where there are none."""
 
-    def __init__(self, quantile: float) -> None:
+    def __init__(self, quantile: float, name: str = "_latencies") -> None:
         self.quantile = quantile
+        self.name = name
 
     def __call__(self, arrays: Arrays) -> float | None:
-        return float(np.quantile(arrays["_latencies"], self.quantile))
+        return float(np.quantile(arrays[self.name], self.quantile)) if self.name in arrays else None
+
+
+def _timing(name: str, quantile: float) -> CostValue:
+    """A latency, and the reference's from the same turns."""
+    reference = _Latency(quantile, "_reference_latencies")
+    return CostValue(name, _Latency(quantile), unit="ms", timing=True, reference=reference)
 
 
 def artefact_figures(network: Network) -> dict[str, float]:
@@ -49,29 +61,49 @@ def artefact_figures(network: Network) -> dict[str, float]:
     macs: int | None
     if isinstance(network, OnnxNetwork):
         size = len(network.model)
-        parameters, bits, macs = onnx_figures(network.model, network.input.shape)
+        parameters, bits, macs = onnx_figures(network.model, network.input.network_shape)
     else:
         size, parameters = state_bytes(network.module), parameter_count(network.module)
-        bits, macs = weight_bits(network.module), multiply_accumulates(network.module, network.input.shape)
+        bits, macs = weight_bits(network.module), multiply_accumulates(network.module, network.input.network_shape)
     known: dict[str, float] = {"file_bytes": size, "parameters": parameters}
     if bits is not None:
         known |= {"stored_bits": bits.stored, "nominal_bits": bits.nominal}
     return known if macs is None else {**known, "macs": macs}
 
 
-def latencies(predictor: Predictor, images: list[torch.Tensor], warmup: int, rounds: int) -> NDArray[np.float64]:
-    """Milliseconds a call, batch 1, one image a round in turn; garbage collection waits until the end."""
+def running(predictor: OnnxPredictor) -> dict[str, Any]:
+    """What ONNX Runtime makes of a file on its target: operators of the optimised graph, and integers among them.
+
+    ``integer_kernels``: convolutions and matrix products that run on integers. ``vnni``, of a network with any: the
+    processor sums products of 8-bit integers without saturation (null: not known).
+    """
+    counts = optimised_operators(predictor.network, predictor.spec.target)
+    shown: dict[str, Any] = {"operators": counts, "integer_kernels": integer_kernels(counts)}
+    return {**shown, "vnni": vnni()} if shown["integer_kernels"] else shown
+
+
+def latencies(
+    predictors: Sequence[Predictor], images: list[torch.Tensor], warmup: int, rounds: int
+) -> NDArray[np.float64]:
+    """Milliseconds a call, batch 1, (predictors, rounds); garbage collection waits until the end.
+
+    Each round shows one image to every predictor in turn, in another order each time: whatever else the machine does
+    slows all of them alike.
+    """
     for index in range(warmup):
-        predictor.logits(images[index % len(images)])
+        for predictor in predictors:
+            predictor.logits(images[index % len(images)])
     collecting = gc.isenabled()
     gc.disable()
     try:
-        taken = np.empty(rounds)
+        taken = np.empty((len(predictors), rounds))
         for index in range(rounds):
             image = images[index % len(images)]
-            started = time.perf_counter_ns()
-            predictor.logits(image)
-            taken[index] = time.perf_counter_ns() - started
+            for turn in range(len(predictors)):
+                place = (turn + index) % len(predictors)
+                started = time.perf_counter_ns()
+                predictors[place].logits(image)
+                taken[place, index] = time.perf_counter_ns() - started
     finally:
         if collecting:
             gc.enable()
@@ -83,41 +115,83 @@ def latencies(predictor: Predictor, images: list[torch.Tensor], warmup: int, rou
 class Cost(Metric):
     """Size, arithmetic and speed of a network as it runs on its target.
 
-    ``file_bytes``: the ONNX file, or the state as safetensors. ``parameters``: weights and biases. ``stored_bits`` and
-    ``nominal_bits``: bits a weight in the file, and after the weight's quantiser. ``macs``: multiply-accumulates of
-    convolutions and matrix products for one sample. Latencies: one image a call from pixels to logits,
-    preprocessing included, on the target's threads.
+    ``file_bytes``: the file that ONNX Runtime opens (``.onnx`` or ``.ort``), or the state as safetensors.
+    ``parameters``: weights and biases. ``stored_bits`` and ``nominal_bits``: bits a weight in the file, and after the
+    weight's quantiser. ``macs``: multiply-accumulates of convolutions and matrix products for one sample. Latencies:
+    one image a call from pixels to logits, preprocessing included, on the target's threads; reference and variant in
+    turn, so that their ratio holds on a busy machine (rounds of one process are not independent: no interval).
+    ``peak_memory``: what opening the file and running one image adds to a process that has loaded the runtime; of ONNX
+    Runtime targets alone, since a torch network has no file that its runtime opens by itself.
+    The details name the operators that really run on ONNX Runtime, how many of them run on integers, and whether the
+    processor has VNNI.
     """
 
     warmup: Annotated[int, Field(ge=0, description="calls before timing starts")] = 10
     rounds: Annotated[int, Field(ge=1, description="timed calls")] = 100
+    memory: Annotated[
+        bool, Field(description="measure peak_memory too: a process of its own, about a second a network")
+    ] = False
 
+    version: ClassVar[int] = 3
     family: ClassVar[Family] = "cost"
     timing: ClassVar[bool] = True
+    interleaved: ClassVar[bool] = True
     values: ClassVar[tuple[Value, ...]] = (
         CostValue("file_bytes", _Stored("file_bytes"), unit="bytes"),
         CostValue("parameters", _Stored("parameters"), unit=""),
         CostValue("stored_bits", _Stored("stored_bits"), unit="bits"),
         CostValue("nominal_bits", _Stored("nominal_bits"), unit="bits"),
         CostValue("macs", _Stored("macs"), unit="MACs"),
-        CostValue("latency_median", _Latency(0.5), unit="ms", timing=True),
-        CostValue("latency_p90", _Latency(0.9), unit="ms", timing=True),
-        CostValue("latency_p99", _Latency(0.99), unit="ms", timing=True),
+        _timing("latency_median", 0.5),
+        _timing("latency_p90", 0.9),
+        _timing("latency_p99", 0.99),
+        CostValue("peak_memory", _Stored("peak_memory"), unit="bytes", timing=True),
     )
 
     def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:
-        """Figures (0-d) of the artefact, and ``_latencies`` (rounds,) in ms."""
-        import torch
+        """Figures (0-d) of the artefact, ``_latencies`` (rounds,) in ms, and ``_running``: JSON as bytes."""
+        images = _images(samples)
+        taken = latencies([predictor], images, self.warmup, self.rounds)
+        return {**self._figures(predictor, images[0]), "_latencies": taken[0]}
 
-        images = [torch.from_numpy(samples.x[i : i + 1].copy()) for i in range(min(len(samples), 64))]
-        figures = {name: np.array(figure) for name, figure in artefact_figures(predictor.network).items()}
-        return {**figures, "_latencies": latencies(predictor, images, self.warmup, self.rounds)}
+    def measure(
+        self, reference: Predictor, variant: Predictor, samples: Samples, observing: Observing
+    ) -> dict[str, NDArray[Any]]:
+        """What ``observe`` gives of the variant, and ``_reference_latencies`` (rounds,) from the same turns."""
+        images = _images(samples)
+        taken = latencies([variant, reference], images, self.warmup, self.rounds)
+        return {**self._figures(variant, images[0]), "_latencies": taken[0], "_reference_latencies": taken[1]}
+
+    def _figures(self, predictor: Predictor, image: torch.Tensor) -> dict[str, NDArray[Any]]:
+        figures: dict[str, float] = artefact_figures(predictor.network)
+        shown: dict[str, NDArray[Any]] = {}
+        if isinstance(predictor, OnnxPredictor):
+            figures["file_bytes"] = len(predictor.file)
+            shown["_running"] = np.frombuffer(json.dumps(running(predictor)).encode(), dtype=np.uint8)
+            if self.memory:
+                figures["peak_memory"] = peak_memory(predictor, _full_batch(predictor, image))
+        return {name: np.array(figure) for name, figure in figures.items()} | shown
 
     def protocol(self) -> dict[str, Any]:
-        """How the latencies were taken."""
-        return {**super().protocol(), "batch": 1, "clock": "wall time of one call"}
+        """How latencies and memory were taken."""
+        said = {**super().protocol(), "batch": 1, "clock": "wall time of one call"}
+        return {**said, "peak": "fresh process, less one that only loads the runtime"} if self.memory else said
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
-        """The spread of the latencies: their quartiles, in ms."""
+        """The spread of the latencies: their quartiles, in ms; and what runs on ONNX Runtime."""
         low, high = np.quantile(arrays["_latencies"], (0.25, 0.75))
-        return {"latency_quartiles": [float(low), float(high)]}
+        ran = json.loads(bytes(arrays["_running"])) if "_running" in arrays else {}
+        return {"latency_quartiles": [float(low), float(high)], **ran}
+
+
+def _images(samples: Samples) -> list[torch.Tensor]:
+    """Up to 64 images, each a batch."""
+    import torch
+
+    return [torch.from_numpy(samples.x[i : i + 1].copy()) for i in range(min(len(samples), 64))]
+
+
+def _full_batch(predictor: OnnxPredictor, image: torch.Tensor) -> NDArray[Any]:
+    """One preprocessed image as often as the file insists on."""
+    batch: NDArray[Any] = np.repeat(predictor.preprocess(image).numpy(), predictor.fixed_batch or 1, axis=0)
+    return batch

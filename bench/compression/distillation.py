@@ -1,0 +1,164 @@
+"""Training on, from labels, from what a teacher answers, or from both."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bench.errors import UserError
+from bench.models.training import fast_layout, lay_out, preprocess, reproducible
+from bench.stats.streams import derive_seed
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from bench.data.base import Samples
+    from bench.graph.network import InputSpec
+
+Schedule = Literal["one-cycle", "cosine", "constant"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained on: AdamW; ``weight`` of the teacher's part of the loss, its temperature."""
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    schedule: Schedule
+    weight: float = 0.0
+    temperature: float = 1.0
+
+
+def train_on(
+    module: nn.Module,
+    teacher: nn.Module | None,
+    samples: Samples,
+    declared: InputSpec,
+    training: Training,
+    seed: int,
+    progress: Callable[[str], None],
+) -> nn.Module:
+    """A copy trained with the loss ``(1 - w) CE(y, q) + w T^2 KL(p_T || q_T)``, in eval mode.
+
+    p_T and q_T are softmax(logits / T) of the teacher and of the network, Hinton et al., arXiv:1503.02531. With
+    w = 1 no label is read. The teacher runs in eval mode. Deterministic under the seed.
+
+    Raises:
+        UserError: no samples, no labels where w < 1, or the loss stopped being finite.
+    """
+    import torch
+
+    if len(samples) == 0 or (samples.y is None and training.weight < 1):
+        right = "give labels and leave samples for training" + ("; distillation = 1 needs no labels" if teacher else "")
+        raise UserError.at("data", "training needs labelled samples, there are none", right)
+    x = preprocess(torch.from_numpy(samples.x), declared)
+    layout = fast_layout(module, x[:2])
+    x = x.contiguous(memory_format=layout)
+    y = None if samples.y is None else torch.from_numpy(samples.y)
+    trained = copy.deepcopy(module).requires_grad_(True).train()
+    with reproducible("train", seed):
+        taught = None if teacher is None else _answers(teacher, x.contiguous())
+        shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
+        batches = _batches(len(x), training.batch)
+        optimiser = torch.optim.AdamW(
+            trained.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+        )
+        schedule = _schedule(optimiser, training, training.epochs * len(batches))
+        lay_out(trained, layout)
+        for epoch in range(1, training.epochs + 1):
+            order = torch.randperm(len(x), generator=shuffle)
+            total = 0.0
+            for start, stop in batches:
+                index = order[start:stop]
+                labels = None if y is None else y[index]
+                optimiser.zero_grad(set_to_none=True)
+                loss = loss_of(trained(x[index]), labels, None if taught is None else taught[index], declared, training)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                schedule.step()
+                total += loss.item() * len(index)
+            if not total < float("inf"):  # NaN too
+                what = f"the loss is not finite in epoch {epoch}"
+                raise UserError.at("learning_rate", what, f"give less than {training.learning_rate:g}")
+            progress(f"epoch {epoch}/{training.epochs}: loss {total / len(x):.4f}")
+        lay_out(trained, torch.contiguous_format)
+    trained.zero_grad(set_to_none=True)
+    return trained.eval()
+
+
+def loss_of(
+    output: torch.Tensor,
+    y: torch.Tensor | None,
+    taught: torch.Tensor | None,
+    declared: InputSpec,
+    training: Training,
+) -> torch.Tensor:
+    """The loss of one batch; ``output`` and ``taught`` (n, classes) are logits, or probabilities where declared.
+
+    >>> import torch
+    >>> from bench.graph.network import InputSpec
+    >>> declared = InputSpec((1, 1, 1), ("a", "b"))
+    >>> training = Training(1, 2, 0.1, 0.0, "constant", weight=1.0, temperature=2.0)
+    >>> student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 2 * 1.0986123]])  # 1/4, 3/4 at T = 2
+    >>> round(float(loss_of(student, None, teacher, declared, training)), 4)  # 4 (log 2 - 0.5623)
+    0.5232
+    """
+    from torch.nn import functional
+
+    student = _logs(output, declared)
+    loss = student.new_zeros(())
+    if training.weight < 1:
+        assert y is not None
+        loss = loss + (1 - training.weight) * functional.nll_loss(student.log_softmax(1), y)
+    if training.weight > 0:
+        assert taught is not None
+        at = training.temperature
+        p, q = ((logs / at).log_softmax(1) for logs in (_logs(taught, declared), student))
+        loss = loss + training.weight * at**2 * functional.kl_div(q, p, reduction="batchmean", log_target=True)
+    return loss
+
+
+def _logs(output: torch.Tensor, declared: InputSpec) -> torch.Tensor:
+    """Logits, up to a shift common to all classes."""
+    import torch
+
+    return output if declared.output == "logits" else output.clamp_min(torch.finfo(output.dtype).tiny).log()
+
+
+def _answers(teacher: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """The teacher's outputs (n, classes), without gradient."""
+    import torch
+
+    fixed = copy.deepcopy(teacher).eval()
+    with torch.no_grad():
+        return torch.cat([fixed(part) for part in torch.split(x, 256)])
+
+
+def _batches(n: int, size: int) -> list[tuple[int, int]]:
+    """Bounds of the batches; a last batch of one joins the one before, since BatchNorm cannot train on one sample.
+
+    >>> _batches(5, 2)
+    [(0, 2), (2, 5)]
+    """
+    starts = list(range(0, n, size))
+    if len(starts) > 1 and n - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], n], strict=True))
+
+
+def _schedule(optimiser: torch.optim.Optimizer, training: Training, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    import torch
+
+    if training.schedule == "one-cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(optimiser, training.learning_rate, total_steps=steps)
+
+    def share(step: int) -> float:
+        return 0.5 * (1 + math.cos(math.pi * step / steps)) if training.schedule == "cosine" else 1.0
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, share)

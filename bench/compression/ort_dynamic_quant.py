@@ -1,0 +1,82 @@
+"""Step ``ort-dynamic-quant``: integer weights, activation ranges of each call, by ONNX Runtime."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from bench.compression.base import Step, StepContext, steps
+from bench.compression.ort_files import QUANTISED_ALREADY, canonical, check_file, describe, quiet, simplified
+from bench.errors import UserError
+from bench.graph.network import Network, OnnxNetwork
+from bench.registry import parameters
+
+OPERATORS: Final = {"all": ["Conv", "MatMul", "Gemm"], "linear": ["MatMul", "Gemm"]}
+TYPES: Final = {"int8": "QInt8", "uint8": "QUInt8"}
+
+
+@steps.register("ort-dynamic-quant")
+@parameters
+class OrtDynamicQuant(Step):
+    """8-bit weights; each call reads the range of its activations off its own batch. No data is needed.
+
+    Since a range is that of a whole batch, a sample's result depends on its company: such a network is always run
+    one sample at a time. Convolutions become ConvInteger, matrix products MatMulInteger or DynamicQuantizeMatMul.
+    """
+
+    per_channel: Annotated[bool, Field(description="one weight scale an output channel, else one a tensor")] = True
+    weight_type: Annotated[
+        Literal["int8", "uint8"], Field(description="integers of the weights: int8 symmetric, uint8 with a zero point")
+    ] = "int8"
+    reduce_range: Annotated[bool, Field(description="7-bit weights, for CPUs whose 16-bit sums saturate")] = False
+    layers: Annotated[
+        Literal["all", "linear"], Field(description="convolutions and matrix products, or the latter alone")
+    ] = "all"
+
+    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
+    consumes: ClassVar[frozenset[str]] = frozenset({"onnx"})
+    refusal: ClassVar[dict[str, str]] = QUANTISED_ALREADY
+
+    def produces(self, kind: str) -> str:
+        """A quantised ONNX file."""
+        return "onnx-quantised"
+
+    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+        """Simplify and quantise.
+
+        Raises:
+            UserError: a file older than opset 13, or nothing in it to quantise.
+        """
+        assert isinstance(network, OnnxNetwork)
+        check_file(network.model, self.name)
+        made = OnnxNetwork(self._quantise(network.model), network.input, quantised=True)
+        record = describe(network, made)
+        if "DynamicQuantizeLinear" not in record["operators"]:
+            raise UserError.at(self.name, "ONNX Runtime found nothing to quantise in the file")
+        return made, {"activation_ranges": "of each call", **record}
+
+    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
+        """The file itself is the structure: an empty one that is replaced."""
+        return OnnxNetwork(b"", network.input, quantised=True)
+
+    def _quantise(self, model: bytes) -> bytes:
+        import onnx
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        simple = simplified(model)  # its stored shapes are gone: the tool would trip over those of transposed weights
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            source, result = Path(folder) / "source.onnx", Path(folder) / "result.onnx"
+            source.write_bytes(simple.SerializeToString())
+            quantize_dynamic(
+                source,
+                result,
+                op_types_to_quantize=OPERATORS[self.layers],
+                per_channel=self.per_channel,
+                reduce_range=self.reduce_range,
+                weight_type=getattr(QuantType, TYPES[self.weight_type]),
+                extra_options={"WeightSymmetric": self.weight_type == "int8", "MatMulConstBOnly": True},
+            )
+            return canonical(onnx.load(result))

@@ -1,0 +1,147 @@
+"""What the ONNX Runtime steps share: simplifying a file, its version, its order of bytes, and their record."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from bench.compression.base import StepContext
+from bench.errors import UserError
+from bench.functional.onnx_cost import onnx_figures
+from bench.graph.network import OnnxNetwork
+from bench.models.training import preprocess
+from bench.runtimes.base import Target
+from bench.runtimes.onnx_runtime import OnnxRuntime, integer_kernels, operators, optimised_operators, reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+OLDEST_OPSET: Final = 13  # below it, one scale a channel is silently dropped
+OPSET_21_IR: Final = 10  # the format's version that opset 21 needs
+QUANTISED_ALREADY: Final = {
+    "torch": "it takes an ONNX file; put onnx-export before it",
+    "torch-quantised": "the network is quantised already",
+    "onnx-quantised": "the network is quantised already",
+}
+
+
+def calibration_inputs(network: OnnxNetwork, context: StepContext) -> tuple[str, NDArray[Any], int]:
+    """The input's name, preprocessed calibration samples (n, channels, height, width), and the batch it takes.
+
+    Raises:
+        UserError: there are too few calibration samples, or ONNX Runtime cannot run the file.
+    """
+    import torch
+
+    if len(context.calibration) == 0:
+        raise UserError.at("data.calibration", "no calibration samples", "give 1 or more; ranges are read off them")
+    predictor = OnnxRuntime().open(network, Target(name="calibration", runtime="onnxruntime"), "cpu")
+    x = preprocess(torch.from_numpy(context.calibration.x), network.input).numpy()
+    batch = predictor.fixed_batch or 1
+    if len(x) < batch:
+        what = f"{len(x)} calibration samples; the file takes {batch} at a time"
+        raise UserError.at("data.calibration", what, f"give {batch} or more")
+    return predictor.input_name, np.ascontiguousarray(x, dtype=predictor.dtype), batch
+
+
+def check_file(model: bytes, step: str) -> None:
+    """The file must be float32 and of opset 13 or newer; else ``UserError``.
+
+    Raises:
+        UserError: the file is older, holds float16 weights, or cannot be read.
+    """
+    import onnx
+
+    try:
+        loaded = onnx.load_model_from_string(model)
+    except Exception as error:  # protobuf's own class is not a public name
+        raise UserError.at(step, "the file is not a valid ONNX file", "give a self-contained one") from error
+    found = [entry.version for entry in loaded.opset_import if entry.domain in ("", "ai.onnx")]
+    if found and found[0] < OLDEST_OPSET:
+        what = f"the file uses opset {found[0]}"
+        raise UserError.at(step, what, f"export it with opset {OLDEST_OPSET} or newer")
+    if any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in loaded.graph.initializer):
+        raise UserError.at(step, "the file holds float16 weights already", "start from the float32 file")
+
+
+def simplified(model: bytes, opset: int | None = None) -> ModelProto:
+    """The file after ONNX Runtime's own simplification, which folds BatchNorm, at ``opset`` or newer.
+
+    Shapes that are written in the file are left out: steps change them.
+
+    Raises:
+        UserError: the file cannot be raised to that opset.
+    """
+    import onnx
+    from onnxruntime.quantization import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        source, simple = Path(folder) / "source.onnx", Path(folder) / "simple.onnx"
+        source.write_bytes(model)
+        quant_pre_process(source, simple, skip_symbolic_shape=True)  # ONNX's own inference follows
+        made = onnx.load(simple)
+    version = next(entry.version for entry in made.opset_import if entry.domain in ("", "ai.onnx"))
+    if opset is not None and version < opset:
+        made = _raised(made, opset)
+    del made.graph.value_info[:]
+    return made
+
+
+def _raised(model: ModelProto, opset: int) -> ModelProto:
+    from onnx import version_converter
+
+    try:
+        made = version_converter.convert_version(model, opset)
+    except Exception as error:  # the converter's exceptions share no base class of their own
+        what = f"the file cannot be raised to opset {opset}: {reason(error)}"
+        raise UserError.at("onnx", what, f"export it with opset {opset}") from error
+    made.ir_version = max(model.ir_version, OPSET_21_IR)
+    return made
+
+
+def canonical(model: ModelProto) -> bytes:
+    """The file in a deterministic order of bytes, without the tool's notes."""
+    model.ClearField("metadata_props")
+    model.ClearField("doc_string")
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def describe(before: OnnxNetwork, after: OnnxNetwork) -> dict[str, Any]:
+    """What a step made of a file: operators as stored and as they run, bits a weight, bytes.
+
+    ``bits`` are averages over all weights of convolutions and matrix products: ``stored`` in the file, ``nominal``
+    after the weight's quantiser. ``integer_kernels``: convolutions and matrix products that run on integers on this
+    machine.
+    """
+    target = Target(name="kernels", runtime="onnxruntime")
+    running = optimised_operators(after, target)
+    bits = onnx_figures(after.model, after.input.network_shape).bits
+    return {
+        "operators": operators(after.model),
+        "running_operators": running,
+        "integer_kernels": integer_kernels(running),
+        "bits": None if bits is None else {"nominal": bits.nominal, "stored": bits.stored},
+        "bytes": {"before": len(before.model), "after": len(after.model)},
+    }
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what ONNX Runtime's tools print, warn of and advise on the root logger."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

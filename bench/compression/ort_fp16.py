@@ -1,0 +1,121 @@
+"""Step ``ort-fp16``: an ONNX file in half precision, with float32 at its ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+
+import numpy as np
+from pydantic import Field
+
+from bench.compression.base import Need, Step, StepContext, steps
+from bench.compression.ort_files import (
+    QUANTISED_ALREADY,
+    calibration_inputs,
+    canonical,
+    check_file,
+    describe,
+    quiet,
+    simplified,
+)
+from bench.errors import UserError
+from bench.graph.network import Network, OnnxNetwork
+from bench.registry import parameters
+from bench.runtimes.base import Target
+from bench.runtimes.onnx_runtime import session_options, start_session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+LARGEST: Final = float(np.finfo(np.float16).max)
+
+
+@steps.register("ort-fp16")
+@parameters
+class OrtFp16(Step):
+    """Weights and operators in float16, input and output in float32, by ONNX Runtime's own converter.
+
+    float16 ends at 65,504. A weight beyond it, or a value inside the network on any calibration sample, is refused:
+    on accelerators it would be infinite. On most CPUs ONNX Runtime computes in float32 between rounded values, which
+    hides such an overflow, so the float32 file is asked.
+    """
+
+    headroom: Annotated[
+        float, Field(ge=1, description="values inside the network must stay below 65504 divided by this")
+    ] = 1.0
+
+    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
+    consumes: ClassVar[frozenset[str]] = frozenset({"onnx"})
+    refusal: ClassVar[dict[str, str]] = {
+        "torch": QUANTISED_ALREADY["torch"],
+        "torch-quantised": "its weights are integers already",
+        "onnx-quantised": "its weights are integers already",
+    }
+    needs: ClassVar[frozenset[Need]] = frozenset({"calibration"})
+
+    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+        """Simplify, look for overflow, convert.
+
+        Raises:
+            UserError: no calibration samples, a file older than opset 13, or one whose values float16 cannot hold.
+        """
+        assert isinstance(network, OnnxNetwork)
+        check_file(network.model, self.name)
+        name, x, batch = calibration_inputs(network, context)
+        simple = simplified(network.model)
+        _check_weights(simple)
+        largest = largest_values(simple, name, x, batch)
+        tensor, value = max(largest.items(), key=lambda item: item[1])
+        for found, magnitude in largest.items():  # in the order of the graph: the first is the cause
+            if not magnitude * self.headroom <= LARGEST:
+                what = f"fp16 overflow: {found!r} reaches {magnitude:.3g} on the calibration samples"
+                raise UserError.at(self.name, what, f"float16 ends at {LARGEST / self.headroom:.6g} here")
+        made = OnnxNetwork(_convert(simple), network.input)
+        record = {"largest_value": {"tensor": tensor, "value": value}, "calibration_samples": len(x) // batch * batch}
+        return made, record | describe(network, made)
+
+    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
+        """The file itself is the structure: an empty one that is replaced."""
+        return OnnxNetwork(b"", network.input)
+
+
+def largest_values(model: ModelProto, name: str, x: NDArray[Any], batch: int) -> dict[str, float]:
+    """The largest magnitude of every float32 value inside a network over samples x, in the order of its graph."""
+    import onnx
+
+    opened = onnx.ModelProto()
+    opened.CopyFrom(model)
+    known = {value.name for value in opened.graph.output}
+    inner = [output for node in opened.graph.node for output in node.output if output and output not in known]
+    opened.graph.output.extend(onnx.ValueInfoProto(name=output) for output in inner)
+    target = Target(name="overflow", runtime="onnxruntime", optimisation="disabled")
+    session = start_session(opened.SerializeToString(), target, session_options(target, 1))
+    largest = dict.fromkeys((output for node in opened.graph.node for output in node.output if output), 0.0)
+    names = [entry.name for entry in session.get_outputs() if entry.type == "tensor(float)"]
+    for start in range(0, len(x) - batch + 1, batch):
+        for output, array in zip(names, session.run(names, {name: x[start : start + batch]}), strict=True):
+            if array.size:
+                largest[output] = max(largest[output], float(np.abs(array).max()))
+    return {output: largest[output] for output in largest if output in set(names)}
+
+
+def _check_weights(model: ModelProto) -> None:
+    from onnx import TensorProto, numpy_helper
+
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and len(values := numpy_helper.to_array(tensor).ravel()):
+            magnitude = float(np.abs(values).max())
+            if not magnitude <= LARGEST:
+                what = f"fp16 overflow: the weight {tensor.name!r} holds {magnitude:.3g}"
+                raise UserError.at("ort-fp16", what, f"float16 ends at {LARGEST:.6g}")
+
+
+def _convert(model: ModelProto) -> bytes:
+    from onnxruntime.quantization.onnx_model import ONNXModel
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with quiet():
+        made = ONNXModel(convert_float_to_float16(model, keep_io_types=True))
+    made.topological_sort()  # the converter puts the input's cast last
+    del made.model.graph.value_info[:]
+    return canonical(made.model)

@@ -1,0 +1,130 @@
+"""Step ``train-small``: the control that was never large."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import Field
+
+from bench.compression.base import Need, Step, StepContext, steps
+from bench.compression.record import rebuild_structure, source_of
+from bench.compression.seeding import Seed, own_seed
+from bench.errors import UserError
+from bench.functional.module_cost import multiply_accumulates, parameter_count
+from bench.graph.network import InputSpec, Network, TorchNetwork
+from bench.models.base import Model, models
+from bench.models.source import build_source, source_record
+from bench.models.training import accuracy, initialise, train
+from bench.registry import parameters
+from bench.stats.streams import derive_seed
+
+WIDTHS = ("stem", "width", "widths", "hidden")  # parameters of an architecture that scale together
+STEPS = 256  # at most so many factors are tried
+
+
+class Scaled(NamedTuple):
+    """An architecture, by which factor its widths were multiplied, and its multiply-accumulates."""
+
+    model: Model
+    factor: float
+    macs: int
+
+
+@steps.register("train-small")
+@parameters
+class TrainSmall(Step):
+    """Train a narrower network of the reference's architecture from scratch, by the reference's recipe.
+
+    All widths are multiplied by the factor whose multiply-accumulates come nearest to the target: a share ``macs`` of
+    the reference's or, without one, those of the network that the steps before this one made. So
+    ``[{ use = "structured-prune", ratio = 0.5 }, { use = "train-small" }]`` is the control of that pruning.
+    """
+
+    macs: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="share of the reference's multiply-accumulates; none: match the input"),
+    ] = None
+    seed: Seed = 0
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"train", "recipe"})
+    refusal: ClassVar[dict[str, str]] = {
+        "torch-quantised": "a quantised network has no recipe; train before quantising",
+        "onnx": "an ONNX file cannot be trained; train before exporting",
+        "onnx-quantised": "an ONNX file cannot be trained; train before exporting",
+    }
+
+    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+        """Find the width and train; raises ``UserError`` without a recipe, labels, or widths to scale."""
+        assert isinstance(network, TorchNetwork)
+        source = source_of(network.record)
+        if context.recipe is None or source["source"] != "model":
+            what = "train-small needs the recipe of a reference that is trained here"
+            raise UserError.at("train-small", what, "name a model and a recipe in [reference]")
+        original = multiply_accumulates(build_source(source, 0), network.input.shape)
+        wanted = multiply_accumulates(network.module, network.input.shape)
+        if self.macs is not None:
+            wanted = round(self.macs * original)
+        found = nearest_width(models.get(source["model"])(**source["parameters"]), network.input, wanted)
+        seed = derive_seed("train-small", own_seed(context.seed, self.seed))
+        fresh = initialise(found.model, network.input, seed)
+        module = train(fresh, context.train, network.input, context.recipe, seed, context.progress)
+        record = {
+            "model": source_record(found.model, network.input),
+            "factor": found.factor,
+            "macs_wanted": wanted,
+            "macs_before": original,
+            "macs_after": found.macs,
+            "macs_share": found.macs / original,
+            "parameters_after": parameter_count(module),
+            "train_accuracy_after": accuracy(module, context.train, network.input),
+        }
+        return TorchNetwork(module, network.input), record
+
+    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
+        """The narrower architecture, whatever came before it."""
+        return TorchNetwork(rebuild_structure(record["model"]).module, network.input)
+
+
+def nearest_width(model: Model, declared: InputSpec, wanted: int) -> Scaled:
+    """The architecture with its widths scaled by one factor of at most 1, nearest to so many multiply-accumulates.
+
+    Factors are k / the largest width. Widths that the architecture refuses (heads that do not divide them) are passed
+    over; of two as near the smaller is taken.
+
+    Raises:
+        UserError: the architecture has no width.
+
+    >>> from bench.models.mlp import Mlp
+    >>> declared = InputSpec((1, 2, 2), ("a", "b"))
+    >>> found = nearest_width(Mlp(hidden=(10,)), declared, 31)  # 4 h + 2 h
+    >>> found.model.hidden, found.factor, found.macs
+    ((5,), 0.5, 30)
+    """
+    names = [field.name for field in fields(model) if field.name in WIDTHS]  # type: ignore[arg-type]
+    largest = max((size for name in names for size in _sizes(getattr(model, name))), default=0)
+    if largest == 0:
+        what = f"{model.name!r} has no width to scale"
+        raise UserError.at("train-small", what, "choose an architecture with widths, or leave train-small out")
+    found: dict[Model, Scaled] = {}
+    count = min(largest, STEPS)
+    for number in range(1, count + 1):
+        factor = number / count
+        scaled = replace(model, **{name: _scale(getattr(model, name), factor) for name in names})  # type: ignore[type-var]
+        if scaled not in found:
+            try:
+                module = initialise(scaled, declared, 0)
+            except UserError:
+                continue
+            found[scaled] = Scaled(scaled, factor, multiply_accumulates(module, declared.shape))
+    return min(found.values(), key=lambda each: (abs(each.macs - wanted), each.macs))
+
+
+def _sizes(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _scale(value: int | tuple[int, ...], factor: float) -> int | tuple[int, ...]:
+    """At least 1 each; halves go up."""
+    scaled = tuple(max(1, int(size * factor + 0.5)) for size in _sizes(value))
+    return scaled if isinstance(value, tuple) else scaled[0]

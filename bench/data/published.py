@@ -1,0 +1,125 @@
+"""Published files: found on this machine, else downloaded, and always checked against their known sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.store.files import write_atomic
+
+TIMEOUT = 30.0  # seconds without a byte
+CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Published:
+    """A gzipped file whose decompressed content is known."""
+
+    name: str
+    sha256: str  # of the content: an archive may have been compressed anew
+    size: int  # of the content, in bytes
+
+
+def data_folder(name: str) -> Path:
+    """Where downloads of a data set are kept: ``$CRBENCH_DATA``, else the user's cache folder."""
+    given = os.environ.get("CRBENCH_DATA")
+    if given:
+        return Path(given) / name
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "crbench" / name
+
+
+def find_folder(files: Iterable[Published], folders: Iterable[Path]) -> Path | None:
+    """The first folder that holds every file; None where none does."""
+    wanted = tuple(files)
+    return next((folder for folder in folders if all((folder / file.name).is_file() for file in wanted)), None)
+
+
+def read_published(path: Path, file: Published) -> bytes:
+    """The decompressed content of a file on this machine.
+
+    Raises:
+        UserError: it cannot be read, is no gzip, or is not the published content.
+    """
+    try:
+        return _content(path.read_bytes(), file)
+    except (OSError, ValueError) as error:
+        raise UserError.at(str(path), str(error), "give the file as it was published, or remove it") from None
+
+
+def download(file: Published, base: str, folder: Path, tell: Callable[[str], None] | None = None) -> None:
+    """Fetch ``base``/name into the folder; it is checked before it is put there, whole or not at all.
+
+    Raises:
+        UserError: it cannot be fetched, or what came is not the published content.
+    """
+    url = f"{base.rstrip('/')}/{file.name}"
+    if not url.startswith(("http://", "https://")):
+        raise UserError.at("data.url", f"{base!r} is no web address", "begin it with https:// or http://")
+    advice = f"try again, or put the files of {base} into {folder}"
+    from http.client import HTTPException  # here: a run that has its files need not import it
+
+    say = tell or _to_stderr
+    try:
+        blob = _fetch(url, file, say)
+    except (HTTPException, OSError, ValueError) as error:
+        raise UserError.at(url, f"cannot be downloaded: {getattr(error, 'reason', error)}", advice) from None
+    try:
+        _content(blob, file)
+    except ValueError as error:
+        raise UserError.at(url, str(error), advice) from None
+    try:
+        write_atomic(folder / file.name, blob)
+    except OSError as error:
+        raise UserError.at(
+            str(folder), f"cannot be written: {error.strerror}", "let CRBENCH_DATA name a folder"
+        ) from None
+    say(f"{file.name}: in {folder}\n")
+
+
+def _fetch(url: str, file: Published, tell: Callable[[str], None]) -> bytes:
+    import urllib.request
+
+    parts: list[bytes] = []
+    most = file.size + (1 << 20)  # gzip grows what it cannot shrink by far less
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+        length = int(response.headers.get("Content-Length") or 0)
+        whole = f" of {length / 1e6:.1f} MB" if length else ""
+        done = 0
+        while chunk := response.read(CHUNK):
+            parts.append(chunk)
+            done += len(chunk)
+            if done > most:
+                raise ValueError(f"more than {most} bytes came")
+            tell(f"{file.name}: {done / 1e6:.1f} MB{whole}")
+    if length and done != length:
+        raise ValueError(f"the connection ended after {done} of {length} bytes")
+    return b"".join(parts)
+
+
+def _content(blob: bytes, file: Published) -> bytes:
+    """Decompress at most one byte more than there should be, then compare."""
+    try:
+        decompressor = zlib.decompressobj(wbits=31)
+        content = decompressor.decompress(blob, file.size + 1)
+    except zlib.error:
+        raise ValueError("it is no gzip archive") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != file.sha256:
+        raise ValueError(f"its content has sha256 {found[:12]}..., the published file {file.sha256[:12]}...")
+    return content
+
+
+def _to_stderr(message: str) -> None:
+    """One line that is written over where a person watches, else one line a file."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[2K{message}")
+        sys.stderr.flush()
+    elif message.endswith("\n"):
+        sys.stderr.write(message)

@@ -1,0 +1,89 @@
+"""Whether an outside reference answers better than chance: if not, its declared input is probably wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.base import Dataset
+from bench.engine.inline import InlineEngine
+from bench.metrics.base import metrics
+from bench.suite.plan import Observation, PlannedCell, Planner
+
+ADVICE = "check its input: mean, std, scale, layout, dtype, output and the order of classes"
+LEVEL = 0.05
+
+
+def at_chance(correct: int, n: int, classes: int, largest: int) -> bool:
+    """Whether so many right answers are no evidence for more than chance.
+
+    Chance is 1 / classes, or the share of the largest class, which a constant answer reaches. The test is exact
+    (binomial, one-sided, 5 %).
+
+    Args:
+        correct: right answers.
+        n: samples.
+        classes: how many classes there are.
+        largest: samples of the most frequent class.
+
+    >>> at_chance(42, 360, 10, 37), at_chance(340, 360, 10, 37)
+    (True, False)
+    """
+    return tail(correct, n, max(1 / classes, largest / n)) > LEVEL
+
+
+def tail(events: int, n: int, p: float) -> float:
+    """P(X >= events) for X binomial with n trials of probability p.
+
+    >>> tail(2, 2, 0.5), tail(0, 5, 0.1)
+    (0.25, 1.0)
+    """
+    if events == 0 or p >= 1:
+        return 1.0
+    whole, yes, no = math.lgamma(n + 1), math.log(p), math.log1p(-p)
+    terms = (whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * yes + (n - k) * no for k in range(events, n + 1))
+    return min(1.0, math.fsum(map(math.exp, terms)))
+
+
+def warnings(planner: Planner, dataset: Dataset, engine: InlineEngine, cells: Iterable[PlannedCell]) -> list[str]:
+    """One line for each target on which an outside reference is right no more often than by chance.
+
+    It is observed once a target, by ``fidelity.accuracy``, through the store; where that fails, the cells say so.
+    """
+    labels = dataset.evaluation.y
+    if planner.suite.reference.outside is None or labels is None or engine.rerun not in ("missing", "always"):
+        return []
+    metric = metrics.get("fidelity.accuracy")()
+    found: dict[str, str] = {}
+    for cell in cells:
+        place = cell.target.name
+        if place in found:
+            continue
+        node = cell.reference[0].node
+        planned = planner.observation(metric, node, cell.target, node)
+        right = _correct(engine, planned)
+        found[place] = "" if right is None else _line(place, right, labels, len(dataset.input.classes))
+    return [line for line in found.values() if line]
+
+
+def _correct(engine: InlineEngine, observation: Observation) -> int | None:
+    """How many answers are right; None where the reference could not be observed."""
+    try:
+        arrays = engine.observations.get(observation).arrays
+    except Exception:  # the same failure is the reason of every cell
+        return None
+    engine.used.add(observation.key)
+    return int(arrays["correct"].sum()) if "correct" in arrays else None
+
+
+def _line(target: str, correct: int, labels: NDArray[np.int64], classes: int) -> str:
+    """The warning, or an empty text."""
+    n, largest = len(labels), int(np.bincount(labels).max())
+    if not at_chance(correct, n, classes, largest):
+        return ""
+    chance = max(1 / classes, largest / n)
+    share = f"{correct} of {n} samples on target {target!r}, no better than chance ({chance:.1%})"
+    return f"the reference is right on {share}: {ADVICE}"
