@@ -153,7 +153,7 @@ def assemble(
         groups[planned.variant, planned.target.name, found.cell.replicate].append((planned, found))
     variants = [_variant(plan, engine, place, group) for place, group in groups.items()]
     cells = [found.cell for _, found in measured]
-    kind = "weight-noise" if suite.yardstick.weight_noise is not None else "retrained"
+    kind = "weight-noise" if suite.yardstick.noisy else "retrained"
     return Results(
         suite=SuiteInfo(
             name=suite.name,

@@ -22,7 +22,7 @@ from bench.suite.wording import Place, show
 CHOICES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "data": (frozenset({"loader"}), frozenset({"evaluation", "calibration"})),
     "reference": (frozenset({"model", "factory", "onnx"}), frozenset()),
-    "yardstick": (frozenset({"retrained", "weight_noise"}), frozenset()),
+    "yardstick": (frozenset({"retrained", "weight_noise", "weight_noise_sigma"}), frozenset()),
 }
 
 

@@ -47,7 +47,7 @@ def load_suite(path: Path | str) -> Suite:
     variants = [
         build_variant(findings, item, ("variant", index), setting) for index, item in tables_in(content, "variant")
     ]
-    has_yardstick = yardstick.retrained > 0 or yardstick.weight_noise is not None
+    has_yardstick = yardstick.retrained > 0 or yardstick.noisy
     uses = build_metrics(findings, content, evaluation, has_yardstick)
     name = _name(findings, path, content)
     findings.stop()

@@ -110,21 +110,21 @@ def build_yardstick(findings: Findings, raw: Any, reference: Reference | None) -
     table = findings.parse(YardstickTable, raw, place, quiet=True)
     if table is None:
         return Yardstick()
-    if table.retrained and table.weight_noise is not None:
-        what = "retrained and weight_noise are two yardsticks"
+    noises = [key for key in ("weight_noise", "weight_noise_sigma") if getattr(table, key) is not None]
+    kinds = ["retrained"] * bool(table.retrained) + noises
+    if len(kinds) > 1:
+        what = f"{' and '.join(kinds)} are {'two' if len(kinds) == 2 else 'three'} yardsticks"
         findings.add(place, what, "retrained networks where they can be trained, else weight_noise")
-    if "count" in raw and table.weight_noise is None:
+    if "count" in raw and not noises:
         findings.add((*place, "count"), "counts the noisy copies of weight_noise", "give weight_noise, or leave it out")
     if table.retrained and reference is not None and reference.model is None:
         what = "the reference is not trained here: it has no model with a recipe"
         findings.add((*place, "retrained"), what, "give weight_noise = 0.01 as a substitute")
-    if table.weight_noise is not None and reference is not None:
+    if noises and reference is not None:
         kind = kind_of(reference)
         if kind not in steps.get("weight-noise").consumes:
-            findings.add(
-                (*place, "weight_noise"), f"weights of an {kind} network are not changed", "leave it out: no gaps"
-            )
-    return Yardstick(table.retrained, table.weight_noise, table.count)
+            findings.add((*place, noises[0]), f"weights of an {kind} network are not changed", "leave it out: no gaps")
+    return Yardstick(table.retrained, table.weight_noise, table.weight_noise_sigma, table.count)
 
 
 def build_targets(findings: Findings, raw: Any, kind: str | None) -> tuple[Target, ...]:

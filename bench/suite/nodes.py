@@ -183,8 +183,9 @@ def reference_node(suite: Suite, splits: Splits, replicate: int) -> Node:
 def yardstick_nodes(suite: Suite, splits: Splits) -> tuple[Node, ...]:
     """Retrained networks, or declared noisy copies of the reference; seeds disjoint from the replicates'."""
     source = suite.reference
-    if suite.yardstick.weight_noise is not None:
-        noise = cast(Any, steps.get("weight-noise"))(accuracy_loss=suite.yardstick.weight_noise)
+    if suite.yardstick.noisy:
+        amount = {"accuracy_loss": suite.yardstick.weight_noise, "sigma": suite.yardstick.weight_noise_sigma}
+        noise = cast(Any, steps.get("weight-noise"))(**{k: v for k, v in amount.items() if v is not None})
         reference = reference_node(suite, splits, 0)
         seeds = [derive_seed(suite.seed, "yardstick", index) for index in range(suite.yardstick.count)]
         return tuple(step_node(reference, noise, seed, splits, source.recipe) for seed in seeds)

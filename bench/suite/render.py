@@ -102,7 +102,7 @@ def _networks(suite: Suite) -> str:
         names = [json.dumps(step.canonical(), default=str, sort_keys=True) for step in variant.steps]
         chains |= {(source, *names[: end + 1]) for end in range(len(names))}
         chains |= {(source,)} if source else set()
-    copies = suite.yardstick.count if suite.yardstick.weight_noise is not None else suite.yardstick.retrained
+    copies = suite.yardstick.count if suite.yardstick.noisy else suite.yardstick.retrained
     times = f" x {suite.replicates}" if suite.replicates > 1 else ""
     found = [plural(suite.replicates, "reference"), f"{plural(len(chains), 'network')}{times} by steps"]
     return ", ".join([found[0], plural(copies, "yardstick"), found[1]])
@@ -129,6 +129,8 @@ def _reference(suite: Suite) -> str:
 
 def _yardstick(suite: Suite) -> str:
     yardstick = suite.yardstick
+    if yardstick.weight_noise_sigma is not None:
+        return f"{plural(yardstick.count, 'noisy copy')} with noise of {yardstick.weight_noise_sigma:g} of the spread"
     if yardstick.weight_noise is not None:
         return f"{plural(yardstick.count, 'noisy copy')} that lose {yardstick.weight_noise:g} of accuracy"
     few = "; 4 or more give gaps an interval" if 0 < yardstick.retrained < 4 else ""

@@ -39,7 +39,13 @@ class Yardstick:
 
     retrained: int = 0
     weight_noise: float | None = None  # an accuracy loss
-    count: int = 4  # how many noisy copies, for weight_noise
+    weight_noise_sigma: float | None = None  # or the noise itself, relative to each tensor's spread
+    count: int = 4  # how many noisy copies
+
+    @property
+    def noisy(self) -> bool:
+        """Whether noisy copies stand in for retrained networks."""
+        return self.weight_noise is not None or self.weight_noise_sigma is not None
 
 
 @dataclass(frozen=True)

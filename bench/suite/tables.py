@@ -93,7 +93,10 @@ class YardstickTable(_Table):
     weight_noise: float | None = Field(
         None, gt=0, lt=1, description="instead: noisy copies of the reference that lose this much accuracy"
     )
-    count: int = Field(4, ge=1, description="the number of noisy copies, for weight_noise")
+    weight_noise_sigma: float | None = Field(
+        None, gt=0, description="instead: noisy copies with this much noise, relative to each tensor's spread"
+    )
+    count: int = Field(4, ge=1, description="the number of noisy copies")
 
 
 class StepTable(OpenTable):

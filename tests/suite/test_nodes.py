@@ -31,3 +31,15 @@ def test_a_broken_file_counts_by_its_bytes(tmp_path):
     first = onnx_sha256(tmp_path / "net.onnx")
     (tmp_path / "net.onnx").write_bytes(b"nor this one!")
     assert onnx_sha256(tmp_path / "net.onnx") != first
+
+
+def test_noise_of_a_given_size_is_a_yardstick_without_data(tmp_path):
+    from bench.suite.load import load_suite
+    from bench.suite.nodes import Splits, yardstick_nodes
+
+    text = 'name = "s"\n[data]\nloader = "digits"\nevaluation = 50\n[reference]\nmodel = "mlp"\n[yardstick]\n'
+    text += 'weight_noise_sigma = 0.02\ncount = 3\n[[variant]]\nname = "v"\nsteps = [{ use = "bn-fold" }]\n'
+    (tmp_path / "s.toml").write_text(text + '[[metric]]\nuse = "fidelity.predictions"\n')
+    nodes = yardstick_nodes(load_suite(tmp_path / "s.toml"), Splits("train", "calibration", {}))
+    assert [(node.step.name, node.step.sigma) for node in nodes] == [("weight-noise", 0.02)] * 3
+    assert len({node.key for node in nodes}) == 3
