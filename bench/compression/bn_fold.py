@@ -30,7 +30,9 @@ class BnFold(Step):
     """
 
     refusal: ClassVar[dict[str, str]] = {
-        "torch-quantised": "the scales of a quantised layer are already set; fold before quantising"
+        "onnx": "it folds torch modules; put bn-fold before onnx-export, which folds what is left by itself",
+        "onnx-quantised": "it folds torch modules; fold before exporting",
+        "torch-quantised": "the scales of a quantised layer are already set; fold before quantising",
     }
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
