@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Gradient = Literal["exact", "straight_through"]
 CODES: dict[Gradient, int] = {"exact": 0, "straight_through": 1}
-PIXELS = 2**22  # inputs in one batch at most: gradients keep every activation
+PIXELS = 2**20  # inputs in one batch at most: gradients keep every activation
 
 
 def batch_size(predictor: Predictor) -> int:
