@@ -46,7 +46,10 @@ def test_a_chain_that_cannot_run_names_the_step_and_the_reason():
         check_chain("onnx", [steps.get("finetune")()])
     with pytest.raises(UserError, match=r"^steps\[1\]: quantise cannot follow quantise: it takes a network of kind"):
         check_chain("torch", [Quantise(), Quantise()])
-    with pytest.raises(UserError, match=r"bn-fold cannot follow an onnx network: it folds torch modules; put bn-fold before onnx-export"):
+    with pytest.raises(
+        UserError,
+        match=r"bn-fold cannot follow an onnx network: it folds torch modules; put bn-fold before onnx-export",
+    ):
         check_chain("onnx", [steps.get("bn-fold")()])
 
 
