@@ -38,6 +38,10 @@ class UserError(Exception):
         return cls([Problem(where, what, right)])
 
 
+class UnusableNetwork(UserError):
+    """A network that was read in full and does not fit its task: as a variant it is an error of its own cells."""
+
+
 class MissingExtra(UserError):
     """An optional package is needed and absent.
 

@@ -14,7 +14,7 @@ from bench.data.base import Samples
 from bench.errors import NotApplicable
 from bench.functional.batches import fixed_batches
 from bench.functional.divergences import log_mean_probabilities
-from bench.runtimes.arithmetic import arithmetic
+from bench.graph.arithmetic import arithmetic
 from bench.runtimes.base import Predictor
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Gradient = Literal["exact", "straight_through"]
 CODES: dict[Gradient, int] = {"exact": 0, "straight_through": 1}
+PARITY_SAMPLES = 64  # on which a view that is not the running thing itself is compared with it
 PIXELS = 2**20  # inputs in one batch at most: gradients keep every activation
 
 
@@ -77,14 +78,17 @@ class View(NamedTuple):
 
 
 @contextmanager
-def gradient_view(predictor: Predictor) -> Iterator[View]:
+def gradient_view(predictor: Predictor, samples: Samples | None = None) -> Iterator[View]:
     """The predictor's differentiable view, on the predictor's threads.
 
     Exact gradients of a float network; straight-through ones at the quantisers of a quantised network, whose true
-    gradient is zero almost everywhere. Raises ``NotDifferentiable`` where there are none.
+    gradient is zero almost everywhere. A view that is not the running thing itself is first compared with it on the
+    first of the samples. Raises ``NotDifferentiable`` where there is none, or where it is another function.
     """
     import torch
 
+    if samples is not None:
+        predictor.trust(torch.from_numpy(samples.x[:PARITY_SAMPLES]))
     gradient: Gradient = "straight_through" if predictor.network.quantised else "exact"
     module = predictor.differentiable(gradient=gradient)
     tensors = [*module.parameters(), *module.buffers()]

@@ -61,6 +61,7 @@ class Predictor(ABC):
     spec: PredictorSpec
     network: Network
     batch_size: int = 256
+    parity: dict[str, Any] | None = None  # how far the differentiable view is from what runs, where it is another thing
 
     @abstractmethod
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -82,6 +83,14 @@ class Predictor(ABC):
             parts = [self.forward(self.preprocess(batch)).cpu() for batch in torch.split(x, size)]
         return to_logits(torch.cat(parts, dim=1), self.spec.input)
 
+    def trust(self, x: torch.Tensor) -> None:
+        """Compare the differentiable view with what runs, on real samples x (n, ...) in the user's bounds.
+
+        ``parity`` holds the figures; None where both are the same thing. Raises ``NotDifferentiable``, with the
+        figures, where they differ too much.
+        """
+        self.parity = None
+
     def differentiable(
         self,
         combine: Literal["mean_probability"] = "mean_probability",
@@ -97,6 +106,7 @@ class Runtime(ABC):
     name: ClassVar[str]
     kinds: ClassVar[frozenset[str]]  # network kinds it runs as they are
     packages: ClassVar[tuple[str, ...]]  # their versions enter every key
+    gradients: ClassVar[int] = 0  # version of its differentiable view; enters the keys of what uses gradients
 
     @abstractmethod
     def open(self, network: Network, target: Target, device: str, *, floor: bool = False) -> Predictor:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 
-from bench.errors import NotApplicable, UserError
+from bench.errors import NotApplicable, NotDifferentiable, UserError
 from bench.graph.network import Network, OnnxNetwork
 from bench.registry import nearest
-from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
+from bench.runtimes.base import Optimisation, Predictor, PredictorSpec, Runtime, Target, runtimes
 
 if TYPE_CHECKING:
     import torch
     from onnxruntime import InferenceSession, SessionOptions
+
+    from bench.graph.onnx_import.twin import Twin
 
 LEVELS: Final = {
     "disabled": "ORT_DISABLE_ALL",
@@ -48,6 +52,7 @@ class OnnxRuntime(Runtime):
 
     kinds: ClassVar[frozenset[str]] = frozenset({"onnx", "onnx-quantised"})
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    gradients: ClassVar[int] = 1
 
     def open(self, network: Network, target: Target, device: str, *, floor: bool = False) -> OnnxPredictor:
         """Open a predictor; where it runs is the target's provider, not ``device``.
@@ -58,6 +63,7 @@ class OnnxRuntime(Runtime):
         predictor = OnnxPredictor(network, target, target.threads + 1 if floor else target.threads)
         if floor:
             predictor.batch_size = FLOOR_BATCH
+            predictor.wide = True
         predictor.check()
         return predictor
 
@@ -66,9 +72,12 @@ class OnnxPredictor(Predictor):
     """An ONNX file in an inference session; ``file`` is what the runtime opened."""
 
     network: OnnxNetwork
+    _refusal: str = ""  # why the differentiable view is not trusted
+    wide: bool = False  # whether the differentiable view of a float graph is computed in float64
 
     def __init__(self, network: OnnxNetwork, target: Target, threads: int) -> None:
         self.network = network
+        self.threads = threads
         self.file, self.session = open_session(network, target, threads)
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
@@ -100,6 +109,66 @@ class OnnxPredictor(Predictor):
         full = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)]) if missing else batch
         out: np.ndarray[Any, Any] = self.session.run(None, {self.input_name: full})[0]
         return out[: len(batch)]
+
+    @cached_property
+    def graph(self) -> bytes:
+        """The graph that the session runs; where its layout is the processor's own, the same one before that.
+
+        The layouts of the level ``all`` change the order of sums in floating point and nothing else.
+        """
+        target = self.spec.target
+        level: Optimisation = "extended" if target.optimisation == "all" else target.optimisation
+        return _saved(self.network, replace(target, optimisation=level, format="onnx"), "ONNX")
+
+    def trust(self, x: torch.Tensor) -> None:
+        """Compare our import of the graph with the session on samples x; ``parity`` holds the figures.
+
+        Raises:
+            NotDifferentiable: it cannot be imported, or the two differ too much; says by how much.
+        """
+        import torch
+
+        from bench.graph.onnx_import.parity import output_step, parity_of
+
+        twin = self._twin("straight_through")
+        size = 1 if self.spec.batch_dependent else self.batch_size
+        try:
+            with torch.no_grad():
+                shown = torch.cat([twin(batch) for batch in torch.split(x, size)])
+        except UserError as error:
+            raise NotDifferentiable(f"the imported graph does not run: {error}") from error
+        found = parity_of(shown, self.logits(x)[0], output_step(twin.network))
+        self.parity = found.canonical()
+        self._refusal = "" if found.trusted else f"the imported graph differs from ONNX Runtime's session {found}"
+        if self._refusal:
+            raise NotDifferentiable(self._refusal)
+
+    def differentiable(
+        self,
+        combine: Literal["mean_probability"] = "mean_probability",
+        gradient: Literal["exact", "straight_through", "hard"] = "exact",
+    ) -> Twin:
+        """Our import of the graph that the session runs, from user-space images to logits (batch, classes).
+
+        Raises:
+            NotDifferentiable: ``trust`` was not asked or refused, the graph cannot be imported, or exact gradients
+                are asked of a graph that rounds.
+        """
+        if self.parity is None:
+            raise NotDifferentiable("onnxruntime gives no gradients; call trust(samples) before its graph is imported")
+        if self._refusal:
+            raise NotDifferentiable(self._refusal)
+        return self._twin(gradient)
+
+    def _twin(self, gradient: Literal["exact", "straight_through", "hard"]) -> Twin:
+        import torch
+
+        from bench.graph.onnx_import.twin import Twin, doubled
+
+        dtype = torch.from_numpy(np.zeros(1, dtype=self.dtype)).dtype
+        declared = self.network.input
+        twin = Twin(self.graph, gradient, declared, threads=self.threads, fixed_batch=self.fixed_batch, dtype=dtype)
+        return doubled(twin) if self.wide else twin
 
     def check(self) -> None:
         """One sample at the lower bound must give one row of class scores, two must give two; else ``UserError``."""

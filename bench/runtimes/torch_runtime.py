@@ -6,9 +6,9 @@ import copy
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.errors import NotDifferentiable, UserError
+from bench.graph.arithmetic import arithmetic
 from bench.graph.interface import to_logits
 from bench.graph.network import Network, TorchNetwork
-from bench.runtimes.arithmetic import arithmetic
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class TorchPredictor(Predictor):
         Its attribute ``gradient`` says which gradient it gives: ``exact``, or ``straight_through`` for a quantised
         network, where rounding passes the gradient on inside its range. The true derivative of rounding is zero
         almost everywhere, so ``hard`` raises ``NotDifferentiable`` there. Only the forward pass is bound to the
-        target's threads; put ``bench.runtimes.arithmetic.arithmetic`` around the backward pass.
+        target's threads; put ``bench.graph.arithmetic.arithmetic`` around the backward pass.
         """
         if self.spec.input.dtype == "uint8":
             raise NotDifferentiable("the network takes whole pixels (uint8), which have no gradient")

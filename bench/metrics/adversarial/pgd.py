@@ -75,7 +75,7 @@ class ProjectedGradientDescent(Metric):
             raise UserError.at("data", "pixels lie outside the declared bounds", f"values from {low} to {high}")
         clean = log_probabilities(predictor, samples.x).argmax(axis=1) == labels
         robust, masked = clean.copy(), np.zeros(len(labels), dtype=bool)
-        with gradient_view(predictor) as view:
+        with gradient_view(predictor, samples) as view:
             for restart in range(self.restarts):
                 alive = np.flatnonzero(robust)  # what fell already stays fallen
                 if not alive.size:

@@ -64,7 +64,7 @@ class IntegratedGradients(Metric):
         if not low <= level <= high:
             raise UserError.at("attribution.ig.baseline", f"{level} is out of bounds", f"give {low} to {high}")
 
-        with gradient_view(predictor) as view:
+        with gradient_view(predictor, samples) as view:
 
             def attribute(x: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
                 return integrated_gradients(view.module, x, torch.full_like(x, level), target, self.steps)

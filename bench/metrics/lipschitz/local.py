@@ -79,7 +79,7 @@ class LocalLipschitz(Metric):
             advice = f"set samples to {most} or less" if most else "the inputs are too large for this metric"
             limit = f"more than the {MEMORY_LIMIT / 2**20:.0f} MiB this metric keeps"
             raise NotApplicable(f"the Jacobians need {entries * 4 / 2**20:.0f} MiB, {limit}; {advice}")
-        with gradient_view(predictor) as view:
+        with gradient_view(predictor, samples) as view:
             (jacobian,) = view.each_batch(lambda x: (input_jacobian(view.module, x).float(),), samples.x)
         if not np.isfinite(jacobian).all():
             raise FloatingPointError("the network gives NaN or infinite gradients")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bench.runtimes.arithmetic import arithmetic
+from bench.graph.arithmetic import arithmetic
 
 
 def test_threads_and_precision_hold_inside_and_are_restored():

@@ -1,0 +1,110 @@
+"""Gradient metrics on ONNX Runtime through the twin: in runs and diffs, with the parity in every cell."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from bench import load_suite
+from bench.cli import run_cli
+from bench.engine.run import make_plan
+from bench.store.keys import key_of
+
+GRADIENTS = ("adversarial.pgd[epsilon=0.1,steps=3]", "attribution.ig[steps=4]", "lipschitz.local")
+
+
+def network(weight, quantised) -> onnx.ModelProto:
+    """Flatten and a matrix product; quantised: of codes of the image and of the weight."""
+    nodes = [helper.make_node("Flatten", ["x"], ["f"])]
+    constants = {"w": weight}
+    source = ["f", "w"]
+    if quantised:
+        scale = np.float32(np.abs(weight).max() / 127)
+        constants = {
+            "w": np.rint(weight / scale).astype(np.int8), "ws": scale, "wz": np.int8(0),
+            "s": np.float32(1 / 255), "z": np.uint8(0),
+        }  # fmt: skip
+        nodes += [
+            helper.make_node("QuantizeLinear", ["f", "s", "z"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+            helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["v"]),
+        ]
+        source = ["d", "v"]
+    nodes.append(helper.make_node("MatMul", source, ["y"]))
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [value("x", 1, ["n", 1, 4, 4])],
+        [value("y", 1, ["n", 3])],
+        [numpy_helper.from_array(np.asarray(tensor), name) for name, tensor in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    weight = random.normal(size=(16, 3)).astype(np.float32)
+    x = random.random((40, 1, 4, 4), dtype=np.float32)
+    np.savez("x.npz", x=x, y=(x.reshape(40, 16) @ weight).argmax(1))
+    onnx.save(network(weight, False), "float.onnx")
+    onnx.save(network(weight, True), "int8.onnx")
+    return tmp_path
+
+
+def test_diff_of_two_files_takes_gradient_metrics(files, capsys):
+    chosen = [part for name in GRADIENTS for part in ("--metric", name)]
+    assert run_cli(["diff", "float.onnx", "int8.onnx", "--data", "x.npz", "--json", *chosen]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [cell["status"] for cell in cells] == ["ok"] * 3
+    for cell in cells:
+        assert cell["details"]["variant"]["gradient"] == "straight_through"
+        assert cell["details"]["reference"]["gradient"] == "exact"
+        for figures in cell["parity"].values():
+            assert figures["samples"] == 40
+            assert figures["argmax_agreement"] == 1
+            assert figures["logit_difference"]["1"] < 1e-5
+    (jacobian,) = (cell for cell in cells if cell["metric"] == "lipschitz.local")
+    rounding = jacobian["values"]["jacobian_difference"]  # of the weights alone: the quantiser of x passes it on
+    assert 0 < rounding["estimate"] < 0.05
+
+
+def test_default_metrics_of_a_diff_use_no_gradients(files, capsys):
+    assert run_cli(["diff", "float.onnx", "int8.onnx", "--data", "x.npz", "--json"]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert all(cell["parity"] is None for cell in cells)
+
+
+def test_a_skip_from_before_there_were_twins_is_not_served(measured):
+    """The key of what uses gradients of a session says so; no other key changed."""
+    plan, _ = make_plan(load_suite("tiny.toml"), "cpu")
+    for cell in plan.cells:
+        through_twin = cell.use.metric.gradients and cell.target.runtime == "onnxruntime"
+        marks = [item for mark in cell.yardsticks for item in mark]
+        for shown in (*cell.reference, *cell.observed, cell.floor, *marks):
+            assert ("gradients" in shown.parts) == through_twin
+            older = {name: part for name, part in shown.parts.items() if name != "gradients"}
+            assert (key_of(older) != shown.key) == through_twin
+
+
+def test_a_repeated_run_has_the_parity_of_the_first(measured):
+    assert measured.run("run", "tiny.toml", "--quiet") == 0
+    cells = [cell for cell in measured.results()["cells"] if cell["parity"] is not None]
+    assert {cell["variant"] for cell in cells} == {"noise", "int8"}
+    for cell in cells:
+        assert cell["cached"]
+        assert set(cell["parity"]) == {"reference", "variant"}
+        assert cell["parity"]["variant"]["samples"] == 20
+
+
+def test_cells_derived_anew_from_stored_observations_have_it_too(measured):
+    before = [cell["parity"] for cell in measured.results()["cells"]]
+    shutil.rmtree(measured.folder / ".crbench" / "cells")
+    assert measured.run("run", "tiny.toml", "--quiet") == 0
+    assert not any(cell["cached"] for cell in measured.results()["cells"])
+    assert [cell["parity"] for cell in measured.results()["cells"]] == before
