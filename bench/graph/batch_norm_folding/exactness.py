@@ -1,0 +1,55 @@
+"""How much folding changed an ONNX file's answers, in float64 by ONNX's own reference implementation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import GraphProto, ModelProto
+
+
+def doubled(model: ModelProto) -> ModelProto:
+    """A copy that computes in float64: stored tensors, constants and casts of floating type become double."""
+    import onnx
+
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    _double(made.graph)
+    return made
+
+
+def run_in_double(model: ModelProto, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The first output of a model that ``doubled`` made, for inputs x."""
+    from onnx.reference import ReferenceEvaluator
+
+    stored = {tensor.name for tensor in model.graph.initializer}
+    name = next(value.name for value in model.graph.input if value.name not in stored)
+    made = ReferenceEvaluator(model).run(None, {name: x})
+    return np.asarray(made[0], dtype=np.float64)
+
+
+def _double(graph: GraphProto) -> None:
+    from onnx import TensorProto, numpy_helper
+
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16)
+
+    def widen(tensor: Any) -> None:
+        if tensor.data_type in floats:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+
+    for tensor in graph.initializer:
+        widen(tensor)
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        if value.type.tensor_type.elem_type in floats:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    for node in graph.node:
+        for entry in node.attribute:
+            if entry.HasField("t"):
+                widen(entry.t)
+            if node.op_type == "Cast" and entry.name == "to" and entry.i in floats:
+                entry.i = TensorProto.DOUBLE
+            for inner in (*entry.graphs, *([entry.g] if entry.HasField("g") else [])):
+                _double(inner)
