@@ -1,0 +1,154 @@
+"""``crbench compare``, ``gate`` and ``baseline``: is it worse than before?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from bench.gate import Baseline, Run
+    from bench.results import Comparison, Results
+
+F = TypeVar("F", bound=Callable[..., Any])
+INCOMPLETE = 3
+BASELINES = Path("reports") / "baselines"
+RUN = click.Path(path_type=Path)
+
+
+def _outputs(command: F) -> F:
+    """Options that say where the judgements go."""
+    options = (
+        click.option("--strict", is_flag=True, help="Fail what is not shown to be no worse, and what is new."),
+        click.option("--json", "as_json", is_flag=True, help="Print the judgements as JSON and nothing else."),
+        click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write a job summary."),
+        click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML."),
+        click.option("--github", is_flag=True, help="Print ::error lines for GitHub."),
+        click.option("--quiet", "-q", is_flag=True, help="Only the closing line."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("before", metavar="A", type=RUN)
+@click.argument("after", metavar="B", type=RUN)
+@_outputs
+def compare(before: Path, after: Path, strict: bool, **outputs: Any) -> int:
+    """Is run B worse than run A? Both are folders that crbench run wrote.
+
+    Every gated value in one word (regressed, improved, same, inconclusive, incomparable, missing, errored), latencies
+    too where both were measured on one machine. Exits 1 where something regressed, 3 where something is missing.
+    """
+    from bench.errors import UserError
+    from bench.gate import baseline_of, load_run
+
+    first, second = load_run(before, arrays=True), load_run(after, arrays=True)
+    if first.results.suite.name != second.results.suite.name:
+        names = f"{first.results.suite.name!r} and {second.results.suite.name!r}"
+        raise UserError.at(str(after), f"runs of two suites, {names}", "compare runs of one suite")
+    assert first.samples is not None
+    known = baseline_of(first.results, first.samples, timings=True)
+    return _judge(second, known, f"run {before}", strict, outputs)
+
+
+@click.command()
+@click.argument("run", type=RUN)
+@click.option("--baseline", "file", type=RUN, help="Judge against it; by default gates against the reference decide.")
+@_outputs
+def gate(run: Path, file: Path | None, strict: bool, **outputs: Any) -> int:
+    """Judge a RUN: the folder that crbench run wrote.
+
+    Without --baseline, every gate of the suite against the reference decides. With one: did anything become worse
+    since it was accepted, or since it was first accepted, or fail a gate that it did not fail then?
+    """
+    from bench.gate import conclude, judge_reference, load_baseline, load_run
+
+    if file is None:
+        found = load_run(run)
+        judgements = judge_reference(found.results)
+        return _show(conclude(found.results, judgements, "the reference", strict=strict), found.results, outputs)
+    known = load_baseline(file)
+    name = f"baseline {file.name}, accepted {known.accepted}"
+    return _judge(load_run(run, arrays=True), known, name, strict, outputs)
+
+
+def _judge(run: Run, known: Baseline, name: str, strict: bool, outputs: dict[str, Any]) -> int:
+    from bench.gate import conclude, judge_baseline
+
+    assert run.samples is not None
+    judgements = judge_baseline(run.results, run.samples, known)
+    return _show(conclude(run.results, judgements, name, strict=strict), run.results, outputs)
+
+
+def _show(comparison: Comparison, results: Results, outputs: dict[str, Any]) -> int:
+    """Write and print what was asked for."""
+    from bench.report.gating import error_lines, junit, summary
+    from bench.store.files import write_atomic
+
+    if outputs["markdown"] is not None:
+        write_atomic(outputs["markdown"], summary(comparison).encode())
+    if outputs["junit"] is not None:
+        write_atomic(outputs["junit"], junit(comparison))
+    if outputs["as_json"]:
+        click.echo(comparison.model_dump_json(indent=1))
+        return comparison.exit_code
+    if outputs["github"]:
+        for line in error_lines(comparison):
+            click.echo(line)
+    if outputs["quiet"]:
+        click.echo(comparison.closing)
+    else:
+        from rich.console import Console
+
+        from bench.report.gating import render
+
+        render(comparison, Console())
+    return comparison.exit_code
+
+
+@click.group()
+def baseline() -> None:
+    """What later runs are compared with."""
+
+
+@baseline.command("accept")
+@click.argument("run", type=RUN)
+@click.option("-o", "--out", type=RUN, help="Default: reports/baselines/SUITE.json.")
+@click.option("--timings", is_flag=True, help="Keep latencies too: for runs on one and the same machine.")
+@click.option("--restart", is_flag=True, help="Forget the first figures: the loss since then is accepted as well.")
+def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
+    """Accept RUN as the baseline: the only command that changes one."""
+    from bench.errors import UserError
+    from bench.gate import accept as accept_run
+    from bench.gate import incomplete, load_baseline, load_run, write_baseline
+    from bench.suite.tables import NAME_PATTERN
+
+    found = load_run(run, arrays=True)
+    assert found.samples is not None
+    lines = incomplete(found.results)
+    if lines:
+        click.echo(f"crbench: not accepted, the run is incomplete: {lines[0]} ({len(lines)} in all)", err=True)
+        return INCOMPLETE
+    if out is None:
+        import re
+
+        name = found.results.suite.name
+        if not re.search(NAME_PATTERN, name):
+            raise UserError.at("suite.name", f"{name!r} names no file", "give -o FILE")
+        out = BASELINES / f"{name}.json"
+    previous = load_baseline(out) if out.exists() else None
+    accepted = accept_run(found.results, found.samples, previous, timings=timings, restart=restart)
+    size = write_baseline(accepted.baseline, out)
+    for word in ("added", "changed", "removed"):
+        for cell in getattr(accepted, word):
+            click.echo(f"{word}: {cell}")
+    kept = len(accepted.baseline.cells) - len(accepted.added) - len(accepted.changed)
+    click.echo(
+        f"{out}  {size / 1e3:.0f} kB: accepted {accepted.baseline.accepted}, {len(accepted.added)} cells added, "
+        f"{len(accepted.changed)} changed, {len(accepted.removed)} removed, {kept} kept"
+    )
+    return 0

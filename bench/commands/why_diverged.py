@@ -1,0 +1,126 @@
+"""``crbench why-diverged``: which layer moved the function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@click.command("why-diverged")
+@click.argument("reference")
+@click.argument("variant")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="An .npz with x and, if known, y.")
+@click.option("--bounds", metavar="LO,HI", help="The range of x; default: 0,1 if x lies in it.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON on standard output and nothing else.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+def why_diverged(reference: str, variant: str, data: Path, bounds: str | None, as_json: bool, quiet: bool) -> int:
+    """Rank the layers of VARIANT by how much of its divergence from REFERENCE each one brings in.
+
+    A network is an ONNX file or module:factory[@checkpoint.safetensors]. Layers are matched by their place in the
+    graph and by their shapes. Each layer in turn is computed as in the reference, on the variant's own inputs.
+    """
+    import json
+
+    from bench.engine.diff import parse_bounds
+    from bench.engine.layer_culprits import why_diverged as analyse
+
+    limits = None if bounds is None else parse_bounds(bounds)
+    found = _with_bar(lambda shown: analyse(reference, variant, data, limits, shown), quiet=quiet or as_json)
+    if as_json:
+        click.echo(json.dumps(found, allow_nan=False))
+        return 0
+    from rich.console import Console
+
+    _print(found, Console())
+    return 0
+
+
+def _with_bar(call: Callable[[Callable[[int, int, str], None]], dict[str, Any]], *, quiet: bool) -> dict[str, Any]:
+    """Call with a progress line on standard error."""
+    if quiet:
+        return call(lambda done, total, name: None)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("loading", total=None)
+        return call(lambda done, total, name: bar.update(task, completed=done, total=total or None, description=name))
+
+
+def _print(found: dict[str, Any], console: Console) -> None:
+    """Print the ranked table, what it means, and what could not be compared."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = {row["name"]: row for row in found["layers"]}
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for title in ("", "layer", "SQNR dB", "cosine", "own error", "JS removed", "95 %"):
+        table.add_column(title, justify="left" if title == "layer" else "right", overflow="fold")
+    for place, name in enumerate(found["ranking"], start=1):
+        row = rows[name]
+        js = (row["restored"] or {}).get("js")
+        added = row["added"]
+        table.add_row(
+            str(place),
+            Text(name),
+            "same" if row["identical"] else _figure(row["sqnr_db"], ".1f"),
+            _figure(row["cosine"], ".4f"),
+            "-" if added is None else _figure(added["relative_mse"], ".2g"),
+            "-" if js is None else _share(js["removed"], found["divergence"]["js"]["estimate"]),
+            "-" if js is None else f"[{_figure(js['ci'][0], '.2g')}, {_figure(js['ci'][1], '.2g')}]",
+        )
+    whole = found["divergence"]
+    limits = ", ".join(_figure(limit, ".3g") for limit in whole["js"]["ci"])
+    console.print(
+        f"Jensen-Shannon divergence {whole['js']['estimate']:.3g} [{limits}], flips {whole['flips']:.2%}, "
+        f"{found['samples']} samples",
+        markup=False,
+        highlight=False,
+    )
+    console.print(table, highlight=False)
+    console.print(
+        "SQNR and cosine: each layer's output in the variant against the reference. Own error: relative squared error "
+        "of the layer on the variant's own inputs. JS removed: how much of the divergence goes when this layer alone "
+        "is computed as in the reference.",
+        style="dim",
+        highlight=False,
+    )
+    for note in _notes(found):
+        console.print(note, markup=False, highlight=False)
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _share(removed: float, before: float) -> str:
+    share = f" ({removed / before:.0%})" if before > 0 else ""
+    return f"{removed:.2g}{share}"
+
+
+def _notes(found: dict[str, Any]) -> list[str]:
+    notes = []
+    for row in found["layers"]:
+        told = row["reason"]
+        if told:
+            notes.append(f"{row['name']}: {told}")
+        if row["restored_reason"] and row["restored_reason"] != told:
+            notes.append(f"{row['name']}: cannot be restored: {row['restored_reason']}")
+    if found["divergence"]["not_finite"]:
+        notes.append(
+            f"the variant has no finite logits on {found['divergence']['not_finite']} samples: each counts as log 2"
+        )
+    if found["only_in_variant"]:
+        notes.append(f"only in the variant: {', '.join(found['only_in_variant'])}")
+    for side, truth in found["fidelity"].items():
+        if truth["flips"]:
+            where = "the fully optimised file" if truth["runtime"] == "onnxruntime" else "torch"
+            notes.append(f"layer by layer, {truth['flips']:.2%} of the {side}'s predictions differ from {where}")
+    return notes

@@ -1,0 +1,201 @@
+"""Where a variant leaves its reference: every layer's error, and what restoring it alone would remove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.base import Samples
+from bench.engine.diff import diff_suite
+from bench.engine.layer_culprits.files import as_onnx, fidelity
+from bench.engine.layer_culprits.observing import UNMATCHED, as_json, observe
+from bench.engine.layer_culprits.outcome import Outcome
+from bench.engine.layer_culprits.ranking import RULE, ranking
+from bench.engine.layer_culprits.restoring import Impossible, Matching, restore
+from bench.engine.layer_culprits.runs import Side, batches
+from bench.errors import Problem, UserError
+from bench.functional.layer_divergence import Figures
+from bench.graph.network import InputSpec, Network
+from bench.models.outside import load_outside
+from bench.suite.suite import Outside
+
+if TYPE_CHECKING:
+    from bench.graph.layer_matching import Layer, LayerGraph
+
+Shown = Callable[[int, int, str], None]
+NAMES = ("REFERENCE", "VARIANT")
+
+
+def why_diverged(
+    reference: str,
+    variant: str,
+    data: Path | str,
+    bounds: tuple[float, float] | None = None,
+    shown: Shown = lambda done, total, name: None,
+) -> dict[str, Any]:
+    """Rank the layers of a pair by guilt.
+
+    Args:
+        reference: an ONNX file or ``module:factory[@checkpoint.safetensors]``.
+        variant: another one.
+        data: an ``.npz`` with ``x`` and, if known, ``y``.
+        bounds: the range of ``x``; by default (0, 1) if ``x`` lies in it.
+        shown: called with the layers done, their number, and the name of the one at work.
+
+    Returns:
+        What ``diagnose`` returns.
+
+    Raises:
+        UserError: whatever is wrong in what was given; no layer of one answers to a layer of the other.
+    """
+    suite, dataset = diff_suite(reference, variant, Path(data), (), bounds)
+    given = suite.reference.outside, suite.variants[0].outside
+    first, second = (_load(item, dataset.input, where) for item, where in zip(given, NAMES, strict=True))
+    return diagnose(first, second, dataset.evaluation, shown)
+
+
+def _load(outside: Outside | None, declared: InputSpec, where: str) -> Network:
+    assert outside is not None
+    files = {"onnx": outside.onnx, "checkpoint": outside.checkpoint}
+    return load_outside(declared, factory=outside.factory, where=where, **files)
+
+
+def diagnose(
+    reference: Network, variant: Network, samples: Samples, shown: Shown = lambda done, total, name: None
+) -> dict[str, Any]:
+    """Rank the layers of two networks by guilt, on samples at hand.
+
+    Returns:
+        JSON without NaN: ``layers`` in the reference's order, ``ranking`` (their names, most guilty first), the
+        ``rule`` of the ranking, the ``divergence`` of the outputs, the ``fidelity`` of the run layer by layer to each
+        network as it is, and ``only_in_variant``, layers without a counterpart.
+
+    Raises:
+        UserError: no layer can be matched, a graph cannot be taken apart, or the reference gives NaN.
+    """
+    import torch
+
+    from bench.graph.interface import to_network
+
+    networks = reference, variant
+    if reference.input != variant.input:
+        raise UserError.at("VARIANT", "another input is declared than for the reference", "declare one for both")
+    x = to_network(torch.from_numpy(samples.x), reference.input).numpy()
+    graphs = [_layers(network, where) for network, where in zip(networks, NAMES, strict=True)]
+    matching = _matched(graphs[0], graphs[1])
+    sides = Side(graphs[0], x, NAMES[0]), Side(graphs[1], x, NAMES[1])
+    parts = batches(sides)
+    shown(0, 0, "running both networks")
+    *raw, seen = observe(matching, sides, parts)
+    logits = [_answers(found, reference.input) for found in raw]
+    _check_finite(logits[0])
+    outcome = Outcome(logits[0], logits[1], samples.y)
+    truth = {
+        where.lower(): fidelity(network, samples, found, where)
+        for network, found, where in zip(networks, logits, NAMES, strict=True)
+    }
+    rows = []
+    listed = [place for place in range(len(graphs[0].layers)) if _computes(matching, place)]
+    for position, place in enumerate(listed):
+        row = _row(matching, place, position) | seen[place].figures()
+        shown(position, len(listed), row["name"])
+        rows.append(row | _restored(matching, place, sides, parts, outcome, reference.input))
+    alone = [graphs[1].layers[p.variant].name for p in matching.pairs if p.reference is None and p.variant is not None]
+    return {
+        "samples": len(samples),
+        "divergence": outcome.divergence(),
+        "fidelity": truth,
+        "layers": rows,
+        "ranking": ranking(rows),
+        "rule": RULE,
+        "only_in_variant": alone,
+    }
+
+
+def _answers(found: NDArray[np.float64], declared: InputSpec) -> NDArray[np.float64]:
+    """What a network put out, as logits of the data's classes."""
+    import torch
+
+    from bench.graph.interface import to_logits
+
+    return to_logits(torch.from_numpy(found), declared).numpy()
+
+
+def _layers(network: Network, where: str) -> LayerGraph:
+    import onnx
+
+    from bench.graph.layer_matching import in_qdq_form, read_layers
+
+    model = as_onnx(network, where).model
+    try:
+        return read_layers(in_qdq_form(onnx.load_model_from_string(model)))
+    except UserError as error:
+        raise UserError([Problem(where, p.what, p.right) for p in error.problems]) from None
+
+
+def _matched(reference: LayerGraph, variant: LayerGraph) -> Matching:
+    from bench.graph.layer_matching import align
+
+    matching = Matching(reference, variant, tuple(align(reference.layers, variant.layers)))
+    if not any(layer.weighted and place in matching.to_variant for place, layer in enumerate(reference.layers)):
+        kinds = [sorted({layer.kind for layer in graph.layers if layer.weighted}) for graph in (reference, variant)]
+        first, second = (" and ".join(found) or "no" for found in kinds)
+        what = f"no layer can be matched: the reference has {first} layers, the variant {second} layers"
+        raise UserError.at("VARIANT", what, "give a variant of the same architecture")
+    return matching
+
+
+def _check_finite(logits: NDArray[np.float64]) -> None:
+    broken = int((~np.isfinite(logits).all(axis=1)).sum())
+    if broken:
+        what = f"its logits are NaN or infinite on {broken} of {len(logits)} samples"
+        raise UserError.at("REFERENCE", what, "give a reference that works on the data")
+
+
+def _counterpart(matching: Matching, place: int) -> Layer | None:
+    return matching.variant.layers[matching.to_variant[place]] if place in matching.to_variant else None
+
+
+def _computes(matching: Matching, place: int) -> bool:
+    """Whether a layer computes anything; the input itself does not, unless something rounds or scales it."""
+    theirs = _counterpart(matching, place)
+    return bool(matching.reference.layers[place].operators or (theirs and theirs.operators))
+
+
+def _row(matching: Matching, place: int, position: int) -> dict[str, Any]:
+    ours, theirs = matching.reference.layers[place], _counterpart(matching, place)
+    layers = {"reference": ours, "variant": theirs}
+    return {
+        "name": ours.name,
+        "position": position,
+        "kind": ours.kind,
+        "variant_name": None if theirs is None else theirs.name,
+        "operators": {side: None if layer is None else list(layer.operators) for side, layer in layers.items()},
+        "weights": {side: list(layer.shape) if layer and layer.shape else None for side, layer in layers.items()},
+    }
+
+
+def _restored(
+    matching: Matching,
+    place: int,
+    sides: tuple[Side, Side],
+    parts: list[slice],
+    outcome: Outcome,
+    declared: InputSpec,
+) -> dict[str, Any]:
+    try:
+        if place not in matching.to_variant:
+            raise Impossible(UNMATCHED)
+        logits, added = restore(matching, place, sides, parts)
+    except Impossible as error:
+        return {"added": None, "restored": None, "restored_reason": str(error)}
+    own = as_json(added)
+    return {
+        "added": {name: own[name] for name in (*Figures._fields, "identical")} if added.finite.any() else None,
+        "restored": outcome.restored(_answers(logits, declared)),
+        "restored_reason": None,
+    }

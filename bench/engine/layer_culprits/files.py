@@ -1,0 +1,129 @@
+"""Networks as ONNX files that can be taken apart into layers, and how true to the networks they are."""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.compression.base import StepContext
+from bench.data.base import Samples
+from bench.errors import UserError
+from bench.functional.divergences import flips
+from bench.graph.network import Network, OnnxNetwork, TorchNetwork
+from bench.models.training import reproducible
+from bench.runtimes.base import Target
+from bench.runtimes.opening import open_predictor
+
+OPSET = 18
+TOLERANCE = 1e-3  # of the largest logit, for the median sample: what exporting may change
+
+
+def as_onnx(network: Network, where: str) -> OnnxNetwork:
+    """The network as an ONNX file; a quantised torch network by the step ``onnx-export``.
+
+    Raises:
+        UserError: it cannot be exported.
+    """
+    if isinstance(network, OnnxNetwork):
+        return network
+    try:
+        if network.quantised or _holds_brevitas(network):
+            return _export_quantised(replace(network, quantised=True))
+        with reproducible("onnx-export"), _quiet():
+            return OnnxNetwork(_export(network), network.input)
+    except UserError:
+        raise
+    except Exception as error:  # exporters, and the network's own code, raise anything
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        what = f"it cannot be written as ONNX: {line}"
+        raise UserError.at(where, what, "give an ONNX file, or a network that exports") from error
+
+
+def _holds_brevitas(network: TorchNetwork) -> bool:
+    return any(type(part).__module__.startswith("brevitas.") for part in network.module.modules())
+
+
+def _export_quantised(network: TorchNetwork) -> OnnxNetwork:
+    from bench.compression.onnx_export import OnnxExport
+
+    nothing = Samples((), np.zeros((0, *network.input.shape), np.float32), None)
+    made, _ = OnnxExport().apply(network, StepContext(nothing, nothing, None, 0))
+    assert isinstance(made, OnnxNetwork)
+    return made
+
+
+def _export(network: TorchNetwork) -> bytes:
+    """By tracing; unlike the step, a network that gives NaN is exported too: where they come from is the question."""
+    import torch
+
+    module = copy.deepcopy(network.module).cpu().eval()
+    example = torch.zeros(2, *network.input.network_shape)
+    file: Any = io.BytesIO()  # which the exporter takes, whatever its annotation says
+    axes = {"input": {0: "batch"}, "logits": {0: "batch"}}
+    torch.onnx.export(
+        module,
+        (example,),
+        file,
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=["input"],
+        output_names=["logits"],
+        dynamic_axes=axes,
+    )
+    return bytes(file.getvalue())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter's notes on its own age."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def fidelity(network: Network, samples: Samples, logits: NDArray[np.float64], where: str) -> dict[str, Any]:
+    """What running layer by layer changes: torch as it is, or ONNX Runtime on the whole file, fully optimised.
+
+    Args:
+        network: as it was given.
+        samples: what it was run on.
+        logits: (n, classes) as the layers gave them.
+        where: what an error names.
+
+    Raises:
+        UserError: the exported file computes something else than the torch network.
+    """
+    import torch
+
+    runtime = "torch" if isinstance(network, TorchNetwork) else "onnxruntime"
+    predictor = open_predictor(network, Target(name="as it is", runtime=runtime))
+    found = predictor.logits(torch.from_numpy(samples.x))[0].numpy().astype(np.float64)
+    finite = np.isfinite(found).all(axis=1)
+    same = finite == np.isfinite(logits).all(axis=1)
+    figures: dict[str, Any] = {"runtime": runtime, "largest_difference": None, "flips": None}
+    finite &= same
+    if finite.any():
+        gap = np.abs(found - logits)[finite].max(axis=1)
+        size = float(np.abs(found[finite]).max())
+        figures |= {"largest_difference": float(gap.max()), "flips": float(flips(found[finite], logits[finite]).mean())}
+        figures["largest_logit"] = size
+        same &= ~finite | (float(np.median(gap)) <= max(TOLERANCE * size, 1e-6))
+    if runtime == "torch" and not same.all():
+        what = f"as ONNX it computes something else than in torch: logits differ by {figures['largest_difference']}"
+        raise UserError.at(where, what, "export it yourself and give the ONNX file")
+    return figures

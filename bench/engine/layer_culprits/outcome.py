@@ -1,0 +1,88 @@
+"""What a variant's output lost against the reference's, and what of it comes back with a layer restored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.functional.divergences import flips, jensen_shannon, log_mean_probabilities
+from bench.stats.change import mean_interval
+from bench.stats.harm import harm_of_proportions
+from bench.stats.interval import Interval
+from bench.stats.resampling import bootstrap_weights
+
+Float = NDArray[np.float64]
+NO_PROBABILITIES = float(np.log(2.0))  # the largest divergence there is: for a sample without finite logits
+
+
+class Outcome:
+    """The logits (n, classes) of a reference and of its variant, and labels (n,) where there are any.
+
+    A sample on which a network has no finite logits counts as wrong and as log 2 away.
+    """
+
+    def __init__(self, reference: Float, variant: Float, labels: NDArray[np.int64] | None) -> None:
+        self.reference, self.variant, self.labels = reference, variant, labels
+        self.log_p = log_mean_probabilities(reference[None])
+        self.before = self._js(variant)
+        self.weights = bootstrap_weights(len(reference))
+
+    def divergence(self) -> dict[str, Any]:
+        """Before anything is restored: Jensen-Shannon divergence in nats, flips, samples without finite logits."""
+        finite = _finite(self.variant)
+        interval = mean_interval(self.before, self.weights)
+        moved = np.where(finite, flips(self.reference, self.variant), 1.0)
+        return {
+            "js": {"estimate": float(self.before.mean()), "ci": [interval.low, interval.high]},
+            "flips": float(moved.mean()),
+            "not_finite": int((~finite).sum()),
+        }
+
+    def restored(self, logits: Float) -> dict[str, Any]:
+        """For each figure: before, after restoring, and what that removes with its paired 95 % interval.
+
+        ``js``: mean Jensen-Shannon divergence to the reference. With labels ``accuracy`` and ``nll``: how much worse
+        than the reference's.
+        """
+        after = self._js(logits)
+        out = {"js": _removed(self.before, after, mean_interval(self.before - after, self.weights))}
+        if self.labels is None:
+            return out
+        right = [self._right(found) for found in (self.reference, self.variant, logits)]
+        gained = harm_of_proportions(right[1], right[2], better="lower")
+        out["accuracy"] = _removed(right[0] - right[1], right[0] - right[2], gained.interval)
+        loss = [self._loss(found) for found in (self.reference, self.variant, logits)]
+        if all(np.isfinite(found).all() for found in loss):
+            out["nll"] = _removed(loss[1] - loss[0], loss[2] - loss[0], mean_interval(loss[1] - loss[2], self.weights))
+        return out
+
+    def _js(self, logits: Float) -> Float:
+        finite = _finite(logits)
+        return np.where(finite, jensen_shannon(self.log_p, _log_probabilities(logits, finite)), NO_PROBABILITIES)
+
+    def _right(self, logits: Float) -> Float:
+        finite = _finite(logits)
+        return np.asarray((logits.argmax(axis=1) == self.labels) & finite, dtype=np.float64)
+
+    def _loss(self, logits: Float) -> Float:
+        finite = _finite(logits)
+        return np.where(finite, -_log_probabilities(logits, finite)[np.arange(len(logits)), self.labels], np.nan)
+
+
+def _finite(logits: Float) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(logits).all(axis=1))
+
+
+def _log_probabilities(logits: Float, finite: NDArray[np.bool_]) -> Float:
+    return log_mean_probabilities(np.where(finite[:, None], logits, 0.0)[None])
+
+
+def _removed(before: Float, after: Float, interval: Interval) -> dict[str, Any]:
+    return {
+        "before": float(before.mean()),
+        "after": float(after.mean()),
+        "removed": float((before - after).mean()),
+        "ci": [interval.low, interval.high],
+    }

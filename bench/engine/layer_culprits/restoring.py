@@ -1,0 +1,135 @@
+"""One layer of the variant, computed as in the reference on the variant's own inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.engine.layer_culprits.runs import Part, Side
+from bench.errors import UserError
+from bench.functional.layer_divergence import Moments, joined, moments
+
+if TYPE_CHECKING:
+    from bench.graph.layer_matching import LayerGraph, Pair
+
+
+class Impossible(Exception):
+    """The layer cannot be restored, and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Two graphs and which layers answer to which."""
+
+    reference: LayerGraph
+    variant: LayerGraph
+    pairs: tuple[Pair, ...]
+
+    @cached_property
+    def to_variant(self) -> dict[int, int]:
+        """Positions in the reference to positions in the variant; what reads the output reads the output."""
+        found = {p.reference: p.variant for p in self.pairs if p.reference is not None and p.variant is not None}
+        return {**found, -1: -1}
+
+    @cached_property
+    def to_reference(self) -> dict[int, int]:
+        """The inverse of ``to_variant``."""
+        return {other: own for own, other in self.to_variant.items()}
+
+    def exits(self, place: int) -> dict[str, str]:
+        """The reference's value for each value that others read of the variant's layer, as far as they answer."""
+        ours, theirs = self.reference.layers[place].exits, self.variant.layers[self.to_variant[place]].exits
+        back = self.to_reference
+        found = {}
+        for index, name in enumerate(theirs):
+            readers = {back[reader] for reader in self.variant.readers[name] if reader in back}
+            fitting = [own for own in ours if readers & self.reference.readers[own]]
+            if len(fitting) == 1 or (fitting and len(ours) != len(theirs)):
+                found[name] = fitting[0]
+            elif len(ours) == 1 or len(ours) == len(theirs):
+                found[name] = ours[0 if len(ours) == 1 else index]
+        return found
+
+    def entries(self, place: int) -> dict[str, str]:
+        """The variant's value for each value that the reference's layer reads; ``Impossible`` where there is none."""
+        ours, theirs = self.reference.layers[place].entries, self.variant.layers[self.to_variant[place]].entries
+        if len(ours) == len(theirs) == 1:
+            return {ours[0]: theirs[0]}
+        found = {}
+        for name in ours:
+            maker = self.reference.owner[name]
+            siblings = [own for own in ours if self.reference.owner[own] == maker]
+            fitting = [v for v in theirs if self.variant.owner[v] == self.to_variant.get(maker)]
+            if not fitting or (len(siblings) > 1 and len(fitting) != len(siblings)):
+                layer = self.reference.layers[maker].name
+                raise Impossible(f"it reads {layer!r} in the reference and not its counterpart in the variant")
+            found[name] = fitting[siblings.index(name)] if len(siblings) > 1 else fitting[0]
+        return found
+
+
+class Restored(NamedTuple):
+    """The network's output with one layer restored, and that layer's own error."""
+
+    logits: NDArray[Any]
+    added: Moments  # the reference's layer against the variant's, both on the variant's inputs
+
+
+def restore(matching: Matching, place: int, sides: tuple[Side, Side], parts: Sequence[slice]) -> Restored:
+    """Run the variant with one layer's arithmetic replaced.
+
+    The reference's layer computes on what the variant's layer reads, and the rest of the variant runs on what came
+    out, handed on as it is: not rounded as the variant's layer would round it.
+
+    Raises:
+        Impossible: the two layers do not read or make values of the same shapes.
+    """
+    reference, variant = sides
+    entries, exits = matching.entries(place), _checked_exits(matching, place)
+    for own, other in entries.items():
+        _fit("reads", reference, own, variant, other)
+    for other, own in exits.items():
+        _fit("makes", reference, own, variant, other)
+    main = list(exits)[-1]
+    try:
+        layer = _layer(reference, entries, exits)
+        logits, added = [], []
+        for part in parts:
+            seen = variant.run(part)
+            given = {own: seen[other] for own, other in entries.items()}
+            made = layer({matching.reference.input: reference.x[part], **given})
+            out = variant.with_values(part, {other: made[own] for other, own in exits.items()})
+            logits.append(np.asarray(out, dtype=np.float64))
+            added.append(moments(made[exits[main]], seen[main]))
+    except (RuntimeError, UserError) as error:
+        raise Impossible(f"ONNX Runtime cannot run the reference's layer in the variant: {error}") from error
+    return Restored(np.concatenate(logits), joined(added))
+
+
+def _checked_exits(matching: Matching, place: int) -> dict[str, str]:
+    exits = matching.exits(place)
+    left = [name for name in matching.variant.layers[matching.to_variant[place]].exits if name not in exits]
+    if left or not exits:
+        raise Impossible(f"nothing in the reference answers to its value {(left or ['?'])[0]!r}")
+    return exits
+
+
+def _fit(verb: str, reference: Side, own: str, variant: Side, other: str) -> None:
+    ours, theirs = reference.kept[own], variant.kept[other]
+    if not (ours.real and theirs.real):
+        odd = other if ours.real else own
+        raise Impossible(f"it {verb} integers whose scale is not known ({odd!r})")
+    if ours.shape != theirs.shape:
+        raise Impossible(f"it {verb} shape {ours.shape} in the reference and {theirs.shape} in the variant")
+
+
+def _layer(reference: Side, entries: Mapping[str, str], exits: Mapping[str, str]) -> Part:
+    """The reference's layer alone; sizes that it counts elsewhere come from the network's input."""
+    try:
+        return reference.part(entries, exits.values())
+    except ValueError:
+        return reference.part([reference.graph.input, *entries], exits.values())

@@ -1,0 +1,8 @@
+"""ONNX graphs as weighted layers, and which layer of one graph answers to which of another."""
+
+from bench.graph.layer_matching.alignment import Pair, align
+from bench.graph.layer_matching.layers import OUTPUT, Layer, LayerGraph, read_layers
+from bench.graph.layer_matching.pieces import piece, replaceable
+from bench.graph.layer_matching.qdq_form import in_qdq_form
+
+__all__ = ["OUTPUT", "Layer", "LayerGraph", "Pair", "align", "in_qdq_form", "piece", "read_layers", "replaceable"]

@@ -1,0 +1,59 @@
+"""What restoring brings back, on logits by hand."""
+
+import numpy as np
+import pytest
+
+from bench.engine.layer_culprits.outcome import Outcome
+
+RANDOM = np.random.default_rng(1)
+REFERENCE = RANDOM.normal(size=(60, 4)) * 3
+VARIANT = REFERENCE + RANDOM.normal(size=(60, 4))
+LABELS = REFERENCE.argmax(axis=1)
+
+
+def _js(a, b):
+    p, q = (np.exp(z - z.max(axis=1, keepdims=True)) for z in (a, b))
+    p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+    m = (p + q) / 2
+    return ((p * np.log(p / m)).sum(axis=1) + (q * np.log(q / m)).sum(axis=1)) / 2
+
+
+def test_figures_are_before_less_after():
+    half = (REFERENCE + VARIANT) / 2
+    found = Outcome(REFERENCE, VARIANT, LABELS).restored(half)
+    before, after = _js(REFERENCE, VARIANT), _js(REFERENCE, half)
+    assert found["js"]["before"] == pytest.approx(before.mean())
+    assert found["js"]["after"] == pytest.approx(after.mean())
+    assert found["js"]["removed"] == pytest.approx((before - after).mean())
+    right = (VARIANT.argmax(axis=1) == LABELS).mean(), (half.argmax(axis=1) == LABELS).mean()
+    assert found["accuracy"]["before"] == pytest.approx(1 - right[0])
+    assert found["accuracy"]["removed"] == pytest.approx(right[1] - right[0])
+    for figure in found.values():
+        assert figure["ci"][0] <= figure["removed"] <= figure["ci"][1]
+        assert figure["ci"][0] < figure["ci"][1]
+
+
+def test_a_layer_that_helps_has_an_interval_above_zero_and_its_mirror_below():
+    good, bad = REFERENCE + 0.1 * (VARIANT - REFERENCE), REFERENCE + 3 * (VARIANT - REFERENCE)
+    outcome = Outcome(REFERENCE, VARIANT, LABELS)
+    for figure in ("js", "nll"):
+        assert outcome.restored(good)[figure]["ci"][0] > 0
+        assert outcome.restored(bad)[figure]["ci"][1] < 0
+    assert outcome.restored(bad)["accuracy"]["removed"] < 0
+
+
+def test_samples_without_finite_logits_are_as_far_as_can_be():
+    broken = REFERENCE.copy()
+    broken[:15, 0] = np.nan
+    outcome = Outcome(REFERENCE, broken, LABELS)
+    whole = outcome.divergence()
+    assert whole["js"]["estimate"] == pytest.approx(np.log(2) / 4)
+    assert (whole["flips"], whole["not_finite"]) == (0.25, 15)
+    found = outcome.restored(REFERENCE)
+    assert found["js"]["after"] == 0
+    assert found["accuracy"]["removed"] == pytest.approx(0.25)
+    assert "nll" not in found  # it does not exist
+
+
+def test_without_labels_there_is_no_harm():
+    assert set(Outcome(REFERENCE, VARIANT, None).restored(REFERENCE)) == {"js"}
