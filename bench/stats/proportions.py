@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import exp, fsum, inf, lgamma, log, log1p, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +50,36 @@ def wilson(events: int, n: int, level: float = LEVEL) -> Interval:
     low = 0.0 if events == 0 else max(0.0, centre - half)
     high = 1.0 if events == n else min(1.0, centre + half)
     return Interval(low, high, "score")
+
+
+def binomial_tail(events: int, n: int, p: float) -> float:
+    """P(X >= events) for X binomial: the exact one-sided p-value of 'the proportion is at most p'.
+
+    sum over k from events to n of C(n, k) p^k (1 - p)^(n - k), each term from its logarithm, so that none overflows.
+
+    Args:
+        events: how many were seen, 0 to n.
+        n: trials, at least 1.
+        p: probability of an event, 0 to 1.
+
+    Raises:
+        ValueError: the counts are no proportion, or p is no probability.
+
+    >>> binomial_tail(2, 2, 0.5), binomial_tail(0, 5, 0.1)
+    (0.25, 1.0)
+    >>> round(binomial_tail(2, 3, 0.5), 12)  # (3 + 1) / 8
+    0.5
+    """
+    _check(events, n)
+    if not 0 <= p <= 1:
+        raise ValueError(f"{p} is not a probability")
+    if events == 0 or p == 1:
+        return 1.0
+    if p == 0:
+        return 0.0
+    whole, yes, no = lgamma(n + 1), log(p), log1p(-p)
+    terms = (whole - lgamma(k + 1) - lgamma(n - k + 1) + k * yes + (n - k) * no for k in range(events, n + 1))
+    return min(1.0, fsum(map(exp, terms)))
 
 
 class PairedTable(NamedTuple):

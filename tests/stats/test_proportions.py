@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.stats.proportions import PairedTable, clopper_pearson, mcnemar, paired_difference, paired_score, wilson
+from bench.stats.proportions import (
+    PairedTable,
+    binomial_tail,
+    clopper_pearson,
+    mcnemar,
+    paired_difference,
+    paired_score,
+    wilson,
+)
 
 
 def test_no_event_of_360() -> None:
@@ -26,6 +34,25 @@ def test_against_scipy(events: int, n: int) -> None:
     result = stats.binomtest(events, n)
     assert clopper_pearson(events, n)[:2] == pytest.approx(tuple(result.proportion_ci(method="exact")), abs=1e-9)
     assert wilson(events, n)[:2] == pytest.approx(tuple(result.proportion_ci(method="wilson")), abs=1e-9)
+
+
+@pytest.mark.parametrize("p", [0.001, 0.1, 0.5, 0.999])
+@pytest.mark.parametrize(("events", "n"), [(0, 1), (1, 1), (3, 20), (9, 10), (40, 300), (300, 300), (1200, 10000)])
+def test_binomial_tail_against_scipy(events: int, n: int, p: float) -> None:
+    assert binomial_tail(events, n, p) == pytest.approx(stats.binom.sf(events - 1, n, p), rel=1e-9, abs=1e-300)
+    assert binomial_tail(events, n, p) == pytest.approx(
+        stats.binomtest(events, n, p, alternative="greater").pvalue, rel=1e-9, abs=1e-300
+    )
+
+
+def test_binomial_tail_at_its_ends() -> None:
+    assert binomial_tail(9, 10, 0.5) == pytest.approx(11 / 1024)
+    assert binomial_tail(0, 10, 0.5) == 1
+    assert binomial_tail(3, 3, 1.0) == binomial_tail(1, 3, 1.0) == 1
+    assert (binomial_tail(0, 3, 0.0), binomial_tail(1, 3, 0.0)) == (1, 0)
+    for events, n, p in ((4, 3, 0.5), (-1, 3, 0.5), (0, 0, 0.5), (1, 3, 1.1), (1, 3, -0.1), (1, 3, float("nan"))):
+        with pytest.raises(ValueError, match="is not a p"):
+            binomial_tail(events, n, p)
 
 
 def test_coverage_by_enumeration() -> None:

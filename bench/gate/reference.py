@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from bench.gate.classes import judge_classes
 from bench.results import Cell, GateResult, Results, ValueResult, VariantResult, Verdict
+from bench.store.samples import RunSamples
 from bench.wording import (
     NOTHING,
     Limits,
@@ -151,20 +153,25 @@ def judge_gate(value: ValueResult, rule: Rule, tolerance: float) -> GateResult:
     return result("inconclusive", f"{said}: {missing}")
 
 
-def judge_results(results: Results, declared: Iterable[tuple[str, Mapping[str, Any], Sequence[Tolerance]]]) -> Results:
+def judge_results(
+    results: Results,
+    declared: Iterable[tuple[str, Mapping[str, Any], Sequence[Tolerance]]],
+    samples: RunSamples | None = None,
+) -> Results:
     """Judge every declared gate, then every verdict; a new ``Results``, the given one is untouched.
 
     ``declared`` holds (metric name, its parameters, its tolerances). A gate whose value is absent, as in an errored
     or skipped cell, is kept as inconclusive on an empty value: the results alone tell what could not be judged.
+    ``samples`` are the run's per-sample arrays; without them no class can be judged apart.
     """
     table: dict[tuple[str, str], list[Tolerance]] = {}
     for metric, params, tolerances in declared:
         table.setdefault((metric, canonical(params)), []).extend(tolerances)
-    cells = [judge_cell(cell, table.get((cell.metric, canonical(cell.params)), ())) for cell in results.cells]
+    cells = [judge_cell(cell, table.get((cell.metric, canonical(cell.params)), ()), samples) for cell in results.cells]
     return with_verdicts(results.model_copy(update={"cells": cells}))
 
 
-def judge_cell(cell: Cell, tolerances: Sequence[Tolerance]) -> Cell:
+def judge_cell(cell: Cell, tolerances: Sequence[Tolerance], samples: RunSamples | None = None) -> Cell:
     """A copy of the cell whose values carry these gates and no others."""
     values = {name: value.model_copy(update={"gates": []}) for name, value in cell.values.items()}
     for item in tolerances:
@@ -172,12 +179,16 @@ def judge_cell(cell: Cell, tolerances: Sequence[Tolerance]) -> Cell:
             reason = plain(cell.reason) or "the cell holds no such value"
             values[item.value] = ValueResult(kind=FITS[item.rule][0], reason=reason)
         value = values[item.value]
+        per, margin = getattr(item, "per", None), getattr(item, "margin", None)
         if cell.status == "ok":
             judged = judge_gate(value, item.rule, item.tolerance)
+            if per is not None:
+                judged = judge_classes(cell, item, value, samples)
         else:
             word = "an error" if cell.status == "error" else "skipped"
             because = f"{word}: {plain(cell.reason) or 'no reason given'}"
             judged = GateResult(rule=item.rule, tolerance=item.tolerance, verdict="inconclusive", because=because)
+        judged = judged.model_copy(update={"per": per, "margin": margin})
         values[item.value] = value.model_copy(update={"gates": [*value.gates, judged]})
     return cell.model_copy(update={"values": values})
 
@@ -279,7 +290,7 @@ def with_verdicts(results: Results) -> Results:
 
 
 def incomplete(results: Results) -> list[str]:
-    """Why the run is not whole, one line each: errored cells, skips without a reason, variants without cells.
+    """Why the run is not whole, one line each: errored cells and stages, skips without a reason, nothing measured.
 
     A skipped cell that says why is not incomplete. Nothing measured at all is.
     """
@@ -293,6 +304,9 @@ def incomplete(results: Results) -> list[str]:
     for variant, name in zip(results.variants, subjects(results.variants), strict=True):
         if not cells_of(variant, results.cells):
             lines.append(f"{name}: nothing was measured")
+        for stage in variant.stages:
+            faults = [item for item in stage.metrics if item.status == "error"]
+            lines += [f"{name} at {plain(stage.name)}, {plain(item.metric)}: {plain(item.reason)}" for item in faults]
     if not any(cell.status == "ok" for cell in results.cells):
         lines.append("nothing ran")
     return lines

@@ -1,0 +1,268 @@
+"""A baseline: the figures and arrays that a later run is compared with; JSON, sorted, one value a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.errors import UserError
+from bench.gate.encoding import decode, encode
+from bench.results import Cell, Results, ValueResult
+from bench.store.files import write_atomic
+from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, place_of
+from bench.wording import plain
+
+BASELINE_VERSION = 1
+SHORT = 16  # hex digits of a hash: 64 bits tell two networks apart
+EXACT: tuple[Form, ...] = ("statistic",)  # confidences near 1 need more than 11 bits
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class KnownGate(_Record):
+    """A gate against the reference as it stood when the baseline was accepted."""
+
+    rule: str
+    per: str | None = None
+    verdict: Literal["passed", "failed", "inconclusive"]
+
+
+class BaselineValue(_Record):
+    """One value of a cell: its figure, its gates, its samples."""
+
+    form: Form
+    better: Literal["lower", "higher", "none"] = "none"
+    power: Literal[1, 2] = 1
+    log: bool = False
+    figure: float | None = None
+    gates: list[KnownGate] = Field(default_factory=list)
+    variant: dict[str, str] = Field(default_factory=dict)
+    reference: dict[str, str] = Field(default_factory=dict)
+
+    def samples(self) -> ValueSamples:
+        """The arrays; damaged ones raise ``ValueError``."""
+        own, other = ({name: decode(text) for name, text in t.items()} for t in (self.variant, self.reference))
+        return ValueSamples(self.form, own, other, better=self.better, power=self.power, log=self.log)
+
+
+class BaselineCell(_Record):
+    """One cell, and what must be equal for another to be compared with it."""
+
+    variant: str
+    target: str
+    metric: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    replicate: int = 0
+    accepted: int = Field(1, description="the acceptance that its figures stem from")
+    key: str
+    network: str
+    data: str
+    reference: str
+    yardsticks: str
+    version: int
+    n: int
+    machine: str = ""
+    values: dict[str, BaselineValue]
+
+    @property
+    def place(self) -> str:
+        """Where it stands in a run."""
+        return place_of(self.variant, self.target, self.metric, self.params, self.replicate)
+
+
+class Baseline(_Record):
+    """All cells as last accepted; ``first`` holds those that were another thing when first accepted."""
+
+    crbench_baseline: int = BASELINE_VERSION
+    suite: str
+    accepted: int = Field(1, description="how often a run was accepted")
+    cells: list[BaselineCell]
+    first: list[BaselineCell] = Field(default_factory=list)
+
+    def by_place(self) -> dict[str, BaselineCell]:
+        """Cells by their place."""
+        return {cell.place: cell for cell in self.cells}
+
+    def first_by_place(self) -> dict[str, BaselineCell]:
+        """Each cell as it was first accepted."""
+        return self.by_place() | {cell.place: cell for cell in self.first}
+
+
+class Accepted(NamedTuple):
+    """A new baseline, and what it changes."""
+
+    baseline: Baseline
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+
+
+def label(variant: str, target: str, metric: str, params: Mapping[str, Any], replicate: int | None) -> str:
+    """A cell in words that ``crbench why`` understands: variant, target, metric with its own parameters."""
+    from bench.metrics.base import metrics
+    from bench.suite.plan import metric_label
+
+    shown = plain(metric)
+    if metric in metrics.names():  # never imports what a file names
+        try:
+            shown = metric_label(metrics.get(metric)(**params))
+        except Exception:  # parameters of another version: its name alone
+            shown = plain(metric)
+    tail = f"#{replicate}" if replicate else ""
+    return plain(f"{variant}/{target}/{shown}{tail}")
+
+
+def label_of(cell: BaselineCell | Cell) -> str:
+    """``label`` of a cell."""
+    return label(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
+
+
+def load_baseline(path: Path | str) -> Baseline:
+    """Read a baseline.
+
+    Raises:
+        UserError: absent, damaged, or of another version.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError.at(str(path), error.strerror or "cannot be read", "crbench baseline accept RUN") from None
+    except ValueError:
+        raise UserError.at(str(path), "is no JSON, or cut short", "take it from version control again") from None
+    found = content.get("crbench_baseline") if isinstance(content, dict) else None
+    if found != BASELINE_VERSION:
+        what = f"a baseline of version {found}" if isinstance(found, int) else "is no baseline"
+        raise UserError.at(str(path), what, f"version {BASELINE_VERSION} is read; accept a run anew")
+    try:
+        baseline = Baseline.model_validate(content)
+        for cell in (*baseline.cells, *baseline.first):
+            for value in cell.values.values():
+                value.samples()
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError.at(f"{path}: {place}", first["msg"], "take it from version control again") from None
+    except ValueError as error:
+        raise UserError.at(str(path), str(error), "take it from version control again") from None
+    return baseline
+
+
+def write_baseline(baseline: Baseline, path: Path | str) -> int:
+    """Write it; answers its size in bytes."""
+    content = baseline.model_dump(mode="json", exclude_defaults=True) | {"crbench_baseline": BASELINE_VERSION}
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
+    write_atomic(Path(path), text.encode())
+    return len(text)
+
+
+def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False, accepted: int = 1) -> Baseline:
+    """Everything of a run that a later one can be compared with: gated values, and latencies if asked for."""
+    cells = []
+    for cell in results.cells:
+        place = place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
+        found = samples.cells.get(place)
+        if cell.status == "ok" and found is not None:
+            values = {
+                name: _value(item, cell.values[name])
+                for name, item in sorted(found.values.items())
+                if name in cell.values and (timings or item.form != "timing")
+            }
+            if values:
+                cells.append(_cell(cell, found, values, accepted))
+    return Baseline(suite=results.suite.name, accepted=accepted, cells=sorted(cells, key=lambda cell: cell.place))
+
+
+def _cell(cell: Cell, found: CellSamples, values: dict[str, BaselineValue], accepted: int) -> BaselineCell:
+    identity = found.identity
+    return BaselineCell(
+        variant=cell.variant, target=cell.target, metric=cell.metric, params=cell.params,
+        replicate=cell.replicate or 0, accepted=accepted, key=found.key[:SHORT], network=found.network[:SHORT],
+        data=str(identity["data"])[:SHORT], reference=str(identity["reference"])[:SHORT],
+        yardsticks=str(identity["yardsticks"])[:SHORT], version=int(identity["version"]), n=int(identity["n"]),
+        machine=found.machine if any(value.form == "timing" for value in values.values()) else "", values=values,
+    )  # fmt: skip
+
+
+def _value(found: ValueSamples, value: ValueResult) -> BaselineValue:
+    exact = found.form in EXACT
+    keep = found.reference if found.form == "timing" else {}
+    return BaselineValue(
+        form=found.form, better=found.better, power=found.power, log=found.log,
+        figure=value.variant if value.variant is not None else value.estimate,
+        gates=[KnownGate(rule=gate.rule, per=gate.per, verdict=gate.verdict) for gate in value.gates],
+        variant={name: encode(array, exact=exact) for name, array in found.variant.items()},
+        reference={name: encode(array, exact=exact) for name, array in keep.items()},
+    )  # fmt: skip
+
+
+def accept(
+    results: Results, samples: RunSamples, previous: Baseline | None = None, *, timings: bool = False,
+    restart: bool = False,
+) -> Accepted:  # fmt: skip
+    """The baseline after a run is accepted; the first figures of every cell stay in it, to see drift.
+
+    Args:
+        results: A run without errors.
+        samples: Its arrays.
+        previous: The baseline so far.
+        timings: Keep latencies too: only for runs on one and the same machine.
+        restart: Forget the first figures: the loss since then is accepted as well.
+
+    Raises:
+        UserError: Nothing in the run can be compared later, or the baseline is another suite's.
+    """
+    count = 1 if previous is None else previous.accepted + 1
+    made = baseline_of(results, samples, timings=timings, accepted=count)
+    if not made.cells:
+        advice = "gate a value in the suite, and measure it"
+        raise UserError.at(plain(results.suite.name), "no gated value was measured: nothing to accept", advice)
+    if previous is None:
+        return Accepted(made, [label_of(cell) for cell in made.cells], [], [])
+    check_suite(previous, results)
+    before, oldest = previous.by_place(), previous.first_by_place()
+    changed = []
+    for cell in made.cells:
+        old = before.get(cell.place)
+        if old is not None:
+            if old.model_copy(update={"accepted": count}) == cell:
+                cell.accepted = old.accepted
+            else:
+                changed.append(label_of(cell))
+    if not restart:
+        firsts = [(cell, oldest[cell.place]) for cell in made.cells if cell.place in oldest]
+        made.first = [first for cell, first in firsts if first != cell and not differences(first, cell)]
+    places = {cell.place for cell in made.cells}
+    return Accepted(
+        made,
+        [label_of(cell) for cell in made.cells if cell.place not in before],
+        changed,
+        [label_of(cell) for place, cell in before.items() if place not in places],
+    )
+
+
+def check_suite(baseline: Baseline, results: Results) -> None:
+    """A baseline of another suite is a mistake, not a regression."""
+    if baseline.suite != results.suite.name:
+        what = f"the baseline is of the suite {plain(baseline.suite)!r}, the run of {plain(results.suite.name)!r}"
+        raise UserError.at("--baseline", what, "name the baseline of this suite")
+
+
+def differences(before: BaselineCell, after: BaselineCell) -> list[str]:
+    """Why two cells cannot be compared, in words; empty where they can."""
+    words = {
+        "data": "the evaluation data", "reference": "the reference network", "yardsticks": "the yardsticks",
+        "version": "the metric's version", "n": "the number of samples",
+    }  # fmt: skip
+    found = []
+    for name, word in words.items():
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            found.append(f"{word} ({old} before, {new} now)")
+    return found

@@ -1,0 +1,125 @@
+"""A tolerance judged in every class apart: a harm that hides in the mean."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.results import Cell, GateResult, ValueResult
+from bench.stats.change import change
+from bench.stats.harm import harm, harm_of_proportions
+from bench.stats.interval import Interval
+from bench.stats.multiplicity import holm
+from bench.stats.noninferiority import ALPHA
+from bench.stats.proportions import clopper_pearson
+from bench.stats.resampling import bootstrap_weights, resampled_means, tail_probability
+from bench.store.samples import RunSamples, ValueSamples, place_of
+from bench.wording import difference, plain
+from bench.wording import tolerance as tolerance_text
+
+SHOWN = 3  # classes named in the sentence
+Verdict = Literal["passed", "failed", "inconclusive"]
+
+
+class Gate(Protocol):
+    """A tolerance on one value."""
+
+    @property
+    def value(self) -> str: ...  # noqa: D102
+    @property
+    def rule(self) -> Any: ...  # noqa: D102
+    @property
+    def tolerance(self) -> float: ...  # noqa: D102
+
+
+def judge_classes(cell: Cell, gate: Gate, value: ValueResult, samples: RunSamples | None) -> GateResult:
+    """Passed where every class keeps the tolerance, failed where one surely breaks it (Holm over the classes).
+
+    Passing needs no correction, since every class must pass; a class without samples is not judged.
+    """
+
+    def result(verdict: Verdict, because: str) -> GateResult:
+        return GateResult(rule=gate.rule, tolerance=gate.tolerance, verdict=verdict, because=because, per="class")
+
+    place = place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
+    found = None if samples is None or place not in samples.cells else samples.cells[place].values.get(gate.value)
+    if samples is None or found is None or found.form not in ("proportion", "mean", "count", "distance"):
+        return result("inconclusive", "per class: the per-sample arrays are missing")
+    if samples.labels is None:
+        return result("inconclusive", "per class: the data has no labels")
+    labels = samples.labels[: found.variant["x"].size]
+    judged = [(_name(samples, label), *_judge(found, labels == label, gate, value)) for label in np.unique(labels)]
+    adjusted = holm([p for _, _, p, _ in judged])
+    broken = [item for item, p in zip(judged, adjusted, strict=True) if p <= ALPHA]
+    ordered = broken or [item for item in judged if not item[3]]
+    shown = "; ".join(f"class {name} {text}" for name, text, _, _ in ordered[:SHOWN])
+    more = f" and {len(ordered) - SHOWN} more classes" if len(ordered) > SHOWN else ""
+    kept = f"each of {len(judged)} classes"
+    verdict: Verdict = "failed" if broken else "inconclusive" if ordered else "passed"
+    word = "at least" if gate.rule == "min_value" else "tolerance"
+    return result(verdict, f"{shown or kept}{more}, {word} {tolerance_text(value, gate.tolerance)} per class")
+
+
+def _name(samples: RunSamples, label: int) -> str:
+    return plain(samples.classes[label]) if 0 <= label < len(samples.classes) else str(label)
+
+
+def _judge(samples: ValueSamples, mine: NDArray[np.bool_], gate: Gate, value: ValueResult) -> tuple[str, float, bool]:
+    """What a class shows in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it."""
+    variant, reference = samples.variant["x"][mine], samples.reference.get("x", np.empty(0))
+    count = int(mine.sum())
+    if samples.form in ("count", "distance"):
+        estimate, interval = change(variant, bootstrap_weights(count), count=samples.form == "count")
+        draws = resampled_means(variant, bootstrap_weights(count))
+        p = (
+            _exact(variant, gate.tolerance)
+            if samples.form == "count"
+            else tail_probability(draws, gate.tolerance, count)
+        )
+        return _said(value, estimate, interval, count), p, interval.below(gate.tolerance)
+    if gate.rule == "min_value":
+        return _least(variant, gate.tolerance, value, samples.form == "proportion")
+    better: Literal["lower", "higher"] = "higher" if samples.better == "higher" else "lower"
+    if samples.form == "proportion":
+        found = harm_of_proportions(reference[mine], variant, better=better)
+    else:
+        weights = bootstrap_weights(count)
+        own, other = resampled_means(np.stack([reference[mine], variant]), weights)
+        first, second = float(reference[mine].mean()), float(variant.mean())
+        found = harm(first, second, own, other, better=better, samples=count)
+    sure = found.p_above(gate.tolerance)
+    said = _said(value, found.estimate or 0.0, found.interval, count)
+    return said, 1.0 if sure is None else sure, found.interval.below(gate.tolerance)
+
+
+def _exact(events: NDArray[Any], tolerance: float) -> float:
+    """P-value that the rate of events is at most the tolerance (binomial, exact)."""
+    from scipy.special import bdtrc
+
+    seen = int(np.count_nonzero(events))
+    return 1.0 if seen == 0 else float(bdtrc(seen - 1, events.size, tolerance))
+
+
+def _least(values: NDArray[Any], least: float, value: ValueResult, proportion: bool) -> tuple[str, float, bool]:
+    """A class's own figure against the least that it may be."""
+    count = values.size
+    if proportion:
+        from scipy.special import bdtr
+
+        seen = int(np.count_nonzero(values))
+        interval = clopper_pearson(seen, count)
+        p = float(bdtr(seen, count, least))
+    else:
+        draws = resampled_means(values, bootstrap_weights(count))
+        interval = change(values, bootstrap_weights(count)).interval
+        p = 1 - tail_probability(draws, least, count)
+    keeps = interval.low is not None and interval.low >= least
+    own = value.model_copy(update={"kind": "change"})  # a figure, no difference: no sign
+    return _said(own, float(values.mean()), interval, count), p, keeps
+
+
+def _said(value: ValueResult, estimate: float, interval: Interval, count: int) -> str:
+    text = " ".join(difference(value, estimate, (interval.low, interval.high)))
+    return f"{text} (n = {count})"

@@ -1,0 +1,69 @@
+"""Reading a run from its folder: results, and the arrays that belong to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from bench.errors import UserError
+from bench.results import SCHEMA_VERSION, Results
+from bench.store.samples import ARRAYS, RunSamples, place_of, read_samples
+from bench.wording import plain
+
+
+class Run(NamedTuple):
+    """A run as it lies on disk; arrays are None where the folder has none."""
+
+    results: Results
+    samples: RunSamples | None
+    path: Path
+
+
+def load_run(path: Path | str, *, arrays: bool = False) -> Run:
+    """Read ``results.json`` and ``arrays.npz`` of a folder, or of the folder of a ``results.json``.
+
+    Raises:
+        UserError: absent, cut short, of another version; with ``arrays``, where those are absent or of another run.
+    """
+    path = Path(path)
+    file = path / "results.json" if path.is_dir() else path
+    results = _results(file)
+    beside = file.parent / ARRAYS
+    if not beside.is_file():
+        if arrays:
+            what = "no such file, and paired tests need it"
+            raise UserError.at(str(beside), what, "measure again: crbench run SUITE")
+        return Run(results, None, file)
+    samples = read_samples(beside)
+    keys = {
+        place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate): cell.key
+        for cell in results.cells
+    }
+    strangers = [place for place, cell in samples.cells.items() if keys.get(place) != cell.key]
+    if strangers:
+        what = f"arrays of another run than {file.name} ({len(strangers)} cells differ)"
+        raise UserError.at(str(beside), what, "keep both files of a run together, or measure again")
+    return Run(results, samples, file)
+
+
+def _results(file: Path) -> Results:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        advice = "name a folder with results.json, which crbench run writes"
+        raise UserError.at(str(file), error.strerror or "cannot be read", advice) from None
+    except ValueError:
+        raise UserError.at(str(file), "is no JSON, or cut short", "measure again: crbench run SUITE") from None
+    found = content.get("schema") if isinstance(content, dict) else None
+    if found != SCHEMA_VERSION:
+        what = f"results of schema {plain(found)}" if isinstance(found, int) else "holds no results"
+        raise UserError.at(str(file), what, f"this program reads schema {SCHEMA_VERSION}")
+    try:
+        return Results.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError.at(f"{file}: {plain(place)}", plain(first["msg"]), "measure again: crbench run SUITE") from None

@@ -1,0 +1,179 @@
+"""What each gate can see with the suite's samples, and how many samples its tolerance needs: for ``crbench check``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import exp, log, sqrt
+from statistics import median
+from typing import Literal, NamedTuple
+
+from bench.engine.run import make_plan
+from bench.metrics.base import Change, Quality, Value
+from bench.results import ValueResult
+from bench.stats.power import (
+    POWER,
+    detectable_mean,
+    detectable_proportion,
+    samples_for_mean,
+    samples_for_proportion,
+)
+from bench.stats.quantiles import normal_quantile, t_quantile
+from bench.store.store import Store
+from bench.suite.plan import Plan, PlannedCell, metric_label
+from bench.suite.suite import Gate, Suite
+from bench.wording import plain, significant, title
+
+ASSUMED = 0.05  # share of samples whose outcome a variant without harm changes, before any run tells
+WIDTH = 2 * 1.959964  # standard errors in a 95 % interval
+Source = Literal["former", "assumed", "unknown"]
+
+
+class Sight(NamedTuple):
+    """What a gate can see."""
+
+    metric: str
+    value: str
+    gate: Gate
+    n: int  # samples, of a class where it is judged per class
+    finds: float | None  # the smallest true figure that fails it with 80 %
+    needs: int | None  # that find twice the tolerance with 80 %; of a floor, that show the reference to keep it
+    source: Source
+    because: str = ""  # what the spread was taken from, or why nothing can be said
+
+    @property
+    def blind(self) -> bool:
+        """Whether a harm of twice the tolerance is often not found, or the reference not shown to keep a floor."""
+        return self.needs is not None and self.needs > self.n
+
+
+def sight(suite: Suite, store: str, device: str) -> list[str]:
+    """Lines on the power of every gate, warnings last."""
+    found = list(sights(suite, store, device))
+    if not found:
+        return []
+    lines = [f"what each gate finds with {POWER:.0%} probability, and the samples that its tolerance needs:"]
+    lines += [f"  {_name(item)}: {_words(item)}" for item in found]
+    for item in found:
+        if item.blind:
+            fault = "twice its tolerance often goes unseen"
+            if item.gate.rule == "min_value":
+                fault = "even the reference often cannot be shown to keep it"
+            advice = f"give {item.needs} samples, or a wider tolerance"
+            lines.append(f"warning: blind gate: {_name(item)}: with n = {item.n} {fault}; {advice}")
+    return lines
+
+
+def sights(suite: Suite, store: str, device: str) -> Iterator[Sight]:
+    """What every gate sees; spreads are those of stored cells of this plan, in the median over variants and targets."""
+    plan, dataset = make_plan(suite, device)
+    records = Store(store)
+    for use in suite.metrics:
+        if not use.gates:
+            continue
+        cells = [cell for cell in plan.cells if cell.use is use]
+        values = {value.name: value for value in use.metric.values}
+        n = use.metric.samples or len(dataset.evaluation)
+        classes = max(1, len(dataset.input.classes))
+        for gate in use.gates:
+            known = list(_known(records, cells, gate.value))
+            count = max(1, n // classes) if gate.per else n
+            yield _sight(metric_label(use.metric), values[gate.value], gate, count, n, known, plan)
+
+
+def _known(store: Store, cells: Sequence[PlannedCell], name: str) -> Iterator[ValueResult]:
+    for cell in cells:
+        record = store.get("cells", cell.key)
+        if record is not None and record.content.get("status") == "ok" and name in record.content["values"]:
+            yield ValueResult.model_validate(record.content["values"][name])
+
+
+def _sight(
+    metric: str, value: Value, gate: Gate, n: int, measured: int, known: Sequence[ValueResult], plan: Plan
+) -> Sight:
+    if gate.rule == "max_gap":
+        return _gap(metric, gate, n, known, len(plan.yardsticks))
+    if isinstance(value, Quality) and value.interval == "score":
+        return _proportion(metric, gate, n, measured, known)
+    if isinstance(value, Change) and value.count:
+        spread = sqrt(gate.tolerance * (1 - min(gate.tolerance, 1.0)))
+        finds = detectable_mean(n, gate.tolerance, spread)
+        return Sight(metric, gate.value, gate, n, finds, None, "assumed", "the binomial law at the tolerance")
+    spreads = [width * sqrt(measured) for width in _errors(known)]
+    if not spreads:
+        return Sight(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
+    spread, words = median(spreads), f"the spread of {len(spreads)} stored cells"
+    if gate.rule == "min_value":
+        return _floor(metric, gate, n, known, spread, words)
+    needs = None if gate.rule == "max_change" else samples_for_mean(gate.tolerance, spread)
+    return Sight(metric, gate.value, gate, n, detectable_mean(n, gate.tolerance, spread), needs, "former", words)
+
+
+def _errors(known: Sequence[ValueResult]) -> list[float]:
+    """Standard errors of the estimates, from their intervals."""
+    ends = [value.ci for value in known if value.ci is not None]
+    return [(high - low) / WIDTH for low, high in ends if low is not None and high is not None and high > low]
+
+
+def discordance(value: ValueResult, n: int) -> float | None:
+    """Share of pairs that change beyond the harm itself, from a score interval: n SE^2 + H^2 - |H|, at least 0.
+
+    >>> harm = ValueResult(kind="quality", estimate=0.0, ci=(-0.037, 0.037), interval="score")
+    >>> round(discordance(harm, 100), 3)  # no pair changed: what the interval still allows
+    0.036
+    """
+    errors = _errors([value])
+    if not errors or value.estimate is None:
+        return None
+    return max(0.0, n * errors[0] ** 2 + value.estimate**2 - abs(value.estimate))
+
+
+def _proportion(metric: str, gate: Gate, n: int, measured: int, known: Sequence[ValueResult]) -> Sight:
+    shares = [share for share in (discordance(value, measured) for value in known) if share is not None]
+    share = median(shares) if shares else ASSUMED
+    words = f"{share:.1%} of outcomes change without harm, "
+    words += f"as in {len(shares)} stored cells" if shares else "assumed before a first run"
+    source: Source = "former" if shares else "assumed"
+    if gate.rule == "min_value":
+        return _floor(metric, gate, n, known, sqrt(share), words)
+    finds = detectable_proportion(n, gate.tolerance, share)
+    needs = samples_for_proportion(gate.tolerance, share)
+    return Sight(metric, gate.value, gate, n, finds, needs, source, words)
+
+
+def _floor(metric: str, gate: Gate, n: int, known: Sequence[ValueResult], spread: float, words: str) -> Sight:
+    """A least value: what falls so far below it is found; the reference's room above it says what it needs."""
+    own = [value.reference for value in known if value.reference is not None]
+    room = median(own) - gate.tolerance if own else None
+    needs = None if room is None or room <= 0 else samples_for_mean(room, spread)
+    finds = gate.tolerance - detectable_mean(n, 0.0, spread)
+    because = f"{words}; the reference itself is below it" if room is not None and room <= 0 else words
+    return Sight(metric, gate.value, gate, n, finds, needs, "former" if own else "assumed", because)
+
+
+def _gap(metric: str, gate: Gate, n: int, known: Sequence[ValueResult], yardsticks: int) -> Sight:
+    """Gaps have a ratio's error: the median distance of the lower limit, on the log, and its share of 80 %."""
+    widths = [
+        log(value.gap / value.gap_ci[0])
+        for value in known
+        if value.gap is not None and value.gap_ci is not None and value.gap_ci[0] and value.gap > value.gap_ci[0] > 0
+    ]
+    if not widths or yardsticks < 2:
+        return Sight(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
+    reach = median(widths) * (1 + normal_quantile(POWER) / t_quantile(0.975, yardsticks - 1))
+    because = f"the spread of {len(widths)} stored cells; {yardsticks} yardsticks rule it, not the samples"
+    return Sight(metric, gate.value, gate, n, gate.tolerance * exp(reach), None, "former", because)
+
+
+def _name(item: Sight) -> str:
+    per = " per class" if item.gate.per else ""
+    return f"{plain(item.metric)} {title(item.value)} {item.gate.rule} {item.gate.tolerance:g}{per}"
+
+
+def _words(item: Sight) -> str:
+    if item.finds is None and item.source == "unknown":
+        return item.because
+    things = {"max_harm": "a harm of", "max_gap": "a gap of", "max_change": "a change of", "min_value": "a figure of"}
+    beyond = "or less" if item.gate.rule == "min_value" else "or more"
+    finds = "no harm" if item.finds is None else f"{things[item.gate.rule]} {significant(item.finds)} {beyond}"
+    needs = f", needs n = {item.needs}" if item.needs is not None else ""
+    return f"n = {item.n} finds {finds}{needs} ({item.because})"

@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+
+from bench.errors import UserError
+from bench.gate import accept, baseline_of, judge_baseline, load_baseline, write_baseline
+from bench.stats.streams import generator
+
+
+def test_it_is_sorted_text_that_comes_back_as_it_was(make, tmp_path):
+    random = generator("baseline")
+    run = make().add(random.normal(0, 1, 300), form="mean", variant="b").add(random.random(300) < 0.1, variant="a")
+    made = baseline_of(*run.run())
+    file = tmp_path / "deep" / "b.json"
+    size = write_baseline(made, file)
+    text = file.read_text()
+    assert size == len(text)
+    assert load_baseline(file) == made
+    assert [cell.variant for cell in made.cells] == ["a", "b"]
+    write_baseline(load_baseline(file), file)
+    assert file.read_text() == text
+    content = json.loads(text)
+    assert text == json.dumps(content, indent=1, sort_keys=True) + "\n"  # diffable: sorted, one value a line
+    assert max(map(len, text.splitlines())) < 1200
+    assert str(tmp_path) not in text
+
+
+def test_order_of_cells_does_not_matter(make, outcomes):
+    first = make().add(outcomes(3), variant="a").add(outcomes(5), variant="b")
+    second = make().add(outcomes(5), variant="b").add(outcomes(3), variant="a")
+    assert baseline_of(*first.run()) == baseline_of(*second.run())
+
+
+def test_timings_are_kept_only_when_asked_for(make, outcomes):
+    run = make().add(outcomes(3)).add(np.ones(9), variant="t", form="timing", reference=np.ones(9), gates=[])
+    assert [cell.variant for cell in baseline_of(*run.run()).cells] == ["v"]
+    with_timings = baseline_of(*run.run(), timings=True)
+    assert [cell.variant for cell in with_timings.cells] == ["t", "v"]
+    assert judge_baseline(*run.run(), with_timings, timings=False)[0].variant == "v"
+
+
+def test_accept_counts_and_says_what_it_changes(make, outcomes):
+    first = accept(*make().add(outcomes(3), variant="a").add(outcomes(3), variant="b").run())
+    assert (len(first.added), first.baseline.accepted, first.baseline.first) == (2, 1, [])
+    second = accept(
+        *make().add(outcomes(3), variant="a").add(outcomes(9), variant="c").run(), first.baseline
+    )  # fmt: skip
+    assert [second.added, second.changed, second.removed] == [["c/torch/made.up"], [], ["b/torch/made.up"]]
+    assert [cell.accepted for cell in second.baseline.cells] == [1, 2]
+    third = accept(*make(key="2").add(outcomes(7), variant="a").run(), second.baseline)
+    assert third.changed == ["a/torch/made.up"]
+    (was,) = third.baseline.first
+    assert (was.accepted, was.values["figure"].figure) == (1, pytest.approx(3 / 200))
+    fourth = accept(*make(key="3").add(outcomes(8), variant="a").run(), third.baseline)
+    assert fourth.baseline.first == third.baseline.first  # the first stays the first
+
+
+def test_drift_starts_anew_where_the_first_can_no_longer_be_compared(make, outcomes):
+    first = accept(*make().add(outcomes(3)).run()).baseline
+    second = accept(*make(key="2", reference="q" * 64).add(outcomes(3)).run(), first).baseline
+    assert second.first == []
+
+
+def test_nothing_to_accept_and_another_suite_are_mistakes(make, outcomes):
+    with pytest.raises(UserError, match="no gated value was measured"):
+        accept(*make().run())
+    other = baseline_of(*make(suite="other").add(outcomes(3)).run())
+    with pytest.raises(UserError, match="'other'"):
+        judge_baseline(*make().add(outcomes(3)).run(), other)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:-40], "cut short"),
+        (lambda text: "[]", "is no baseline"),
+        (lambda text: text.replace('"crbench_baseline": 1', '"crbench_baseline": 2'), "version 2"),
+        (lambda text: text.replace('"form": "proportion"', '"form": "pickle"'), "form"),
+        (lambda text: text.replace('"n": 200', '"n": "many"'), "cells.0.n"),
+        (lambda text: text.replace("bits:200", "bits:900"), "a damaged array"),
+        (lambda text: text.replace('"suite"', '"suit"'), "suit"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line(make, outcomes, tmp_path, change, message):
+    file = tmp_path / "b.json"
+    write_baseline(baseline_of(*make().add(outcomes(3)).run()), file)
+    text = file.read_text()
+    assert change(text) != text
+    file.write_text(change(text))
+    with pytest.raises(UserError, match=message) as caught:
+        load_baseline(file)
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(UserError, match="No such file"):
+        load_baseline(tmp_path / "absent.json")
+
+
+def test_names_with_slashes_and_control_characters_stay_apart(make, outcomes, tmp_path):
+    run = make().add(outcomes(3), variant="a/b", target="c").add(outcomes(90), variant="a", target="b/c")
+    run.add(outcomes(3), variant="x\n\x1b[31m", target="c")
+    made = baseline_of(*run.run())
+    write_baseline(made, tmp_path / "b.json")
+    found = judge_baseline(*run.run(), load_baseline(tmp_path / "b.json"))
+    assert [item.verdict for item in found] == ["same"] * 3
+    assert "\n" not in "".join(item.look + item.because for item in found)

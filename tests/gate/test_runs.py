@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from bench.errors import UserError
+from bench.gate import load_run
+from bench.store.samples import write_samples
+
+
+@pytest.fixture
+def folder(make, outcomes, tmp_path):
+    results, samples = make().add(outcomes(9)).run(labels=outcomes(9).astype(int), classes=("a", "b"))
+    (tmp_path / "results.json").write_text(results.model_dump_json(by_alias=True))
+    write_samples(samples, tmp_path)
+    return tmp_path
+
+
+def test_a_folder_or_its_results_are_read(folder):
+    for path in (folder, folder / "results.json"):
+        run = load_run(path, arrays=True)
+        (cell,) = run.samples.cells.values()
+        assert cell.values["figure"].variant["x"].sum() == 9
+        assert run.samples.classes == ("a", "b")
+
+
+def test_truncated_and_foreign_results_are_refused(folder):
+    text = (folder / "results.json").read_text()
+    for content, message in (
+        (text[: len(text) // 2], "cut short"),
+        ("{}", "holds no results"),
+        (text.replace('"schema":1', '"schema":2'), "schema 2"),
+        (json.dumps(json.loads(text) | {"cells": [{}]}), "cells.0.variant"),
+    ):
+        (folder / "results.json").write_text(content)
+        with pytest.raises(UserError, match=message):
+            load_run(folder)
+    with pytest.raises(UserError, match="No such file"):
+        load_run(folder / "nowhere")
+
+
+def test_arrays_must_be_there_whole_and_of_this_run(folder):
+    arrays = folder / "arrays.npz"
+    content = arrays.read_bytes()
+    arrays.unlink()
+    assert load_run(folder).samples is None
+    with pytest.raises(UserError, match="paired tests need it"):
+        load_run(folder, arrays=True)
+    arrays.write_bytes(content[:-100])
+    with pytest.raises(UserError, match="damaged"):
+        load_run(folder)
+    arrays.write_bytes(content)
+    results = folder / "results.json"
+    results.write_text(results.read_text().replace('"key":"first/', '"key":"other/'))
+    with pytest.raises(UserError, match="arrays of another run"):
+        load_run(folder)
