@@ -1,0 +1,103 @@
+"""One suite, measured cell by cell in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bench.data.base import Dataset
+from bench.engine.inline import InlineEngine, Measured
+from bench.engine.run import RunOptions, make_plan, planner
+from bench.engine.samples import collect
+from bench.results import Cell
+from bench.store.samples import RunSamples
+from bench.store.store import Store
+from bench.suite.nodes import Node, outside_node
+from bench.suite.plan import Plan, PlannedCell
+from bench.suite.suite import Outside, Suite
+
+if TYPE_CHECKING:
+    import torch
+
+
+class SuiteRun:
+    """A planned suite that measures the cells it is asked for; each is what a whole run would make of it.
+
+    Planning loads the data and hashes outside files; the store is opened by the first measurement.
+
+    Args:
+        suite: A checked suite.
+        options: Store, device and what to reuse; ``only`` and ``shard`` have no meaning here.
+        dataset: The data, where it is at hand already.
+        yardsticks: Networks from outside that stand on a par with the reference, in place of the suite's own.
+
+    Raises:
+        UserError: whatever is wrong in what the suite names.
+    """
+
+    def __init__(
+        self, suite: Suite, options: RunOptions, dataset: Dataset | None = None, yardsticks: Sequence[Outside] = ()
+    ) -> None:
+        self.suite = suite
+        self.options = options
+        self.plan, self.dataset = make_plan(suite, options.device, dataset)
+        if yardsticks:
+            self.plan = self._with_yardsticks(yardsticks)
+
+    def _with_yardsticks(self, yardsticks: Sequence[Outside]) -> Plan:
+        expand = planner(self.suite, self.options.device, self.dataset)
+        nodes = tuple(outside_node(item, expand.splits.input) for item in yardsticks)
+        plan = replace(self.plan, yardsticks=nodes, cells=())
+        found = []
+        for cell in self.plan.cells:
+            node: Node = cell.observed[0].node
+            found.append(expand.cell(cell.variant, node, cell.target, cell.use, cell.replicate, plan))
+        return replace(plan, cells=tuple(found))
+
+    @cached_property
+    def engine(self) -> InlineEngine:
+        """Made by the first cell that is measured."""
+        store = Store(self.options.store, background=True)
+        return InlineEngine(self.plan, self.dataset, store, device=self.options.device, rerun=self.options.rerun)
+
+    def measure(self, cell: PlannedCell) -> Measured:
+        """Reuse or measure a cell; whatever goes wrong while it is measured stays in it.
+
+        Raises:
+            UserError: the device or an outside network cannot be used at all.
+        """
+        if self.options.rerun in ("missing", "always") and self.engine.cached(cell) is None:
+            self.engine.preflight([cell])
+        return self.engine.measure(cell)
+
+    def known(self, cell: PlannedCell) -> Cell | None:
+        """The cell where it is stored already; nothing is measured."""
+        return self.engine.cached(cell)
+
+    def samples(self, measured: Iterable[tuple[PlannedCell, Measured]]) -> RunSamples:
+        """The per-sample arrays of what is gated in these cells."""
+        return collect(self.plan, self.dataset, self.engine, list(measured))
+
+    @contextmanager
+    def forward(self, cell: PlannedCell) -> Iterator[Callable[[], torch.Tensor]]:
+        """One real call of the cell's network on its target, batch 1, from pixels to logits, on the target's threads.
+
+        Inside the context the call can be repeated.
+        """
+        import torch
+
+        from bench.graph.arithmetic import arithmetic
+
+        predictor = self.engine.observations.open(cell.observed[0].node, cell.target)
+        image = torch.from_numpy(self.engine.observations.samples(cell.observed[0]).x[:1].copy())
+        with arithmetic(cell.target.threads):
+            predictor.logits(image)  # the first call also allocates
+            yield lambda: predictor.logits(image)
+
+    def flush(self) -> None:
+        """Wait until everything measured is on disk."""
+        if "engine" in self.__dict__:
+            self.engine.store.flush()

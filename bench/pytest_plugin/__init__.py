@@ -1,0 +1,129 @@
+"""The pytest plugin: suites as test items, and ``crbench_pair`` for tests of one's own.
+
+This module is loaded by every pytest run of an environment that holds the package: it imports nothing heavy. What
+collects, measures and judges is imported when the first suite is met.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from bench.pytest_plugin.pair import Pair
+
+FAMILIES = {
+    "fidelity": "crbench: does the network still answer the same",
+    "lipschitz": "crbench: how steep the network's function is",
+    "adversarial": "crbench: how the network stands small attacks",
+    "attribution": "crbench: what the network looks at",
+    "uncertainty": "crbench: how far the network's confidence can be trusted",
+    "cost": "crbench: size and speed",
+}
+MARKERS = {
+    **FAMILIES,
+    "slow": "crbench: needs input gradients, or trains a variant again",
+    "gpu": "crbench: runs on an accelerator",
+    "crbench(reference, variant, data, bounds, yardsticks)": "the networks and data of the fixture crbench_pair",
+}
+
+GROUPED: pytest.StashKey[bool] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options and the ini setting."""
+    group = parser.getgroup("crbench", "crbench: compressed networks against their reference")
+    group.addoption(
+        "--crbench-baseline", metavar="FILE", type=Path,
+        help="Judge against this baseline too; a folder holds one SUITE.json for every suite.",
+    )  # fmt: skip
+    group.addoption(
+        "--crbench-update-baseline", action="store_true",
+        help="Accept what is measured as the new baseline, once every cell of a suite is measured.",
+    )  # fmt: skip
+    group.addoption("--crbench-store", metavar="URL", help="Default: $CRBENCH_STORE or .crbench.")
+    group.addoption("--crbench-device", metavar="DEVICE", default="cpu", help="Where torch runs: cpu, cuda, ...")
+    group.addoption("--crbench-strict", action="store_true", help="Fail what is inconclusive.")
+    parser.addini("crbench_suites", "suites that are collected when their folder is: globs from the root", type="args")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and outside xdist's workers what counts and closes."""
+    for name, text in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {text}")
+    if config.getoption("crbench_update_baseline") and config.getoption("crbench_baseline") is None:
+        raise pytest.UsageError("--crbench-update-baseline needs --crbench-baseline FILE: what to write")
+    if not hasattr(config, "workerinput"):
+        from bench.pytest_plugin.closing import Closing
+
+        config.pluginmanager.register(Closing(config), "crbench-closing")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Note whether xdist is left to choose how items are distributed, before it chooses."""
+    dist = getattr(config.option, "dist", None)
+    suites = any(str(argument).partition("::")[0].endswith(".toml") for argument in config.args)
+    config.stash[GROUPED] = dist in ("no", "loadgroup") and (suites or bool(config.getini("crbench_suites")))
+    return (yield)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """``-n`` without ``--dist`` keeps a variant's cells in one worker, and so does ``--dist loadgroup``."""
+    if not config.stash.get(GROUPED, False):
+        return None
+    from bench.pytest_plugin.scheduling import ByVariant
+
+    return ByVariant(config, log)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A suite that is named on the command line, or met on the way and configured in ``crbench_suites``."""
+    if file_path.suffix != ".toml":
+        return None
+    from bench.pytest_plugin.recognition import wanted
+
+    if not wanted(file_path, parent):
+        return None
+    from bench.pytest_plugin.items import SuiteFile
+
+    return SuiteFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a cell adds to the closing lines travels with its last report."""
+    from bench.pytest_plugin.recognition import TALLY
+
+    report = yield
+    if report.when == "teardown" and TALLY in item.stash:
+        report.__dict__["crbench"] = item.stash[TALLY]
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Wait until everything measured is on disk."""
+    from bench.pytest_plugin.recognition import RUNS
+
+    for run in session.config.stash.get(RUNS, {}).values():
+        run.flush()
+
+
+@pytest.fixture
+def crbench_pair(request: pytest.FixtureRequest) -> Pair:
+    """A reference and a variant, from the marker ``crbench`` or from a call of the fixture."""
+    from bench.pytest_plugin.pair import Pair
+
+    return Pair.of(request)
+
+
+def store_url(config: pytest.Config) -> str:
+    """Where everything measured is kept; a relative folder stands where pytest was started."""
+    url = config.getoption("crbench_store") or os.environ.get("CRBENCH_STORE", ".crbench")
+    return str(url) if "://" in url else str(config.invocation_params.dir / url)

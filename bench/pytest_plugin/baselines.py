@@ -1,0 +1,114 @@
+"""The baseline of a suite: which file, how a cell is judged beside it, and how it is renewed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from bench import api
+from bench.engine.run import RunOptions
+from bench.engine.suite_run import SuiteRun
+from bench.errors import UserError
+from bench.gate import Baseline, accept, judge_baseline, load_baseline, write_baseline
+from bench.gate.baseline import label_of
+from bench.pytest_plugin import store_url
+from bench.pytest_plugin.closing import relative
+from bench.results import Cell, Judgement, ReferenceResult, Results, SuiteInfo
+from bench.store.samples import RunSamples, place_of
+from bench.suite.load import load_suite
+
+
+def place(cell: Cell) -> str:
+    """Where a cell stands in a run."""
+    return place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
+
+
+def file_for(given: Path, suite: str) -> Path:
+    """The file itself, or the suite's own in a folder."""
+    return given / f"{suite}.json" if given.is_dir() or given.suffix != ".json" else given
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineOfSuite:
+    """What one suite's cells are compared with; ``baseline`` is None where it is yet to be written."""
+
+    path: Path
+    baseline: Baseline | None
+    run: SuiteRun
+    update: bool
+
+    @cached_property
+    def together(self) -> int:
+        """How many judgements a whole run has, the first figures' included, whichever of them are selected."""
+        if self.baseline is None:
+            return 1
+        values = [value for cell in (*self.baseline.cells, *self.baseline.first) for value in cell.values.values()]
+        return sum(max(1, len(value.gates)) for value in values)
+
+    def knows(self, cell: Cell) -> bool:
+        """Whether the cell is in it, to be compared."""
+        return not self.update and self.baseline is not None and place(cell) in self.baseline.by_place()
+
+    def judge(self, cell: Cell, samples: RunSamples, *, timings: bool, path: str) -> list[Judgement]:
+        """One cell alone, as strictly as within the whole run: it does not matter which others are selected."""
+        if self.baseline is None:
+            return []
+        mine = place(cell)
+        known = {"cells": self.baseline.cells, "first": self.baseline.first}
+        update = {side: [each for each in cells if each.place == mine] for side, cells in known.items()}
+        suite = SuiteInfo(name=self.run.suite.name, fingerprint="", path=path)
+        results = Results(suite=suite, reference=ReferenceResult(), cells=[cell])
+        alone = self.baseline.model_copy(update=update)
+        return judge_baseline(results, samples, alone, timings=timings, together=self.together, suite_path=path)
+
+    def absent(self) -> list[str]:
+        """Cells of the baseline that the suite plans no more."""
+        planned = {
+            place_of(cell.variant, cell.target.name, cell.use.metric.name, cell.use.metric.parameters(), cell.replicate)
+            for cell in self.run.plan.cells
+        }
+        cells = [] if self.baseline is None else self.baseline.cells
+        return [label_of(cell) for cell in cells if cell.place not in planned]
+
+
+def baseline_for(config: pytest.Config, run: SuiteRun) -> BaselineOfSuite | None:
+    """The baseline that the options name for this suite.
+
+    Raises:
+        UserError: it cannot be read, or is another suite's.
+    """
+    given = config.getoption("crbench_baseline")
+    if given is None:
+        return None
+    path = file_for(config.invocation_params.dir / given, run.suite.name)
+    update = bool(config.getoption("crbench_update_baseline"))
+    baseline = None if update and not path.exists() else load_baseline(path)
+    if baseline is not None and baseline.suite != run.suite.name:
+        what = f"is of the suite {baseline.suite!r}, not of {run.suite.name!r}"
+        raise UserError.at(str(given), what, "name this suite's, or a folder that holds NAME.json for each")
+    return BaselineOfSuite(path, baseline, run, update)
+
+
+def renew_for(config: pytest.Config, path: Path) -> str:
+    """Accept what is stored of a suite as its new baseline, and say what changed; nothing is measured.
+
+    Raises:
+        UserError: a cell was not measured, or failed.
+    """
+    suite = load_suite(path)
+    options = RunOptions(store_url(config), config.getoption("crbench_device"), rerun="never")
+    measured = api.measure(suite, options)
+    file = file_for(config.invocation_params.dir / config.getoption("crbench_baseline"), suite.name)
+    cells = measured.results.cells
+    lacking = [cell for cell in cells if cell.status == "error"]
+    if lacking:
+        what = f"{len(lacking)} of {len(cells)} cells were not measured or failed, such as {label_of(lacking[0])}"
+        raise UserError.at(path.name, what, "run the whole suite")
+    found = accept(measured.results, measured.samples, load_baseline(file) if file.exists() else None)
+    size = write_baseline(found.baseline, file)
+    shown = relative(file, config)
+    added, changed, removed = (len(cells) for cells in found[1:])
+    return f"{shown}: {added} cells added, {changed} changed, {removed} removed; {size} bytes"

@@ -1,0 +1,81 @@
+"""What a session adds up to, in the process that reports it: the closing lines, and renewed baselines."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench.pytest_plugin.recognition import Tally
+
+REFERENCE = ("failed", "inconclusive", "passed")
+BASELINE = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "same")
+
+
+class Closing:
+    """Hears every report, those of xdist's workers too."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.reference: Counter[str] = Counter()
+        self.baseline: Counter[str] = Counter()
+        self.suites: set[str] = set()
+        self.untimed = 0
+        self.lines: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count each cell once."""
+        tally: Tally | None = getattr(report, "crbench", None)
+        if tally is not None:
+            self.suites.add(tally["suite"])
+            self.reference.update(tally["reference"])
+            self.baseline.update(tally["baseline"])
+            self.untimed += tally["untimed"]
+
+    @pytest.hookimpl(trylast=True)  # everything measured is on disk
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Renew the baseline of every suite that was met; a session that could not has not succeeded."""
+        if not self.config.getoption("crbench_update_baseline"):
+            return
+        from bench.errors import UserError
+        from bench.pytest_plugin.baselines import renew_for
+
+        for suite in sorted(self.suites):
+            try:
+                self.lines.append(renew_for(self.config, Path(suite)))
+            except UserError as error:
+                self.lines += [f"baseline not renewed: {problem}" for problem in error.problems]
+                if session.exitstatus == pytest.ExitCode.OK:
+                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Nothing that was inconclusive passes in silence."""
+        lines = [*self._counted(), *self.lines]
+        if lines:
+            terminalreporter.section("crbench")
+            for line in lines:
+                terminalreporter.write_line(line)
+
+    def _counted(self) -> list[str]:
+        fails = "they fail" if self.config.getoption("crbench_strict") else "--crbench-strict fails them"
+        lines = []
+        for against, counts, words in (
+            ("the reference", self.reference, REFERENCE),
+            ("the baseline", self.baseline, BASELINE),
+        ):
+            shown = [f"{counts[word]} {word}" for word in words if counts[word]]
+            if shown:
+                note = f" ({fails})" if counts["inconclusive"] else ""
+                lines.append(f"against {against}: {', '.join(shown)}{note}")
+        if self.suites and not lines:
+            lines.append("no gate was judged: the cells were measured, and nothing was held against them")
+        if self.untimed:
+            lines.append(f"no latency history of {self.untimed} cost cells: pytest-benchmark is off, as beside xdist")
+        return lines
+
+
+def relative(path: Path, config: pytest.Config) -> str:
+    """A path as it is typed."""
+    return os.path.relpath(path, config.invocation_params.dir)

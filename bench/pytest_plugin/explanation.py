@@ -1,0 +1,101 @@
+"""What a cell says: in a failed item's text, and as properties for JUnit."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.results import Cell, Judgement, ValueResult
+from bench.wording import plain, title
+
+Property = tuple[str, object]
+UNSURE = ("errored", "missing", "incomparable")
+
+
+def closer(suite: Path | str, label: str, store: str | None) -> str:
+    """The command that measures, and reports, this cell alone; brackets would be read as a set of characters.
+
+    >>> closer("s.toml", "a/torch/m[k=1]", None)
+    "crbench run s.toml --only 'a/torch/m?k=1?'"
+    """
+    pattern = label.replace("[", "?").replace("]", "?")
+    tail = "" if store is None else f" --store {shlex.quote(store)}"
+    return f"crbench run {shlex.quote(str(suite))} --only {shlex.quote(pattern)}{tail}"
+
+
+def heading(cell: Cell, says: str) -> str:
+    """Which cell, and what of it."""
+    return f"{plain(cell.variant)} on {plain(cell.target)}, {plain(cell.metric)}: {says}"
+
+
+def gate_lines(cell: Cell, verdicts: Sequence[str]) -> list[str]:
+    """Gates against the reference with one of these verdicts: value, rule, interval, tolerance."""
+    return [
+        f"  {title(name)}: {gate.because} ({gate.rule}{' per class' if gate.per else ''}, {gate.verdict})"
+        for name, value in cell.values.items()
+        for gate in value.gates
+        if gate.verdict in verdicts
+    ]
+
+
+def judgement_lines(judgements: Sequence[Judgement]) -> list[str]:
+    """What was said of a cell beside a baseline."""
+    return [f"  {title(item.value)}: {item.because} ({item.rule or 'baseline'}, {item.verdict})" for item in judgements]
+
+
+def failing(judgements: Sequence[Judgement], *, strict: bool) -> list[Judgement]:
+    """Those that fail an item: regressions, what decides and could not be compared, with ``strict`` what is open."""
+
+    def fails(item: Judgement) -> bool:
+        if item.verdict == "regressed":
+            return True
+        if item.verdict in UNSURE:
+            return item.decides or (strict and item.verdict != "incomparable")
+        return strict and item.verdict == "inconclusive" and not item.not_worse
+
+    return [item for item in judgements if fails(item)]
+
+
+def properties(cell: Cell, judgements: Sequence[Judgement]) -> list[Property]:
+    """Names and values for ``user_properties``: plain numbers, texts, null left out."""
+    found: list[Property] = [
+        ("variant", plain(cell.variant)), ("target", plain(cell.target)), ("metric", plain(cell.metric)),
+        ("family", cell.family), ("status", cell.status), ("n", cell.n), ("reused", cell.cached),
+    ]  # fmt: skip
+    found += [(f"parameter.{plain(key)}", plain(value)) for key, value in cell.params.items()]
+    if cell.replicate:
+        found.append(("replicate", cell.replicate))
+    if cell.reason:
+        found.append(("reason", plain(cell.reason)))
+    for name, value in cell.values.items():
+        found += [(f"{name}.{key}", shown) for key, shown in figures(value).items()]
+        found += [(f"{name}.{gate.rule}", f"{gate.verdict}: {gate.because}") for gate in value.gates]
+    for item in judgements:
+        found.append((f"{item.value}.{item.against}", f"{item.verdict}: {item.because}"))
+    states = [gate.verdict for value in cell.values.values() for gate in value.gates]
+    word = next((state for state in ("failed", "inconclusive", "passed") if state in states), "not gated")
+    return [*found, ("verdict", word)]
+
+
+def figures(value: ValueResult) -> dict[str, Any]:
+    """What is known of a value: value, estimate, interval, gap and its interval, or why there is none."""
+    known: dict[str, Any] = {
+        "value": value.variant, "reference": value.reference, "estimate": value.estimate,
+        "interval": _limits(value.ci), "gap": value.gap, "gap_interval": _limits(value.gap_ci),
+        "unit": plain(value.unit) or None, "reason": plain(value.reason) or None,
+    }  # fmt: skip
+    return {key: shown for key, shown in known.items() if shown is not None}
+
+
+def _limits(limits: tuple[float | None, float | None] | None) -> str | None:
+    """As an interval; an open end is an empty one.
+
+    >>> _limits((0.1, None))
+    '[0.1, ]'
+    """
+    if limits is None or limits == (None, None):
+        return None
+    low, high = ("" if end is None else f"{end:.6g}" for end in limits)
+    return f"[{low}, {high}]"

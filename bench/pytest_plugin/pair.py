@@ -1,0 +1,192 @@
+"""The fixture ``crbench_pair``: a reference and a variant inside a Python test."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from bench.engine.diff import diff_suite, parse_network
+from bench.engine.run import RunOptions
+from bench.engine.suite_run import SuiteRun
+from bench.errors import UserError
+from bench.gate import FITS, Rule, judge_gate
+from bench.pytest_plugin import store_url
+from bench.registry import nearest
+from bench.results import Cell, ValueResult
+from bench.wording import plain, title
+
+KEYWORDS = ("reference", "variant", "data", "bounds", "yardsticks")
+
+
+class Figure(NamedTuple):
+    """An estimate and its 95 % interval; an end is None where it is not known."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+
+
+class Pair:
+    """A reference and a variant, measured metric by metric as they are asked for; results are reused from the store.
+
+    The fixture is the pair of the marker ``crbench``; a call of it is another one. Every ``assert_`` needs the whole
+    95 % interval on the right side of the limit: what is inconclusive fails.
+    """
+
+    def __init__(self, request: pytest.FixtureRequest, given: Mapping[str, Any]) -> None:
+        self._request = request
+        self._given = given
+        self._cells: dict[str, Cell] = {}
+
+    @classmethod
+    def of(cls, request: pytest.FixtureRequest) -> Pair:
+        """The pair of the markers; keywords that stand nearer to the test win."""
+        given: dict[str, Any] = {}
+        for mark in reversed(list(request.node.iter_markers("crbench"))):
+            if mark.args:
+                raise _failed("@pytest.mark.crbench takes keywords only, such as reference=")
+            given |= mark.kwargs
+        return cls(request, given)
+
+    def __call__(self, **given: Any) -> Pair:
+        """Another pair; what is not given comes from the marker.
+
+        Args:
+            given: ``reference`` and ``variant``, each an ONNX file or ``module:factory[@checkpoint.safetensors]``;
+                ``data``, an ``.npz`` with ``x`` and, if known, ``y``, or these arrays by name; ``bounds``, the range
+                of ``x``, by default (0, 1) if ``x`` lies in it; ``yardsticks``, networks as good as the reference,
+                such as retrained ones: gaps need them, four for an interval. Paths are relative to the test's folder.
+        """
+        return Pair(self._request, {**self._given, **given})
+
+    def cell(self, metric: str) -> Cell:
+        """Everything one metric says; ``metric`` as in ``adversarial.pgd[epsilon=0.1]``."""
+        if metric not in self._cells:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    self._cells[metric] = self._measure(metric)
+            except UserError as error:
+                raise _failed("\n".join(plain(problem) for problem in error.problems)) from None
+        return self._cells[metric]
+
+    def _measure(self, metric: str) -> Cell:
+        self._check()
+        folder = self._request.path.parent
+        reference, variant = (_located(self._given[name], folder) for name in ("reference", "variant"))
+        bounds = self._given.get("bounds")
+        limits = None if bounds is None else (float(bounds[0]), float(bounds[1]))
+        suite, dataset = diff_suite(reference, variant, self._data(folder), (metric,), limits)
+        yardsticks = [parse_network(_located(item, folder), "yardsticks") for item in self._given.get("yardsticks", ())]
+        config = self._request.config
+        options = RunOptions(store_url(config), config.getoption("crbench_device"))
+        run = SuiteRun(suite, options, dataset, yardsticks)
+        try:
+            return run.measure(run.plan.cells[0]).cell
+        finally:
+            run.flush()
+
+    def _check(self) -> None:
+        unknown = [name for name in self._given if name not in KEYWORDS]
+        if unknown:
+            raise _failed(f"crbench_pair knows no {unknown[0]!r}; {nearest(unknown[0], KEYWORDS)}")
+        lacking = [name for name in KEYWORDS[:3] if self._given.get(name) is None]
+        if lacking:
+            raise _failed(f"crbench_pair needs {' and '.join(lacking)}: in @pytest.mark.crbench(...) or in its call")
+
+    def _data(self, folder: Path) -> Path:
+        """The file; arrays are written into one that lives as long as the test."""
+        data = self._given["data"]
+        if not isinstance(data, Mapping):
+            return folder / Path(data)
+        file: Path = self._request.getfixturevalue("tmp_path") / "crbench-pair.npz"
+        np.savez(file, **data)
+        return file
+
+    def value(self, metric: str, value: str) -> ValueResult:
+        """One value with all that is known of it; fails the test where the metric could not be measured."""
+        cell = self.cell(metric)
+        if cell.status == "skipped":
+            raise pytest.skip.Exception(f"{metric}: {plain(cell.reason)}")
+        if cell.status == "error":
+            raise _failed(f"{metric}: {plain(cell.reason)}")
+        if value not in cell.values:
+            raise _failed(f"{metric} has no value {value!r}; {nearest(value, cell.values)}")
+        return cell.values[value]
+
+    def harm(self, metric: str, value: str) -> Figure:
+        """How much worse the variant's own figure is: positive is worse."""
+        return self._estimate(metric, value, "max_harm", "harm")
+
+    def change(self, metric: str, value: str) -> Figure:
+        """How different the two networks are on the same samples."""
+        return self._estimate(metric, value, "max_change", "change")
+
+    def gap(self, metric: str, value: str) -> Figure:
+        """The change on the yardsticks' scale: 1 is as different as a network that was trained again."""
+        found = self._fitting(metric, value, "max_gap", "gap")
+        if found.gap is None:
+            raise _failed(f"{metric}, {title(value)}: no gap; {self._why_no_gap(found)}")
+        return Figure(found.gap, *(found.gap_ci or (None, None)))
+
+    def assert_harm_below(self, metric: str, value: str, limit: float) -> ValueResult:
+        """Fail unless the harm is surely at most ``limit``."""
+        return self._assert(metric, value, "max_harm", limit, "harm")
+
+    def assert_change_below(self, metric: str, value: str, limit: float) -> ValueResult:
+        """Fail unless the change is surely at most ``limit``."""
+        return self._assert(metric, value, "max_change", limit, "change")
+
+    def assert_gap_below(self, metric: str, value: str, limit: float) -> ValueResult:
+        """Fail unless the gap is surely at most ``limit``."""
+        return self._assert(metric, value, "max_gap", limit, "gap")
+
+    def assert_value_at_least(self, metric: str, value: str, limit: float) -> ValueResult:
+        """Fail unless the variant's own figure is surely at least ``limit``."""
+        return self._assert(metric, value, "min_value", limit, "own figure")
+
+    def _estimate(self, metric: str, value: str, rule: Rule, word: str) -> Figure:
+        found = self._fitting(metric, value, rule, word)
+        if found.estimate is None:
+            raise _failed(f"{metric}, {title(value)}: no {word}; {plain(found.reason)}")
+        return Figure(found.estimate, *(found.ci or (None, None)))
+
+    def _fitting(self, metric: str, value: str, rule: Rule, word: str) -> ValueResult:
+        found = self.value(metric, value)
+        if found.kind not in FITS[rule]:
+            raise _failed(f"{metric}, {title(value)} is a {found.kind}: it has no {word}")
+        return found
+
+    def _assert(self, metric: str, value: str, rule: Rule, limit: float, word: str) -> ValueResult:
+        found = self._fitting(metric, value, rule, word)
+        judged = judge_gate(found, rule, limit)
+        if judged.verdict != "passed":
+            advice = ""
+            if rule == "max_gap" and found.gap is None:
+                advice = f"\n  {self._why_no_gap(found)}"
+            raise _failed(f"{metric}, {title(value)}: {judged.because} ({rule}, {judged.verdict}){advice}")
+        return found
+
+    def _why_no_gap(self, value: ValueResult) -> str:
+        if self._given.get("yardsticks"):
+            return plain(value.reason) or "the yardsticks give no scale"
+        return "a gap needs yardsticks=[...]: networks that are as good as the reference, such as retrained ones"
+
+
+def _located(network: str | os.PathLike[str], folder: Path) -> str:
+    """A file relative to the test's own folder; ``module:factory`` as it is, and its checkpoint like a file."""
+    text = os.fspath(network)
+    factory, mark, checkpoint = text.partition("@")
+    if ":" in factory and not text.endswith(".onnx"):
+        return f"{factory}@{folder / checkpoint}" if mark else factory
+    return str(folder / text)
+
+
+def _failed(text: str) -> BaseException:
+    return pytest.fail.Exception(text, pytrace=False)

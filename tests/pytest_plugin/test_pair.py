@@ -1,0 +1,78 @@
+"""The fixture ``crbench_pair`` in a user's own tests."""
+
+TESTS = """
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.crbench(reference="reference.onnx", variant="close.onnx", data="x.npz", bounds=(0, 1))
+SEEDS = [f"seed{k}.onnx" for k in range(4)]
+
+def test_harm(crbench_pair):
+    estimate, low, high = crbench_pair.harm("fidelity.accuracy", "accuracy")
+    assert -0.05 < low <= estimate <= high < 0.05
+    crbench_pair.assert_harm_below("fidelity.accuracy", "accuracy", 0.05)
+    crbench_pair.assert_value_at_least("fidelity.accuracy", "accuracy", 0.3)
+
+def test_change(crbench_pair):
+    crbench_pair.assert_change_below("fidelity.predictions", "flip_rate", 0.1)
+    assert crbench_pair.change("fidelity.predictions", "js").estimate < 0.01
+
+@pytest.mark.crbench(yardsticks=SEEDS)
+def test_gap(crbench_pair):
+    crbench_pair.assert_gap_below("fidelity.predictions", "js", 0.5)
+    far = crbench_pair(variant="far.onnx")
+    assert far.gap("fidelity.predictions", "js").low > 1
+
+def test_arrays(crbench_pair):
+    x = np.random.default_rng(1).random((50, 1, 4, 4), dtype=np.float32)
+    cell = crbench_pair(data={"x": x}).cell("fidelity.predictions")
+    assert cell.n == 50
+
+@pytest.mark.crbench(variant="far.onnx")
+def test_fails_with_figures(crbench_pair):
+    crbench_pair.assert_harm_below("fidelity.accuracy", "accuracy", 0.01)
+
+def test_fails_without_yardsticks(crbench_pair):
+    crbench_pair.assert_gap_below("fidelity.predictions", "js", 0.5)
+
+def test_fails_on_a_wrong_name(crbench_pair):
+    crbench_pair.harm("fidelity.acuracy", "accuracy")
+
+def test_fails_on_a_wrong_value(crbench_pair):
+    crbench_pair.harm("fidelity.accuracy", "acuracy")
+
+def test_fails_on_a_change(crbench_pair):
+    crbench_pair.harm("fidelity.predictions", "js")
+
+def test_fails_on_a_wrong_keyword(crbench_pair):
+    crbench_pair(refrence="x.onnx").cell("fidelity.accuracy")
+
+def test_fails_on_no_file(crbench_pair):
+    crbench_pair(variant="nowhere.onnx").cell("fidelity.accuracy")
+"""
+
+SAYS = {
+    "test_fails_with_figures": "tolerance 1 (max_harm, failed)",
+    "test_fails_without_yardsticks": "a gap needs yardsticks=[...]",
+    "test_fails_on_a_wrong_name": "did you mean 'fidelity.accuracy'?",
+    "test_fails_on_a_wrong_value": "did you mean 'accuracy'?",
+    "test_fails_on_a_change": "is a change: it has no harm",
+    "test_fails_on_a_wrong_keyword": "crbench_pair knows no 'refrence'; did you mean 'reference'?",
+    "test_fails_on_no_file": "nowhere.onnx",
+}
+
+
+def test_pairs(fresh):
+    (fresh.folder / "deeper").mkdir()
+    for file in [*fresh.folder.glob("*.onnx"), fresh.folder / "x.npz"]:
+        file.rename(fresh.folder / "deeper" / file.name)
+    fresh.test(TESTS, name="deeper/test_mine.py")  # paths are relative to the test's own folder
+    shown = fresh.pytest("deeper", "--junitxml=j.xml", expect=1)
+    assert "7 failed, 4 passed" in shown
+    found = fresh.cases()
+    for name, text in SAYS.items():
+        assert found[name][0] == "failure"
+        assert text in found[name][1], name
+    assert "Traceback" not in shown
+    assert "pair.py" not in shown
+    assert fresh.cells() > 0  # kept for the next run
