@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.compression.record import to_bytes
 from bench.data.base import Dataset
@@ -16,11 +17,19 @@ from bench.errors import UserError
 from bench.gate import judge_results
 from bench.results import Results
 from bench.store.files import write_atomic
+from bench.store.samples import RunSamples
 from bench.store.store import Store
 from bench.suite.load import load_suite
 from bench.suite.suite import Suite
 
-__all__ = ["diff", "load_suite", "run", "write_weights"]
+__all__ = ["diff", "load_suite", "measure", "run", "write_weights"]
+
+
+class Measurement(NamedTuple):
+    """A run's judged results, and the per-sample arrays of what is gated: what a baseline is made of."""
+
+    results: Results
+    samples: RunSamples
 
 
 def run(
@@ -29,6 +38,16 @@ def run(
     progress: Progress | None = None,
     dataset: Dataset | None = None,
 ) -> Results:
+    """The results of ``measure``."""
+    return measure(suite, options, progress, dataset).results
+
+
+def measure(
+    suite: Suite | Path | str,
+    options: RunOptions | None = None,
+    progress: Progress | None = None,
+    dataset: Dataset | None = None,
+) -> Measurement:
     """Measure a suite and judge its gates; nothing but the store is written.
 
     Args:
@@ -41,11 +60,12 @@ def run(
         UserError: whatever is wrong in the suite or in what it names, each problem with its place.
     """
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
-    results = run_suite(loaded, options or RunOptions(store=".crbench"), progress, dataset)
+    kept: list[RunSamples] = []
+    results = run_suite(loaded, options or RunOptions(store=".crbench"), progress, dataset, kept.append)
     declared = [(use.metric.name, use.metric.parameters(), use.gates) for use in loaded.metrics]
-    judged = judge_results(results, declared)
+    judged = judge_results(results, declared, kept[0])
     judged.suite.path = loaded.path.name
-    return judged
+    return Measurement(judged, kept[0])
 
 
 def write_weights(

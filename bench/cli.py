@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from bench import __version__
+from bench.commands.regression import baseline, compare, gate
+from bench.commands.why_diverged import why_diverged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,12 +76,14 @@ def run(
     from bench import api
     from bench.engine.run import RunOptions
     from bench.gate import exit_code
+    from bench.store.samples import write_samples
 
     loaded = api.load_suite(suite)
     options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
-    results = _with_progress(lambda progress: api.run(loaded, options, progress), quiet=quiet or as_json)
-    folder = out or Path("reports") / loaded.name
+    measured = _with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
+    results, folder = measured.results, out or Path("reports") / loaded.name
     _write(results, folder)
+    write_samples(measured.samples, folder)
     if as_json:
         click.echo(results.model_dump_json(by_alias=True))
     elif not quiet:
@@ -134,6 +138,7 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     """Validate suites and print their plans: what is stored, what would be measured, what it will cost."""
     from bench.engine.forecast import forecast
     from bench.errors import Problem, UserError
+    from bench.gate.sight import sight
     from bench.suite.load import load_suite
     from bench.suite.render import describe_suite
 
@@ -146,7 +151,8 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
                 Problem(f"{path}: {p.where}" if len(suites) > 1 else p.where, p.what, p.right) for p in error.problems
             ]
             continue
-        click.echo("\n".join([*describe_suite(loaded), *forecast(loaded, store, device)]))
+        lines = [*describe_suite(loaded), *forecast(loaded, store, device), *sight(loaded, store, device)]
+        click.echo("\n".join(lines))
     if problems:
         raise UserError(problems)
     return PASS
@@ -269,6 +275,10 @@ def convert(checkpoint: Path, out: Path | None, force: bool) -> int:
     source = f", out of {written.unwrapped}" if written.unwrapped else ""
     click.echo(f"{written.path}: {written.tensors} tensors, {written.parameters} values{source}")
     return PASS
+
+
+for command in (compare, gate, baseline, why_diverged):
+    cli.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

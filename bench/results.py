@@ -29,6 +29,8 @@ class GateResult(_Record):
     tolerance: float
     verdict: Literal["passed", "failed", "inconclusive"]
     because: str
+    per: Literal["class"] | None = Field(None, description="judged in every class apart; null: over all samples")
+    margin: float | None = Field(None, description="how much worse than a baseline it may be; null: the tolerance")
 
 
 class ValueResult(_Record):
@@ -94,6 +96,41 @@ class Verdict(_Record):
     because: str = ""
 
 
+class StageValue(_Record):
+    """What one value says of one stage of a variant's chain; null where it does not exist."""
+
+    cumulative: ValueResult = Field(description="against the reference where the chain began: change, harm, or figure")
+    step: ValueResult | None = Field(None, description="change from the stage named in since; changes only")
+    added: ValueResult | None = Field(
+        None, description="cumulative here minus cumulative at the stage named in since, signed; changes and harms"
+    )
+    since: str = Field("", description="the last stage before this one at which the metric could be measured")
+    largest: bool = Field(False, description="adds more than any other stage, and surely more than nothing")
+
+
+class StageMetric(_Record):
+    """One metric at one stage."""
+
+    metric: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    family: str
+    n: int = 0
+    status: Literal["ok", "skipped", "error"]
+    reason: str = ""
+    cached: bool = Field(False, description="reused from the store in this run")
+    values: dict[str, StageValue] = Field(default_factory=dict)
+
+
+class StageResult(_Record):
+    """One stage on the way from the reference to what runs; the last is the target as it is."""
+
+    name: str
+    step: dict[str, Any] | None = Field(None, description="null: the reference, an outside network, the runtime")
+    network: dict[str, Any] = Field(default_factory=dict, description="kind and key")
+    target: dict[str, Any] = Field(default_factory=dict, description="name, runtime, optimisation, ...")
+    metrics: list[StageMetric] = Field(default_factory=list)
+
+
 class VariantResult(_Record):
     """One variant on one target."""
 
@@ -105,6 +142,7 @@ class VariantResult(_Record):
     cost: dict[str, float | None] = Field(default_factory=dict)
     verdict: Verdict = Field(default_factory=Verdict)
     families: dict[str, FamilyResult] = Field(default_factory=dict)
+    stages: list[StageResult] = Field(default_factory=list, description="where the suite asks for them; first to last")
 
 
 class SuiteInfo(_Record):
@@ -137,3 +175,39 @@ class Results(_Record):
     cells: list[Cell] = Field(default_factory=list)
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+Word = Literal["regressed", "improved", "same", "inconclusive", "incomparable", "missing", "errored"]
+
+
+class Judgement(_Record):
+    """One value of one cell against a baseline, or one gate against the reference, in one word."""
+
+    variant: str
+    target: str
+    metric: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    replicate: int | None = 0
+    value: str
+    against: Literal["baseline", "first", "reference"]
+    rule: str = Field("", description="of the gate; timing for latencies")
+    verdict: Word
+    because: str = Field("", description="figures, interval, margin, and why")
+    estimate: float | None = Field(None, description="how much worse than the baseline; positive is worse")
+    ci: tuple[float | None, float | None] | None = Field(None, description="95 % interval of the estimate")
+    margin: float | None = None
+    p_value: float | None = Field(None, description="that it is worse by no more than the margin, after Holm")
+    not_worse: bool = Field(False, description="harm beyond the margin is excluded")
+    decides: bool = Field(True, description="false: told, and without a say in the exit code")
+    look: str = Field("", description="the command to look closer")
+
+
+class Comparison(_Record):
+    """A run against a baseline, or against another run."""
+
+    suite: str
+    baseline: str = Field(description="what it was compared with, in words")
+    strict: bool = False
+    exit_code: int
+    closing: str = Field(description="the counts, in one line")
+    judgements: list[Judgement] = Field(default_factory=list)

@@ -1,1 +1,1 @@
-"""Steps: one transformation a file."""
+"""Steps: one transformation a file; the sub-packages hold what they are made of."""

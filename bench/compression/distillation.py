@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+from bench.models.descent import Descent, Schedule, batches, descend
 from bench.models.training import fast_layout, lay_out, preprocess, reproducible
 from bench.stats.streams import derive_seed
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from bench.data.base import Samples
     from bench.graph.network import InputSpec
-
-Schedule = Literal["one-cycle", "cosine", "constant"]
 
 
 @dataclass(frozen=True)
@@ -65,28 +63,14 @@ def train_on(
     with reproducible("train", seed):
         taught = None if teacher is None else _answers(teacher, x.contiguous())
         shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
-        batches = _batches(len(x), training.batch)
-        optimiser = torch.optim.AdamW(
-            trained.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
-        )
-        schedule = _schedule(optimiser, training, training.epochs * len(batches))
         lay_out(trained, layout)
-        for epoch in range(1, training.epochs + 1):
-            order = torch.randperm(len(x), generator=shuffle)
-            total = 0.0
-            for start, stop in batches:
-                index = order[start:stop]
-                labels = None if y is None else y[index]
-                optimiser.zero_grad(set_to_none=True)
-                loss = loss_of(trained(x[index]), labels, None if taught is None else taught[index], declared, training)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                schedule.step()
-                total += loss.item() * len(index)
-            if not total < float("inf"):  # NaN too
-                what = f"the loss is not finite in epoch {epoch}"
-                raise UserError.at("learning_rate", what, f"give less than {training.learning_rate:g}")
-            progress(f"epoch {epoch}/{training.epochs}: loss {total / len(x):.4f}")
+
+        def batch_loss(index: torch.Tensor) -> torch.Tensor:
+            labels = None if y is None else y[index]
+            return loss_of(trained(x[index]), labels, None if taught is None else taught[index], declared, training)
+
+        descent = Descent(training.epochs, training.learning_rate, training.weight_decay, training.schedule)
+        descend(trained.parameters(), batch_loss, batches(len(x), training.batch), descent, shuffle, progress)
         lay_out(trained, torch.contiguous_format)
     trained.zero_grad(set_to_none=True)
     return trained.eval()
@@ -138,27 +122,3 @@ def _answers(teacher: nn.Module, x: torch.Tensor) -> torch.Tensor:
     fixed = copy.deepcopy(teacher).eval()
     with torch.no_grad():
         return torch.cat([fixed(part) for part in torch.split(x, 256)])
-
-
-def _batches(n: int, size: int) -> list[tuple[int, int]]:
-    """Bounds of the batches; a last batch of one joins the one before, since BatchNorm cannot train on one sample.
-
-    >>> _batches(5, 2)
-    [(0, 2), (2, 5)]
-    """
-    starts = list(range(0, n, size))
-    if len(starts) > 1 and n - starts[-1] == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], n], strict=True))
-
-
-def _schedule(optimiser: torch.optim.Optimizer, training: Training, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    import torch
-
-    if training.schedule == "one-cycle":
-        return torch.optim.lr_scheduler.OneCycleLR(optimiser, training.learning_rate, total_steps=steps)
-
-    def share(step: int) -> float:
-        return 0.5 * (1 + math.cos(math.pi * step / steps)) if training.schedule == "cosine" else 1.0
-
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, share)

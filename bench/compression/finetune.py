@@ -7,10 +7,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.distillation import Schedule, Training, train_on
+from bench.compression.distillation import Training, train_on
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
 from bench.graph.network import Network, TorchNetwork
+from bench.models.descent import Schedule
 from bench.models.training import accuracy
 from bench.registry import parameters
 from bench.stats.streams import derive_seed

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.compression.base import StepContext, steps
-from bench.compression.bit_allocation import CHOICES, Allocation, allocate, sensitivities
 from bench.compression.ptq import REFUSAL, Quantisation
+from bench.compression.quantisation.bit_allocation import CHOICES, Allocation, allocate, sensitivities
 from bench.errors import UserError
 from bench.graph.network import Network, TorchNetwork
 from bench.registry import parameters

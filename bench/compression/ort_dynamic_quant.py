@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from bench.compression.base import Step, StepContext, steps
-from bench.compression.ort_files import QUANTISED_ALREADY, canonical, check_file, describe, quiet, simplified
+from bench.compression.base import StepContext, steps
+from bench.compression.onnx_runtime.files import OrtStep, canonical, quiet, simplified
 from bench.errors import UserError
-from bench.graph.network import Network, OnnxNetwork
+from bench.graph.network import OnnxNetwork
 from bench.registry import parameters
 
 OPERATORS: Final = {"all": ["Conv", "MatMul", "Gemm"], "linear": ["MatMul", "Gemm"]}
@@ -20,7 +21,7 @@ TYPES: Final = {"int8": "QInt8", "uint8": "QUInt8"}
 
 @steps.register("ort-dynamic-quant")
 @parameters
-class OrtDynamicQuant(Step):
+class OrtDynamicQuant(OrtStep):
     """8-bit weights; each call reads the range of its activations off its own batch. No data is needed.
 
     Since a range is that of a whole batch, a sample's result depends on its company: such a network is always run
@@ -36,31 +37,14 @@ class OrtDynamicQuant(Step):
         Literal["all", "linear"], Field(description="convolutions and matrix products, or the latter alone")
     ] = "all"
 
-    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
-    consumes: ClassVar[frozenset[str]] = frozenset({"onnx"})
-    refusal: ClassVar[dict[str, str]] = QUANTISED_ALREADY
+    def convert(self, network: OnnxNetwork, context: StepContext) -> tuple[bytes, dict[str, Any]]:
+        """Simplify and quantise."""
+        return self._quantise(network.model), {"activation_ranges": "of each call"}
 
-    def produces(self, kind: str) -> str:
-        """A quantised ONNX file."""
-        return "onnx-quantised"
-
-    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
-        """Simplify and quantise.
-
-        Raises:
-            UserError: a file older than opset 13, or nothing in it to quantise.
-        """
-        assert isinstance(network, OnnxNetwork)
-        check_file(network.model, self.name)
-        made = OnnxNetwork(self._quantise(network.model), network.input, quantised=True)
-        record = describe(network, made)
-        if "DynamicQuantizeLinear" not in record["operators"]:
+    def check(self, operators: Mapping[str, int]) -> None:
+        """Raise ``UserError`` where nothing in the file was quantised."""
+        if "DynamicQuantizeLinear" not in operators:
             raise UserError.at(self.name, "ONNX Runtime found nothing to quantise in the file")
-        return made, {"activation_ranges": "of each call", **record}
-
-    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
-        """The file itself is the structure: an empty one that is replaced."""
-        return OnnxNetwork(b"", network.input, quantised=True)
 
     def _quantise(self, model: bytes) -> bytes:
         import onnx

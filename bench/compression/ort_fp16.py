@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.ort_files import (
+from bench.compression.base import Need, StepContext, steps
+from bench.compression.onnx_runtime.files import (
     QUANTISED_ALREADY,
+    OrtStep,
     calibration_inputs,
     canonical,
-    check_file,
-    describe,
     quiet,
     simplified,
 )
 from bench.errors import UserError
-from bench.graph.network import Network, OnnxNetwork
+from bench.graph.network import OnnxNetwork
 from bench.registry import parameters
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_runtime import session_options, start_session
@@ -32,7 +31,7 @@ LARGEST: Final = float(np.finfo(np.float16).max)
 
 @steps.register("ort-fp16")
 @parameters
-class OrtFp16(Step):
+class OrtFp16(OrtStep):
     """Weights and operators in float16, input and output in float32, by ONNX Runtime's own converter.
 
     float16 ends at 65,504. A weight beyond it, or a value inside the network on any calibration sample, is refused:
@@ -44,23 +43,20 @@ class OrtFp16(Step):
         float, Field(ge=1, description="values inside the network must stay below 65504 divided by this")
     ] = 1.0
 
-    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
-    consumes: ClassVar[frozenset[str]] = frozenset({"onnx"})
     refusal: ClassVar[dict[str, str]] = {
         "torch": QUANTISED_ALREADY["torch"],
         "torch-quantised": "its weights are integers already",
         "onnx-quantised": "its weights are integers already",
     }
+    quantises: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset({"calibration"})
 
-    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+    def convert(self, network: OnnxNetwork, context: StepContext) -> tuple[bytes, dict[str, Any]]:
         """Simplify, look for overflow, convert.
 
         Raises:
-            UserError: no calibration samples, a file older than opset 13, or one whose values float16 cannot hold.
+            UserError: no calibration samples, or values that float16 cannot hold.
         """
-        assert isinstance(network, OnnxNetwork)
-        check_file(network.model, self.name)
         name, x, batch = calibration_inputs(network, context)
         simple = simplified(network.model)
         _check_weights(simple)
@@ -70,13 +66,8 @@ class OrtFp16(Step):
             if not magnitude * self.headroom <= LARGEST:
                 what = f"fp16 overflow: {found!r} reaches {magnitude:.3g} on the calibration samples"
                 raise UserError.at(self.name, what, f"float16 ends at {LARGEST / self.headroom:.6g} here")
-        made = OnnxNetwork(_convert(simple), network.input)
         record = {"largest_value": {"tensor": tensor, "value": value}, "calibration_samples": len(x) // batch * batch}
-        return made, record | describe(network, made)
-
-    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
-        """The file itself is the structure: an empty one that is replaced."""
-        return OnnxNetwork(b"", network.input)
+        return _convert(simple), record
 
 
 def largest_values(model: ModelProto, name: str, x: NDArray[Any], batch: int) -> dict[str, float]:

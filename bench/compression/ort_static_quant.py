@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.ort_files import (
+from bench.compression.base import Need, StepContext, steps
+from bench.compression.onnx_runtime.files import (
     QUANTISED_ALREADY,
+    OrtStep,
     calibration_inputs,
     canonical,
-    check_file,
-    describe,
     quiet,
     simplified,
 )
 from bench.errors import UserError
-from bench.graph.network import Network, OnnxNetwork
+from bench.graph.network import OnnxNetwork
 from bench.registry import parameters
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ WIDE_OPSET: Final = 21  # the first whose quantisers take 16 bits
 
 @steps.register("ort-static-quant")
 @parameters
-class OrtStaticQuant(Step):
+class OrtStaticQuant(OrtStep):
     """Integer weights and activations, ranges from the calibration split, by ONNX Runtime's own tool.
 
     The file is first simplified by ONNX Runtime itself (which folds what BatchNorm is left). Weights are symmetric
@@ -68,8 +68,6 @@ class OrtStaticQuant(Step):
     reduce_range: Annotated[bool, Field(description="7-bit weights, for CPUs whose 16-bit sums saturate")] = False
 
     version: ClassVar[int] = 2
-    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
-    consumes: ClassVar[frozenset[str]] = frozenset({"onnx"})
     refusal: ClassVar[dict[str, str]] = QUANTISED_ALREADY | {
         "torch": "it takes an ONNX file; put onnx-export before it, or use ptq"
     }
@@ -88,30 +86,21 @@ class OrtStaticQuant(Step):
         """The integers of the activations."""
         return self.activation_type or ("int8" if self.symmetric else "uint8")
 
-    def produces(self, kind: str) -> str:
-        """A quantised ONNX file."""
-        return "onnx-quantised"
-
-    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+    def convert(self, network: OnnxNetwork, context: StepContext) -> tuple[bytes, dict[str, Any]]:
         """Simplify, calibrate, quantise.
 
         Raises:
-            UserError: no calibration samples, a file older than opset 13, or nothing in it to quantise.
+            UserError: no calibration samples.
         """
-        assert isinstance(network, OnnxNetwork)
-        check_file(network.model, self.name)
         name, x, batch = calibration_inputs(network, context)
         wide = self.activations.endswith("16")
         model = self._quantise(simplified(network.model, WIDE_OPSET if wide else None), name, x, batch)
-        made = OnnxNetwork(model, network.input, quantised=True)
-        record = describe(network, made)
-        if not any(count for kind, count in record["operators"].items() if kind.startswith(("Quantize", "QLinear"))):
-            raise UserError.at(self.name, "ONNX Runtime found nothing to quantise in the file")
-        return made, {"calibration_samples": len(x) // batch * batch, **record}
+        return model, {"calibration_samples": len(x) // batch * batch}
 
-    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
-        """The file itself is the structure: an empty one that is replaced."""
-        return OnnxNetwork(b"", network.input, quantised=True)
+    def check(self, operators: Mapping[str, int]) -> None:
+        """Raise ``UserError`` where nothing in the file was quantised."""
+        if not any(count for kind, count in operators.items() if kind.startswith(("Quantize", "QLinear"))):
+            raise UserError.at(self.name, "ONNX Runtime found nothing to quantise in the file")
 
     def _quantise(self, simple: ModelProto, name: str, x: NDArray[Any], batch: int) -> bytes:
         """By the tool's own parts: its ready-made function does not pass the number of bins on."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-import numpy as np
 from pydantic import Field
 
-from bench.compression.base import Step, StepContext, steps
-from bench.compression.ort_files import QUANTISED_ALREADY, canonical, check_file, describe, simplified
+from bench.compression.base import StepContext, steps
+from bench.compression.onnx_runtime.files import OrtStep, canonical, simplified
+from bench.compression.onnx_runtime.four_bits import pack, round_blocks, round_channels
 from bench.errors import UserError
-from bench.graph.network import Network, OnnxNetwork
+from bench.graph.network import OnnxNetwork
 from bench.registry import parameters
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto, TensorProto
 
 OPSET: Final = 21  # the first with four-bit tensors
@@ -22,17 +21,9 @@ LINEAR: Final = frozenset({"MatMul", "Gemm"})
 CONVOLUTION: Final = frozenset({"Conv", "ConvTranspose"})
 
 
-class Rounded(NamedTuple):
-    """Four-bit integers (as int8) with the scales and zero points of their channels or blocks."""
-
-    integers: NDArray[np.int8]
-    scale: NDArray[np.float32]
-    zero: NDArray[np.int8]
-
-
 @steps.register("ort-int4")
 @parameters
-class OrtInt4(Step):
+class OrtInt4(OrtStep):
     """Weights rounded to four bits and stored two a byte; activations and arithmetic stay in floating point.
 
     ``w ≈ scale * (q - zero)``, each rounded to the nearest; no data is needed. Covered are the constant weights of
@@ -51,33 +42,18 @@ class OrtInt4(Step):
         Literal["all", "linear"], Field(description="convolutions and matrix products, or the latter alone")
     ] = "all"
 
-    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
-    consumes: ClassVar[frozenset[str]] = frozenset({"onnx"})
-    refusal: ClassVar[dict[str, str]] = QUANTISED_ALREADY
-
-    def produces(self, kind: str) -> str:
-        """A quantised ONNX file."""
-        return "onnx-quantised"
-
-    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+    def convert(self, network: OnnxNetwork, context: StepContext) -> tuple[bytes, dict[str, Any]]:
         """Simplify, raise the file to opset 21 where it is older, and round its weights.
 
         Raises:
-            UserError: a file older than opset 13, or no constant weight in it.
+            UserError: no constant weight in the file.
         """
-        assert isinstance(network, OnnxNetwork)
-        check_file(network.model, self.name)
         model = simplified(network.model, OPSET)
         covered = self._round_weights(model)
         if not covered:
             what = "no convolution or matrix product" if self.layers == "all" else "no matrix product"
             raise UserError.at(self.name, f"{what} in the file has a constant weight")
-        made = OnnxNetwork(canonical(model), network.input, quantised=True)
-        return made, {"covered": dict(sorted(covered.items())), "opset": OPSET, **describe(network, made)}
-
-    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
-        """The file itself is the structure: an empty one that is replaced."""
-        return OnnxNetwork(b"", network.input, quantised=True)
+        return canonical(model), {"covered": dict(sorted(covered.items())), "opset": OPSET}
 
     def _round_weights(self, model: ModelProto) -> dict[str, int]:
         """Put integers and a DequantizeLinear in the place of each weight, in place; how many weights an operator."""
@@ -135,64 +111,3 @@ def channel_axis(node: NodeProto, rank: int) -> int:
         return 1
     transposed = node.op_type == "Gemm" and any(entry.name == "transB" and entry.i for entry in node.attribute)
     return rank - 2 if transposed else rank - 1
-
-
-def _round(low: NDArray[np.float32], high: NDArray[np.float32], symmetric: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Scale and zero point of ranges; an empty range has scale 1."""
-    if symmetric:
-        span, zero = np.maximum(-low, high) / 7, np.zeros_like(low)
-    else:
-        low, high = np.minimum(low, 0), np.maximum(high, 0)
-        span = (high - low) / 15
-    scale = np.where(span > np.finfo(np.float32).tiny, span, 1).astype(np.float32)
-    if not symmetric:
-        zero = np.clip(np.rint(-low / scale), 0, 15)
-    return scale, zero
-
-
-def _integers(
-    weight: NDArray[np.float32], scale: NDArray[Any], zero: NDArray[Any], symmetric: bool
-) -> NDArray[np.int8]:
-    low, high = (-7, 7) if symmetric else (0, 15)
-    rounded: NDArray[np.int8] = np.clip(np.rint(weight / scale) + zero, low, high).astype(np.int8)
-    return rounded
-
-
-def round_channels(weight: NDArray[np.float32], axis: int, symmetric: bool) -> Rounded:
-    """Round a weight to four bits with one scale an index of ``axis``.
-
-    >>> round_channels(np.float32([[0.7, -0.3], [0.0, 14.0]]), 0, True).integers.tolist()
-    [[7, -3], [0, 7]]
-    >>> rounded = round_channels(np.float32([[0.0, 1.0], [-1.5, 0.0]]), 0, False)
-    >>> rounded.integers.tolist(), rounded.zero.tolist()
-    ([[0, 15], [0, 15]], [0, 15])
-    """
-    others = tuple(index for index in range(weight.ndim) if index != axis)
-    low, high = weight.min(axis=others, keepdims=True), weight.max(axis=others, keepdims=True)
-    scale, zero = _round(low, high, symmetric)
-    return Rounded(_integers(weight, scale, zero, symmetric), scale.ravel(), zero.ravel().astype(np.int8))
-
-
-def round_blocks(weight: NDArray[np.float32], axis: int, block: int, symmetric: bool) -> Rounded:
-    """Round a weight to four bits with one scale for ``block`` neighbours along ``axis``; the last may be shorter.
-
-    >>> round_blocks(np.float32([[7, 1, 0.7]]), 1, 2, True).integers.tolist()
-    [[7, 1, 7]]
-    """
-    starts = np.arange(0, weight.shape[axis], block)
-    low = np.minimum.reduceat(weight, starts, axis=axis)
-    high = np.maximum.reduceat(weight, starts, axis=axis)
-    scale, zero = _round(low, high, symmetric)
-    spread = [np.repeat(part, block, axis=axis).take(range(weight.shape[axis]), axis=axis) for part in (scale, zero)]
-    return Rounded(_integers(weight, spread[0], spread[1], symmetric), scale, zero.astype(np.int8))
-
-
-def pack(integers: NDArray[np.int8]) -> bytes:
-    """Two integers a byte, the first in the low half, as ONNX stores them.
-
-    >>> pack(np.int8([1, -1, 7])).hex()
-    'f107'
-    """
-    flat = integers.ravel().view(np.uint8) & 0xF
-    flat = np.append(flat, np.zeros(len(flat) % 2, np.uint8))
-    return (flat[::2] | flat[1::2] << 4).astype(np.uint8).tobytes()

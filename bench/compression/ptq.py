@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.calibration import calibrate, load_states, quantiser_states
-from bench.compression.equalisation import Equalised, equalise
-from bench.compression.quantised_graph import bound_ranges, quantised_graph
-from bench.compression.quantisers import PERCENTILE, Calibration, Scheme, WeightRange, quiet_brevitas
+from bench.compression.quantisation.calibration import calibrate, load_states, quantiser_states
+from bench.compression.quantisation.equalisation import Equalised, equalise
+from bench.compression.quantisation.graph import bound_ranges, quantised_graph
+from bench.compression.quantisation.quantisers import PERCENTILE, Calibration, Scheme, WeightRange, quiet_brevitas
 from bench.errors import UserError
 from bench.graph.bn_fold import Folded, fold_batch_norms, replace_batch_norm
 from bench.graph.network import Network, TorchNetwork
@@ -60,6 +60,7 @@ class Quantisation(Step):
     ] = False
     bias_correction: Annotated[bool, Field(description="shift biases by the mean error of rounded weights")] = False
 
+    version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("torch", "brevitas")
     needs: ClassVar[frozenset[Need]] = frozenset({"calibration"})
 

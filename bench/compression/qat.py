@@ -11,10 +11,11 @@ from pydantic import Field, model_validator
 
 from bench.compression.base import Need, StepContext, steps
 from bench.compression.ptq import PostTrainingQuantisation
-from bench.compression.quantised_graph import bound_ranges, too_small_ranges
-from bench.compression.quantisers import layer_classes, quiet_brevitas
+from bench.compression.quantisation.graph import bound_ranges, too_small_ranges
+from bench.compression.quantisation.quantisers import layer_classes, quiet_brevitas
 from bench.errors import UserError
 from bench.graph.network import InputSpec, Network, TorchNetwork
+from bench.models.descent import Descent, batches, descend
 from bench.models.training import accuracy, labelled_tensors, reproducible
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
@@ -124,25 +125,14 @@ class QuantisationAwareTraining(PostTrainingQuantisation):
             shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
             weights = _trainable(module, self.learn_ranges)
             targets = None if teacher is None else _outputs(teacher, x, declared)
-            count = -(-len(x) // self.batch)
-            optimiser = torch.optim.AdamW(weights, lr=self.learning_rate, weight_decay=self.weight_decay)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimiser, self.learning_rate, total_steps=self.epochs * count
-            )
-            for epoch in range(1, self.epochs + 1):
-                total = 0.0
-                for index in torch.split(torch.randperm(len(x), generator=shuffle), self.batch):
-                    optimiser.zero_grad(set_to_none=True)
-                    found = _scores(module(x[index]), declared)
-                    loss = self._loss(found, y[index], None if targets is None else targets[index])
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    optimiser.step()
-                    schedule.step()
-                    total += loss.item() * len(index)
-                if not total < float("inf"):  # NaN too
-                    what = f"the loss is not finite in epoch {epoch}"
-                    raise UserError.at("qat.learning_rate", what, f"give less than {self.learning_rate:g}")
-                progress(f"epoch {epoch}/{self.epochs}: loss {total / len(x):.4f}")
+
+            def batch_loss(index: torch.Tensor) -> torch.Tensor:
+                found = _scores(module(x[index]), declared)
+                return self._loss(found, y[index], None if targets is None else targets[index])
+
+            descent = Descent(self.epochs, self.learning_rate, self.weight_decay, key="qat.learning_rate")
+            bounds = batches(len(x), self.batch, least=1)  # BatchNorm keeps its statistics
+            descend(weights, batch_loss, bounds, descent, shuffle, progress)
         module.zero_grad(set_to_none=True)
         module.requires_grad_(True).eval()
 

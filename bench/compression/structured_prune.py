@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.batch_norm_reset import batch_norms, draw, estimate_again
-from bench.compression.pruning_graph import Channels, History, find_channels, remove, replay, widths
-from bench.compression.pruning_importance import Importance, score_units
-from bench.compression.pruning_plan import (
+from bench.compression.pruning.graph import Channels, History, find_channels, remove, replay, widths
+from bench.compression.pruning.importance import Importance, score_units
+from bench.compression.pruning.plan import (
     Kept,
     Setting,
     cost_of,
@@ -21,8 +21,8 @@ from bench.compression.pruning_plan import (
     meet_budget,
     weakest,
 )
+from bench.compression.pruning.sensitivity import scan
 from bench.compression.seeding import Seed, own_seed
-from bench.compression.sensitivity import scan
 from bench.errors import NotApplicable, UserError
 from bench.functional.module_cost import multiply_accumulates, parameter_count
 from bench.graph.network import InputSpec, Network, TorchNetwork

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from bench.data.base import Dataset
 from bench.engine.inline import InlineEngine
 from bench.metrics.base import metrics
+from bench.stats.proportions import binomial_tail
 from bench.suite.plan import Observation, PlannedCell, Planner
 
 ADVICE = "check its input: mean, std, scale, layout, dtype, output and the order of classes"
@@ -32,20 +32,7 @@ def at_chance(correct: int, n: int, classes: int, largest: int) -> bool:
     >>> at_chance(42, 360, 10, 37), at_chance(340, 360, 10, 37)
     (True, False)
     """
-    return tail(correct, n, max(1 / classes, largest / n)) > LEVEL
-
-
-def tail(events: int, n: int, p: float) -> float:
-    """P(X >= events) for X binomial with n trials of probability p.
-
-    >>> tail(2, 2, 0.5), tail(0, 5, 0.1)
-    (0.25, 1.0)
-    """
-    if events == 0 or p >= 1:
-        return 1.0
-    whole, yes, no = math.lgamma(n + 1), math.log(p), math.log1p(-p)
-    terms = (whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * yes + (n - k) * no for k in range(events, n + 1))
-    return min(1.0, math.fsum(map(math.exp, terms)))
+    return binomial_tail(correct, n, max(1 / classes, largest / n)) > LEVEL
 
 
 def warnings(planner: Planner, dataset: Dataset, engine: InlineEngine, cells: Iterable[PlannedCell]) -> list[str]:

@@ -64,7 +64,7 @@ class Derivation:
 
     def _change(self, value: Change, evidence: Evidence) -> Derived:
         own = evidence.reference
-        distances = _distances(value, own, evidence.variant)
+        distances = sample_distances(value, own, evidence.variant)
         floor = 0.0
         if evidence.floor is not None and evidence.floor.status == "ok":
             floor = float(value.distance(own[0].arrays, evidence.floor.arrays).mean())
@@ -92,7 +92,7 @@ class Derivation:
         """The yardsticks' scale and their changes, once for all variants."""
         place = (id(evidence.reference[0]), value.name)
         if place not in self._scales:
-            marks = [_distances(value, evidence.reference, mark) for mark in evidence.yardsticks]
+            marks = [sample_distances(value, evidence.reference, mark) for mark in evidence.yardsticks]
             table = np.array(marks).reshape(len(marks), evidence.n)
             scale = scale_of(table, weights, count=value.count, floor=floor)
             self._scales[place] = scale, [float(mark.mean()) for mark in marks]
@@ -176,7 +176,7 @@ def _harm_result(
     )
 
 
-def _distances(value: Change, first: Sequence[Observed], second: Sequence[Observed]) -> Float:
+def sample_distances(value: Change, first: Sequence[Observed], second: Sequence[Observed]) -> Float:
     """Per-sample distances (n,), or contributions to the independent-draw estimate."""
     if value.coupling == "common":
         return np.asarray(value.distance(first[0].arrays, second[0].arrays), dtype=np.float64)
@@ -228,6 +228,12 @@ def _cost(value: Cost, evidence: Evidence) -> ValueResult:
         estimate=ratio,
         reason="" if ratio is not None else "not known for both networks",
     )
+
+
+def describe_parity(evidence: Evidence) -> dict[str, Any] | None:
+    """How far the differentiable views of both networks are from what runs; None where none was used."""
+    shown = {"reference": evidence.reference[0].parity, "variant": evidence.variant[0].parity}
+    return {name: figures for name, figures in shown.items() if figures is not None} or None
 
 
 def describe_details(evidence: Evidence) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from bench.metrics.families import FAMILIES
 from bench.results import FamilyResult
 from bench.stats.alarm import family_alarm
 from bench.stats.gap import Gap
-from bench.store.keys import key_of
 from bench.suite.plan import STATISTICS_VERSION, PlannedCell, metric_label
 
 
@@ -48,14 +47,8 @@ def family_result(engine: InlineEngine, family: Family, cells: Sequence[tuple[Pl
         result.reason = result.reason or "the alarm is judged replicate by replicate"
         return result
     parts = {"statistics": STATISTICS_VERSION, "family": [planned.key for planned, _ in changes]}
-    engine.used.add(key_of(parts))
-    fresh = any(not measured.cell.cached for _, measured in changes)
-    stored = None if fresh else engine.store.find("families", parts)
-    if stored is None:
-        content = _alarm(engine, changes)
-        engine.store.put("families", parts, content)
-    else:
-        content = stored.content
+    found = [measured for _, measured in changes]
+    content, _ = engine.across("families", parts, found, lambda: _alarm(engine, changes))
     place = content["place"]
     if place is not None:
         planned_index, value = place

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from bench.engine.run import make_plan
+from bench.engine.run import make_plan, planner
 from bench.store.store import Store
 from bench.suite.nodes import Node
+from bench.suite.stages import observations_of, stage_cells, staged
 from bench.suite.suite import Suite
 
 
 def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
     """Lines on what is stored, what is to be made, and the expected time where earlier observations tell it."""
-    plan, _ = make_plan(suite, device)
+    plan, dataset = make_plan(suite, device)
     store = Store(store_url)
     missing = [cell for cell in plan.cells if _missing(store, cell.key)]
     networks: dict[str, Node] = {}
     observations = {}
+    expand = planner(suite, device, dataset)
+    waterfalls = [stage_cells(expand, plan, cell)[1] for cell in plan.cells if cell.variant in staged(plan)]
+    wanted = [item for cells in waterfalls for item in observations_of(cells)]
     for cell in missing:
         roles = [*cell.observed, *cell.reference, *(item for mark in cell.yardsticks for item in mark)]
-        roles += [] if cell.floor is None else [cell.floor]
-        for item in roles:
-            if store.get("observations", item.key) is None:
-                observations[item.key] = item
-                node: Node | None = item.node
-                while node is not None and store.get("networks", node.key) is None:
-                    networks[node.key] = node
-                    node = node.parent
+        wanted += [*roles, *([] if cell.floor is None else [cell.floor])]
+    for item in wanted:
+        if item.key not in observations and store.get("observations", item.key) is None:
+            observations[item.key] = item
+            node: Node | None = item.node
+            while node is not None and store.get("networks", node.key) is None:
+                networks[node.key] = node
+                node = node.parent
     seconds: dict[str, list[float]] = defaultdict(list)
     for record in store.records("observations") if observations else ():
         seconds[str(record.parts["metric"])].append(float(record.content["seconds"]))

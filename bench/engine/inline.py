@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.data.base import Dataset
-from bench.engine.derive import Derivation, Derived, Evidence, describe_details
+from bench.engine.derive import Derivation, Derived, Evidence, describe_details, describe_parity
 from bench.engine.networks import NetworkFailure, Networks, one_line
 from bench.engine.observations import Observations, Observed
-from bench.errors import UserError
+from bench.errors import UnusableNetwork, UserError
 from bench.results import Cell
-from bench.store.store import Store
+from bench.store.keys import key_of
+from bench.store.store import Kind, Store
 from bench.suite.nodes import Node
 from bench.suite.plan import Observation, Plan, PlannedCell
 
@@ -46,6 +47,7 @@ class InlineEngine:
         progress: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.plan = plan
+        self.progress = progress
         self.store = store
         self.rerun = rerun
         self.networks = Networks(store, dataset, progress)
@@ -55,12 +57,16 @@ class InlineEngine:
         self.used: set[str] = set()  # keys of what was derived from several cells
 
     def preflight(self, cells: list[PlannedCell]) -> None:
-        """Find the device and load outside networks before anything runs: a user's mistake leaves nothing half-done."""
+        """Find the device and load outside networks before anything runs: a user's mistake leaves nothing half-done.
+
+        A variant that can be read and cannot be used stops nothing: its own cells become errors.
+        """
         if any(cell.target.runtime == "torch" for cell in cells):
             from bench.runtimes.torch_runtime import find_device
 
             find_device(self.observations.device)
         nodes: dict[str, Node] = {}
+        roots = {reference.key for reference in self.plan.references}
         for cell in cells:
             for observation in (*cell.reference, *cell.observed, *(item for mark in cell.yardsticks for item in mark)):
                 node = observation.node
@@ -73,6 +79,9 @@ class InlineEngine:
                 try:
                     self.networks.get(node)
                 except NetworkFailure as error:
+                    if isinstance(error.__cause__, UnusableNetwork) and node.key not in roots:
+                        self.progress(str(error))
+                        continue
                     if isinstance(error.__cause__, UserError):
                         raise error.__cause__ from None
                     raise UserError.at(str(error), "cannot be loaded") from None
@@ -130,12 +139,29 @@ class InlineEngine:
         for name, observed in (("variant", evidence.variant[0]), ("reference", evidence.reference[0])):
             if observed.status == "skipped":
                 return Measured(self._cell(cell, status="skipped", reason=f"{name}: {observed.reason}"))
-        out = Measured(self._cell(cell, status="ok", n=evidence.n, details=describe_details(evidence)))
+        shown = {"details": describe_details(evidence), "parity": describe_parity(evidence)}
+        out = Measured(self._cell(cell, status="ok", n=evidence.n, **shown))
         for value in cell.use.metric.values:
             derived = self.derivation.value(value, evidence)
             out.cell.values[value.name] = derived.result
             out.derived[value.name] = derived
         return out
+
+    def across(
+        self, kind: Kind, parts: dict[str, Any], cells: Iterable[Measured], derive: Callable[[], dict[str, Any]]
+    ) -> tuple[dict[str, Any], bool]:
+        """What follows from several cells, and whether it was reused: derived and stored where one of them is new.
+
+        ``parts`` hold the cells' keys. The key is noted as used.
+        """
+        self.used.add(key_of(parts))
+        fresh = any(not measured.cell.cached for measured in cells)
+        stored = None if fresh else self.store.find(kind, parts)
+        if stored is not None:
+            return stored.content, True
+        content = derive()
+        self.store.put(kind, parts, content)
+        return content, False
 
     def _cell(self, cell: PlannedCell, **content: Any) -> Cell:
         metric = cell.use.metric

@@ -27,21 +27,22 @@ class Networks:
         self.dataset = dataset
         self.progress = progress
         self._made: dict[str, Network] = {}
-        self._failed: dict[str, str] = {}
+        self._failed: dict[str, NetworkFailure] = {}
 
     def get(self, node: Node) -> Network:
         """The network; a failure is remembered and raises ``NetworkFailure`` again."""
         if node.key in self._failed:
-            raise NetworkFailure(self._failed[node.key])
+            known = self._failed[node.key]
+            raise NetworkFailure(str(known)) from known.__cause__
         if node.key not in self._made:
             try:
                 self._made[node.key] = self._load(node) or self._make(node)
             except NetworkFailure as error:
-                self._failed[node.key] = str(error)
+                self._failed[node.key] = error
                 raise
             except Exception as error:
-                self._failed[node.key] = f"{_title(node)}: {one_line(error)}"
-                raise NetworkFailure(self._failed[node.key]) from error
+                self._failed[node.key] = NetworkFailure(f"{_title(node)}: {one_line(error)}")
+                raise self._failed[node.key] from error
         return self._made[node.key]
 
     def stored(self, node: Node) -> bool:

@@ -29,6 +29,7 @@ class Observed:
     status: str = "ok"  # ok | skipped
     reason: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    parity: dict[str, Any] | None = None  # of the differentiable view, where it is not the running thing itself
 
 
 class Observations:
@@ -59,6 +60,10 @@ class Observations:
             self._seen[key] = stored or self._measure(observation)
         return self._seen[key]
 
+    def known(self, key: str) -> Observed | None:
+        """The observation of that key from memory or the store, else None: nothing is measured."""
+        return self._seen.get(key) or self._load(key)
+
     def _load(self, key: str) -> Observed | None:
         record = self.store.get("observations", key)
         arrays = None if record is None else self.store.arrays("observations", key)
@@ -68,7 +73,7 @@ class Observations:
 
     def _measure(self, observation: Observation) -> Observed:
         """Show the samples to the network, in the target's arithmetic, and commit what it shows."""
-        from bench.runtimes.arithmetic import arithmetic
+        from bench.graph.arithmetic import arithmetic
 
         metric = observation.metric
         self.networks.get(observation.node)
@@ -79,24 +84,26 @@ class Observations:
             if metric.labelled and samples.y is None:
                 raise NotApplicable("needs labels; the data has none")
             with arithmetic(observation.target.threads):
-                arrays = self._arrays(observation, samples)
+                arrays, parity = self._arrays(observation, samples)
             _check_finite(arrays)
-            observed = Observed(arrays, time.perf_counter() - started, details=metric.details(arrays))
+            observed = Observed(arrays, time.perf_counter() - started, details=metric.details(arrays), parity=parity)
         except NotApplicable as error:
             observed = Observed({}, time.perf_counter() - started, "skipped", one_line(error))
-        content = {name: getattr(observed, name) for name in ("seconds", "status", "reason", "details")}
+        content = {name: getattr(observed, name) for name in ("seconds", "status", "reason", "details", "parity")}
         self.store.put("observations", observation.parts, content, arrays=observed.arrays)
         return observed
 
-    def _arrays(self, observation: Observation, samples: Samples) -> dict[str, NDArray[Any]]:
-        """What one network, or a pair, shows."""
+    def _arrays(
+        self, observation: Observation, samples: Samples
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any] | None]:
+        """What one network, or a pair, shows; and the parity of its differentiable view where it used one."""
         metric, target = observation.metric, observation.target
         predictor = self.open(observation.node, target, floor=observation.floor)
         anchor = self._anchor(observation, samples)
         observing = Observing(observation.seed, observation.draw, anchor, observation.floor)
         if observation.against is None:
-            return metric.observe(predictor, samples, observing)
-        return metric.measure(self.open(observation.against, target), predictor, samples, observing)
+            return metric.observe(predictor, samples, observing), predictor.parity
+        return metric.measure(self.open(observation.against, target), predictor, samples, observing), predictor.parity
 
     def open(self, node: Node, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor for a node."""

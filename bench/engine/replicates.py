@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from math import exp, hypot, log
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from bench.engine.derive import Derived
 from bench.engine.inline import InlineEngine, Measured
 from bench.results import Cell, ValueResult
 from bench.stats.scope import NEEDED, across_replicates
-from bench.store.keys import key_of
 from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 
 Group = Sequence[tuple[PlannedCell, Measured]]
@@ -30,25 +30,24 @@ def recipe_cells(engine: InlineEngine, measured: Group) -> list[tuple[PlannedCel
 def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
     first = group[0][1].cell
     parts = {"statistics": STATISTICS_VERSION, "replicates": [planned.key for planned, _ in group]}
-    engine.used.add(key_of(parts))
-    fresh = any(not found.cell.cached for _, found in group)
-    stored = None if fresh else engine.store.find("cells", parts)
-    if stored is not None:
-        values = {name: ValueResult.model_validate(value) for name, value in stored.content["values"].items()}
-    else:
-        derived = [found.derived or engine.derive(planned).derived for planned, found in group]
-        values = {name: _over_replicates([item[name] for item in derived]) for name in derived[0]}
-        content = {name: value.model_dump(mode="json") for name, value in values.items()}
-        engine.store.put("cells", parts, {"status": "ok", "values": content})
+    content, cached = engine.across("cells", parts, [found for _, found in group], lambda: _content(engine, group))
+    values = {name: ValueResult.model_validate(value) for name, value in content["values"].items()}
     place = {
         "replicate": None,
         "values": values,
         "details": {},
         "key": "",
         "seconds": 0.0,
-        "cached": stored is not None,
+        "cached": cached,
     }
     return first.model_copy(update=place)
+
+
+def _content(engine: InlineEngine, group: Group) -> dict[str, Any]:
+    """Every value over all replicates, as it is stored."""
+    derived = [found.derived or engine.derive(planned).derived for planned, found in group]
+    values = {name: _over_replicates([item[name] for item in derived]) for name in derived[0]}
+    return {"status": "ok", "values": {name: value.model_dump(mode="json") for name, value in values.items()}}
 
 
 def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:

@@ -16,9 +16,12 @@ from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured, Rerun
 from bench.engine.provenance import machine, provenance
 from bench.engine.replicates import recipe_cells
+from bench.engine.samples import collect
+from bench.engine.stages import stage_results
 from bench.errors import UserError
 from bench.results import Cell, ReferenceResult, Results, SuiteInfo, VariantResult
 from bench.store.keys import key_of
+from bench.store.samples import RunSamples
 from bench.store.store import Store
 from bench.suite.nodes import Splits
 from bench.suite.plan import Plan, PlannedCell, Planner
@@ -81,21 +84,31 @@ def select(cells: Iterable[PlannedCell], options: RunOptions) -> list[PlannedCel
 
 
 def run_suite(
-    suite: Suite, options: RunOptions, progress: Progress | None = None, dataset: Dataset | None = None
+    suite: Suite,
+    options: RunOptions,
+    progress: Progress | None = None,
+    dataset: Dataset | None = None,
+    keep: Callable[[RunSamples], None] | None = None,
 ) -> Results:
-    """Measure what is missing and put the results together."""
+    """Measure what is missing and put the results together; ``keep`` gets the per-sample arrays of what is gated."""
     progress = progress or Progress()
     started = datetime.now(UTC)
     plan, dataset = make_plan(suite, options.device, dataset)
     store = Store(options.store, background=True)
     try:
-        return _run(plan, dataset, store, options, progress, started)
+        return _run(plan, dataset, store, options, progress, started, keep)
     finally:
         store.flush()
 
 
 def _run(
-    plan: Plan, dataset: Dataset, store: Store, options: RunOptions, progress: Progress, started: datetime
+    plan: Plan,
+    dataset: Dataset,
+    store: Store,
+    options: RunOptions,
+    progress: Progress,
+    started: datetime,
+    keep: Callable[[RunSamples], None] | None,
 ) -> Results:
     """Measure the chosen cells and assemble them."""
     engine = InlineEngine(plan, dataset, store, device=options.device, rerun=options.rerun, progress=progress.message)
@@ -111,6 +124,11 @@ def _run(
     if plan.suite.replicates > 1:
         measured += recipe_cells(engine, measured)
     results = assemble(plan, dataset, engine, measured)
+    stages = stage_results(engine, planner(plan.suite, options.device, dataset), plan, measured)
+    for variant in results.variants:
+        variant.stages = stages.get((variant.name, variant.target, variant.replicate), [])
+    if keep is not None:
+        keep(collect(plan, dataset, engine, measured))
     results.run = provenance(seed=plan.suite.seed, device=options.device, started=started)
     results.run["rerun"] = options.rerun
     results.run["warnings"] = warnings(planner(plan.suite, options.device, dataset), dataset, engine, cells)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.errors import UserError
+from bench.errors import UnusableNetwork, UserError
 from bench.graph.network import InputSpec
 from bench.models.checkpoint import existing_file, named, refuse_pickle
 
@@ -54,7 +54,7 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
-        raise UserError.at(where, f"{str(path)!r} is no valid ONNX: {_line(error)}", "export it anew") from None
+        raise UnusableNetwork.at(where, f"{str(path)!r} is no valid ONNX: {_line(error)}", "export it anew") from None
     _check_operators(model, where)
     _check_interface(model, declared, where)
     _check_weights(model, where)
@@ -72,7 +72,7 @@ def probe_classes(model: bytes, declared: InputSpec, where: str) -> int:
     """How many classes the network puts out, from one run of ONNX Runtime on two empty images.
 
     Raises:
-        UserError: ONNX Runtime cannot load or run it, or the output is not (batch, classes).
+        UnusableNetwork: ONNX Runtime cannot load or run it, or the output is not (batch, classes).
     """
     import onnxruntime
 
@@ -83,7 +83,7 @@ def probe_classes(model: bytes, declared: InputSpec, where: str) -> int:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises bare exceptions of many types
         what = f"ONNX Runtime {onnxruntime.__version__} cannot load it: {_line(error)}"
-        raise UserError.at(where, what, "export it with standard operators") from None
+        raise UnusableNetwork.at(where, what, "export it with standard operators") from None
     shown = ", ".join(map(str, declared.network_shape))
     entry = session.get_inputs()[0]
     try:
@@ -94,9 +94,11 @@ def probe_classes(model: bytes, declared: InputSpec, where: str) -> int:
         left = f"; the file leaves {', '.join(free)} open" if free else ""
         what = f"ONNX Runtime cannot run it on inputs (2, {shown}): {_line(error)}{left}"
         right = "export it with a dynamic batch and every other size fixed to the data's"
-        raise UserError.at(where, what, right) from None
+        raise UnusableNetwork.at(where, what, right) from None
     if output.ndim != 2 or len(output) != 2:
-        raise UserError.at(where, f"two images give an output of shape {output.shape}", "put out (batch, classes)")
+        raise UnusableNetwork.at(
+            where, f"two images give an output of shape {output.shape}", "put out (batch, classes)"
+        )
     return int(output.shape[1])
 
 
@@ -109,7 +111,9 @@ def _parse(blob: bytes, path: Path, where: str) -> onnx.ModelProto:
     except DecodeError:
         model = onnx.ModelProto()
     if not model.HasField("graph"):
-        raise UserError.at(where, f"{str(path)!r} does not parse as ONNX", "give a file that an ONNX exporter wrote")
+        raise UnusableNetwork.at(
+            where, f"{str(path)!r} does not parse as ONNX", "give a file that an ONNX exporter wrote"
+        )
     return model
 
 
@@ -129,7 +133,10 @@ def _embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
             raise UserError.at(where, what, "put the data beside the ONNX file")
         if not target.is_file():
             raise UserError.at(where, f"{tensor.name!r} needs the data file {location!r}, which is not there", "add it")
-        total += int(entries.get("length") or target.stat().st_size)
+        length = entries.get("length") or str(target.stat().st_size)
+        if not length.isdecimal():
+            raise UserError.at(where, f"{tensor.name!r} says its data has length {length!r}", "export it anew")
+        total += int(length)
     if total > LARGEST:
         raise UserError.at(where, f"{total / 2**30:.1f} GiB of external data", "at most 2 GiB can be embedded")
     try:
@@ -168,7 +175,7 @@ def _check_interface(model: onnx.ModelProto, declared: InputSpec, where: str) ->
     for kind, values in (("input", inputs), ("output", list(model.graph.output))):
         if len(values) != 1:
             what = f"{len(values)} {kind}s: {named([value.name for value in values]) or 'none'}"
-            raise UserError.at(where, what, f"give a network with one {kind}")
+            raise UnusableNetwork.at(where, what, f"give a network with one {kind}")
     tensor = inputs[0].type.tensor_type
     _check_type(TensorProto.DataType.Name(tensor.elem_type), inputs[0].name, declared, where)
     if not tensor.HasField("shape"):
@@ -182,10 +189,10 @@ def _check_interface(model: onnx.ModelProto, declared: InputSpec, where: str) ->
         turned = replace(declared, layout="NHWC" if declared.layout == "NCHW" else "NCHW")
         fits = turned.network_shape != needed and found[1:] == list(turned.network_shape)
         right = f'declare input = {{ layout = "{turned.layout}" }}' if fits else "let network and data agree"
-        raise UserError.at(where, f"the input has shape {shown}, the data has {wanted}", right)
+        raise UnusableNetwork.at(where, f"the input has shape {shown}, the data has {wanted}", right)
     if found[0] is not None:
         what = f"the batch size is fixed to {found[0]}"
-        raise UserError.at(where, what, "export with a dynamic first dimension")
+        raise UnusableNetwork.at(where, what, "export with a dynamic first dimension")
 
 
 def _check_type(kind: str, name: str, declared: InputSpec, where: str) -> None:
@@ -199,7 +206,7 @@ def _check_type(kind: str, name: str, declared: InputSpec, where: str) -> None:
     elif kind == "FLOAT":
         right = "leave dtype out: the network takes float32"
     declares = "" if declared.dtype == "float32" else f", declared is {wanted}"
-    raise UserError.at(where, f"the input {name!r} is {kind}{declares}", right)
+    raise UnusableNetwork.at(where, f"the input {name!r} is {kind}{declares}", right)
 
 
 def _check_operators(model: onnx.ModelProto, where: str) -> None:
@@ -212,7 +219,7 @@ def _check_operators(model: onnx.ModelProto, where: str) -> None:
     }
     if strange:
         what = f"it needs the custom operators {named(sorted(strange))}"
-        raise UserError.at(where, what, "export it with standard operators: no library of custom ones is loaded")
+        raise UnusableNetwork.at(where, what, "export it with standard operators: no library of custom ones is loaded")
 
 
 def _check_weights(model: onnx.ModelProto, where: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UserError
+from bench.errors import UnusableNetwork, UserError
 from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.models.checkpoint import check_finite, load_checkpoint
@@ -73,7 +73,7 @@ def _with_classes(declared: InputSpec, found: int, where: str) -> InputSpec:
         return replace(declared, classes=tuple(str(index) for index in range(found)))
     if found != len(declared.classes):
         what = f"the network puts out {found} classes, the data has {len(declared.classes)}"
-        raise UserError.at(where, what, "let network and data agree")
+        raise UnusableNetwork.at(where, what, "let network and data agree")
     return declared
 
 
@@ -89,8 +89,8 @@ def _probe(module: nn.Module, declared: InputSpec, where: str) -> int:
         sizes = ", ".join(map(str, declared.network_shape))
         kind = "" if declared.dtype == "float32" else f" of {declared.dtype}"
         what = f"it does not take inputs (2, {sizes}){kind}: {reason}"
-        raise UserError.at(where, what, "let network and data agree") from error
+        raise UnusableNetwork.at(where, what, "let network and data agree") from error
     if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != 2:
         shown = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise UserError.at(where, f"two images give {shown}", "put out (batch, classes)")
+        raise UnusableNetwork.at(where, f"two images give {shown}", "put out (batch, classes)")
     return int(output.shape[1])

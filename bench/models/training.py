@@ -13,6 +13,7 @@ from bench.graph.interface import to_network, to_outputs
 from bench.graph.network import InputSpec
 from bench.models.augmentation import augment
 from bench.models.base import Model, Progress, Recipe
+from bench.models.descent import Descent, batches, descend
 from bench.models.single_step import single_step
 from bench.stats.streams import derive_seed
 
@@ -112,36 +113,19 @@ def train(
         layout = fast_layout(trained, preprocess(x[:2], declared))
         lay_out(trained, layout)
         draws = {word: torch.Generator().manual_seed(derive_seed(word, seed)) for word in STREAMS}
-        batch_loss = _batch_loss(trained, declared, recipe, layout, draws)
-        batches = _batches(len(x), recipe.batch)
-        optimiser, schedule = _optimiser(trained, recipe, recipe.epochs * len(batches))
-        for epoch in range(1, recipe.epochs + 1):
-            order = torch.randperm(len(x), generator=draws["shuffle"])
-            total = 0.0
-            for start, stop in batches:
-                index = order[start:stop]
-                loss = batch_loss(x[index], y[index])
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                schedule.step()
-                total += loss.item() * len(index)
-            if not total < float("inf"):  # NaN too
-                what = f"the loss is not finite in epoch {epoch}"
-                raise UserError.at("recipe.learning_rate", what, f"give less than {recipe.learning_rate:g}")
-            progress(f"epoch {epoch}/{recipe.epochs}: loss {total / len(x):.4f}")
+        loss = _batch_loss(trained, declared, recipe, layout, draws)
+        descent = Descent(recipe.epochs, recipe.learning_rate, recipe.weight_decay, key="recipe.learning_rate")
+        descend(
+            trained.parameters(),
+            lambda index: loss(x[index], y[index]),
+            batches(len(x), recipe.batch),
+            descent,
+            draws["shuffle"],
+            progress,
+        )
     lay_out(trained, torch.contiguous_format)
     trained.zero_grad(set_to_none=True)  # copies of the network need not carry gradients
     return trained.eval()
-
-
-def _optimiser(
-    module: nn.Module, recipe: Recipe, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    import torch
-
-    optimiser = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps)
 
 
 def _batch_loss(
@@ -216,14 +200,6 @@ def accuracy(module: nn.Module, samples: Images, declared: InputSpec) -> float:
         found = torch.cat([module(x[start : start + 256]).argmax(dim=1) for start in range(0, len(x), 256)])
     module.train(was_training)
     return int((found == y).sum()) / len(x)
-
-
-def _batches(n: int, size: int) -> list[tuple[int, int]]:
-    """Bounds of the batches; a last batch of one joins the one before, since BatchNorm cannot train on one sample."""
-    starts = list(range(0, n, size))
-    if len(starts) > 1 and size > 1 and n - starts[-1] == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], n], strict=True))
 
 
 def _cross_entropy(output: torch.Tensor, y: torch.Tensor, declared: InputSpec, smoothing: float = 0.0) -> torch.Tensor:

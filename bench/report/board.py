@@ -1,35 +1,23 @@
-"""The results arranged for reading: rows, columns, what is missing. Every report draws this and nothing else."""
+"""What a report shows: rows, columns, what is missing. Every report draws a ``Board`` and nothing else."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from bench.report.figures import (
-    ALARM_AT,
-    Figure,
-    alarm_words,
-    cost,
-    estimate,
-    family_gap,
-    figure_of,
-    power_of,
-    yardstick_band,
-)
-from bench.report.missing import Note, missing
-from bench.results import Cell, FamilyResult, Results, ValueResult, VariantResult, Verdict
-from bench.wording import canonical, difference_unit, plain, title, told_apart
+from bench.report.figures import ALARM_AT, Figure
+from bench.report.yardsticks import YardstickWords
+from bench.results import Cell, ValueResult
+from bench.wording import canonical
+
+if TYPE_CHECKING:
+    from bench.report.missing import Note
 
 State: TypeAlias = Literal["ship", "stop", "open"]
 
-FAMILIES = ("fidelity", "lipschitz", "adversarial", "attribution", "uncertainty")
 WORDS: dict[State, str] = {"ship": "may ship", "stop": "do not ship", "open": "undecided"}
 SIGNS: dict[State, str] = {"ship": "✓", "stop": "✗", "open": "?"}
-SIZES = ("file_bytes", "bytes", "size", "size_bytes")
-BYTES = ("bytes", "byte", "B")
-LATENCIES = ("latency_median", "latency_p50", "latency_median_ms", "latency_p50_ms", "latency")
 
 
 @dataclass(frozen=True)
@@ -68,7 +56,7 @@ class GapRow:
 
     @property
     def alarming(self) -> bool:
-        """Whether the family surely moved further than retraining does."""
+        """Whether the family surely moved further than the yardstick."""
         return self.alarm is not None and self.alarm >= ALARM_AT
 
 
@@ -121,7 +109,8 @@ class Board:
     references: tuple[ReferenceRow, ...]
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
-    yardsticks: str
+    yardsticks: str  # what stands at a gap of 1, in a sentence
+    yardstick: YardstickWords
     gated: bool
     warnings: tuple[str, ...] = ()
 
@@ -144,188 +133,3 @@ class Board:
         for row in self.those(state):
             groups.setdefault(row.reason, []).append(row)
         return list(groups.items())
-
-
-def state_of(verdict: Verdict) -> State:
-    """A verdict as one of three words."""
-    return "open" if verdict.ship is None else "ship" if verdict.ship else "stop"
-
-
-def board(results: Results) -> Board:
-    """Arrange a run for reading; nothing is computed anew, nothing missing is left out."""
-    columns = harm_columns(results.cells)
-    families = _families(results)
-    several = Counter((variant.name, variant.target) for variant in results.variants)
-    powers = _powers(results.cells)
-    rows = tuple(
-        _row(variant, results.cells, columns, families, several[variant.name, variant.target] > 1, powers)
-        for variant in results.variants
-    )
-    return Board(
-        title=plain(results.suite.name),
-        state=state_of(results.verdict),
-        because=plain(results.verdict.because) or "undecided: no gate was judged",
-        columns=columns,
-        families=tuple(plain(name) for name in families),
-        references=_references(results.cells, columns),
-        rows=rows,
-        notes=tuple(missing(rows)),
-        yardsticks=_yardsticks(results),
-        gated=any(value.gates for cell in results.cells for value in cell.values.values()),
-        warnings=_warnings(results.run.get("warnings")),
-    )
-
-
-def _warnings(given: object) -> tuple[str, ...]:
-    """What the run warns about, one line each."""
-    return tuple(plain(line) for line in given) if isinstance(given, list) else ()
-
-
-def harm_columns(cells: Sequence[Cell]) -> tuple[Column, ...]:
-    """Every value that has a harm: gated ones first, then those with an interval, each in order of appearance."""
-    apart = told_apart((cell.metric, cell.params) for cell in cells)
-    found: dict[tuple[str, str, str], list[ValueResult]] = defaultdict(list)
-    for cell in cells:
-        for name, value in cell.values.items():
-            if value.kind in ("quality", "pair"):
-                found[cell.metric, canonical(cell.params), name].append(value)
-    columns = []
-    for (metric, params, name), values in found.items():
-        words = apart[metric, params]
-        label = f"{title(name)} ({words})" if words else title(name)
-        gated, sure = any(value.gates for value in values), any(value.ci is not None for value in values)
-        unit = next((difference_unit(value) for value in values if value.estimate is not None), "")
-        columns.append(Column(metric, params, name, label, gated, sure, unit))
-    columns.sort(key=lambda column: (not column.gated, not column.interval))
-    return tuple(columns)
-
-
-def _families(results: Results) -> tuple[str, ...]:
-    seen = dict.fromkeys(name for variant in results.variants for name in variant.families)
-    known = [name for name in FAMILIES if name in seen]
-    others = [n for n, f in _family_items(results.variants) if n not in FAMILIES and (n != "cost" or f.headline)]
-    return tuple(dict.fromkeys(known + others))
-
-
-def _family_items(variants: Iterable[VariantResult]) -> list[tuple[str, FamilyResult]]:
-    return [item for variant in variants for item in variant.families.items()]
-
-
-def _powers(cells: Iterable[Cell]) -> dict[tuple[str, str, str], Literal[1, 2] | None]:
-    groups: dict[tuple[str, str, str], list[ValueResult]] = defaultdict(list)
-    for cell in cells:
-        for name, value in cell.values.items():
-            groups[cell.metric, canonical(cell.params), name].append(value)
-    return {key: power_of(values) for key, values in groups.items()}
-
-
-def _row(
-    variant: VariantResult,
-    cells: Iterable[Cell],
-    columns: Sequence[Column],
-    families: Sequence[str],
-    several: bool,
-    powers: dict[tuple[str, str, str], Literal[1, 2] | None],
-) -> Row:
-    key = (variant.name, variant.target, variant.replicate)
-    mine = tuple(cell for cell in cells if (cell.variant, cell.target, cell.replicate) == key)
-    place = plain(variant.target)
-    if several:
-        place += ", all replicates" if variant.replicate is None else f", replicate {variant.replicate}"
-    return Row(
-        name=plain(variant.name),
-        place=place,
-        state=state_of(variant.verdict),
-        because=plain(variant.verdict.because) or "undecided: no gate was judged",
-        steps=" → ".join(_step(step) for step in variant.steps),
-        harms=tuple(_harm(column, mine) for column in columns),
-        gaps=tuple(_gap_row(name, variant.families.get(name), mine, powers) for name in families),
-        size=_cost(mine, SIZES, BYTES, "variant"),
-        latency=_cost(mine, LATENCIES, ("ms",), "variant"),
-        cells=mine,
-    )
-
-
-def _step(step: dict[str, object]) -> str:
-    name = plain(step.get("step") or step.get("use") or step.get("name") or "step")
-    inner = step.get("parameters")
-    parameters = (
-        inner if isinstance(inner, dict) else {k: v for k, v in step.items() if k not in ("step", "use", "name")}
-    )
-    shown = [
-        f"{plain(key)} {plain(value)}"
-        for key, value in parameters.items()
-        if value is not None and key != "version" and not isinstance(value, dict | list)
-    ]
-    return f"{name} ({', '.join(shown)})" if shown else name
-
-
-def _harm(column: Column, cells: Sequence[Cell]) -> Figure:
-    value = column.of(cells)
-    if value is not None:
-        return estimate(value)
-    for cell in cells:
-        if cell.metric == column.metric and canonical(cell.params) == column.params:
-            return Figure(reason=f"{cell.status}: {plain(cell.reason) or 'no reason given'}")
-    return Figure(reason="not measured here")
-
-
-def _gap_row(
-    name: str,
-    family: FamilyResult | None,
-    cells: Sequence[Cell],
-    powers: dict[tuple[str, str, str], Literal[1, 2] | None],
-) -> GapRow:
-    if family is None:
-        return GapRow(plain(name), "", Figure(reason="not measured here"))
-    low, high = family.gap_ci or (None, None)
-    metric, _, value_name = family.headline.rpartition("/")
-    band = None
-    for cell in cells:
-        value = cell.values.get(value_name)
-        if value is not None and cell.family == name and metric.startswith(cell.metric) and value.gap == family.gap:
-            band = yardstick_band(value, powers[cell.metric, canonical(cell.params), value_name])
-            break
-    return GapRow(
-        family=plain(name),
-        headline=title(value_name),
-        figure=family_gap(family),
-        gap=family.gap,
-        low=low,
-        high=high,
-        alarm=family.alarm,
-        alarm_words=alarm_words(family),
-        band=band,
-    )
-
-
-def _cost(
-    cells: Sequence[Cell], names: Sequence[str], units: Sequence[str], side: Literal["reference", "variant"]
-) -> Figure:
-    """The first cost of one of these names, else of one of these units."""
-    costs = {name: value for cell in cells for name, value in cell.values.items() if value.kind == "cost"}
-    chosen = next((costs[name] for name in names if name in costs), None)
-    chosen = chosen or next((value for value in costs.values() if value.unit in units), None)
-    return Figure(reason="not measured here") if chosen is None else cost(chosen, side)
-
-
-def _references(cells: Sequence[Cell], columns: Sequence[Column]) -> tuple[ReferenceRow, ...]:
-    rows = []
-    for target in dict.fromkeys(cell.target for cell in cells):
-        mine = [cell for cell in cells if cell.target == target]
-        harms = []
-        for column in columns:
-            values = [v for cell in mine if (v := column.of([cell])) is not None and v.reference is not None]
-            harms.append(figure_of(values[0], "reference") if values else Figure())
-        size, latency = _cost(mine, SIZES, BYTES, "reference"), _cost(mine, LATENCIES, ("ms",), "reference")
-        rows.append(ReferenceRow(plain(target), tuple(harms), size, latency))
-    return tuple(rows)
-
-
-def _yardsticks(results: Results) -> str:
-    kind, count = results.reference.yardstick_kind, results.reference.yardsticks
-    if kind == "none" or count == 0:
-        return "no yardstick: gaps do not exist in this run"
-    if kind == "retrained":
-        return f"1 = as different as the reference retrained from another seed ({count} yardsticks)"
-    return f"1 = as different as the reference under declared weight noise ({count} noisy copies, a substitute)"

@@ -7,8 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from bench.report.yardsticks import YardstickWords
 from bench.results import FamilyResult, ValueResult
-from bench.wording import NOTHING, Limits, difference, fixed, gap_with_interval, limit, own, plain, significant, title
+from bench.wording import (
+    NOTHING,
+    Limits,
+    difference,
+    fixed,
+    gap_with_interval,
+    limit,
+    own,
+    plain,
+    significant,
+    title,
+)
 
 Mark: TypeAlias = Literal["", "failed", "inconclusive", "worse", "better", "alarm"]
 
@@ -16,14 +28,19 @@ SAME = "same within arithmetic"
 ALARM_AT = 1.0
 RESOLUTION = 1e-6  # relative; float32 keeps 6e-8 of a number, a network's sums lose a digit
 
-MARKS: dict[Mark, tuple[str, str]] = {
-    "": ("", ""),
-    "failed": ("✗", "breaks its gate"),
-    "inconclusive": ("?", "its gate could not be decided"),
-    "worse": ("▲", "worse: the whole interval lies above 0"),
-    "better": ("▼", "better: the whole interval lies below 0"),
-    "alarm": ("!", "alarm: some gap of the family surely exceeds what retraining does"),
-}
+SIGNS: dict[Mark, str] = {"": "", "failed": "✗", "inconclusive": "?", "worse": "▲", "better": "▼", "alarm": "!"}
+
+
+def meanings(yardstick: YardstickWords) -> dict[Mark, str]:
+    """Every mark in words."""
+    return {
+        "": "",
+        "failed": "breaks its gate",
+        "inconclusive": "its gate could not be decided",
+        "worse": "worse: the whole interval lies above 0",
+        "better": "better: the whole interval lies below 0",
+        "alarm": f"alarm: some gap of the family surely exceeds what {yardstick.cause} does",
+    }
 
 
 @dataclass(frozen=True)
@@ -43,12 +60,7 @@ class Figure:
     @property
     def sign(self) -> str:
         """The mark as one character."""
-        return MARKS[self.mark][0]
-
-    @property
-    def meaning(self) -> str:
-        """The mark in words."""
-        return MARKS[self.mark][1]
+        return SIGNS[self.mark]
 
 
 def mark(value: ValueResult) -> Mark:
@@ -235,7 +247,7 @@ def _scale(yardsticks: Sequence[float | None]) -> float | None:
 
 
 def yardstick_band(value: ValueResult, power: Literal[1, 2] | None) -> tuple[float, float] | None:
-    """The least and the greatest gap of the retrained networks themselves; None where it is unknown.
+    """The least and the greatest gap of the yardsticks themselves; None where it is unknown.
 
     >>> yardstick_band(ValueResult(kind="change", yardsticks=[0.5, 2.0]), 1)
     (0.5, 2.0)

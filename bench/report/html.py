@@ -8,10 +8,12 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from bench.report.board import SIGNS, WORDS, Board, board
+from bench.report import figures
+from bench.report.arrange import board
+from bench.report.board import SIGNS, WORDS, Board
 from bench.report.detail import details, provenance
-from bench.report.figures import MARKS, SAME
 from bench.report.strip import position, strip, ticks
+from bench.report.waterfall import stages_shown
 from bench.results import Results
 
 if TYPE_CHECKING:
@@ -26,16 +28,16 @@ def _environment() -> Environment:
     """Templates of this package; everything that comes from results is escaped, an unknown name is an error."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    source = _asset("index.html.j2")
+    sources = {name: _asset(name) for name in ("index.html.j2", "waterfall.html.j2")}
     environment = Environment(
-        loader=DictLoader({"index.html.j2": source}),
+        loader=DictLoader(sources),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals["same"] = SAME
+    environment.globals["same"] = figures.SAME
     return environment
 
 
@@ -67,13 +69,15 @@ def render_html(results: Results) -> str:
     allowed = f"style-src {_fingerprint(style)}; script-src {_fingerprint(script)}"
     policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
     harms = shown_columns(shown)
+    meanings = figures.meanings(shown.yardstick)
     rows = [
         {
             "row": row,
-            "strips": [(gap, strip(gap)) for gap in row.gaps],
+            "strips": [(gap, strip(gap, shown.yardstick)) for gap in row.gaps],
             "cells": details(row.cells),
+            "stages": stages_shown(variant, row.cells),
         }
-        for row in shown.rows
+        for row, variant in zip(shown.rows, results.variants, strict=True)
     ]
     return (
         _environment()
@@ -86,8 +90,9 @@ def render_html(results: Results) -> str:
             states=[("ship", "May ship"), ("stop", "Do not ship"), ("open", "Undecided")],
             words=WORDS,
             signs=SIGNS,
-            marks=[(sign, meaning) for mark, (sign, meaning) in MARKS.items() if mark],
-            ticks=ticks(),
+            meanings=meanings,
+            marks=[(figures.SIGNS[mark], meaning) for mark, meaning in meanings.items() if mark],
+            ticks=ticks(shown.yardstick),
             one=position(1.0),
             provenance=provenance(results),
             style=style,

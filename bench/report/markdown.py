@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from bench.report.board import SIGNS, WORDS, board
+from bench.report.arrange import board
+from bench.report.board import SIGNS, WORDS
 from bench.report.figures import Figure
 from bench.results import Results
 
@@ -56,7 +57,7 @@ def render_markdown(results: Results) -> str:
     ]
     alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
     if alarms:
-        lines += ["", "Alarms, surely further from the reference than a retrained network:", ""]
+        lines += ["", f"Alarms, surely further from the reference than {shown.yardstick.network}:", ""]
         lines += [f"- ! {escape(row.label)}, {escape(gap.family)}: {escape(gap.alarm_words)}" for row, gap in alarms]
     if shown.warnings:
         lines += ["", "Warnings:", "", *(f"- {escape(line)}" for line in shown.warnings)]

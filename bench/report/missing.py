@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from bench.report.board import Row
 from bench.wording import plain
-
-if TYPE_CHECKING:
-    from bench.report.board import Row
 
 Lack: TypeAlias = Literal["error", "skipped", "no gap"]
 

@@ -1,10 +1,11 @@
-"""A gap and its interval as positions on a strip from 0 (same function) past 1 (as different as retraining)."""
+"""A gap and its interval as positions on a strip from 0 (same function) past 1 (as different as the yardstick)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from bench.report.board import GapRow
+from bench.report.yardsticks import YardstickWords
 
 END = 2.0
 LEFT, RIGHT = 2.0, 97.0
@@ -45,7 +46,7 @@ class Strip:
     words: str
 
 
-def strip(row: GapRow) -> Strip:
+def strip(row: GapRow, yardstick: YardstickWords) -> Strip:
     """The drawing of one family of one variant; ``words`` says the same for those who cannot see it."""
     high = row.high if row.high is not None else row.gap
     interval = None
@@ -55,7 +56,7 @@ def strip(row: GapRow) -> Strip:
     if row.alarm_words:
         parts.append(row.alarm_words)
     if row.band is not None:
-        parts.append(f"retrained networks lie between {row.band[0]:.2f} and {row.band[1]:.2f}")
+        parts.append(f"{yardstick.networks} lie between {row.band[0]:.2f} and {row.band[1]:.2f}")
     return Strip(
         point=position(row.gap) if row.gap is not None and row.gap <= END and row.low is not None else _alone(row),
         interval=interval,
@@ -72,6 +73,7 @@ def _alone(row: GapRow) -> float | None:
     return position(row.gap) if row.gap is not None and row.gap <= END and row.high is None else None
 
 
-def ticks() -> list[tuple[float, str]]:
+def ticks(yardstick: YardstickWords) -> list[tuple[float, str]]:
     """The axis: positions and what stands there."""
-    return [(position(0.0), "0 same"), (position(0.5), "0.5"), (position(1.0), "1 retrained"), (position(2.0), "2")]
+    words = {0.0: "0 same", 0.5: "0.5", 1.0: f"1 {yardstick.at_one}", 2.0: "2"}
+    return [(position(gap), text) for gap, text in words.items()]

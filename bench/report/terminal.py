@@ -10,10 +10,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.board import SIGNS, WORDS, Board, Row, State, board
-from bench.report.figures import MARKS, Figure
+from bench.report import figures
+from bench.report.arrange import board
+from bench.report.board import SIGNS, WORDS, Board, State
+from bench.report.figures import Figure
 from bench.report.missing import Note
+from bench.report.waterfall import Bar, stages_shown
 from bench.results import Results
+from bench.wording import plain
 
 STYLES: dict[State, str] = {"ship": "bold green", "stop": "bold red", "open": "bold yellow"}
 FIGURE_STYLES = {"failed": "bold red", "inconclusive": "yellow", "worse": "red", "better": "green", "alarm": "bold red"}
@@ -40,7 +44,8 @@ def render(results: Results, console: Console) -> None:
             _heading("How far each family moved", f"gap: 0 = same function, {shown.yardsticks}"),
             _gaps(shown, console.width),
         ]
-    parts += [_legend(shown), *_alarms(shown.rows), *_notes(shown.notes)]
+    parts += _stages(results, console.width)
+    parts += [_legend(shown), *_alarms(shown), *_notes(shown.notes)]
     parts += [*_warnings(shown.warnings), *_verdicts(shown)]
     encoding = (console.encoding or "").lower()
     if not encoding.startswith("utf"):
@@ -114,9 +119,36 @@ def _gaps(shown: Board, width: int) -> Table:
     return table
 
 
+def _stages(results: Results, width: int) -> list[RenderableType]:
+    """What each stage adds, one short table for each variant whose suite asks for it."""
+    parts: list[RenderableType] = []
+    for variant in results.variants:
+        found = stages_shown(variant, results.cells)
+        if found is None:
+            continue
+        place = "" if not variant.replicate else f", replicate {variant.replicate}"
+        name = f"{plain(variant.name)} ({plain(variant.target)}{place}): what each stage adds"
+        table = _table()
+        table.add_column("stage", min_width=10, max_width=NAME_WIDTH, overflow="fold")
+        shown = found.falls[: max(1, (width - NAME_WIDTH) // HARM_WIDTH)]
+        for fall in shown:
+            table.add_column(Text(fall.title), max_width=HARM_WIDTH, overflow="fold")
+        for bars in zip(*(fall.bars[1:] for fall in shown), strict=True):
+            table.add_row(_name(bars[0].stage, bars[0].place), *(_added(bar) for bar in bars))
+        parts += [_heading(name, "difference of the totals before and after it; * adds most"), table]
+        parts += [Text(line, style="dim") for line in found.missing]
+    return parts
+
+
+def _added(bar: Bar) -> Text:
+    text = Text(f"{bar.added.value}{' *' if bar.largest else ''}", style="bold" if bar.largest else "")
+    return text.append(f"\n{bar.added.interval}", style="dim") if bar.added.interval else text
+
+
 def _legend(shown: Board) -> Text:
     used = {figure.mark for row in shown.rows for figure in (*row.harms, *(gap.figure for gap in row.gaps))}
-    words = [f"{sign} {meaning}" for mark, (sign, meaning) in MARKS.items() if mark and mark in used]
+    meanings = figures.meanings(shown.yardstick)
+    words = [f"{figures.SIGNS[mark]} {meaning}" for mark, meaning in meanings.items() if mark and mark in used]
     return Text("\n" + "\n".join(words) if words else "", style="dim")
 
 
@@ -127,9 +159,10 @@ def _listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[R
     return [Text(f"\n{title}", style="bold"), *body]
 
 
-def _alarms(rows: Sequence[Row]) -> list[RenderableType]:
-    lines = [(f"! {row.label}", f"{gap.family}: {gap.alarm_words}") for row in rows for gap in row.gaps if gap.alarming]
-    return _listing("Alarms: surely further from the reference than a retrained network", lines, "bold red")
+def _alarms(shown: Board) -> list[RenderableType]:
+    alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
+    lines = [(f"! {row.label}", f"{gap.family}: {gap.alarm_words}") for row, gap in alarms]
+    return _listing(f"Alarms: surely further from the reference than {shown.yardstick.network}", lines, "bold red")
 
 
 def _notes(notes: Sequence[Note]) -> list[RenderableType]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from bench.metrics.base import Metric, Quality, Value, metrics
+from bench.metrics.base import Change, Metric, Quality, Value, metrics
 from bench.registry import nearest
 from bench.suite.findings import Findings, schema_of
 from bench.suite.networks import tables_in
@@ -101,10 +101,24 @@ def _build_gates(
         rule = rules[0]
         if problem := _unfit(rule, values[table.value], values, yardstick):
             findings.add((*here, rule), *problem)
-        if any(gate.value == table.value and gate.rule == rule for gate in gates):
+        if table.per is not None and (problem := _whole(rule, values[table.value], cls)):
+            findings.add((*here, "per"), *problem)
+        if any((gate.value, gate.rule, gate.per) == (table.value, rule, table.per) for gate in gates):
             findings.add(here, f"{rule} on {table.value!r} is gated already", "leave one out")
-        gates.append(Gate(table.value, rule, getattr(table, rule)))  # type: ignore[arg-type]
+        gates.append(Gate(table.value, rule, getattr(table, rule), table.per, table.margin))  # type: ignore[arg-type]
     return tuple(gates)
+
+
+def _whole(rule: str, value: Value, cls: type[Metric]) -> tuple[str, str] | None:
+    """Why this gate can only be judged over all samples, and what would be right."""
+    apart = isinstance(value, Change) or (isinstance(value, Quality) and value.per_sample is not None)
+    if not apart:
+        return f"{value.name!r} is no mean over samples", "leave per out"
+    if rule == "max_gap":
+        return "a class has too few samples for a gap of its own", "use max_change, or leave per out"
+    if isinstance(value, Quality) and value.log:
+        return f"the harm of {value.name!r} lives on the logarithm", "leave per out"
+    return None
 
 
 def _unfit(rule: str, value: Value, values: dict[str, Value], yardstick: bool) -> tuple[str, str] | None:

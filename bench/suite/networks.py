@@ -44,13 +44,16 @@ def build_object(
     return None if found is None else findings.build(found, table.parameters_in(raw), place)
 
 
-def build_outside(findings: Findings, raw: dict[str, Any], place: Place, factory: str | None = None) -> Outside | None:
+def build_outside(
+    findings: Findings, raw: dict[str, Any], place: Place, reference: Outside | None = None
+) -> Outside | None:
     """A network from outside; None where it is none or its files do not serve.
 
-    ``factory``: the reference's, for a checkpoint that names none.
+    A checkpoint that names no factory belongs to that of the ``reference``, and a network of that factory takes its
+    input as the reference does unless it declares its own.
     """
     onnx, checkpoint = raw.get("onnx"), raw.get("checkpoint")
-    factory = raw.get("factory", factory)
+    factory = raw.get("factory", None if reference is None else reference.factory)
     if checkpoint is not None and (factory is None or onnx is not None):
         what = "weights need the network they belong to"
         findings.add((*place, "checkpoint"), what, 'give factory = "module:object" beside it')
@@ -66,6 +69,8 @@ def build_outside(findings: Findings, raw: dict[str, Any], place: Place, factory
     declared = {} if table is None else table.model_dump(exclude_none=True)
     if "classes" in declared:  # of the network's outputs: the data's own classes stay what they are
         declared["order"] = declared.pop("classes")
+    if reference is not None and onnx is None and factory == reference.factory and "input" not in raw:
+        declared = dict(reference.input)
     if isinstance(onnx, str):
         path = findings.file(onnx, (*place, "onnx"), (".onnx",))
         return None if path is None else Outside(onnx=path, input=declared)

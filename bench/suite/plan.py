@@ -131,6 +131,8 @@ def observation_parts(
     }
     if node.kind.endswith("-quantised") and target.runtime != "torch":
         parts["cpu"] = list(machine.cpu_features)
+    if metric.gradients and runtime.gradients:
+        parts["gradients"] = {"version": runtime.gradients, "packages": package_versions(("onnx",))}
     if metric.timing:
         parts["machine"] = machine.fingerprint
     return parts

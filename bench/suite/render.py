@@ -73,13 +73,18 @@ def final_kind(suite: Suite, variant: Variant) -> str:
 def describe_suite(suite: Suite) -> list[str]:
     """The plan of a suite: networks to make, and cells by variant, target and metric."""
     variants = [
-        (variant.name, _chain(variant), [target.name for target in targets_of(suite, variant)])
+        (
+            variant.name,
+            _chain(variant),
+            [target.name for target in targets_of(suite, variant)],
+            ", and its stages" if variant.stages else "",
+        )
         for variant in suite.variants
     ]
-    cells = sum(len(names) for _, _, names in variants) * len(suite.metrics) * suite.replicates
+    cells = sum(len(names) for _, _, names, _ in variants) * len(suite.metrics) * suite.replicates
     per_variant = [
-        (name, chain, f"{', '.join(names)}: {plural(len(names) * len(suite.metrics), 'cell')}")
-        for name, chain, names in variants
+        (name, chain, f"{', '.join(names)}: {plural(len(names) * len(suite.metrics), 'cell')}{stages}")
+        for name, chain, names, stages in variants
     ]
     made = _networks(suite)
     lines = [f"suite {suite.name}"]
@@ -249,5 +254,6 @@ def _kinds(cls: type[Step]) -> list[str]:
             lines.append(f"makes of {kind}: {cls.produces(object.__new__(cls), kind)}")
     lines += [f"refuses {kind}: {why}" for kind, why in sorted(cls.refusal.items())]
     if cls.needs:
-        lines.append(f"needs: {', '.join(sorted(cls.needs))}")
+        depends = "" if cls.uses is Step.uses else ", as its parameters demand"
+        lines.append(f"needs: {', '.join(sorted(cls.needs))}{depends}")
     return lines

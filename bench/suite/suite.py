@@ -55,6 +55,8 @@ class Gate:
     value: str
     rule: Literal["max_harm", "max_gap", "max_change", "min_value"]
     tolerance: float
+    per: Literal["class"] | None = None  # every class apart
+    margin: float | None = None  # how much worse than a baseline it may be, where that is not the tolerance
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Variant:
     steps: tuple[Step, ...] = ()
     outside: Outside | None = None
     targets: tuple[str, ...] | None = None  # all that can run it by default
+    stages: bool = False  # measure every stage of its chain too
 
 
 @dataclass(frozen=True)

@@ -116,9 +116,14 @@ class VariantTable(_Table):
     )
     onnx: str | None = Field(None, description="an ONNX file, relative to this file")
     checkpoint: str | None = Field(None, description="a safetensors file with the factory's weights")
-    input: InputTable | None = Field(None, description="how an outside network takes its input")
+    input: InputTable | None = Field(
+        None, description="how an outside network takes its input; as the reference does where they share the factory"
+    )
     targets: list[str] | None = Field(
         None, min_length=1, description="names of targets; leave it out for all that can run it"
+    )
+    stages: bool = Field(
+        False, description="also measure every stage of its chain: what each step, export and runtime adds"
     )
 
 
@@ -130,6 +135,10 @@ class GateTable(_Table):
     max_gap: Tolerance | None = Field(None, description="how far it may move, on the yardstick's scale")
     max_change: Tolerance | None = Field(None, description="how far it may move, in its own unit")
     min_value: float | None = Field(None, description="the least that the variant's own figure may be")
+    per: Literal["class"] | None = Field(None, description="class: judged in every class apart; all must keep it")
+    margin: Tolerance | None = Field(
+        None, description="how much worse than a baseline it may become; the tolerance by default, 0 for min_value"
+    )
 
 
 class MetricTable(OpenTable):

@@ -35,15 +35,23 @@ def build_variant(findings: Findings, raw: dict[str, Any], place: Place, setting
         findings.add(place, f"{' and '.join(given)} are {len(given)} sources", "give one")
     if not {"steps", "onnx", "factory", "checkpoint"} & set(raw):
         findings.add(place, "neither steps nor a source", "give steps, or onnx, factory or checkpoint")
-    factory = None
-    if setting.reference is not None and setting.reference.outside is not None:
-        factory = setting.reference.outside.factory
-    outside = build_outside(findings, raw, place, factory)
+    outside = build_outside(findings, raw, place, None if setting.reference is None else setting.reference.outside)
     start = "onnx" if "onnx" in raw else "torch" if {"factory", "checkpoint"} & set(raw) else setting.kind
     chain, kind = _build_chain(findings, raw, place, start, setting)
     targets = _choose_targets(findings, raw, place, kind, setting)
     table = findings.parse(VariantTable, raw, place, quiet=True)
-    return None if table is None else Variant(table.name, chain, outside, targets)
+    if table is None:
+        return None
+    if table.stages and not chain and outside is None and not raw.get("steps"):
+        _check_stages(findings, place, targets, setting)
+    return Variant(table.name, chain, outside, targets, table.stages)
+
+
+def _check_stages(findings: Findings, place: Place, names: tuple[str, ...] | None, setting: Setting) -> None:
+    """The reference itself has stages only where a target exports or optimises it."""
+    chosen = [target for target in setting.targets if names is None or target.name in names]
+    if chosen and all(target.runtime == setting.kind for target in chosen):
+        findings.add((*place, "stages"), "no step, and its targets run the reference as it is", "leave it out")
 
 
 def _build_chain(

@@ -7,7 +7,7 @@ import torch
 from onnx import numpy_helper
 
 from bench.compression.base import StepContext, steps
-from bench.compression.ort_files import quiet, simplified
+from bench.compression.onnx_runtime.files import quiet, simplified
 from bench.compression.ort_static_quant import reader
 from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
 from bench.errors import UserError

@@ -9,17 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.compression import onnx_export
 from bench.compression import ptq as ptq_step
 from bench.compression.base import StepContext, steps
-from bench.compression.calibration import calibrate
-from bench.compression.equalisation import Equalised
-from bench.compression.quantised_graph import quantised_graph
-from bench.compression.quantisers import Scheme
+from bench.compression.quantisation.calibration import calibrate
+from bench.compression.quantisation.equalisation import Equalised
+from bench.compression.quantisation.graph import quantised_graph
+from bench.compression.quantisation.quantisers import Scheme
 from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
+from bench.graph.network import InputSpec, TorchNetwork
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
 from bench.runtimes.base import Target
@@ -40,8 +39,8 @@ def quantise(network, context, **options):
     return run_step(steps.get("ptq")(**options), network, context)
 
 
-def logits(network, digits):
-    return open_predictor(network, TARGET).logits(torch.from_numpy(digits.evaluation.x))[0]
+def logits(network, digits, target=TARGET):
+    return open_predictor(network, target).logits(torch.from_numpy(digits.evaluation.x))[0]
 
 
 def accuracy(network, digits):
@@ -297,16 +296,19 @@ INTEGER_OPTIONS = [options for options in OPTIONS if not {"weights_only", "activ
 
 
 @pytest.mark.parametrize("options", INTEGER_OPTIONS, ids=str)
-def test_exported_files_run_on_integers(trained, context, options):
+def test_exported_files_run_on_integers(trained, context, digits, options):
     made = quantise(trained["flatten"], context, **options)
-    model = onnx_export._export_quantised(made, 18)
-    onnx_export._quantise_moves(model)
-    exported = OnnxNetwork(model.SerializeToString(), made.input, quantised=True)
-    counts = optimised_operators(exported, Target(name="edge", runtime="onnxruntime"))
-    assert integer_kernels(counts) == 3
+    exported = run_step(steps.get("onnx-export")(), made, context)
+    edge = Target(name="edge", runtime="onnxruntime")
+    counts = optimised_operators(exported, edge)
+    assert integer_kernels(counts) == exported.record["record"]["integer_kernels"] == 3
     assert not {"Conv", "FusedConv", "Gemm", "MatMul"} & set(counts)
-    stored = onnx_export._weight_bytes(model)
-    assert stored["int8" if made.record["parameters"]["weight_symmetric"] else "uint8"] > 0.9 * sum(stored.values()) / 2
+    stored = exported.record["record"]["weight_bytes"]
+    weights = made.record["record"]["storage"]["weights"]
+    assert stored["int8" if made.record["parameters"]["weight_symmetric"] else "uint8"] >= weights
+    expected = logits(made, digits)
+    moved = (logits(exported, digits, edge) - expected).abs().amax(dim=1).median()
+    assert moved < 0.02 * expected.std()
 
 
 def test_what_runs_in_floating_point_is_said(trained, context):

@@ -48,9 +48,10 @@ def test_a_chain_that_cannot_run_names_the_step_and_the_reason():
         check_chain("torch", [Quantise(), Quantise()])
     with pytest.raises(
         UserError,
-        match=r"bn-fold cannot follow an onnx network: it folds torch modules; put bn-fold before onnx-export",
+        match=r"bn-fold cannot follow an onnx-quantised network: its weights are rounded already; fold before",
     ):
-        check_chain("onnx", [steps.get("bn-fold")()])
+        check_chain("onnx-quantised", [steps.get("bn-fold")()])
+    assert check_chain("onnx", [steps.get("bn-fold")()]) == "onnx"
 
 
 def test_every_torch_step_refuses_what_is_quantised_with_a_reason():

@@ -28,9 +28,12 @@ def test_results_hold_every_cell_with_intervals_and_reasons(measured):
     Results.model_validate(results)
     assert len(results["cells"]) == 9  # noise on both targets, int8 on edge alone, three metrics each
     for cell in results["cells"]:
-        on_edge = cell["target"] == "edge" and cell["metric"] == "adversarial.pgd"
-        assert cell["status"] == ("skipped" if on_edge else "ok"), cell
-        assert bool(cell["reason"]) == on_edge
+        assert cell["status"] == "ok", cell
+        assert cell["reason"] == ""
+        through_twin = cell["target"] == "edge" and cell["metric"] == "adversarial.pgd"
+        assert (cell["parity"] is not None) == through_twin
+        for figures in (cell["parity"] or {}).values():
+            assert figures["argmax_agreement"] == 1, cell
         for name, value in cell["values"].items():
             assert value["ci"] is not None or value["reason"], (label(cell), name)
             if value["kind"] == "change":

@@ -98,6 +98,14 @@ def test_external_data_elsewhere_is_refused(tmp_path):
         read(home / "net.onnx", short)
 
 
+@pytest.mark.parametrize("length", ["abc", "-4", "1e3"])
+def test_external_data_of_a_senseless_length_is_refused(tmp_path, length):
+    made = external(tmp_path, "net.data")
+    next(e for e in made.graph.initializer[0].external_data if e.key == "length").value = length
+    with pytest.raises(UserError, match="says its data has length"):
+        read(tmp_path / "net.onnx", made)
+
+
 NAN = np.where(WEIGHT > 1, np.nan, WEIGHT)
 BAD = {
     "text": (b"hello", "does not parse as ONNX"),

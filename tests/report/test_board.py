@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.report.board import board, harm_columns
+from bench.report.arrange import board, harm_columns
 from bench.results import Results, VariantResult, Verdict
 
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bench.report.board import board
+from bench.report.arrange import board
 from bench.report.html import _asset, render_html, shown_columns
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}

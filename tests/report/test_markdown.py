@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from bench.report.board import board
+from bench.report.arrange import board
 from bench.report.markdown import escape, render_markdown
 
 

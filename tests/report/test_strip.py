@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 from bench.report.board import GapRow
 from bench.report.figures import gap
 from bench.report.strip import LEFT, RIGHT, position, strip
+from bench.report.yardsticks import YARDSTICKS
+
+WORDS = YARDSTICKS["retrained"]
 
 
 def row(number, limits, alarm=None, band=None) -> GapRow:
@@ -21,7 +24,7 @@ def test_positions_keep_order_and_stay_on_the_strip(first, second):
 
 
 def test_an_ordinary_gap_has_point_and_interval():
-    drawn = strip(row(0.5, (0.25, 1.0), alarm=0.25, band=(0.8, 1.2)))
+    drawn = strip(row(0.5, (0.25, 1.0), alarm=0.25, band=(0.8, 1.2)), WORDS)
     assert (drawn.point, drawn.interval.start, drawn.interval.end) == (position(0.5), position(0.25), position(1.0))
     assert (drawn.alarm, drawn.band.start, drawn.band.end) == (position(0.25), position(0.8), position(1.2))
     assert not drawn.beyond
@@ -29,23 +32,23 @@ def test_an_ordinary_gap_has_point_and_interval():
 
 
 def test_an_upper_limit_reaches_from_zero_and_has_no_point():
-    drawn = strip(row(None, (None, 0.3)))
+    drawn = strip(row(None, (None, 0.3)), WORDS)
     assert (drawn.point, drawn.interval.start, drawn.upper_only) == (None, position(0), True)
     assert "≤ 0.30" in drawn.words
 
 
 def test_beyond_the_end_an_arrow_stands_for_the_point():
-    drawn = strip(row(3.0, (1.0, 5.0)))
+    drawn = strip(row(3.0, (1.0, 5.0)), WORDS)
     assert (drawn.point, drawn.beyond, drawn.interval.start) == (None, True, position(1.0))
-    assert strip(row(1.5, (1.0, 5.0))).point == position(1.5)
+    assert strip(row(1.5, (1.0, 5.0)), WORDS).point == position(1.5)
 
 
 def test_a_point_alone_has_no_interval():
-    drawn = strip(row(0.7, None))
+    drawn = strip(row(0.7, None), WORDS)
     assert (drawn.point, drawn.interval, drawn.upper_only) == (position(0.7), None, False)
 
 
 def test_no_gap_draws_nothing_and_says_so():
-    drawn = strip(row(None, None))
+    drawn = strip(row(None, None), WORDS)
     assert (drawn.point, drawn.interval, drawn.alarm, drawn.beyond) == (None, None, None, False)
     assert "no gap" in drawn.words

@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from bench.report.board import board
+from bench.report.arrange import board
 from bench.report.terminal import render
 
 

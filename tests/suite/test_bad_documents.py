@@ -62,7 +62,7 @@ BAD = {
     ),
     "unknown key of a gate": (
         metric('gate = [{ value = "js", max_gap = 1, strict = true }]'),
-        [("metric[0].gate[0].strict", "unknown key", "known: max_change")],
+        [("metric[0].gate[0].strict", "unknown key", "known: margin, max_change")],
     ),
     "text for a number": (
         variant('steps = [{ use = "structured-prune", ratio = "0.3" }]'),

@@ -64,6 +64,31 @@ def test_a_checkpoint_of_a_variant_takes_the_reference_factory(tmp_path):
     assert problem.where == "variant[0].checkpoint"
 
 
+@pytest.mark.parametrize("factory", ["", 'factory = "net:build"\n'])
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [("", {"mean": [0.5], "std": [0.25]}), ("input = { scale = 2 }", {"scale": 2.0}), ("input = {}", {})],
+    ids=["none", "another", "the data's"],
+)
+def test_a_variant_of_the_references_factory_takes_its_input_alike(tmp_path, factory, own, expected):
+    (tmp_path / "w.safetensors").write_bytes(b"")
+    reference = '[reference]\nfactory = "net:build"\ninput = { mean = [0.5], std = [0.25] }'
+    variant = f'[[variant]]\nname = "v"\n{factory}checkpoint = "w.safetensors"\n{own}'
+    suite = load_suite(write(tmp_path, text(reference=reference, yardstick="", variant=variant)))
+    assert suite.variants[0].outside.input == expected
+    assert suite.reference.outside.input == {"mean": [0.5], "std": [0.25]}
+
+
+def test_another_networks_input_is_its_own(tmp_path):
+    for name in ("w.safetensors", "net.onnx"):
+        (tmp_path / name).write_bytes(b"")
+    reference = '[reference]\nfactory = "net:build"\ninput = { mean = [0.5] }'
+    for source in ('factory = "net:other"', 'factory = "net:other"\ncheckpoint = "w.safetensors"', 'onnx = "net.onnx"'):
+        variant = f'[[variant]]\nname = "v"\n{source}'
+        suite = load_suite(write(tmp_path, text(reference=reference, yardstick="", variant=variant)))
+        assert suite.variants[0].outside.input == {}
+
+
 def test_a_checkpoint_cannot_belong_to_an_onnx_file(tmp_path):
     for name in ("w.safetensors", "net.onnx"):
         (tmp_path / name).write_bytes(b"")
@@ -78,7 +103,7 @@ def test_an_outside_network_may_take_steps(tmp_path):
     suite = load_suite(write(tmp_path, text(variant=body.format("ort-static-quant"))))
     assert suite.variants[0].outside.onnx.name == "net.onnx"
     assert [step.name for step in suite.variants[0].steps] == ["ort-static-quant"]
-    (problem,) = problems(write(tmp_path, text(variant=body.format("bn-fold"))))
+    (problem,) = problems(write(tmp_path, text(variant=body.format("bn-reset"))))
     assert problem.where == "variant[0].steps[0]"
 
 

@@ -83,7 +83,8 @@ def test_a_step_is_described_with_what_it_takes_and_makes():
     assert "a whole number, 2 <= bits <= 8" in page
     assert "makes of torch: torch-quantised" in page
     assert "refuses torch-quantised: the network is quantised already" in page
-    assert "needs: calibration" in page
+    assert "\nneeds: calibration\n" in page
+    assert "\nneeds: calibration, train, as its parameters demand\n" in describe("steps", "structured-prune")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.compression.quantised_graph import bound_ranges, too_small_ranges
-from bench.compression.quantisers import Scheme, quiet_brevitas, reach_zero, set_activation_range
-from bench.compression.ranges import covering, least_squares
+from bench.compression.quantisation.graph import bound_ranges, too_small_ranges
+from bench.compression.quantisation.quantisers import Scheme, quiet_brevitas, reach_zero, set_activation_range
+from bench.compression.quantisation.ranges import covering, least_squares
 from bench.errors import UserError
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.compression.equalisation import LayerPair, equalise, find_pairs
-from bench.compression.quantisers import Scheme
+from bench.compression.quantisation.equalisation import LayerPair, equalise, find_pairs
+from bench.compression.quantisation.quantisers import Scheme
 
 
 class Mixed(nn.Module):
@@ -70,7 +70,7 @@ def test_same_function_and_like_ranges(mixed):
 
 
 def test_helps_one_scale_a_tensor(mixed):
-    from bench.compression.quantised_graph import quantised_graph
+    from bench.compression.quantisation.graph import quantised_graph
 
     errors = []
     for module in (mixed, equalise(mixed).module):

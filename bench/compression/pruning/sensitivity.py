@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from bench.compression.pruning_graph import ChannelGroup, Channels, find_channels, shrink
-from bench.compression.pruning_importance import Importance, Scores, score_units
-from bench.compression.pruning_plan import units_kept, weakest
+from bench.compression.pruning.graph import ChannelGroup, Channels, find_channels, shrink
+from bench.compression.pruning.importance import Importance, Scores, score_units
+from bench.compression.pruning.plan import units_kept, weakest
 from bench.graph.network import InputSpec, TorchNetwork
 from bench.models.training import accuracy, preprocess, reproducible
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.compression.bit_allocation import CHOICES, allocate, sensitivities
-from bench.compression.quantisers import Scheme
+from bench.compression.quantisation.bit_allocation import CHOICES, allocate, sensitivities
+from bench.compression.quantisation.quantisers import Scheme
 
 LAYERS = ("a", "b", "c", "d")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.compression.pruning_graph import ChannelGroup, Entry, find_channels, remove
-from bench.compression.pruning_plan import (
+from bench.compression.pruning.graph import ChannelGroup, Entry, find_channels, remove
+from bench.compression.pruning.plan import (
     Cost,
     LayerCost,
     Setting,
@@ -18,7 +18,7 @@ from bench.compression.pruning_plan import (
 )
 from bench.errors import UserError
 from bench.functional.module_cost import multiply_accumulates
-from tests.compression.test_pruning_graph import IMAGE, SMALL, shaken
+from tests.compression.pruning.test_graph import IMAGE, SMALL, shaken
 
 
 def chain():

@@ -1,4 +1,4 @@
-"""What the ONNX Runtime steps share: simplifying a file, its version, its order of bytes, and their record."""
+"""What the ONNX Runtime steps share: their frame, simplifying a file, its version, its order of bytes, their record."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
-from bench.compression.base import StepContext
+from bench.compression.base import Step, StepContext
 from bench.errors import UserError
 from bench.functional.onnx_cost import onnx_figures
-from bench.graph.network import OnnxNetwork
+from bench.graph.network import Network, OnnxNetwork
 from bench.models.training import preprocess
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_runtime import OnnxRuntime, integer_kernels, operators, optimised_operators, reason
@@ -32,6 +33,44 @@ QUANTISED_ALREADY: Final = {
     "torch-quantised": "the network is quantised already",
     "onnx-quantised": "the network is quantised already",
 }
+
+
+class OrtStep(Step):
+    """A step from an ONNX file to an ONNX file: a subclass writes ``convert`` and, where it must, ``check``."""
+
+    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
+    consumes: ClassVar[frozenset[str]] = frozenset({"onnx"})
+    refusal: ClassVar[dict[str, str]] = QUANTISED_ALREADY
+    quantises: ClassVar[bool] = True
+
+    def produces(self, kind: str) -> str:
+        """A quantised ONNX file, unless the step only changes the floating-point format."""
+        return "onnx-quantised" if self.quantises else kind
+
+    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
+        """Convert the file and describe what came out.
+
+        Raises:
+            UserError: a file older than opset 13, or one that the step cannot convert.
+        """
+        assert isinstance(network, OnnxNetwork)
+        check_file(network.model, self.name)
+        model, own = self.convert(network, context)
+        made = OnnxNetwork(model, network.input, quantised=self.quantises)
+        record = describe(network, made)
+        self.check(record["operators"])
+        return made, own | record
+
+    @abstractmethod
+    def convert(self, network: OnnxNetwork, context: StepContext) -> tuple[bytes, dict[str, Any]]:
+        """The new file, in canonical order of bytes, and what the step itself has to record."""
+
+    def check(self, operators: Mapping[str, int]) -> None:
+        """Refuse what came out, judged by how often each operator stands in it; accepts everything by default."""
+
+    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
+        """The file itself is the structure: an empty one that is replaced."""
+        return OnnxNetwork(b"", network.input, quantised=self.quantises)
 
 
 def calibration_inputs(network: OnnxNetwork, context: StepContext) -> tuple[str, NDArray[Any], int]:

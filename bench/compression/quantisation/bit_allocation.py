@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.compression.quantised_graph import quantised_graph
-from bench.compression.quantisers import Scheme, quiet_brevitas
+from bench.compression.quantisation.graph import quantised_graph
+from bench.compression.quantisation.quantisers import Scheme, quiet_brevitas
 from bench.models.training import reproducible
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.compression.quantisers import (
+from bench.compression.quantisation.quantisers import (
     Scheme,
     activation_quantiser,
     layer_classes,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bench.compression.ranges import Grid, Ranges, covering, least_squares
+from bench.compression.quantisation.ranges import Grid, Ranges, covering, least_squares
 
 if TYPE_CHECKING:
     from torch import nn

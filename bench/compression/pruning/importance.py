@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.compression.pruning_graph import ChannelGroup, Entry
+from bench.compression.pruning.graph import ChannelGroup, Entry
 from bench.errors import UserError
 from bench.graph.network import InputSpec
 from bench.models.training import labelled_tensors, reproducible

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.compression.ranges import Ranges, covering, least_squares, rounded
+from bench.compression.quantisation.ranges import Ranges, covering, least_squares, rounded
 
 GRIDS = ("symmetric", "symmetric-narrow", "asymmetric")
 

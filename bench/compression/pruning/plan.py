@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from bench.compression.pruning_graph import ChannelGroup, weighted_kinds
-from bench.compression.pruning_importance import Scores
+from bench.compression.pruning.graph import ChannelGroup, weighted_kinds
+from bench.compression.pruning.importance import Scores
 from bench.errors import UserError
 from bench.graph.network import InputSpec
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from bench.compression.pruning_graph import find_channels, remove
-from bench.compression.pruning_importance import TAYLOR_BATCH, score_units
+from bench.compression.pruning.graph import find_channels, remove
+from bench.compression.pruning.importance import TAYLOR_BATCH, score_units
 from bench.data.base import Samples
 from bench.errors import UserError
 from bench.graph.network import InputSpec
-from tests.compression.test_pruning_graph import IMAGE, shaken
+from tests.compression.pruning.test_graph import IMAGE, shaken
 
 PAIR = InputSpec(shape=(2, 1, 1), classes=("a", "b"))
 

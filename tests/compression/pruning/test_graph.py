@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench.compression.base import StepContext
-from bench.compression.pruning_graph import find_channels, remove, replay, shrink
+from bench.compression.pruning.graph import find_channels, remove, replay, shrink
 from bench.compression.record import restore, run_step, to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.graph.network import InputSpec, TorchNetwork

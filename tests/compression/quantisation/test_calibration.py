@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.compression.calibration import calibrate, load_states, quantiser_states
-from bench.compression.quantised_graph import quantised_graph
-from bench.compression.quantisers import Scheme
+from bench.compression.quantisation.calibration import calibrate, load_states, quantiser_states
+from bench.compression.quantisation.graph import quantised_graph
+from bench.compression.quantisation.quantisers import Scheme
 from bench.errors import UserError
 
 

@@ -1,0 +1,1 @@
+"""What pruning is made of: which channels belong together, what they are worth, how many go."""

@@ -1,0 +1,219 @@
+"""The stage waterfall: what each step, the export and the runtime add to a variant's distance from the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from bench.engine.derive import Evidence, sample_distances
+from bench.engine.inline import InlineEngine, Measured, ObservationFailure
+from bench.engine.networks import NetworkFailure, one_line
+from bench.engine.observations import Observed
+from bench.metrics.base import Change, Metric, Pair, Quality, Value
+from bench.results import StageMetric, StageResult, StageValue, ValueResult
+from bench.stats.added import added_change
+from bench.stats.change import Change as Estimate
+from bench.stats.change import change
+from bench.stats.resampling import bootstrap_weights
+from bench.store.keys import key_of
+from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell, Planner
+from bench.suite.stages import RUNTIME, Stage, networks_of, observations_of, stage_cells, staged
+
+Place: TypeAlias = tuple[str, str, int | None]  # variant, target, replicate
+WATERFALL_VERSION = 1  # rises when the same observations give other stages
+THE_REFERENCE = "the reference itself"
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a stage showed to a metric, or why it did not."""
+
+    observed: Sequence[Observed] = ()
+    status: str = "ok"
+    reason: str = ""
+
+
+def stage_results(
+    engine: InlineEngine, planner: Planner, plan: Plan, measured: Iterable[tuple[PlannedCell, Measured]]
+) -> dict[Place, list[StageResult]]:
+    """The stages behind the cells of every variant that asks for them, by variant, target and replicate."""
+    wanted = staged(plan)
+    found: dict[Place, list[StageResult]] = {}
+    for planned, own in measured:
+        if planned.variant not in wanted or own.cell.replicate is None:
+            continue
+        stages, cells = stage_cells(planner, plan, planned)
+        place = (planned.variant, planned.target.name, planned.replicate)
+        results = found.setdefault(place, [_stage(stage) for stage in stages])
+        for result, metric in zip(results, _measure(engine, stages, cells), strict=True):
+            result.metrics.append(metric)
+    return found
+
+
+def _stage(stage: Stage) -> StageResult:
+    step = None if stage.node.step is None or stage.name == RUNTIME else stage.node.step.canonical()
+    network = {"kind": stage.node.kind, "key": stage.node.key}
+    return StageResult(
+        name=stage.name, step=step, network=network, target={"name": stage.target.name, **stage.target.canonical()}
+    )
+
+
+def _parts(cells: Sequence[PlannedCell], stages: Sequence[Stage]) -> dict[str, Any]:
+    """What the figures of all stages are derived from; the names of stages stand in them."""
+    first = cells[0]
+    return {
+        "statistics": STATISTICS_VERSION,
+        "waterfall": WATERFALL_VERSION,
+        "metric": first.use.metric.name,
+        "parameters": first.use.metric.parameters(),
+        "names": [stage.name for stage in stages],
+        "stages": [[item.key for item in cell.observed] for cell in cells],
+        "yardsticks": [[item.key for item in mark] for mark in first.yardsticks],
+        "floor": None if first.floor is None else first.floor.key,
+    }
+
+
+def _measure(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[PlannedCell]) -> list[StageMetric]:
+    """One metric at every stage: reused from the store, or derived from observations and committed."""
+    metric = cells[0].use.metric
+    parts = _parts(cells, stages)
+    engine.used.add(key_of(parts))
+    for item in observations_of(cells):
+        engine.used |= {item.key, *(node.key for node in networks_of(item))}
+    stored = None if engine.rerun == "always" else engine.store.find("cells", parts)
+    failed = stored is not None and stored.content["status"] == "error"
+    if stored is not None and not (failed and engine.rerun in ("missing", "failed")):
+        kept = [StageMetric.model_validate(item) for item in stored.content["stages"]]
+        return [item.model_copy(update={"cached": True}) for item in kept]
+    if engine.rerun == "never" or (engine.rerun == "failed" and not failed):
+        return [_blank(metric, "error", f"not measured: --rerun {engine.rerun}") for _ in cells]
+    found = _derive(engine, stages, cells)
+    status = "error" if any(item.status == "error" for item in found) else "ok"
+    content = {"status": status, "stages": [item.model_dump(mode="json") for item in found]}
+    engine.store.put("cells", parts, content)
+    return found
+
+
+def _blank(metric: Metric, status: Any, reason: str, n: int = 0) -> StageMetric:
+    return StageMetric(
+        metric=metric.name, params=metric.parameters(), family=metric.family, n=n, status=status, reason=reason
+    )
+
+
+def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[PlannedCell]) -> list[StageMetric]:
+    """Every stage against the reference and against the last stage that could be measured."""
+    metric = cells[0].use.metric
+    try:
+        start = engine.evidence(cells[0])
+    except Exception as error:
+        return [_blank(metric, "error", f"{stages[0].name}: {_words(error)}") for _ in cells]
+    if start.variant[0].status != "ok":
+        reason = f"{stages[0].name}: {start.variant[0].reason}"
+        return [_blank(metric, "skipped", reason, start.n) for _ in cells]
+    found, last = [_first(engine, metric, start)], (stages[0].name, start.reference)
+    for stage, cell in zip(stages[1:], cells[1:], strict=True):
+        shown = _observe(engine, cell)
+        result = _blank(metric, shown.status, shown.reason, start.n)
+        if shown.status == "ok":
+            try:
+                for value in metric.values:
+                    result.values[value.name] = _value(engine, value, start, last, shown.observed)
+            except Exception as error:
+                result = _blank(metric, "error", one_line(error), start.n)
+            else:
+                last = (stage.name, shown.observed)
+        found.append(result)
+    _name_largest(metric, found)
+    return found
+
+
+def _observe(engine: InlineEngine, cell: PlannedCell) -> Shown:
+    """The observations of one stage; whatever goes wrong stays in it."""
+    try:
+        observed = [engine.observations.get(item) for item in cell.observed]
+    except Exception as error:
+        return Shown(status="error", reason=_words(error))
+    for item in observed:
+        if item.status != "ok":
+            return Shown(status=item.status, reason=item.reason)
+    return Shown(observed)
+
+
+def _words(error: Exception) -> str:
+    """A fault in one line; those that the engine has put into words already stay as they are."""
+    return str(error) if isinstance(error, NetworkFailure | ObservationFailure) else one_line(error)
+
+
+def _first(engine: InlineEngine, metric: Metric, start: Evidence) -> StageMetric:
+    """The reference: its own figures, from which nothing has moved yet."""
+    result = _blank(metric, "ok", "", start.n)
+    for value in metric.values:
+        if isinstance(value, Change):
+            own = ValueResult(kind="change", unit=value.unit, estimate=0.0, reason=THE_REFERENCE)
+        else:
+            derived = engine.derivation.value(value, replace(start, variant=start.reference)).result
+            nothing: dict[str, Any] = {"estimate": None, "ci": None, "interval": "none", "bound": derived.bound}
+            nothing |= {"seed_ratio": None, "p_value": None, "reason": THE_REFERENCE}
+            own = derived.model_copy(update=nothing)
+        result.values[value.name] = StageValue(cumulative=own)
+    return result
+
+
+def _value(
+    engine: InlineEngine, value: Value, start: Evidence, last: tuple[str, Sequence[Observed]], shown: Sequence[Observed]
+) -> StageValue:
+    """One value at one stage."""
+    since, before = last
+    cumulative = engine.derivation.value(value, replace(start, variant=shown)).result
+    out = StageValue(cumulative=cumulative, since=since)
+    if isinstance(value, Change):
+        if before is start.reference:  # the first step: how far it led is all that there is
+            nothing: dict[str, Any] = {"gap": None, "gap_ci": None, "yardsticks": [], "reason": ""}
+            whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
+            return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
+        weights = bootstrap_weights(start.n, engine.derivation.draws)
+        there, here = (sample_distances(value, start.reference, item) for item in (before, shown))
+        apart = sample_distances(value, before, shown)
+        out.step = _changed(value, change(apart, weights, count=value.count), cumulative)
+        out.added = _changed(value, added_change(there, here, weights, count=value.count), cumulative)
+    elif isinstance(value, Quality | Pair):
+        paired = Evidence(before, shown, (), None, start.n)
+        out.added = engine.derivation.value(value, paired).result
+        out.added.numerical_floor = _rounding(value, cumulative)
+    return out
+
+
+def _changed(value: Change, found: Estimate, cumulative: ValueResult) -> ValueResult:
+    low, high, method = found.interval
+    return ValueResult(
+        kind="change",
+        unit=value.unit,
+        estimate=found.estimate,
+        ci=(low, high),
+        interval=method,
+        numerical_floor=_rounding(value, cumulative),
+    )
+
+
+def _rounding(value: Value, cumulative: ValueResult) -> float | None:
+    """How far apart rounding alone may bring two networks: 2^p floors.
+
+    The floor is what the reference's own rounding does. Both networks round, and the p-th root of a distance obeys
+    the triangle inequality.
+    """
+    power = value.power if isinstance(value, Change) else 1
+    return None if cumulative.numerical_floor is None else 2**power * cumulative.numerical_floor
+
+
+def _name_largest(metric: Metric, found: Sequence[StageMetric]) -> None:
+    """Mark, value by value, the stage that adds most, if its interval lies above nothing and it above rounding."""
+    for value in metric.values:
+        known = [item.values[value.name] for item in found if value.name in item.values]
+        adding = [(item.added.estimate, item) for item in known if item.added and item.added.estimate is not None]
+        if not adding:
+            continue
+        most, item = max(adding, key=lambda pair: pair[0])
+        assert item.added is not None
+        low = None if item.added.ci is None else item.added.ci[0]
+        item.largest = low is not None and low > 0 and most > (item.added.numerical_floor or 0.0)

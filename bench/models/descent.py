@@ -1,0 +1,113 @@
+"""Gradient descent over shuffled batches: the loop that all training shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Schedule = Literal["one-cycle", "cosine", "constant"]
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How weights descend: AdamW with a schedule of the learning rate; ``key`` is what the user calls that rate."""
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    schedule: Schedule = "one-cycle"
+    key: str = "learning_rate"
+
+
+class Batch(NamedTuple):
+    """Where a batch starts and stops in an epoch's order."""
+
+    start: int
+    stop: int
+
+
+def batches(n: int, size: int, least: int = 2) -> list[Batch]:
+    """Bounds of the batches of n samples; a last one of fewer than ``least`` joins the one before.
+
+    BatchNorm cannot train on one sample, hence two. Where ``size`` itself is less, nothing is joined.
+
+    >>> [tuple(batch) for batch in batches(5, 2)], [tuple(batch) for batch in batches(5, 2, least=1)]
+    ([(0, 2), (2, 5)], [(0, 2), (2, 4), (4, 5)])
+    """
+    starts = list(range(0, n, size))
+    if len(starts) > 1 and size >= least > n - starts[-1]:
+        starts.pop()
+    return [Batch(start, stop) for start, stop in zip(starts, [*starts[1:], n], strict=True)]
+
+
+def descend(
+    weights: Iterable[nn.Parameter] | list[dict[str, Any]],
+    batch_loss: Callable[[torch.Tensor], torch.Tensor],
+    bounds: Sequence[Batch],
+    descent: Descent,
+    shuffle: torch.Generator,
+    progress: Callable[[str], None],
+) -> None:
+    """Minimise a loss over shuffled batches, in place.
+
+    Args:
+        weights: what trains, or the optimiser's groups of it.
+        batch_loss: from indices of samples (n,) to the mean loss over them, a scalar with gradient.
+        bounds: the batches of every epoch, as from ``batches``.
+        descent: epochs, learning rate and its schedule.
+        shuffle: the order of every epoch comes from it.
+        progress: told after each epoch.
+
+    Raises:
+        UserError: the loss stopped being finite.
+
+    >>> import torch
+    >>> weight = torch.nn.Parameter(torch.tensor(3.0))
+    >>> distances = torch.tensor([0.9, 1.1])
+    >>> own = torch.Generator().manual_seed(0)
+    >>> descent = Descent(epochs=1, learning_rate=0.5, weight_decay=0.0, schedule="constant")
+    >>> descend([weight], lambda index: (weight - distances[index]).square().mean(), batches(2, 2), descent, own, print)
+    epoch 1/1: loss 4.0100
+    >>> round(weight.item(), 4)  # AdamW's first step is the learning rate, against the gradient's sign
+    2.5
+    """
+    import torch
+
+    count = bounds[-1].stop
+    optimiser = torch.optim.AdamW(weights, lr=descent.learning_rate, weight_decay=descent.weight_decay)
+    schedule = _schedule(optimiser, descent, descent.epochs * len(bounds))
+    for epoch in range(1, descent.epochs + 1):
+        order = torch.randperm(count, generator=shuffle)
+        total = 0.0
+        for start, stop in bounds:
+            index = order[start:stop]
+            optimiser.zero_grad(set_to_none=True)
+            loss = batch_loss(index)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            total += loss.item() * len(index)
+        if not total < float("inf"):  # NaN too
+            what = f"the loss is not finite in epoch {epoch}"
+            raise UserError.at(descent.key, what, f"give less than {descent.learning_rate:g}")
+        progress(f"epoch {epoch}/{descent.epochs}: loss {total / count:.4f}")
+
+
+def _schedule(optimiser: torch.optim.Optimizer, descent: Descent, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    import torch
+
+    if descent.schedule == "one-cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(optimiser, descent.learning_rate, total_steps=steps)
+
+    def share(step: int) -> float:
+        return 0.5 * (1 + math.cos(math.pi * step / steps)) if descent.schedule == "cosine" else 1.0
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, share)

@@ -1,0 +1,73 @@
+"""What reports call a yardstick: a retrained network, or a copy with weight noise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bench.results import ReferenceResult
+
+
+class YardstickWords(NamedTuple):
+    """How reports speak of one kind of yardstick."""
+
+    at_one: str  # what stands at a gap of 1, in a word or two
+    network: str
+    networks: str
+    what: str  # as different as ...
+    cause: str  # what moves a yardstick away from the reference
+    two: str  # whose difference is the unit of the seed ratio
+    chance: str  # what a large seed ratio rules out
+
+
+YARDSTICKS = {
+    "retrained": YardstickWords(
+        "retrained",
+        "a retrained network",
+        "retrained networks",
+        "the same recipe trained from another seed",
+        "retraining",
+        "two trainings",
+        "chance in training",
+    ),
+    "weight-noise": YardstickWords(
+        "noisy copy",
+        "a copy with weight noise",
+        "copies with weight noise",
+        "a copy of the reference with the declared weight noise",
+        "the declared weight noise",
+        "two copies with weight noise",
+        "noise of that size in the weights",
+    ),
+    "none": YardstickWords(
+        "yardstick",
+        "a yardstick",
+        "yardsticks",
+        "a yardstick (this run has none)",
+        "a yardstick",
+        "two yardsticks",
+        "chance",
+    ),
+}
+
+
+def yardstick_words(reference: ReferenceResult) -> YardstickWords:
+    """The words for a run's yardsticks.
+
+    >>> yardstick_words(ReferenceResult(yardsticks=4, yardstick_kind="weight-noise")).network
+    'a copy with weight noise'
+    """
+    return YARDSTICKS[reference.yardstick_kind if reference.yardsticks else "none"]
+
+
+def yardstick_scale(reference: ReferenceResult) -> str:
+    """What stands at a gap of 1, in a sentence.
+
+    >>> yardstick_scale(ReferenceResult())
+    'no yardstick: gaps do not exist in this run'
+    """
+    kind, count = reference.yardstick_kind, reference.yardsticks
+    if kind == "none" or count == 0:
+        return "no yardstick: gaps do not exist in this run"
+    if kind == "retrained":
+        return f"1 = as different as the reference retrained from another seed ({count} yardsticks)"
+    return f"1 = as different as the reference under declared weight noise ({count} noisy copies, a substitute)"

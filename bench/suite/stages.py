@@ -1,0 +1,121 @@
+"""The stages of a variant's chain on one target: pure functions from a plan to what must be observed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bench.runtimes.base import Target, runtimes
+from bench.suite.nodes import Node, Splits
+from bench.suite.plan import Observation, Plan, PlannedCell, Planner, executable
+
+REFERENCE, OUTSIDE, EXPORT, RUNTIME = "reference", "outside network", "export", "runtime"
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A network on the way from the reference to what runs, and where it is looked at."""
+
+    name: str
+    node: Node
+    target: Target
+
+
+def plain_target(node: Node, target: Target, targets: Sequence[Target]) -> Target:
+    """Where a stage before the last is looked at, so that the target itself adds nothing yet.
+
+    A torch network on torch (the suite's own torch target, whose observations are there already), an ONNX file on ONNX
+    Runtime with optimisation disabled. Targets that no suite declares have a space in their names.
+    """
+    if node.kind in runtimes.get("torch").kinds:
+        known = [item for item in (target, *targets) if item.runtime == "torch"]
+        return known[0] if known else Target(name="torch, as it is", threads=target.threads)
+    own = target if target.runtime == "onnxruntime" else Target(name="onnxruntime", threads=target.threads)
+    name = f"{own.name}, not optimised"
+    bare = replace(own, name=name, runtime="onnxruntime", optimisation="disabled", format="onnx")
+    return own if bare.canonical() == own.canonical() else bare
+
+
+def stages_of(
+    original: Node, node: Node, target: Target, targets: Sequence[Target], splits: Splits
+) -> tuple[Stage, ...]:
+    """From the reference through every step to the target: reference, steps, export, runtime.
+
+    ``export`` is there where the target takes another kind of network than the chain ends in, ``runtime`` where it
+    differs from where the stage before it was looked at. Equal names are numbered.
+
+    Args:
+        original: The reference.
+        node: The end of the variant's chain.
+        target: Where the variant runs.
+        targets: All that the suite declares.
+        splits: The data's, for the export.
+    """
+    chain = list(_chain(node))[::-1]
+    if chain[0].key != original.key:  # a network from outside stands beside the reference
+        chain = [original, *chain]
+    words = [REFERENCE, *(OUTSIDE if item.step is None else item.step.name for item in chain[1:])]
+    stages = [
+        Stage(name, item, plain_target(item, target, targets))
+        for name, item in zip(_numbered(words), chain, strict=True)
+    ]
+    shown = executable(node, target, splits) or node
+    if shown.key != node.key:
+        stages.append(Stage(EXPORT, shown, plain_target(shown, target, targets)))
+    if stages[-1].target.canonical() != target.canonical():
+        stages.append(Stage(RUNTIME, shown, target))
+    return tuple(stages)
+
+
+def stage_cells(planner: Planner, plan: Plan, planned: PlannedCell) -> tuple[tuple[Stage, ...], list[PlannedCell]]:
+    """The stages behind a cell, and for each the cell that it would be: the reference on its place is the first."""
+    original = plan.references[planned.replicate]
+    node = plan.variants[planned.variant, planned.replicate]
+    stages = stages_of(original, node, planned.target, plan.suite.targets, planner.splits)
+    cells = [
+        planner.cell(planned.variant, stage.node, stage.target, planned.use, planned.replicate, plan)
+        for stage in stages
+    ]
+    return stages, cells
+
+
+def observations_of(cells: Sequence[PlannedCell]) -> list[Observation]:
+    """What a waterfall is derived from: of the reference's place everything, of every later stage its own alone."""
+    first = cells[0]
+    found = [*first.reference, *(item for mark in first.yardsticks for item in mark)]
+    found += [] if first.floor is None else [first.floor]
+    return found + [item for cell in cells for item in cell.observed]
+
+
+def networks_of(observation: Observation) -> Iterator[Node]:
+    """Every network that must be there for an observation, back to where the chains began."""
+    yield from _chain(observation.node)
+    yield from _chain(observation.against)
+    yield from _chain(observation.anchor)
+
+
+def staged(plan: Plan) -> frozenset[str]:
+    """Names of the variants whose stages are measured too."""
+    return frozenset(variant.name for variant in plan.suite.variants if variant.stages)
+
+
+def _chain(node: Node | None) -> Iterator[Node]:
+    """A network and those it was made of, last first."""
+    while node is not None:
+        yield node
+        node = node.parent
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Names told apart: the second of a kind says so; what the engine adds keeps its own name.
+
+    >>> _numbered(["reference", "finetune", "ptq", "finetune", "export"])
+    ['reference', 'finetune', 'ptq', 'finetune (2)', 'export (2)']
+    """
+    seen = Counter({EXPORT: 1, RUNTIME: 1})
+    told = []
+    for name in names:
+        seen[name] += 1
+        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return told

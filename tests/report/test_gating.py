@@ -1,0 +1,107 @@
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from bench.report.gating import error_lines, junit, outcome_of, render, summary
+from bench.results import Comparison, Judgement
+
+
+def judgement(verdict="regressed", **more):
+    given = {"variant": "v", "target": "torch", "metric": "m", "value": "robust_error", "against": "baseline"}
+    return Judgement(**{**given, "verdict": verdict, "because": "+6 points", "look": "crbench why v/torch/m", **more})
+
+
+def comparison(*judgements, code=1, strict=False):
+    return Comparison(
+        suite="s",
+        baseline="b",
+        exit_code=code,
+        strict=strict,
+        closing="regression: 1 regressed",
+        judgements=list(judgements),
+    )
+
+
+def printed(found):
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    render(found, console)
+    console.file.close()
+    return console.export_text()
+
+
+def test_the_terminal_tells_everything_but_the_same_and_the_closing_line_last():
+    found = comparison(judgement(), judgement("improved", variant="w"), judgement("same", variant="x"))
+    lines = printed(found).splitlines()
+    assert lines[0] == "s against b"
+    assert lines[1] == "✗ regressed  v (torch): robust error: +6 points"
+    assert lines[2].strip() == "crbench why v/torch/m"
+    assert lines[3].startswith("▲ improved  w (torch)")
+    assert lines[-1] == "regression: 1 regressed"
+    assert "x (torch)" not in "".join(lines)
+
+
+def test_gates_against_the_reference_pass_and_fail():
+    text = printed(comparison(judgement(against="reference")))
+    assert "✗ failed  v (torch): robust error, against the reference" in text
+
+
+def test_names_cannot_leave_their_place():
+    nasty = judgement(
+        variant="a|b\n::error::<script>`x`\x1b[31m]]>&\x00", because="5 % | <b>", look="crbench why 'a|`b'"
+    )
+    found = comparison(nasty)
+    (line,) = error_lines(found)
+    assert line.count("::error") == 2  # its own, and one in the middle of the text where it means nothing
+    assert "\n" not in line
+    assert "5 %25" in line
+    rows = [row for row in summary(found).splitlines() if row.startswith("| ✗")]
+    assert len(rows) == 1
+    assert "<script>" not in rows[0]
+    assert rows[0].replace("\\|", "").count("|") == 5
+    case = ET.fromstring(junit(found)).find(".//testcase")
+    assert "<script>" in case.get("name")
+    assert "\x1b" not in printed(found)
+
+
+def test_a_summary_stays_below_the_limit_and_says_what_it_left_out():
+    many = [judgement(variant=f"variant-{index}", because="x" * 300) for index in range(5000)]
+    text = summary(comparison(*many))
+    assert len(text.encode()) < 1_024_000
+    shown = text.count("| ✗ regressed |")
+    assert f"\n{5000 - shown} of 5000 rows are left out" in text
+    same = [judgement("same", variant=f"v{'é' * 40}{index}") for index in range(20000)]
+    text = summary(comparison(judgement(), *same))
+    assert len(text.encode()) < 1_024_000
+    assert "what stayed the same is left out" in text
+    assert "2 the same: v \\(torch\\)" in summary(comparison(judgement("same"), judgement("same", target="edge")))
+
+
+def test_junit_counts_what_it_holds():
+    found = comparison(
+        judgement(), judgement("errored"), judgement("missing"), judgement("missing", decides=False),
+        judgement("inconclusive"), judgement("inconclusive", not_worse=True), judgement("improved"), judgement("same"),
+    )  # fmt: skip
+    suite = ET.fromstring(junit(found)).find("testsuite")
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["8", "2", "1", "2"]
+    assert len(suite.findall("testcase/failure")) == 2
+    assert suite.find("testcase/failure").text == "crbench why v/torch/m"
+    strict = ET.fromstring(junit(found.model_copy(update={"strict": True}))).find("testsuite")
+    assert [strict.get(name) for name in ("failures", "skipped")] == ["4", "0"]
+    empty = ET.fromstring(junit(comparison(code=3))).find("testsuite")
+    assert empty.get("errors") == "1"  # nothing judged is no green page
+
+
+def test_error_lines_never_stay_silent_where_the_run_fails():
+    assert error_lines(comparison(judgement("same"), code=3)) == ["::error title=s::regression: 1 regressed"]
+    assert error_lines(comparison(judgement("same"), code=0)) == []
+    assert error_lines(comparison(judgement("inconclusive"), code=0))[0].startswith("::warning")
+
+
+@pytest.mark.parametrize(
+    "word", ["regressed", "improved", "same", "inconclusive", "incomparable", "missing", "errored"]
+)
+def test_every_word_has_an_outcome_and_json_holds_it(word):
+    assert outcome_of(judgement(word)) in ("", "failure", "error", "skipped")
+    assert json.loads(comparison(judgement(word)).model_dump_json())["judgements"][0]["verdict"] == word
