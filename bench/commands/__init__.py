@@ -1,1 +1,1 @@
-"""Commands of the command line that have a module of their own; nothing heavy is imported before one runs."""
+"""The commands of the command line, a module for each subject; nothing heavy is imported before one runs."""

@@ -76,7 +76,7 @@ class BnFold(Step):
     def _fold_file(self, network: OnnxNetwork) -> tuple[Network, dict[str, Any]]:
         import onnx
 
-        from bench.graph.batch_norm_folding.onnx_file import fold_onnx
+        from bench.graph.batch_norm_folding.onnx_files.folding import fold_onnx
 
         model = onnx.load_model_from_string(network.model)
         made, plan = fold_onnx(model, across_concatenation=self.across_concatenation)
@@ -114,7 +114,7 @@ class BnFold(Step):
             NotApplicable: the reference implementation cannot run the file.
         """
         from bench.graph.batch_norm_folding.exactness import doubled, run_in_double
-        from bench.graph.batch_norm_folding.onnx_file import fold_onnx
+        from bench.graph.batch_norm_folding.onnx_files.folding import fold_onnx
 
         with reproducible("bn-fold"):
             x = _probes(declared, _fixed_batch(model) or _probe_count(declared)).numpy()

@@ -15,6 +15,7 @@ from bench.data.splitting import check_values, split, stratified_order
 from bench.errors import UserError
 from bench.graph.network import InputSpec
 from bench.registry import parameters
+from bench.store.arrays import DAMAGE
 
 LAYOUT = "give x of shape (n, channels, height, width) or (n, height, width)"
 
@@ -45,8 +46,11 @@ def _read_arrays(path: Path, where: str) -> dict[str, NDArray[Any]]:
         if not zipfile.is_zipfile(path):
             raise ValueError("it is no zip archive")
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+            arrays = {name: archive[name] for name in archive.files}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("it holds something other than arrays")
+        return arrays
+    except DAMAGE as error:
         reason = "it holds pickled objects" if "allow_pickle" in str(error) else " ".join(str(error).split())
         right = "write it with numpy.savez and plain arrays"
         raise UserError.at(where, f"cannot read {str(path)!r}: {reason}", right) from None

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from bench.gate.against import CellId, by_cell, judge_baseline, judge_reference
+from bench.gate.against_baseline import judge_baseline
+from bench.gate.against_reference import judge_cell, judge_reference, judge_results
 from bench.gate.baseline import Accepted, Baseline, accept, baseline_of, load_baseline, write_baseline
-from bench.gate.outcome import conclude, exit_code_of
-from bench.gate.reference import (
-    FITS,
-    INCOMPLETE,
-    PASS,
-    REGRESSION,
-    Kind,
-    Rule,
-    Tolerance,
+from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code, exit_code_of, incomplete
+from bench.gate.judgements import CellId, by_cell
+from bench.gate.outcome import conclude
+from bench.gate.runs import Run, load_run
+from bench.gate.tolerances import FITS, Kind, Rule, Tolerance, judge_gate, own_interval
+from bench.gate.verdicts import (
     cells_of,
-    exit_code,
     gates_of,
-    incomplete,
-    judge_cell,
-    judge_gate,
-    judge_results,
     overall_verdict,
-    own_interval,
     subjects,
     variant_verdict,
     verdict,
     with_verdicts,
 )
-from bench.gate.runs import Run, load_run
 
 __all__ = [
     "FITS", "INCOMPLETE", "PASS", "REGRESSION", "Accepted", "Baseline", "CellId", "Kind", "Rule", "Run", "Tolerance",

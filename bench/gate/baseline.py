@@ -13,7 +13,7 @@ from bench.errors import UserError
 from bench.gate.encoding import decode, encode
 from bench.results import Cell, Results, ValueResult
 from bench.store.files import write_atomic
-from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, place_of
+from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, check_samples, place_of
 from bench.wording import plain
 
 BASELINE_VERSION = 1
@@ -134,7 +134,7 @@ def load_baseline(path: Path | str) -> Baseline:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError.at(str(path), error.strerror or "cannot be read", "crbench baseline accept RUN") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError.at(str(path), "is no JSON, or cut short", "take it from version control again") from None
     found = content.get("crbench_baseline") if isinstance(content, dict) else None
     if found != BASELINE_VERSION:
@@ -144,13 +144,15 @@ def load_baseline(path: Path | str) -> Baseline:
         baseline = Baseline.model_validate(content)
         for cell in (*baseline.cells, *baseline.first):
             for value in cell.values.values():
-                value.samples()
+                check_samples(value.samples(), cell.n)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise UserError.at(f"{path}: {place}", first["msg"], "take it from version control again") from None
-    except ValueError as error:
-        raise UserError.at(str(path), str(error), "take it from version control again") from None
+        raise UserError.at(
+            f"{path}: {plain(place)}", plain(first["msg"]), "take it from version control again"
+        ) from None
+    except (ValueError, LookupError) as error:
+        raise UserError.at(str(path), plain(error), "take it from version control again") from None
     return baseline
 
 

@@ -62,6 +62,10 @@ def decode(text: str) -> NDArray[np.float64]:
             raise ValueError(f"{len(content)} bytes of {size}")
         raw = np.frombuffer(content, dtype=kinds[kind])
         values = np.unpackbits(raw, count=count) if kind == "bits" else raw
-        return np.ldexp(values.astype(np.float64), -int(scale)).reshape(shape)
-    except (ValueError, KeyError, TypeError, binascii.Error, zlib.error) as error:
+        with np.errstate(over="ignore"):
+            found = np.ldexp(values.astype(np.float64), -int(scale)).reshape(shape)
+        if not np.isfinite(found).all():
+            raise ValueError("numbers that are not finite")
+        return found
+    except (ValueError, KeyError, TypeError, OverflowError, binascii.Error, zlib.error) as error:
         raise ValueError(f"a damaged array: {error}") from None

@@ -1,16 +1,15 @@
-"""What a run's judgements add up to: the closing line and the exit code."""
+"""What a run's judgements add up to: in order, and the closing line."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.gate.reference import INCOMPLETE, PASS, REGRESSION, incomplete
+from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code_of, incomplete
 from bench.results import Comparison, Judgement, Results, Word
 from bench.wording import plain
 
 ORDER: tuple[Word, ...] = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "same")
-UNSURE: tuple[Word, ...] = ("errored", "missing", "incomparable")
 
 
 def conclude(results: Results, judgements: Sequence[Judgement], baseline: str, *, strict: bool = False) -> Comparison:
@@ -32,21 +31,6 @@ def conclude(results: Results, judgements: Sequence[Judgement], baseline: str, *
         closing=_closing(results, judgements, code, strict),
         judgements=ordered,
     )
-
-
-def exit_code_of(results: Results, judgements: Sequence[Judgement], *, strict: bool = False) -> int:
-    """0 pass, 1 regression, 3 incomplete; 3 goes before 1.
-
-    3: a cell errored, something that decides is missing or incomparable, or nothing was judged at all. 1: something
-    regressed; with ``strict`` also what is inconclusive and not shown to be no worse.
-    """
-    deciding = [item for item in judgements if item.decides or (strict and item.verdict != "incomparable")]
-    if incomplete(results) or not deciding or any(item.verdict in UNSURE for item in deciding):
-        return INCOMPLETE
-    if any(item.verdict == "regressed" for item in deciding):
-        return REGRESSION
-    open_ = any(item.verdict == "inconclusive" and not item.not_worse for item in deciding)
-    return REGRESSION if strict and open_ else PASS
 
 
 def _closing(results: Results, judgements: Sequence[Judgement], code: int, strict: bool) -> str:

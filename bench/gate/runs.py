@@ -55,7 +55,7 @@ def _results(file: Path) -> Results:
     except OSError as error:
         advice = "name a folder with results.json, which crbench run writes"
         raise UserError.at(str(file), error.strerror or "cannot be read", advice) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError.at(str(file), "is no JSON, or cut short", "measure again: crbench run SUITE") from None
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA_VERSION:

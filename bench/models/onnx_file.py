@@ -35,6 +35,11 @@ QUANTISED = frozenset(
 )
 
 
+RANDOM = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+)
+
+
 def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     """The bytes of a checked, self-contained ONNX file; the very bytes of the file where nothing had to change.
 
@@ -42,7 +47,7 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
 
     Raises:
         UserError: no such file, a pickle, no ONNX, external data outside the folder, not one input and one output,
-            another input shape or type than declared, operators that are not ONNX's, or NaN weights.
+            another input shape or type than declared, operators that are not ONNX's, random numbers, or NaN weights.
     """
     import onnx
 
@@ -220,6 +225,24 @@ def _check_operators(model: onnx.ModelProto, where: str) -> None:
     if strange:
         what = f"it needs the custom operators {named(sorted(strange))}"
         raise UnusableNetwork.at(where, what, "export it with standard operators: no library of custom ones is loaded")
+    random = sorted({node.op_type for node in _nodes(model) if node.op_type in RANDOM} | _training_dropout(model))
+    if random:
+        what = f"it draws random numbers ({', '.join(random)}): no two measurements would agree"
+        raise UnusableNetwork.at(where, what, "export it in evaluation mode, without them")
+
+
+def _training_dropout(model: onnx.ModelProto) -> set[str]:
+    """``Dropout`` where any of the file's is told, by a constant, to drop."""
+    from onnx import numpy_helper
+
+    nodes = list(_nodes(model))
+    constants = {tensor.name: tensor for tensor in _tensors(model) if tensor.name}
+    for node in nodes:
+        held = [item.t for item in node.attribute if node.op_type == "Constant" and item.HasField("t")]
+        constants.update((name, held[0]) for name in node.output if held)
+    told = [node.input[2] for node in nodes if node.op_type == "Dropout" and len(node.input) > 2]
+    drops = any(numpy_helper.to_array(constants[name]).any() for name in told if name in constants)
+    return {"Dropout"} if drops else set()
 
 
 def _check_weights(model: onnx.ModelProto, where: str) -> None:

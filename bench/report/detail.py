@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.report.figures import SAME, Figure, estimate, figure_of, gap, number, share
+from bench.report.parity import parity_lines
 from bench.results import Cell, Results, ValueResult
 from bench.wording import NOTHING, canonical, plain, title, told_apart
 
@@ -114,7 +115,7 @@ def detail(cell: Cell, words: str = "") -> CellDetail:
         cached=cell.cached,
         values=tuple(value_row(name, value) for name, value in cell.values.items()),
         protocol=tuple(flat({**cell.params, **cell.protocol})),
-        parity=tuple(flat(cell.parity or {})),
+        parity=tuple(parity_lines(cell)),
         details=shortened(cell.details) if cell.details else "",
         files=tuple(plain(name) for name in cell.files),
         key=plain(cell.key),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -33,7 +34,7 @@ def word_of(item: Judgement) -> str:
 
 
 def labels(judgements: Sequence[Judgement]) -> list[str]:
-    """Each judgement's place in words: variant (target): value."""
+    """Each judgement's place in words, no two alike: variant (target): value, and its gate where it has several."""
     apart = told_apart((item.metric, item.params) for item in judgements)
     found = []
     for item in judgements:
@@ -41,6 +42,25 @@ def labels(judgements: Sequence[Judgement]) -> list[str]:
         replicate = f", replicate {item.replicate}" if item.replicate else ""
         value = f"{title(item.value)} ({words})" if words else title(item.value)
         found.append(f"{plain(item.variant)} ({plain(item.target)}{replicate}): {value}{AGAINST[item.against]}")
+    return _numbered(_with_gates(found, judgements))
+
+
+def _with_gates(names: Sequence[str], judgements: Sequence[Judgement]) -> list[str]:
+    """Names that stand more than once, with the rule and the margin of their gates: JUnit wants them apart."""
+    often = Counter(names)
+    return [
+        f"{name}, {plain(item.rule)}{'' if item.margin is None else f' {item.margin:g}'}" if often[name] > 1 else name
+        for name, item in zip(names, judgements, strict=True)
+    ]
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """What is still alike, with a number from its second on."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
     return found
 
 

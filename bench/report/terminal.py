@@ -15,6 +15,7 @@ from bench.report.arrange import board
 from bench.report.board import SIGNS, WORDS, Board, State
 from bench.report.figures import Figure
 from bench.report.missing import Note
+from bench.report.parity import twins
 from bench.report.waterfall import Bar, stages_shown
 from bench.results import Results
 from bench.wording import plain
@@ -45,7 +46,7 @@ def render(results: Results, console: Console) -> None:
             _gaps(shown, console.width),
         ]
     parts += _stages(results, console.width)
-    parts += [_legend(shown), *_alarms(shown), *_notes(shown.notes)]
+    parts += [_legend(shown), *_alarms(shown), *_twins(results), *_notes(shown.notes)]
     parts += [*_warnings(shown.warnings), *_verdicts(shown)]
     encoding = (console.encoding or "").lower()
     if not encoding.startswith("utf"):
@@ -163,6 +164,11 @@ def _alarms(shown: Board) -> list[RenderableType]:
     alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
     lines = [(f"! {row.label}", f"{gap.family}: {gap.alarm_words}") for row, gap in alarms]
     return _listing(f"Alarms: surely further from the reference than {shown.yardstick.network}", lines, "bold red")
+
+
+def _twins(results: Results) -> list[RenderableType]:
+    lines = [(f"{name}:", figures) for name, figures in twins(results.cells)]
+    return _listing("Twins: gradients come from an import of the graph that runs", lines, "bold")
 
 
 def _notes(notes: Sequence[Note]) -> list[RenderableType]:

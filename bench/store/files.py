@@ -10,9 +10,23 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from bench.errors import UserError
+
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write beside the target, fsync, rename over it, fsync the folder; the temporary file never stays."""
+    """Write beside the target, fsync, rename over it, fsync the folder; the temporary file never stays.
+
+    Raises:
+        UserError: the place cannot be written, or the disk is full.
+    """
+    try:
+        _write_atomic(path, content)
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise UserError.at(str(path), what, "give a place with room that may be written") from error
+
+
+def _write_atomic(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
@@ -37,10 +51,16 @@ class Files:
 
     def __init__(self, url: str) -> None:
         filesystem: Any
-        filesystem, root = fsspec.core.url_to_fs(url)
+        try:
+            filesystem, root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:  # an unknown protocol, or one whose package is absent
+            raise UserError.at(f"the store {url!r}", str(error), "give a folder, or an fsspec URL") from None
         self.filesystem = filesystem
         self.root = str(root).rstrip("/")
         self.local = isinstance(filesystem, LocalFileSystem)
+        place = Path(self.root or "/")
+        if self.local and any(part.is_file() for part in (place, *place.parents)):
+            raise UserError.at(f"the store {url!r}", "is a file, or in one", "give a folder, or an fsspec URL")
 
     def write(self, name: str, content: bytes) -> None:
         """Commit the whole content under the name."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +12,19 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from bench.errors import UserError
+from bench.store.arrays import DAMAGE, read_arrays
 from bench.store.files import write_atomic
+from bench.wording import plain
 
 ARRAYS = "arrays.npz"
 ARRAYS_VERSION = 1
 
 Arrays = Mapping[str, NDArray[Any]]
 Form = Literal["proportion", "mean", "statistic", "count", "distance", "timing"]
-FORMS = ("proportion", "mean", "statistic", "count", "distance", "timing")
+LARGEST = 2 * 2**30  # bytes that a file may unpack to
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,46 @@ class RunSamples:
     cells: dict[str, CellSamples]
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Value(_Record):
+    form: Form
+    variant: dict[str, str]
+    reference: dict[str, str]
+    better: Literal["lower", "higher", "none"]
+    power: Literal[1, 2]
+    log: bool
+
+
+class _Identity(BaseModel):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    data: str
+    reference: str
+    yardsticks: str
+    version: int
+    n: int = Field(ge=0)
+
+
+class _Cell(_Record):
+    key: str
+    network: str
+    identity: _Identity
+    machine: str
+    values: dict[str, _Value]
+
+
+class _Index(_Record):
+    """What stands beside the arrays, as read from a file: every type is checked."""
+
+    version: int
+    labels: str | None
+    classes: list[str]
+    cells: dict[str, _Cell]
 
 
 def place_of(variant: str, target: str, metric: str, params: Mapping[str, Any], replicate: int | None) -> str:
@@ -116,32 +158,53 @@ def write_samples(samples: RunSamples, folder: Path) -> Path:
 def read_samples(path: Path) -> RunSamples:
     """Read an ``arrays.npz``; a damaged one, or one of another version, raises ``UserError``."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+        arrays = read_arrays(path.read_bytes(), LARGEST)
         index = json.loads(bytes(arrays["index"]))
-        if index["version"] != ARRAYS_VERSION:
-            what = f"arrays of version {index['version']}, this program reads {ARRAYS_VERSION}"
+        if isinstance(index, dict) and index.get("version") != ARRAYS_VERSION:
+            what = f"arrays of version {plain(index.get('version'))}, this program reads {ARRAYS_VERSION}"
             raise UserError.at(str(path), what, "measure the suite again")
-        return _from(index, arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        return _from(_Index.model_validate(index, strict=True), arrays)
+    except DAMAGE as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged or no such file"
         raise UserError.at(str(path), f"cannot be read: {reason}", "measure the suite again") from None
 
 
-def _from(index: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> RunSamples:
-    def value(given: dict[str, Any]) -> ValueSamples:
-        if given["form"] not in FORMS:
-            raise ValueError(given["form"])
-        variant = {key: arrays[name] for key, name in given["variant"].items()}
-        reference = {key: arrays[name] for key, name in given["reference"].items()}
-        return ValueSamples(given["form"], variant, reference, given["better"], given["power"], given["log"])
+def _from(index: _Index, arrays: dict[str, NDArray[Any]]) -> RunSamples:
+    def value(given: _Value, n: int) -> ValueSamples:
+        variant = {key: arrays[name] for key, name in given.variant.items()}
+        reference = {key: arrays[name] for key, name in given.reference.items()}
+        found = ValueSamples(given.form, variant, reference, given.better, given.power, given.log)
+        check_samples(found, n)
+        return found
 
     cells = {
         place: CellSamples(
-            cell["key"], cell["network"], cell["identity"], cell["machine"],
-            {name: value(given) for name, given in cell["values"].items()},
+            cell.key, cell.network, cell.identity.model_dump(), cell.machine,
+            {name: value(given, cell.identity.n) for name, given in cell.values.items()},
         )
-        for place, cell in index["cells"].items()
+        for place, cell in index.cells.items()
     }  # fmt: skip
-    labels = None if index["labels"] is None else arrays[index["labels"]]
-    return RunSamples(cells, labels, tuple(index["classes"]))
+    labels = None if index.labels is None else arrays[index.labels]
+    if labels is not None and (labels.ndim != 1 or labels.dtype != np.int64):
+        raise ValueError("labels of another type")
+    return RunSamples(cells, labels, tuple(index.classes))
+
+
+def check_samples(samples: ValueSamples, n: int) -> None:
+    """Raise ``ValueError`` where arrays cannot be what their form says.
+
+    Every number is finite; rates are of 0 and 1; ``x`` has n entries; rounds of timings come in pairs and are positive.
+    """
+    tables = (samples.variant, samples.reference)
+    for array in (array for table in tables for array in table.values()):
+        if array.dtype.kind not in "buif" or not np.isfinite(array).all():
+            raise ValueError("arrays that hold more than finite numbers")
+    if samples.form == "statistic":
+        return
+    x, others = samples.variant["x"], [table["x"] for table in tables if "x" in table]
+    if x.ndim != 1 or any(array.shape != x.shape for array in others) or (samples.form != "timing" and x.size != n):
+        raise ValueError("arrays of another size than the samples'")
+    if samples.form in ("proportion", "count") and not all(np.isin(array, (0, 1)).all() for array in others):
+        raise ValueError("a rate that is not made of 0 and 1")
+    if samples.form == "timing" and (len(others) < 2 or not x.size or min(array.min() for array in others) <= 0):
+        raise ValueError("timings that are not positive")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import UserError
+from bench.store.arrays import read_arrays
 from bench.store.files import Files
 from bench.store.keys import key_of
 from bench.store.writer import Writer
@@ -79,21 +81,28 @@ class Store:
             self._write(self._path(kind, key, "npz"), buffer.getvalue())
         if blob is not None:
             self._write(self._path(kind, key, "bin"), blob)
-        text = json.dumps({"parts": parts, "content": content}, allow_nan=False, sort_keys=True)
+        checks = {} if blob is None else {"blob": hashlib.sha256(blob).hexdigest()}
+        text = json.dumps({"parts": parts, "content": content, **checks}, allow_nan=False, sort_keys=True)
         self._write(self._path(kind, key, "json"), text.encode())
         return key
 
     def get(self, kind: Kind, key: str) -> Record | None:
         """The record, or None where none was committed or it is damaged."""
-        text = self._read(self._path(kind, key, "json"))
-        if text is None:
+        data = self._json(kind, key)
+        if data is None:
             return None
-        try:
-            data = json.loads(text)
-            record = Record(kind, key, data["parts"], data["content"])
-        except (ValueError, KeyError, TypeError):
-            return None
+        record = Record(kind, key, data["parts"], data["content"])
         return record if key_of(record.parts) == key else None
+
+    def _json(self, kind: Kind, key: str) -> dict[str, Any] | None:
+        """What was committed, or None where nothing was or it is damaged."""
+        text = self._read(self._path(kind, key, "json"))
+        try:
+            data = None if text is None else json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        whole = isinstance(data, dict) and isinstance(data.get("parts"), dict) and isinstance(data.get("content"), dict)
+        return data if whole else None
 
     def find(self, kind: Kind, parts: dict[str, Any]) -> Record | None:
         """The record whose key is made of these parts, or None."""
@@ -105,14 +114,18 @@ class Store:
         if content is None:
             return None
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as found:
-                return {name: found[name] for name in found.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+            return read_arrays(content)
+        except ValueError:
             return None
 
     def blob(self, kind: Kind, key: str) -> bytes | None:
-        """The bytes beside a record, or None."""
-        return self._read(self._path(kind, key, "bin"))
+        """The bytes beside a record, or None where absent or other than what was committed."""
+        content = self._read(self._path(kind, key, "bin"))
+        data = self._json(kind, key)
+        if content is None or data is None:
+            return None
+        same = data.get("blob") in (None, hashlib.sha256(content).hexdigest())  # None: committed before it was kept
+        return content if same else None
 
     def records(self, kind: Kind) -> Iterator[Record]:
         """Every committed record of a kind, in key order."""
@@ -128,11 +141,16 @@ class Store:
         self.files.write(f"roots/{key_of(name)}.json", json.dumps({"name": name, "keys": sorted(set(keys))}).encode())
 
     def roots(self) -> set[str]:
-        """Every key that some suite's latest run uses."""
+        """Every key that some suite's latest run uses; a damaged list, which protects nothing, raises ``UserError``."""
         kept: set[str] = set()
         for name in self.files.names("roots"):
-            text = self.files.read(name)
-            kept.update(json.loads(text)["keys"] if text else [])
+            if not name.endswith(".json"):
+                continue  # what a crashed writer left
+            try:
+                kept.update(str(key) for key in json.loads(self.files.read(name) or b"")["keys"])
+            except (ValueError, LookupError, TypeError, RecursionError):
+                what = "damaged: what its suite uses is not known"
+                raise UserError.at(f"{self.url}/{name}", what, "remove it, then run the suite again") from None
         return kept
 
     def collect(self, *, younger_than: float, dry_run: bool = False) -> tuple[int, int]:

@@ -137,7 +137,7 @@ def test_a_fold_that_changes_the_function_is_refused(digits, context, monkeypatc
     with pytest.raises(RuntimeError, match="folding changed the logits by"):
         run_step(BnFold(), TorchNetwork(mixed(), digits.input, {"source": "factory"}), context)
 
-    import bench.graph.batch_norm_folding.onnx_file as file_module
+    import bench.graph.batch_norm_folding.onnx_files.folding as file_module
 
     model = exported(mixed(), digits.input.shape, torch.float32)
     plan = file_module.fold_all

@@ -1,5 +1,7 @@
 """Images of the user's own: what is read, and what is refused."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,24 @@ def test_loader_errors(write):
         Npz(path=write(x=X, y=Y), std=(0.0,)).load(3, 0)
     with pytest.raises(UserError, match="give low < high"):
         Npz(path=write(x=X, y=Y), bounds=(1.0, 0.0)).load(3, 0)
+
+
+def test_damaged_deflated_data_is_a_line_and_no_traceback(tmp_path):
+    path = tmp_path / "images.npz"
+    rng = np.random.default_rng(0)
+    np.savez_compressed(path, x=rng.integers(0, 7, (200, 1, 4, 4)) / 7)
+    content = path.read_bytes()
+    reasons = set()
+    for place in range(80, 500, 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        with pytest.raises(UserError, match="cannot read") as caught:
+            read_npz(path)
+        reasons.add(type(caught.value.__context__).__name__)
+    assert "error" in reasons  # zlib's own, which is no ValueError
+
+
+def test_a_member_that_is_no_array(tmp_path):
+    with zipfile.ZipFile(tmp_path / "images.npz", "w") as packed:
+        packed.writestr("x", b"raw bytes")
+    with pytest.raises(UserError, match="other than arrays"):
+        read_npz(tmp_path / "images.npz")

@@ -243,3 +243,31 @@ def test_layout_and_type(tmp_path):
     path.write_bytes(model().SerializeToString())
     with pytest.raises(UserError, match="the input 'x' is FLOAT, declared is UINT8; leave dtype out"):
         read_onnx(path, replace(DECLARED, dtype="uint8", scale=255.0), "onnx")
+
+
+def noisy(nodes, inits=()):
+    """The network, with more behind its matrix."""
+    made = model()
+    made.graph.node[1].output[0] = "p"
+    made.graph.node.extend(nodes)
+    made.graph.initializer.extend(inits)
+    return made
+
+
+def test_a_network_that_draws_random_numbers_is_refused(tmp_path):
+    like = [helper.make_node("RandomNormalLike", ["p"], ["r"]), helper.make_node("Add", ["p", "r"], ["y"])]
+    with pytest.raises(UserError, match=r"draws random numbers \(RandomNormalLike\)"):
+        read(tmp_path / "net.onnx", noisy(like))
+    half, on, off = (
+        numpy_helper.from_array(np.array(value, kind), name)
+        for value, kind, name in ((0.5, np.float32, "half"), (True, bool, "mode"), (False, bool, "mode"))
+    )
+    drop = [helper.make_node("Dropout", ["p", "half", "mode"], ["y"])]
+    for made in (
+        noisy(drop, [half, on]),
+        noisy([helper.make_node("Constant", [], ["mode"], value=on), *drop], [half]),
+    ):
+        with pytest.raises(UserError, match=r"random numbers \(Dropout\)"):
+            read(tmp_path / "net.onnx", made)
+    assert read(tmp_path / "net.onnx", noisy(drop, [half, off]))
+    assert read(tmp_path / "net.onnx", noisy([helper.make_node("Dropout", ["p"], ["y"])]))

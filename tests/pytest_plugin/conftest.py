@@ -1,6 +1,7 @@
 """A user's repository: ONNX files, data and a suite of them; every test has a copy, and pytest in its own process."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -104,7 +105,9 @@ class Repository:
     def pytest(self, *arguments, expect=0):
         """Run; answers everything printed."""
         plain = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "--strict-markers"]
-        done = subprocess.run([*plain, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True)
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # no worker of ours
+        command = [*plain, *map(str, arguments)]
+        done = subprocess.run(command, cwd=self.folder, env=own, capture_output=True, text=True)
         assert done.returncode == expect, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -267,6 +267,20 @@ def _values(recipe: Recipe, target: str) -> list[tuple[str, str, dict[str, Any],
     ]
 
 
+PARITY = {
+    "samples": 64,
+    "unit": "logit spread",
+    "unit_in_logits": 4.1,
+    "logit_difference": {"0.5": 1e-7, "0.9": 2e-7, "0.99": 3e-7, "1": 3.2e-7},
+    "argmax_agreement": 1.0,
+}
+ROUNDED = PARITY | {
+    "unit": "output step",
+    "logit_difference": {"0.5": 0.0, "0.9": 0.0, "0.99": 1.0, "1": 1.0},
+    "argmax_agreement": 63 / 64,
+}
+
+
 def _cells(recipe: Recipe, target: str) -> list[Cell]:
     cells = []
     for metric, family, params, values in _values(recipe, target):
@@ -284,7 +298,10 @@ def _cells(recipe: Recipe, target: str) -> list[Cell]:
             protocol={**params, "draws": 10_000},
             details={"variant": {"quantiles": [0.1, 0.5, 0.9]}},
         )
-        if target == "edge" and family in ("adversarial", "attribution", "lipschitz") and recipe.name != "fold":
+        through_twin = target == "edge" and family in ("adversarial", "attribution", "lipschitz")
+        if through_twin and recipe.name == "fold":
+            cell.parity = {"reference": PARITY, "variant": ROUNDED}
+        elif through_twin:
             cell = cell.model_copy(update={"status": "skipped", "reason": NO_GRADIENT, "values": {}, "n": 0})
         if recipe.name == "control-noise" and family == "attribution":
             reason = "RuntimeError: integrated gradients are not finite for sample digits/1203"
@@ -385,6 +402,7 @@ def hostile() -> Results:
     last.status, last.reason, last.files = "error", HOSTILE, [HOSTILE]
     last.values = {HOSTILE: ValueResult(kind="change", unit=HOSTILE, estimate=0.5, reason=HOSTILE)}
     last.details = {HOSTILE: float("nan")}
+    last.parity = {HOSTILE: HOSTILE, "variant": ROUNDED | {"unit": HOSTILE}}
     results.verdict.because = HOSTILE
     variant.verdict.because = HOSTILE
     return results

@@ -52,3 +52,20 @@ def test_provenance_names_suite_reference_and_run(sample_run):
     assert told["git.dirty"] == "yes"
     assert told["suite.fingerprint"] == sample_run.suite.fingerprint
     assert told["yardsticks.count"] == "4"
+
+
+def test_the_twin_of_each_network_has_one_line(sample_run):
+    shown = [one for one in details(tuple(sample_run.cells)) if one.parity]
+    assert len(shown) == sum(cell.parity is not None for cell in sample_run.cells) > 0
+    for one in shown:
+        assert one.parity == (
+            (
+                "twin of the reference",
+                "largest logit difference 3.2e-7 of the logit spread, same class on 64 of 64 samples",
+            ),
+            (
+                "twin of the variant",
+                "largest logit difference 1.0 of the output's step, same class on 63 of 64 samples",
+            ),
+        )
+    assert detail(cell()).parity == ()

@@ -105,3 +105,19 @@ def test_error_lines_never_stay_silent_where_the_run_fails():
 def test_every_word_has_an_outcome_and_json_holds_it(word):
     assert outcome_of(judgement(word)) in ("", "failure", "error", "skipped")
     assert json.loads(comparison(judgement(word)).model_dump_json())["judgements"][0]["verdict"] == word
+
+
+def test_several_gates_of_one_value_have_names_of_their_own():
+    gates = [
+        judgement(rule="max_harm", margin=0.03), judgement(rule="max_harm", margin=0.3),
+        judgement(rule="min_value", margin=0.9), judgement(rule="min_value", margin=0.9),
+        judgement(variant="w", rule="max_harm", margin=0.03),
+    ]  # fmt: skip
+    found = comparison(*gates)
+    names = [case.get("name") for case in ET.fromstring(junit(found)).iter("testcase")]
+    assert names == [
+        "v (torch): robust error, max_harm 0.03", "v (torch): robust error, max_harm 0.3",
+        "v (torch): robust error, min_value 0.9", "v (torch): robust error, min_value 0.9 (2)",
+        "w (torch): robust error",
+    ]  # fmt: skip
+    assert "v (torch): robust error, max_harm 0.3: " in printed(found)

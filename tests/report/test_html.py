@@ -120,6 +120,11 @@ def test_what_is_missing_stands_there_with_its_reason(page):
     assert "no input gradients on runtime 'onnxruntime'" in page.words
 
 
+def test_the_twin_of_each_network_stands_beside_its_metric(page):
+    line = "largest logit difference 1.0 of the output's step, same class on 63 of 64 samples"
+    assert page.words.count(f"twin of the variant: {line}") == 4
+
+
 def test_no_python_or_json_leaks(sample_run, page):
     assert not re.search(r"\b(nan|NaN|None|inf|Infinity|Undefined|Figure\()", page.words)
     for _, attributes in page.elements:

@@ -93,3 +93,9 @@ def test_brackets_in_names_are_shown_everywhere(sample_run):
 
 def test_an_empty_run(empty_run):
     assert "undecided" in printed(empty_run, 80)
+
+
+def test_twins_stand_there_with_their_parity(sample_run, empty_run):
+    words = " ".join(printed(sample_run, 100).split())
+    assert "fold (edge): largest logit difference 1.0 of the output's step, same class on 63 of 64 samples" in words
+    assert "Twins" not in printed(empty_run, 100)

@@ -305,6 +305,22 @@ def test_an_attack_on_the_twin_succeeds_on_the_session(variants, data, name):
     assert -0.08 < found.low <= table.difference <= found.high < 0.08
 
 
+def test_success_on_the_twin_is_told_from_success_on_the_session(variants, data, monkeypatch):
+    """A session that answers wrongly wherever it is asked after the attack: all fall there, and only there."""
+    metric = registered.get("adversarial.pgd")(epsilon=1e-6, steps=1)
+    samples = data.evaluation.take(slice(0, 12))
+    predictor = open_predictor(variants["int8"][0], EDGE)
+    honest, asked = predictor.logits, []
+
+    def logits(x):
+        asked.append(len(x))
+        return honest(x) if len(asked) <= 2 else -honest(x)  # the clean images and the parity check
+
+    monkeypatch.setattr(predictor, "logits", logits)
+    success = metric.details(metric.observe(predictor, samples, Observing(0)))["success"]
+    assert (success["session"], success["twin"], success["difference"]) == (1.0, 0.0, 1.0)
+
+
 @pytest.mark.parametrize("name", ["adversarial.pgd", "attribution.ig", "lipschitz.local"])
 def test_gradient_metrics_observe_a_session(variants, data, name):
     options = {"epsilon": 0.1, "steps": 3} if name == "adversarial.pgd" else {}
@@ -313,5 +329,11 @@ def test_gradient_metrics_observe_a_session(variants, data, name):
     anchor = np.zeros(12, dtype=np.int64)
     predictor = open_predictor(variants["int8"][0], EDGE)
     arrays = metric.observe(predictor, samples, Observing(0, anchor=anchor))
-    assert metric.details(arrays)["gradient"] == "straight_through"
+    details = metric.details(arrays)
+    assert details["gradient"] == "straight_through"
     assert predictor.parity["samples"] == 12
+    if name == "adversarial.pgd":
+        success = details["success"]
+        assert 0 < success["session"] <= 1
+        assert success["difference"] == success["session"] - success["twin"]
+        assert success["ci"][0] <= success["difference"] <= success["ci"][1]

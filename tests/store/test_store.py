@@ -1,10 +1,12 @@
 """The store: atomic, content-addressed, never a pickle."""
 
+import json
 import time
 
 import numpy as np
 import pytest
 
+from bench.errors import UserError
 from bench.store.files import write_atomic
 from bench.store.keys import differences, key_of
 from bench.store.store import Store
@@ -46,6 +48,46 @@ def test_a_damaged_or_forged_record_does_not_exist(tmp_path, damage):
     key = store.put("cells", PARTS, {"estimate": 1.0})
     (tmp_path / "cells" / key[:2] / f"{key}.json").write_bytes(damage)
     assert store.get("cells", key) is None
+
+
+@pytest.mark.parametrize("damage", [b"[" * 100_000, b'{"parts": [], "content": {}}', b'{"parts": {}, "content": null}'])
+def test_records_of_another_form_do_not_exist(tmp_path, damage):
+    store = Store(str(tmp_path))
+    key = store.put("networks", PARTS, {"estimate": 1.0}, blob=b"weights")
+    (tmp_path / "networks" / key[:2] / f"{key}.json").write_bytes(damage)
+    assert store.get("networks", key) is None
+    assert store.blob("networks", key) is None
+
+
+def test_a_blob_with_a_flipped_bit_does_not_exist(store):
+    key = store.put("networks", PARTS, {}, blob=b"weights")
+    assert store.blob("networks", key) == b"weights"
+    store.flush()
+    store.files.write(f"networks/{key[:2]}/{key}.bin", b"weighus")
+    assert store.get("networks", key) is not None
+    assert store.blob("networks", key) is None
+
+
+def test_a_blob_committed_without_its_hash_is_taken(tmp_path):
+    store = Store(str(tmp_path))
+    key = store.put("networks", PARTS, {}, blob=b"weights")
+    path = tmp_path / "networks" / key[:2] / f"{key}.json"
+    text = json.loads(path.read_text())
+    del text["blob"]
+    path.write_text(json.dumps(text))
+    assert store.blob("networks", key) == b"weights"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b"\xff", b'{"keys": 3}'])
+def test_a_damaged_list_of_roots_frees_nothing(tmp_path, damage):
+    store = Store(str(tmp_path))
+    key = store.put("cells", PARTS, {})
+    store.set_roots("s", [key])
+    (root,) = (tmp_path / "roots").iterdir()
+    root.write_bytes(damage)
+    with pytest.raises(UserError, match="damaged"):
+        store.collect(younger_than=time.time() + 9)
+    assert store.get("cells", key) is not None
 
 
 def test_damaged_arrays_do_not_exist_and_objects_are_never_unpickled(tmp_path):

@@ -14,6 +14,7 @@ from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing,
 from bench.metrics.evaluation import CODES, View, gradient_named, gradient_view, labels_of, log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
+from bench.stats.proportions import PairedTable, paired_difference
 from bench.stats.resampling import resampled_means
 from bench.stats.streams import generator
 
@@ -31,6 +32,18 @@ def _robust_error(arrays: Arrays, weights: Weights) -> Float:
 
 def _verdict_flips(a: Arrays, b: Arrays) -> Float:
     return np.asarray(a["robust_correct"] != b["robust_correct"], dtype=np.float64)
+
+
+def _classes(view: View, x: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The classes (n,) that the view itself gives."""
+    import torch
+
+    def classify(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        with torch.no_grad():
+            return (view.module(x).argmax(dim=1),)
+
+    (classes,) = view.each_batch(classify, x)
+    return classes
 
 
 def starts(name: str, seed: int, ids: tuple[str, ...], restart: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -68,13 +81,16 @@ class ProjectedGradientDescent(Metric):
     )
 
     def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:
-        """``clean_correct``, ``robust_correct`` and ``zero_gradient`` (n,), 0 or 1."""
+        """``clean_correct``, ``robust_correct`` and ``zero_gradient`` (n,), 0 or 1.
+
+        Where gradients come from a twin of the network, ``twin_robust_correct`` too: the attack judged on the twin.
+        """
         labels = labels_of(samples)
         low, high = predictor.spec.input.bounds
         if samples.x.min() < np.float32(low) or samples.x.max() > np.float32(high):
             raise UserError.at("data", "pixels lie outside the declared bounds", f"values from {low} to {high}")
         clean = log_probabilities(predictor, samples.x).argmax(axis=1) == labels
-        robust, masked = clean.copy(), np.zeros(len(labels), dtype=bool)
+        robust, on_twin, masked = clean.copy(), clean.copy(), np.zeros(len(labels), dtype=bool)
         with gradient_view(predictor, samples) as view:
             for restart in range(self.restarts):
                 alive = np.flatnonzero(robust)  # what fell already stays fallen
@@ -85,7 +101,11 @@ class ProjectedGradientDescent(Metric):
                 last, strongest, masked[alive] = self._attack(view, left.x, labels[alive], drawn, (low, high))
                 for candidate in (last, strongest):
                     robust[alive] &= log_probabilities(predictor, candidate).argmax(axis=1) == labels[alive]
+                    if predictor.parity is not None:
+                        on_twin[alive] &= _classes(view, candidate) == labels[alive]
         shown = {"clean_correct": clean, "robust_correct": robust, "zero_gradient": masked}
+        if predictor.parity is not None:
+            shown["twin_robust_correct"] = on_twin
         arrays: dict[str, NDArray[Any]] = {name: flags.astype(np.uint8) for name, flags in shown.items()}
         return {**arrays, "gradient": np.array(CODES[view.gradient])}
 
@@ -127,10 +147,28 @@ class ProjectedGradientDescent(Metric):
         }
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
-        """Clean error, share of attacked samples whose first gradient was exactly zero, and the kind of gradient."""
+        """Clean error, share of attacked samples whose first gradient was exactly zero, and the kind of gradient.
+
+        Of a network attacked through its twin: the success on the session and on the twin among the samples that were
+        right, and their paired difference with its 95 % score interval.
+        """
         attacked = max(1, int(arrays["clean_correct"].sum()))
-        return {
+        found: dict[str, Any] = {
             "gradient": gradient_named(arrays["gradient"]),
             "clean_error": float(1.0 - arrays["clean_correct"].mean()),
             "zero_gradient_share": float(arrays["zero_gradient"].sum() / attacked),
         }
+        right = arrays["clean_correct"].astype(bool)
+        if "twin_robust_correct" in arrays and right.any():
+            twin, session = (
+                1.0 - arrays[name][right].astype(np.float64) for name in ("twin_robust_correct", "robust_correct")
+            )
+            table = PairedTable.of(twin, session)
+            limits = paired_difference(table)
+            found["success"] = {
+                "session": float(session.mean()),
+                "twin": float(twin.mean()),
+                "difference": table.difference,
+                "ci": [limits.low, limits.high],
+            }
+        return found

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.graph.batch_norm_folding.exactness import run_in_double
-from bench.graph.batch_norm_folding.onnx_file import fold_onnx
+from bench.graph.batch_norm_folding.onnx_files.folding import fold_onnx
 from bench.graph.bn_fold import fold_batch_norms
 from tests.graph.batch_norm_folding import networks
 

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.graph.batch_norm_folding.exactness import run_in_double
-from bench.graph.batch_norm_folding.onnx_file import fold_onnx
+from bench.graph.batch_norm_folding.onnx_files.folding import fold_onnx
 
 OWN = np.random.default_rng(0)
 WIDE = ("batch", 4, 6, 6)

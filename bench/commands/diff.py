@@ -1,0 +1,45 @@
+"""``crbench diff``: one pair, no suite needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.commands.options import DEVICE, QUIET
+from bench.commands.showing import show, with_progress
+
+
+@click.command()
+@click.argument("reference")
+@click.argument("variant")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="An .npz with x and, if known, y.")
+@click.option("--metric", "metrics", multiple=True, metavar='"NAME[k=v,...]"', help="May be given several times.")
+@click.option("--bounds", metavar="LO,HI", help="The range of x; default: 0,1 if x lies in it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the cells as JSON on standard output and nothing else.")
+@DEVICE
+@QUIET
+def diff(
+    reference: str, variant: str, data: Path, metrics: tuple[str, ...], bounds: str | None,
+    as_json: bool, device: str, quiet: bool,
+) -> int:  # fmt: skip
+    """Compare one pair, no suite needed.
+
+    A network is an ONNX file or module:factory[@checkpoint.safetensors]. Without --metric: fidelity, cost and
+    the metrics that need no gradient.
+    """
+    import json
+
+    from bench import api
+    from bench.engine.diff import parse_bounds
+    from bench.gate import exit_code
+
+    limits = None if bounds is None else parse_bounds(bounds)
+    results = with_progress(
+        lambda progress: api.diff(reference, variant, data, metrics, limits, device, progress), quiet=quiet or as_json
+    )
+    if as_json:
+        click.echo(json.dumps({"cells": [cell.model_dump(mode="json") for cell in results.cells]}, allow_nan=False))
+    elif not quiet:
+        show(results)
+    return exit_code(results, gate=False)

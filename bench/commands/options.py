@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+STORE = click.option(
+    "--store",
+    default=lambda: os.environ.get("CRBENCH_STORE", ".crbench"),
+    show_default="$CRBENCH_STORE or .crbench",
+    metavar="URL",
+    help="Folder or fsspec URL that holds networks, observations and cells.",
+)
+QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress and no table.")
+DEVICE = click.option("--device", default="cpu", show_default=True, help="Where torch runs: cpu, cuda, cuda:1, ...")
+
+
+class Shard(click.ParamType):  # type: ignore[type-arg]
+    """Which of several equal parts of the cells: ``I/N``."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """(I, N), or the error that click shows."""
+        if isinstance(value, tuple):
+            return value
+        index, _, count = str(value).partition("/")
+        if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+            self.fail(f"{value!r} is not I/N with 1 <= I <= N, such as 1/4", param, ctx)
+        return int(index), int(count)

@@ -1,0 +1,29 @@
+"""``crbench list`` and ``crbench describe``: what exists."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(["metrics", "steps", "models", "loaders", "runtimes"]))
+def list_(kind: str) -> int:
+    """What exists: metrics, steps, models, loaders, runtimes."""
+    from bench.suite.render import list_names
+
+    rows = list_names(kind)
+    width = max(len(name) for name, _ in rows)
+    for name, summary in rows:
+        click.echo(f"{name:<{width}}  {summary}")
+    return 0
+
+
+@click.command()
+@click.argument("name")
+def describe(name: str) -> int:
+    """Parameters, units, values and source of a metric, step, model, loader or runtime."""
+    from bench.suite.render import describe as describe_name
+    from bench.suite.render import kinds_of
+
+    click.echo("\n\n".join(describe_name(kind, name) for kind in kinds_of(name)))
+    return 0

@@ -1,0 +1,39 @@
+"""``crbench why`` and ``crbench gc``: what the store holds, and why a cell is or is not in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.commands.options import DEVICE, STORE
+
+
+@click.command()
+@click.argument("cell")
+@click.option("--suite", "suite", required=True, type=click.Path(path_type=Path))
+@STORE
+@DEVICE
+def why(cell: str, suite: Path, store: str, device: str) -> int:
+    """Why CELL (variant/target/metric) of a suite would be reused, or what changed since it was last measured."""
+    from bench.engine.why import why as explain
+    from bench.suite.load import load_suite
+
+    for line in explain(load_suite(suite), cell, store, device):
+        click.echo(line)
+    return 0
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--older-than", default=1.0, show_default=True, metavar="HOURS", help="Spare what is younger.")
+@STORE
+def gc(dry_run: bool, older_than: float, store: str) -> int:
+    """Free the store of what no suite's latest complete run uses."""
+    import time
+
+    from bench.store.store import Store
+
+    files, size = Store(store).collect(younger_than=time.time() - older_than * 3600, dry_run=dry_run)
+    click.echo(f"{'would free' if dry_run else 'freed'} {files} files, {size / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,92 @@
+"""``crbench run`` and ``crbench check``: a suite, measured or looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.commands.options import DEVICE, QUIET, STORE, Shard
+from bench.commands.showing import show, with_progress
+
+if TYPE_CHECKING:
+    from bench.results import Results
+
+
+@click.command()
+@click.argument("suite", type=click.Path(path_type=Path))
+@click.option("--only", metavar="GLOB", help="Cells (variant/target/metric) or variants that match.")
+@click.option("--engine", type=click.Choice(["inline"]), default="inline", show_default=True)
+@click.option("--shard", type=Shard(), default="1/1", show_default=True, help="The I-th of N parts of the cells.")
+@click.option(
+    "--rerun",
+    type=click.Choice(["missing", "failed", "always", "never"]),
+    default="missing",
+    show_default=True,
+    help="missing: what is not stored, or failed. failed: only what failed. always: measure all. never: report only.",
+)
+@click.option("--gate", is_flag=True, help="Exit 1 when a gate against the reference fails.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Default: reports/NAME.")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json on standard output and nothing else.")
+@STORE
+@DEVICE
+@QUIET
+def run(
+    suite: Path, only: str | None, engine: str, shard: tuple[int, int], rerun: Any, gate: bool,
+    out: Path | None, as_json: bool, store: str, device: str, quiet: bool,
+) -> int:  # fmt: skip
+    """Measure a suite: train or load, compress, observe, report."""
+    from bench import api
+    from bench.engine.run import RunOptions
+    from bench.gate import exit_code
+    from bench.store.samples import write_samples
+
+    loaded = api.load_suite(suite)
+    options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
+    measured = with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
+    results, folder = measured.results, out or Path("reports") / loaded.name
+    _write(results, folder)
+    write_samples(measured.samples, folder)
+    if as_json:
+        click.echo(results.model_dump_json(by_alias=True))
+    elif not quiet:
+        show(results)
+        click.echo(f"{folder / 'results.json'}\n{folder / 'index.html'}")
+    return exit_code(results, gate=gate)
+
+
+def _write(results: Results, folder: Path) -> None:
+    from bench.report.html import render_html
+    from bench.store.files import write_atomic
+
+    write_atomic(folder / "results.json", (results.model_dump_json(by_alias=True, indent=1) + "\n").encode())
+    write_atomic(folder / "index.html", render_html(results).encode())
+
+
+@click.command()
+@click.argument("suites", nargs=-1, required=True, type=click.Path(path_type=Path))
+@STORE
+@DEVICE
+def check(suites: tuple[Path, ...], store: str, device: str) -> int:
+    """Validate suites and print their plans: what is stored, what would be measured, what it will cost."""
+    from bench.engine.forecast import forecast
+    from bench.errors import Problem, UserError
+    from bench.gate.sight import sight
+    from bench.suite.load import load_suite
+    from bench.suite.render import describe_suite
+
+    problems: list[Problem] = []
+    for path in suites:
+        try:
+            loaded = load_suite(path)
+        except UserError as error:
+            problems += [
+                Problem(f"{path}: {p.where}" if len(suites) > 1 else p.where, p.what, p.right) for p in error.problems
+            ]
+            continue
+        lines = [*describe_suite(loaded), *forecast(loaded, store, device), *sight(loaded, store, device)]
+        click.echo("\n".join(lines))
+    if problems:
+        raise UserError(problems)
+    return 0

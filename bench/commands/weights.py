@@ -1,0 +1,40 @@
+"""``crbench weights`` and ``crbench convert``: weights written to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.commands.options import DEVICE, QUIET, STORE
+from bench.commands.showing import with_progress
+
+
+@click.command()
+@click.argument("suite", type=click.Path(path_type=Path))
+@STORE
+@DEVICE
+@QUIET
+def weights(suite: Path, store: str, device: str, quiet: bool) -> int:
+    """Train SUITE's reference and yardsticks and write them into the folder its reference.weights names."""
+    from bench import api
+
+    loaded = api.load_suite(suite)
+    written = with_progress(lambda progress: api.write_weights(loaded, store, device, progress), quiet=quiet)
+    for path, size in written:
+        click.echo(f"{path}  {size / 1e6:.2f} MB")
+    return 0
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Default: beside it, with suffix .safetensors.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def convert(checkpoint: Path, out: Path | None, force: bool) -> int:
+    """Write the weights of a torch.save CHECKPOINT as safetensors; it is read in a process of its own."""
+    from bench.models.convert import convert as convert_checkpoint
+
+    written = convert_checkpoint(checkpoint, out, force=force)
+    source = f", out of {written.unwrapped}" if written.unwrapped else ""
+    click.echo(f"{written.path}: {written.tensors} tensors, {written.parameters} values{source}")
+    return 0

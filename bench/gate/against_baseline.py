@@ -1,0 +1,193 @@
+"""A run against a baseline: every gated value in one word, simultaneous over all that is judged together."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences
+from bench.gate.judgements import CellId, judgement, look_closer, measure_it
+from bench.gate.questions import Against, Question, answer, margin_of, pairing_of
+from bench.gate.shifts import shifts
+from bench.gate.timings import SLOWER, judge_timing
+from bench.results import Cell, Judgement, Results, ValueResult, Word
+from bench.stats.multiplicity import holm
+from bench.store.samples import RunSamples
+from bench.wording import plain
+
+
+def judge_baseline(
+    results: Results,
+    samples: RunSamples,
+    baseline: Baseline,
+    *,
+    timings: bool = True,
+    together: int | None = None,
+    suite_path: str = "",
+) -> list[Judgement]:
+    """Judge every value of the baseline, and every gated value of the run that it lacks.
+
+    Regressed and improved hold simultaneously (Holm over all values, those against the first figures included); same
+    is shown value by value. A gate that fails against the reference and did not when the baseline was accepted is a
+    regression too.
+
+    Args:
+        results: The run, judged against the reference.
+        samples: Its arrays.
+        baseline: What it is compared with.
+        timings: Judge latencies where the baseline has them.
+        together: Where cells are judged one by one: the number of judgements of the whole run (Bonferroni).
+        suite_path: For the command that looks closer; the name in the results by default.
+
+    Raises:
+        UserError: The baseline is another suite's.
+    """
+    check_suite(baseline, results)
+    judge = _Judge(results, samples, baseline, suite_path or plain(results.suite.path) or "SUITE")
+    places = {CellId.of(cell).place: cell for cell in results.cells}
+    for place, before in sorted(baseline.by_place().items()):
+        judge.cell(before, places.get(place), "baseline", timings)
+    for place, before in sorted(baseline.first_by_place().items()):
+        if place in places and any(cell.place == place for cell in baseline.first):
+            judge.cell(before, places[place], "first", timings=False)
+    judge.newcomers()
+    judge.references()
+    return judge.finish(together)
+
+
+class _Judge:
+    """Collects what can be said at once, and what needs p-values of all."""
+
+    def __init__(self, results: Results, samples: RunSamples, baseline: Baseline, suite_path: str) -> None:
+        self.results = results
+        self.baseline = baseline
+        self.suite_path = suite_path
+        self.now = baseline_of(results, samples, timings=True).by_place()  # rounded as the baseline is
+        self.said: list[Judgement] = []
+        self.questions: list[Question] = []
+
+    def say(
+        self, cell: Cell | BaselineCell, name: str, against: Literal["baseline", "first", "reference"], word: Word,
+        because: str, **more: Any,
+    ) -> None:  # fmt: skip
+        """One judgement."""
+        look = look_closer(cell, self.suite_path)
+        if word == "missing" and not more.get("decides", True):
+            look = ""  # new: there is nothing to look at
+        elif word in ("missing", "errored"):
+            look = measure_it(cell, self.suite_path)
+        self.said.append(judgement(cell, name, against, word, because, look, **more))
+
+    def cell(self, before: BaselineCell, cell: Cell | None, against: Against, timings: bool) -> None:
+        """Every value of one cell."""
+        names = [name for name, value in before.values.items() if timings or value.form != "timing"]
+        word, because = self._absent(cell)
+        if word is None:
+            after = self.now.get(before.place)
+            assert cell is not None
+            if after is None:
+                because = "its per-sample arrays are missing: measure again"
+            elif found := differences(before, after):
+                because = f"cannot be compared: another value of {', '.join(found)}"
+            else:
+                for name in names:
+                    self._value(name, before, after, cell, against)
+                return
+            word = "incomparable"
+        if against == "baseline":  # said once
+            for name in names:
+                self.say(cell or before, name, against, word, because, rule="")
+
+    def _absent(self, cell: Cell | None) -> tuple[Word | None, str]:
+        if cell is None:
+            return "missing", "in the baseline, not in this run"
+        if cell.status == "error":
+            return "errored", plain(cell.reason) or "an error without a message"
+        if cell.status == "skipped":
+            return "missing", f"skipped: {plain(cell.reason) or 'no reason given'}"
+        return None, ""
+
+    def _value(self, name: str, before: BaselineCell, after: BaselineCell, cell: Cell, against: Against) -> None:
+        old, new = before.values[name], after.values.get(name)
+        value = cell.values.get(name)
+        if new is None or value is None:
+            self.say(cell, name, against, "missing", "the run gates this value no more: accept a new baseline")
+        elif (old.form, old.better, old.power, old.log) != (new.form, new.better, new.power, new.log):
+            self.say(cell, name, against, "incomparable", "the value is defined in another way now")
+        elif old.form == "timing":
+            self._timing(name, before, after, cell)
+        elif _sizes(old) != _sizes(new):
+            self.say(cell, name, against, "incomparable", "the arrays have other shapes")
+        else:
+            self._ask(name, before, after, cell, value, against)
+
+    def _ask(
+        self, name: str, before: BaselineCell, after: BaselineCell, cell: Cell, value: ValueResult, against: Against
+    ) -> None:
+        """A question for each gate over all samples; of several per-class gates the first stands for all."""
+        gates = [gate for gate in value.gates if gate.per is None] or value.gates[:1]
+        if not gates:
+            self.say(cell, name, against, "missing", "the run gates this value no more: accept a new baseline")
+        for gate in gates:
+            more: dict[str, Any] = {"rule": gate.rule, "margin": margin_of(gate)}
+            if before.key == after.key and before.values[name].variant == after.values[name].variant:
+                self.say(cell, name, against, "same", "the same measurement", not_worse=True, estimate=0.0, **more)
+                continue
+            found = pairing_of(name, before, after, cell, value, gate)
+            if isinstance(found, str):
+                self.say(cell, name, against, "inconclusive", found, **more)
+            else:
+                self.questions.append(Question(cell, name, gate, against, found))
+
+    def _timing(self, name: str, before: BaselineCell, after: BaselineCell, cell: Cell) -> None:
+        more: dict[str, Any] = {"rule": "timing", "margin": SLOWER}
+        if before.machine != after.machine:
+            because = "timings of another machine cannot be compared"
+            self.say(cell, name, "baseline", "incomparable", because, decides=False, **more)
+            return
+        found = judge_timing(before.values[name].samples(), after.values[name].samples())
+        self.say(cell, name, "baseline", found.word, found.because, **more, **found.figures)
+
+    def newcomers(self) -> None:
+        """What the run gates and the baseline does not know."""
+        known = self.baseline.by_place()
+        for cell in self.results.cells:
+            place = CellId.of(cell).place
+            if cell.replicate is None or cell.status != "ok":
+                continue
+            for name, value in cell.values.items():
+                if value.gates and (place not in known or name not in known[place].values):
+                    because = "not in the baseline: crbench baseline accept takes it in"
+                    self.say(cell, name, "baseline", "missing", because, decides=False)
+
+    def references(self) -> None:
+        """Gates that fail against the reference, and that nobody has accepted as failing."""
+        cells = self.baseline.by_place()
+        for cell in self.results.cells:
+            before = cells.get(CellId.of(cell).place)
+            for name, value in cell.values.items():
+                old = [] if before is None or name not in before.values else before.values[name].gates
+                known = {(gate.rule, gate.per): gate.verdict for gate in old}
+                for gate in value.gates:
+                    then = known.get((gate.rule, gate.per))
+                    if cell.status == "ok" and gate.verdict == "failed" and then != "failed":
+                        said = "the baseline does not know this gate" if then is None else "did not fail when accepted"
+                        because = f"{gate.because}; {said}"
+                        self.say(cell, name, "reference", "regressed", because, rule=gate.rule, margin=gate.tolerance)
+
+    def finish(self, together: int | None) -> list[Judgement]:
+        """P-values of all questions, adjusted together."""
+        count = max(len(self.questions), together or 0, 1)
+        found = shifts([question.pairing for question in self.questions], count)
+        worse, better = ([getattr(item, side) for item in found] for side in ("worse", "better"))
+        if together is None:
+            worse, better = holm(worse), holm(better)
+        else:
+            worse, better = ([min(1.0, count * p) for p in side] for side in (worse, better))
+        for question, shift, p_worse, p_better in zip(self.questions, found, worse, better, strict=True):
+            told = answer(question, shift, p_worse, p_better)
+            self.say(question.cell, question.name, question.against, told.word, told.because, **told.figures)
+        return sorted(self.said, key=lambda item: (CellId.of(item).place, item.value, item.against, item.rule))
+
+
+def _sizes(value: BaselineValue) -> dict[str, str]:
+    return {name: text.split(":")[1] for name, text in value.variant.items()}

@@ -1,0 +1,80 @@
+"""A run against the tolerances that its suite declares: gates in every cell, verdicts, and judgements of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.gate.classes import judge_classes
+from bench.gate.judgements import judgement, look_closer
+from bench.gate.tolerances import FITS, Tolerance, judge_gate
+from bench.gate.verdicts import with_verdicts
+from bench.results import Cell, GateResult, Judgement, Results, ValueResult, Word
+from bench.store.samples import RunSamples
+from bench.wording import canonical, plain
+
+
+def judge_results(
+    results: Results,
+    declared: Iterable[tuple[str, Mapping[str, Any], Sequence[Tolerance]]],
+    samples: RunSamples | None = None,
+) -> Results:
+    """Judge every declared gate, then every verdict; a new ``Results``, the given one is untouched.
+
+    ``declared`` holds (metric name, its parameters, its tolerances). A gate whose value is absent, as in an errored
+    or skipped cell, is kept as inconclusive on an empty value: the results alone tell what could not be judged.
+    ``samples`` are the run's per-sample arrays; without them no class can be judged apart.
+    """
+    table: dict[tuple[str, str], list[Tolerance]] = {}
+    for metric, params, tolerances in declared:
+        table.setdefault((metric, canonical(params)), []).extend(tolerances)
+    cells = [judge_cell(cell, table.get((cell.metric, canonical(cell.params)), ()), samples) for cell in results.cells]
+    return with_verdicts(results.model_copy(update={"cells": cells}))
+
+
+def judge_cell(cell: Cell, tolerances: Sequence[Tolerance], samples: RunSamples | None = None) -> Cell:
+    """A copy of the cell whose values carry these gates and no others."""
+    values = {name: value.model_copy(update={"gates": []}) for name, value in cell.values.items()}
+    for item in tolerances:
+        if item.value not in values:
+            reason = plain(cell.reason) or "the cell holds no such value"
+            values[item.value] = ValueResult(kind=FITS[item.rule][0], reason=reason)
+        value = values[item.value]
+        per, margin = getattr(item, "per", None), getattr(item, "margin", None)
+        if cell.status == "ok":
+            judged = judge_gate(value, item.rule, item.tolerance)
+            if per is not None:
+                judged = judge_classes(cell, item, value, samples)
+        else:
+            word = "an error" if cell.status == "error" else "skipped"
+            because = f"{word}: {plain(cell.reason) or 'no reason given'}"
+            judged = GateResult(rule=item.rule, tolerance=item.tolerance, verdict="inconclusive", because=because)
+        judged = judged.model_copy(update={"per": per, "margin": margin})
+        values[item.value] = value.model_copy(update={"gates": [*value.gates, judged]})
+    return cell.model_copy(update={"values": values})
+
+
+def gated_values(results: Results) -> Iterator[tuple[Cell, str, GateResult]]:
+    """Every gate of a run with its cell and value."""
+    for cell in results.cells:
+        for name, value in cell.values.items():
+            for gate in value.gates:
+                yield cell, name, gate
+
+
+def judge_reference(results: Results, suite_path: str = "") -> list[Judgement]:
+    """Every gate against the reference as a judgement: failed is regressed, passed is same."""
+    path = suite_path or plain(results.suite.path) or "SUITE"
+    words: Mapping[str, Word] = {"passed": "same", "failed": "regressed", "inconclusive": "inconclusive"}
+    said = []
+    for cell, name, gate in gated_values(results):
+        word = words[gate.verdict]
+        if cell.status == "error":
+            word = "errored"
+        elif cell.status == "skipped":
+            word = "missing"
+        told: dict[str, Any] = {"rule": gate.rule, "margin": gate.tolerance, "not_worse": gate.verdict == "passed"}
+        decides = cell.status != "skipped"
+        look = look_closer(cell, path)
+        said.append(judgement(cell, name, "reference", word, gate.because, look, decides=decides, **told))
+    return said

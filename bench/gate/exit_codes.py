@@ -1,0 +1,67 @@
+"""Exit codes, and what makes a run incomplete; 2 and 4 are the command line's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.gate.verdicts import cells_of, subjects
+from bench.results import Judgement, Results, Word
+from bench.wording import plain
+
+PASS, REGRESSION, INCOMPLETE = 0, 1, 3
+UNSURE: tuple[Word, ...] = ("errored", "missing", "incomparable")
+
+
+def exit_code(results: Results, gate: bool, strict: bool = False) -> int:
+    """0 pass, 1 regression, 3 incomplete; 3 goes before 1 (2 and 4 are the command line's).
+
+    1 needs ``gate`` and a failed gate, with ``strict`` an inconclusive one is enough. ``gate`` where no gate was set is
+    incomplete: a gate that looked at nothing must not pass.
+    """
+    if incomplete(results):
+        return INCOMPLETE
+    if not gate:
+        return PASS
+    found = {given.verdict for cell in results.cells for value in cell.values.values() for given in value.gates}
+    if not found:
+        return INCOMPLETE
+    broken = {"failed", "inconclusive"} if strict else {"failed"}
+    return REGRESSION if found & broken else PASS
+
+
+def exit_code_of(results: Results, judgements: Sequence[Judgement], *, strict: bool = False) -> int:
+    """0 pass, 1 regression, 3 incomplete; 3 goes before 1.
+
+    3: a cell errored, something that decides is missing or incomparable, or nothing was judged at all. 1: something
+    regressed; with ``strict`` also what is inconclusive and not shown to be no worse.
+    """
+    deciding = [item for item in judgements if item.decides or (strict and item.verdict != "incomparable")]
+    if incomplete(results) or not deciding or any(item.verdict in UNSURE for item in deciding):
+        return INCOMPLETE
+    if any(item.verdict == "regressed" for item in deciding):
+        return REGRESSION
+    open_ = any(item.verdict == "inconclusive" and not item.not_worse for item in deciding)
+    return REGRESSION if strict and open_ else PASS
+
+
+def incomplete(results: Results) -> list[str]:
+    """Why the run is not whole, one line each: errored cells and stages, skips without a reason, nothing measured.
+
+    A skipped cell that says why is not incomplete. Nothing measured at all is.
+    """
+    lines = []
+    for cell in results.cells:
+        where = f"{plain(cell.variant)} ({plain(cell.target)}) {plain(cell.metric)}"
+        if cell.status == "error":
+            lines.append(f"{where}: {plain(cell.reason) or 'an error without a message'}")
+        elif cell.status == "skipped" and not cell.reason.strip():
+            lines.append(f"{where}: skipped without a reason")
+    for variant, name in zip(results.variants, subjects(results.variants), strict=True):
+        if not cells_of(variant, results.cells):
+            lines.append(f"{name}: nothing was measured")
+        for stage in variant.stages:
+            faults = [item for item in stage.metrics if item.status == "error"]
+            lines += [f"{name} at {plain(stage.name)}, {plain(item.metric)}: {plain(item.reason)}" for item in faults]
+    if not any(cell.status == "ok" for cell in results.cells):
+        lines.append("nothing ran")
+    return lines

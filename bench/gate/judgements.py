@@ -1,0 +1,73 @@
+"""What is said of one value of a run, and where to look closer."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from bench.gate.baseline import BaselineCell, label_of
+from bench.results import Cell, Judgement, Word
+from bench.store.samples import place_of
+
+
+class CellId(NamedTuple):
+    """A cell of a run; hashable, with its parameters as canonical JSON inside ``place``."""
+
+    variant: str
+    target: str
+    metric: str
+    place: str
+
+    @classmethod
+    def of(cls, cell: Cell | Judgement | BaselineCell) -> CellId:
+        """The id of a cell, or of what was said about one."""
+        place = place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
+        return cls(cell.variant, cell.target, cell.metric, place)
+
+
+class Answer(NamedTuple):
+    """A word, its reason, and the figures behind it: fields of a judgement."""
+
+    word: Word
+    because: str
+    figures: dict[str, Any]
+
+
+def judgement(
+    cell: Cell | BaselineCell, value: str, against: Literal["baseline", "first", "reference"], word: Word,
+    because: str, look: str, **figures: Any,
+) -> Judgement:  # fmt: skip
+    """A judgement of a value of a cell."""
+    return Judgement(
+        variant=cell.variant,
+        target=cell.target,
+        metric=cell.metric,
+        params=cell.params,
+        replicate=cell.replicate,
+        value=value,
+        against=against,
+        verdict=word,
+        because=because,
+        look=look,
+        **figures,
+    )
+
+
+def look_closer(cell: Cell | BaselineCell, suite_path: str) -> str:
+    """The command that tells why a cell was measured or reused."""
+    return f"crbench why {shlex.quote(label_of(cell))} --suite {shlex.quote(suite_path)}"
+
+
+def measure_it(cell: Cell | BaselineCell, suite_path: str) -> str:
+    """The command that measures a cell."""
+    return f"crbench run {shlex.quote(suite_path)} --only {shlex.quote(label_of(cell))}"
+
+
+def by_cell(judgements: Sequence[Judgement]) -> dict[CellId, list[Judgement]]:
+    """Judgements by the cell that they are about."""
+    found: dict[CellId, list[Judgement]] = defaultdict(list)
+    for item in judgements:
+        found[CellId.of(item)].append(item)
+    return dict(found)

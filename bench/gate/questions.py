@@ -1,0 +1,102 @@
+"""One value before and after: what is compared, by which margin, and the answer in one word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bench.gate.baseline import BaselineCell
+from bench.gate.judgements import Answer
+from bench.gate.shifts import Pairing, Shift, Statistic, yardstick_scale
+from bench.metrics.base import Pair, Quality, metrics
+from bench.results import Cell, GateResult, ValueResult
+from bench.stats.noninferiority import decide, not_worse
+from bench.wording import difference, plain, title
+from bench.wording import tolerance as tolerance_text
+
+Against = Literal["baseline", "first"]
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One value before and after, waiting for its p-values."""
+
+    cell: Cell
+    name: str
+    gate: GateResult
+    against: Against
+    pairing: Pairing
+
+
+def pairing_of(
+    name: str, before: BaselineCell, after: BaselineCell, cell: Cell, value: ValueResult, gate: GateResult
+) -> Pairing | str:
+    """What is compared, or why it cannot be."""
+    scale = None
+    if gate.rule == "max_gap":
+        scale = yardstick_scale(value.yardsticks)
+        if scale is None or (value.gap is None and value.gap_ci is None):
+            return f"no gap: {plain(value.reason) or 'the yardsticks give no scale'}"
+    statistic = None
+    if after.values[name].form == "statistic":
+        statistic = statistic_of(cell, name)
+        if statistic is None:
+            return "the metric's statistic is not registered here, so nothing can be resampled"
+    old, new = before.values[name].samples(), after.values[name].samples()
+    return Pairing(old, new, after.n, margin_of(gate), statistic, scale)
+
+
+def answer(question: Question, shift: Shift, worse: float, better: float) -> Answer:
+    """The word on a question; ``worse`` and ``better``: p-values adjusted for all that is judged together."""
+    value, margin, found = question.cell.values[question.name], question.pairing.margin, shift.found
+    more: dict[str, Any] = {"rule": question.gate.rule, "margin": margin}
+    if found.estimate is None or found.interval.method == "none":
+        because = found.reason or "no interval can be given"
+        return Answer("inconclusive", because, more)
+    word = decide(found.interval, margin, worse, better)
+    keeps = not_worse(found.interval, margin)
+    since = "than the baseline" if question.against == "baseline" else "than when it was first accepted: drift"
+    shown = _shown(value, question, found.estimate, (found.interval.low, found.interval.high))
+    tail = {
+        "regressed": f"surely worse {since}",
+        "improved": f"surely better {since}",
+        "same": f"no worse {since}",
+        "inconclusive": f"no worse {since}, perhaps better" if keeps else f"not shown to be no worse {since}",
+    }[word]
+    more |= {
+        "estimate": found.estimate,
+        "ci": (found.interval.low, found.interval.high),
+        "p_value": worse,
+        "not_worse": keeps and word != "regressed",
+    }
+    return Answer(word, f"{shown}: {tail}", more)
+
+
+def margin_of(gate: GateResult) -> float:
+    """How much worse than a baseline a value may become: as declared, else the tolerance; 0 for a floor."""
+    if gate.margin is not None:
+        return gate.margin
+    return 0.0 if gate.rule == "min_value" else gate.tolerance
+
+
+def statistic_of(cell: Cell, name: str) -> Statistic | None:
+    """The statistic of a registered metric's value; what a results file names is never imported."""
+    if cell.metric not in metrics.names():
+        return None
+    for value in metrics.get(cell.metric).values:
+        if value.name == name and isinstance(value, Quality | Pair):
+            return value.statistic
+    return None
+
+
+def _shown(value: ValueResult, question: Question, estimate: float, limits: tuple[float | None, float | None]) -> str:
+    """A signed difference with its interval and margin, in the value's own unit."""
+    pairing = question.pairing
+    if pairing.scale is not None:
+        scaled = ValueResult(kind="quality", unit="")
+        text, name = " ".join(difference(scaled, estimate, limits)).strip(), f"gap of {title(question.name)} "
+    else:
+        counted = pairing.after.form in ("proportion", "count")
+        scaled = ValueResult(kind="quality", unit=value.unit, interval="score" if counted else "none")
+        text, name = " ".join(difference(scaled, estimate, limits)).strip(), ""
+    return f"{name}{text}, margin {tolerance_text(scaled, pairing.margin)}"

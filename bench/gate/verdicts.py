@@ -1,0 +1,107 @@
+"""May a variant, and the run, ship? One sentence each, that names what decided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from bench.results import Cell, GateResult, Results, VariantResult, Verdict
+from bench.wording import canonical, plain, title, told_apart
+
+
+def gates_of(cells: Iterable[Cell]) -> list[tuple[str, GateResult]]:
+    """Every gate with the name of its value in words, parameters where the same metric stands twice."""
+    cells = list(cells)
+    apart = told_apart((cell.metric, cell.params) for cell in cells)
+    found = []
+    for cell in cells:
+        words = apart[cell.metric, canonical(cell.params)]
+        for name, value in cell.values.items():
+            label = f"{title(name)} ({words})" if words else title(name)
+            found += [(label, gate) for gate in value.gates]
+    return found
+
+
+def _phrases(gates: Iterable[tuple[str, GateResult]], wanted: str) -> list[str]:
+    """What such gates say; values with one and the same reason share a phrase."""
+    labels: dict[str, list[str]] = {}
+    for label, gate in gates:
+        if gate.verdict == wanted:
+            labels.setdefault(gate.because, []).append(label)
+    return [f"{', '.join(names)} {because}" for because, names in labels.items()]
+
+
+def verdict(cells: Iterable[Cell], subject: str = "") -> Verdict:
+    """May the variant of these cells ship? The sentence names what decided.
+
+    False when any gate failed; undecided (null) when any is inconclusive, its cell errored or skipped, or nothing is
+    gated; true when all passed. ``subject`` is the variant in words; by default its name and target.
+
+    >>> from bench.results import ValueResult
+    >>> harm = ValueResult(kind="quality", estimate=0.061, ci=(0.032, 0.09), interval="score")
+    >>> from bench.gate.tolerances import judge_gate
+    >>> harm.gates.append(judge_gate(harm, "max_harm", 0.03))
+    >>> cell = Cell(variant="prune50", target="torch", metric="adversarial.pgd", family="adversarial", status="ok",
+    ...             values={"robust_error": harm})
+    >>> print(verdict([cell]).because)
+    do not ship prune50 (torch): robust error +6.1 points [3.2, 9.0], tolerance 3
+    """
+    cells = list(cells)
+    if not subject:
+        names = dict.fromkeys(f"{plain(cell.variant)} ({plain(cell.target)})" for cell in cells)
+        subject = ", ".join(names) or "the variant"
+    gates = gates_of(cells)
+    failed, undecided = _phrases(gates, "failed"), _phrases(gates, "inconclusive")
+    if failed:
+        return Verdict(ship=False, because=f"do not ship {subject}: {'; '.join(failed)}")
+    if undecided:
+        return Verdict(ship=None, because=f"undecided on {subject}: {'; '.join(undecided)}")
+    if not gates:
+        return Verdict(ship=None, because=f"undecided on {subject}: no gate was set")
+    many = "its gate" if len(gates) == 1 else f"all {len(gates)} gates"
+    return Verdict(ship=True, because=f"{subject} may ship: it passes {many}")
+
+
+def cells_of(variant: VariantResult, cells: Iterable[Cell]) -> list[Cell]:
+    """The cells of one variant on one target in one replicate."""
+    mine = (variant.name, variant.target, variant.replicate)
+    return [cell for cell in cells if (cell.variant, cell.target, cell.replicate) == mine]
+
+
+def subjects(variants: Sequence[VariantResult]) -> list[str]:
+    """Each variant in words: name and target, and the replicate where one of them has several."""
+    several = {key for key, count in Counter((v.name, v.target) for v in variants).items() if count > 1}
+    words = []
+    for variant in variants:
+        places = [plain(variant.target)]
+        if (variant.name, variant.target) in several:
+            places.append("all replicates" if variant.replicate is None else f"replicate {variant.replicate}")
+        words.append(f"{plain(variant.name)} ({', '.join(places)})")
+    return words
+
+
+def variant_verdict(name: str, target: str, cells: Iterable[Cell]) -> Verdict:
+    """The verdict on one variant on one target, whose cells these are."""
+    return verdict(cells, f"{plain(name)} ({plain(target)})")
+
+
+def overall_verdict(variants: Sequence[VariantResult]) -> Verdict:
+    """The run's verdict: false where any variant's is, else undecided where any is, else true."""
+    if not variants:
+        return Verdict(ship=None, because="undecided: no variant was measured")
+    parts = []
+    for ship, words in ((False, "do not ship"), (None, "undecided on"), (True, "may ship:")):
+        those = [name for name, v in zip(subjects(variants), variants, strict=True) if v.verdict.ship is ship]
+        if those:
+            parts.append(f"{words} {', '.join(those)}")
+    states = {variant.verdict.ship for variant in variants}
+    return Verdict(ship=False if False in states else None if None in states else True, because="; ".join(parts))
+
+
+def with_verdicts(results: Results) -> Results:
+    """A copy in which every variant's and the run's verdict follow from the gates in the cells."""
+    variants = [
+        variant.model_copy(update={"verdict": verdict(cells_of(variant, results.cells), name)})
+        for variant, name in zip(results.variants, subjects(results.variants), strict=True)
+    ]
+    return results.model_copy(update={"variants": variants, "verdict": overall_verdict(variants)})
