@@ -54,6 +54,9 @@ def run_cli(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("crbench: interrupted; what was measured is stored, the same command goes on from there", err=True)
         return INCOMPLETE
+    except SystemExit as error:  # code from outside that ends the program must not end in a pass
+        click.echo(f"crbench: code that was loaded ended the program, sys.exit({error.code!r}): no result", err=True)
+        return USAGE
     except Exception as error:
         from bench.errors import UserError
 

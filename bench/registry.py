@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import pkgutil
@@ -97,7 +98,8 @@ class Registry(Generic[T]):
         if ":" in name:
             thing = load_object(name, where)
             if getattr(thing, "name", None) is None:
-                thing.name = name
+                with contextlib.suppress(AttributeError, TypeError):  # of what takes no attributes: no metric, no step
+                    thing.name = name
             return thing  # type: ignore[no-any-return]
         raise UserError.at(where, f"unknown {self.kind} {name!r}", nearest(name, self._objects))
 

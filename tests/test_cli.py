@@ -157,6 +157,14 @@ def test_internal_errors_exit_4(monkeypatch, capsys):
     assert "internal error" in capsys.readouterr().err
 
 
+def test_code_from_outside_that_ends_the_program_is_no_pass(tiny, capsys):
+    (tiny.folder / "exits_of_test_cli.py").write_text("import sys\ndef make():\n    sys.exit(0)\n")
+    variant = '[[variant]]\nname = "mine"\nfactory = "exits_of_test_cli:make"\n\n[[metric]]'
+    tiny.write('[[metric]]\nuse = "fidelity.predictions"', f'{variant}\nuse = "fidelity.predictions"')
+    assert tiny.run("run", "tiny.toml", "--gate", "--quiet") == 2
+    assert "ended the program" in capsys.readouterr().err
+
+
 def test_the_store_can_be_named_by_the_environment(tiny, monkeypatch):
     monkeypatch.setitem(os.environ, "CRBENCH_STORE", str(tiny.folder / "elsewhere"))
     assert tiny.run("run", "tiny.toml", "--quiet", "--only", "int8/edge/fidelity.accuracy") == 0

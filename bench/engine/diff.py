@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,8 @@ def parse_bounds(text: str) -> tuple[float, float]:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
         raise UserError.at("--bounds", f"{text!r} is not LO,HI", "give two numbers such as 0,1") from None
+    if not (isfinite(low) and isfinite(high)):
+        raise UserError.at("--bounds", f"{text!r} is not finite", "give two numbers such as 0,1")
     if not low < high:
         raise UserError.at("--bounds", f"{low:g} is not below {high:g}", "give LO,HI with LO < HI")
     return low, high
@@ -134,10 +138,12 @@ def parse_metric(text: str) -> Metric:
     found = re.fullmatch(r"([\w.:-]+)(?:\[(.*)\])?", text.strip())
     if found is None:
         raise UserError.at("--metric", f"{text!r} cannot be read", 'write it as "adversarial.pgd[epsilon=0.1]"')
-    metric = registered.get(found[1], "--metric")
+    metric = _metric_class(found[1])
     given: dict[str, Any] = {}
     for part in filter(None, re.split(r",(?![^\[]*\])", found[2] or "")):
         name, _, value = part.partition("=")
+        if name.strip() in given:
+            raise UserError.at("--metric", f"{found[1]} is given {name.strip()!r} twice", "give it once")
         try:
             given[name.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
@@ -158,6 +164,20 @@ def parse_metric(text: str) -> Metric:
             for e in error.errors()
         ]
         raise UserError(problems) from None
+
+
+def _metric_class(name: str) -> type[Metric]:
+    try:
+        metric = registered.get(name, "--metric")
+    except UserError:
+        raise
+    except Exception as error:  # a user's own module may fail in any way
+        what = f"{name!r} cannot be imported: {' '.join(f'{type(error).__name__}: {error}'.split())}"
+        raise UserError.at("--metric", what, "mend its module") from error
+    whole = isinstance(metric, type) and issubclass(metric, Metric) and is_dataclass(metric)
+    if not whole or inspect.isabstract(metric):
+        raise UserError.at("--metric", f"{name!r} is no metric", "see crbench list metrics")
+    return metric
 
 
 def _declared(samples: Samples, limits: tuple[float, float], classes: int) -> InputSpec:

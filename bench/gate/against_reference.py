@@ -33,14 +33,19 @@ def judge_results(
 
 
 def judge_cell(cell: Cell, tolerances: Sequence[Tolerance], samples: RunSamples | None = None) -> Cell:
-    """A copy of the cell whose values carry these gates and no others."""
+    """A copy of the cell whose values carry these gates and no others.
+
+    A cell over all replicates has no arrays of its own: what is asked per class is judged in each replicate.
+    """
     values = {name: value.model_copy(update={"gates": []}) for name, value in cell.values.items()}
     for item in tolerances:
+        per, margin = getattr(item, "per", None), getattr(item, "margin", None)
+        if per is not None and cell.replicate is None:
+            continue
         if item.value not in values:
             reason = plain(cell.reason) or "the cell holds no such value"
             values[item.value] = ValueResult(kind=FITS[item.rule][0], reason=reason)
         value = values[item.value]
-        per, margin = getattr(item, "per", None), getattr(item, "margin", None)
         if cell.status == "ok":
             judged = judge_gate(value, item.rule, item.tolerance)
             if per is not None:

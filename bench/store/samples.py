@@ -201,6 +201,8 @@ def check_samples(samples: ValueSamples, n: int) -> None:
             raise ValueError("arrays that hold more than finite numbers")
     if samples.form == "statistic":
         return
+    if "x" not in samples.variant:
+        raise ValueError("the array x is missing")
     x, others = samples.variant["x"], [table["x"] for table in tables if "x" in table]
     if x.ndim != 1 or any(array.shape != x.shape for array in others) or (samples.form != "timing" and x.size != n):
         raise ValueError("arrays of another size than the samples'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -112,7 +113,7 @@ class Findings:
             self.add(place, f"{name!r} cannot be imported: {type(error).__name__}: {error}".splitlines()[0])
             return None
         base = BASES[registry.kind]
-        if not isinstance(cls, type) or not issubclass(cls, base):
+        if not isinstance(cls, type) or not issubclass(cls, base) or inspect.isabstract(cls):
             self.add(place, f"{name!r} is no {registry.kind}", f"give a subclass of {base.__module__}.{base.__name__}")
             return None
         return cls

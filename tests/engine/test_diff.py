@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from bench.cli import run_cli
-from bench.engine.diff import parse_metric
+from bench.engine.diff import parse_bounds, parse_metric
 from bench.errors import UserError
 from bench.results import Cell
 
@@ -156,3 +156,27 @@ def test_metric_parameters_are_toml_literals():
     assert (metric.epsilon, metric.samples) == (0.1, 7)
     with pytest.raises(UserError, match="cannot be read"):
         parse_metric("adversarial.pgd[epsilon")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("os:system", "'os:system' is no metric"),
+        ("bench.engine.diff:parse_metric", "is no metric"),
+        ("bench.metrics.base:Metric", "is no metric"),
+        ("builtins:int", "is no metric"),
+        ("fails_of_test_diff:Mine", "cannot be imported: RuntimeError: at once"),
+        ("adversarial.pgd[epsilon=0.1,epsilon=0.2]", "given 'epsilon' twice"),
+    ],
+)
+def test_what_is_no_metric_is_told_in_a_line(tmp_path, monkeypatch, text, said):
+    (tmp_path / "fails_of_test_diff.py").write_text("raise RuntimeError('at\\nonce')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=said):
+        parse_metric(text)
+
+
+@pytest.mark.parametrize("text", ["0,inf", "-inf,1", "nan,1", "0,nan"])
+def test_bounds_are_finite(text):
+    with pytest.raises(UserError, match="not finite"):
+        parse_bounds(text)

@@ -1,10 +1,12 @@
 import json
+import re
 
 import numpy as np
 import pytest
 
 from bench.errors import UserError
 from bench.gate import accept, baseline_of, judge_baseline, load_baseline, write_baseline
+from bench.gate.encoding import encode
 from bench.stats.streams import generator
 
 
@@ -80,6 +82,14 @@ def test_nothing_to_accept_and_another_suite_are_mistakes(make, outcomes):
         (lambda text: text.replace('"n": 200', '"n": "many"'), "cells.0.n"),
         (lambda text: text.replace("bits:200", "bits:900"), "a damaged array"),
         (lambda text: text.replace('"suite"', '"suit"'), "suit"),
+        (lambda text: "[" * 100_000, "cut short"),
+        (lambda text: text.replace('"n": 200', '"n": 100'), "another size"),
+        (lambda text: text.replace('"x": "bits', '"y": "bits'), "array x is missing"),
+        (lambda text: re.sub('"bits[^"]*"', f'"{encode(np.arange(200))}"', text), "not made of 0 and 1"),
+        (
+            lambda text: text.replace('"figure": {', '"\\u001b[31m": {').replace('"proportion"', '"p"'),
+            r"values\. \[31m\.form",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line(make, outcomes, tmp_path, change, message):

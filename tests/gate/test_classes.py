@@ -55,6 +55,14 @@ def test_means_changes_and_floors_are_judged_per_class_too(make):
     assert judged(make, outcomes(0, 0, 0, 0), Gate("figure", "min_value", 0.8, per="class")).verdict == "passed"
 
 
+def test_over_all_replicates_each_is_judged_for_itself(make):
+    results, samples = make().add(outcomes(0, 0, 0, 0), reference=np.ones(200), better="higher").run(labels=LABELS)
+    gates = [Gate("figure", "max_harm", 0.2), Gate("figure", "max_harm", 0.2, per="class")]
+    assert [gate.per for gate in judge_cell(results.cells[0], gates, samples).values["figure"].gates] == [None, "class"]
+    together = results.cells[0].model_copy(update={"replicate": None})
+    assert [gate.per for gate in judge_cell(together, gates, samples).values["figure"].gates] == [None]
+
+
 def test_false_failures_are_no_more_frequent_with_many_classes(make):
     """Every class stands exactly on the tolerance: Holm keeps all ten together at 2.5 %."""
     random, failed = np.random.default_rng(1), 0

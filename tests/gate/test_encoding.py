@@ -53,6 +53,9 @@ def test_it_is_compact():
         f"bits:99999999999:0:{base64.b64encode(zlib.compress(b'ab')).decode()}",
         f"bits:8:0:{base64.b64encode(zlib.compress(b'ab')).decode()}",
         f"f16:1:0:{base64.b64encode(zlib.compress(b'a' * 10**6)).decode()}",
+        encode(np.array([0.1, 0.2])).replace("f16:2:17", f"f16:2:{'9' * 30}"),
+        encode(np.array([0.1, 0.2])).replace("f16:2:17", "f16:2:-5000"),
+        f"f32:1:0:{base64.b64encode(zlib.compress(np.array([np.nan], '<f4').tobytes())).decode()}",
     ],
 )
 def test_damaged_text_is_refused(text):

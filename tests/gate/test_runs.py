@@ -28,6 +28,7 @@ def test_truncated_and_foreign_results_are_refused(folder):
     for content, message in (
         (text[: len(text) // 2], "cut short"),
         ("{}", "holds no results"),
+        ("[" * 100_000, "cut short"),
         (text.replace('"schema":1', '"schema":2'), "schema 2"),
         (json.dumps(json.loads(text) | {"cells": [{}]}), "cells.0.variant"),
     ):

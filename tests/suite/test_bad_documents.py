@@ -156,6 +156,10 @@ BAD = {
         variant('steps = [{ use = "bench.data.digits:Digits" }]'),
         [("variant[0].steps[0].use", "'bench.data.digits:Digits' is no step", "bench.compression.base.Step")],
     ),
+    "class that is only a base": (
+        variant('steps = [{ use = "bench.compression.base:Step" }]'),
+        [("variant[0].steps[0].use", "'bench.compression.base:Step' is no step", "bench.compression.base.Step")],
+    ),
     # names that are given
     "two variants": (
         {"variant": '[[variant]]\nname = "v"\nsteps = []\n[[variant]]\nname = "V"\nsteps = []'},
