@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from bench.report.figures import ALARM_AT, Figure
 from bench.report.yardsticks import YardstickWords
 from bench.results import Cell, ValueResult
 from bench.wording import canonical
 
-if TYPE_CHECKING:
-    from bench.report.missing import Note
-
 State: TypeAlias = Literal["ship", "stop", "open"]
+Lack: TypeAlias = Literal["error", "skipped", "no gap"]
 
 WORDS: dict[State, str] = {"ship": "may ship", "stop": "do not ship", "open": "undecided"}
 SIGNS: dict[State, str] = {"ship": "✓", "stop": "✗", "open": "?"}
+
+
+@dataclass(frozen=True)
+class Note:
+    """Cells or figures that are missing for one and the same reason."""
+
+    kind: Lack
+    what: str
+    where: tuple[str, ...]
+    reason: str
 
 
 @dataclass(frozen=True)

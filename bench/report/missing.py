@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
-from bench.report.board import Row
+from bench.report.board import Lack, Note, Row
 from bench.wording import plain
-
-Lack: TypeAlias = Literal["error", "skipped", "no gap"]
-
-
-@dataclass(frozen=True)
-class Note:
-    """Cells or figures that are missing for one and the same reason."""
-
-    kind: Lack
-    what: str
-    where: tuple[str, ...]
-    reason: str
 
 
 def missing(rows: Sequence[Row]) -> list[Note]:

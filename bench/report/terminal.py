@@ -12,9 +12,8 @@ from rich.text import Text
 
 from bench.report import figures
 from bench.report.arrange import board
-from bench.report.board import SIGNS, WORDS, Board, State
+from bench.report.board import SIGNS, WORDS, Board, Note, State
 from bench.report.figures import Figure
-from bench.report.missing import Note
 from bench.report.parity import twins
 from bench.report.waterfall import Bar, stages_shown
 from bench.results import Results
