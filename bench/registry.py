@@ -97,7 +97,7 @@ class Registry(Generic[T]):
             return self._objects[name]
         if ":" in name:
             thing = load_object(name, where)
-            if getattr(thing, "name", None) is None:
+            if getattr(thing, "__dict__", {}).get("name") is None:  # an inherited name is another object's
                 with contextlib.suppress(AttributeError, TypeError):  # of what takes no attributes: no metric, no step
                     thing.name = name
             return thing  # type: ignore[no-any-return]

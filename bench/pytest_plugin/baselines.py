@@ -16,6 +16,7 @@ from bench.gate import Baseline, accept, judge_baseline, load_baseline, write_ba
 from bench.gate.baseline import label_of
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.closing import relative
+from bench.pytest_plugin.recognition import RUNS
 from bench.results import Cell, Judgement, ReferenceResult, Results, SuiteInfo
 from bench.store.samples import RunSamples, place_of
 from bench.suite.load import load_suite
@@ -78,17 +79,23 @@ def baseline_for(config: pytest.Config, run: SuiteRun) -> BaselineOfSuite | None
     """The baseline that the options name for this suite.
 
     Raises:
-        UserError: it cannot be read, or is another suite's.
+        UserError: it cannot be read, or is another suite's too.
     """
     given = config.getoption("crbench_baseline")
     if given is None:
         return None
     path = file_for(config.invocation_params.dir / given, run.suite.name)
     update = bool(config.getoption("crbench_update_baseline"))
+    if not update and not path.exists():
+        raise UserError.at(relative(path, config), "is no file", "--crbench-update-baseline writes it")
     baseline = None if update and not path.exists() else load_baseline(path)
     if baseline is not None and baseline.suite != run.suite.name:
         what = f"is of the suite {baseline.suite!r}, not of {run.suite.name!r}"
         raise UserError.at(str(given), what, "name this suite's, or a folder that holds NAME.json for each")
+    for other, met in config.stash[RUNS].items():
+        if met is not run and file_for(config.invocation_params.dir / given, met.suite.name) == path:
+            what = f"cannot be the baseline of this suite and of {relative(other, config)}"
+            raise UserError.at(relative(path, config), what, "name a folder; every suite needs a name of its own")
     return BaselineOfSuite(path, baseline, run, update)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.pytest_plugin.recognition import Tally
 
-REFERENCE = ("failed", "inconclusive", "passed")
+REFERENCE = ("failed", "errored", "inconclusive", "passed")
 BASELINE = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "same")
 
 
@@ -70,7 +70,7 @@ class Closing:
                 note = f" ({fails})" if counts["inconclusive"] else ""
                 lines.append(f"against {against}: {', '.join(shown)}{note}")
         if self.suites and not lines:
-            lines.append("no gate was judged: the cells were measured, and nothing was held against them")
+            lines.append("no gate was judged: nothing was held against these cells")
         if self.untimed:
             lines.append(f"no latency history of {self.untimed} cost cells: pytest-benchmark is off, as beside xdist")
         return lines

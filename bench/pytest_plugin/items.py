@@ -229,9 +229,10 @@ class CellItem(SuiteItem):
     def _note(self, said: list[Judgement]) -> None:
         """Keep what the cell says for JUnit and for the closing lines."""
         self.user_properties += properties(self.found, said)
+        verdicts = [gate.verdict for value in self.found.values.values() for gate in value.gates]
         self.stash[TALLY] = Tally(
             suite=str(self.path),
-            reference=[gate.verdict for value in self.found.values.values() for gate in value.gates],
+            reference=["errored" if self.found.status == "error" else verdict for verdict in verdicts],
             baseline=[item.verdict for item in said],
             untimed=0,
         )

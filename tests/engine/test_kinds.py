@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from bench.metrics.base import metrics
+
 MODULE = '''
 from typing import ClassVar
 import numpy as np
@@ -64,7 +66,8 @@ def kinds(tiny, monkeypatch):
         f'[[metric]]\nuse = "metrics_of_test_kinds:{name}"\n\n' for name in ("Sampled", "Agreement", "Certified")
     )
     tiny.write(text=text + uses)
-    assert tiny.run("run", "tiny.toml", "--quiet") == 0
+    code = tiny.run("run", "tiny.toml", "--quiet")
+    assert code == 0, [cell["reason"] for cell in tiny.results()["cells"]]
     return {cell["metric"].rsplit(":")[-1]: cell for cell in tiny.results()["cells"]}
 
 
@@ -93,3 +96,15 @@ def test_a_bound_gives_the_interval_of_the_true_ratio_and_no_sampling_interval(k
     assert opened["bound"]["ratio"] == [None, None]
     assert opened["reason"]
     assert json.dumps(kinds["Certified"])
+
+
+def test_a_class_from_outside_has_a_name_of_its_own_even_where_its_base_has_one(tmp_path, monkeypatch):
+    (tmp_path / "names_of_test_kinds.py").write_text(
+        "from bench.metrics.fidelity.predictions import Predictions\n"
+        "class Mine(Predictions):\n    '''As the built-in.'''\n"
+        "class Other(Mine):\n    '''As mine.'''\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names = ["names_of_test_kinds:Mine", "names_of_test_kinds:Other"]
+    assert [metrics.get(name).name for name in names] == names
+    assert metrics.get("fidelity.predictions").name == "fidelity.predictions"

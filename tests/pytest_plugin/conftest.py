@@ -96,15 +96,18 @@ class Repository:
         path.write_text(
             text.replace('"x.npz"', '"../unlabelled.npz"' if unlabelled else '"../x.npz"').replace(
                 'onnx = "', 'onnx = "../'
-            )
+            ),
+            encoding="utf-8",
         )
+        return path
 
     def test(self, text, name="test_mine.py"):
         (self.folder / name).write_text(text)
 
     def pytest(self, *arguments, expect=0):
-        """Run; answers everything printed."""
+        """Run, without hypothesis, whose import takes as long as all else; answers everything printed."""
         plain = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "--strict-markers"]
+        plain += ["-p", "no:hypothesispytest"]
         own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # no worker of ours
         command = [*plain, *map(str, arguments)]
         done = subprocess.run(command, cwd=self.folder, env=own, capture_output=True, text=True)

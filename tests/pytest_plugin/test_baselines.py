@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 CHOSEN = ("suites/mine.toml", "--crbench-baseline=kept.json", "-k", "not cost")
 
 
@@ -36,3 +38,40 @@ def test_nothing_is_accepted_of_a_part(fresh):
     assert not (fresh.folder / "kept.json").exists()
     shown = fresh.pytest("suites/mine.toml", "--crbench-update-baseline", expect=4)
     assert "--crbench-update-baseline needs --crbench-baseline FILE" in shown
+
+
+def test_a_folder_holds_one_baseline_for_every_suite(measured):
+    measured.suite(('name = "mine"', 'name = "other"'), ('name = "far"', 'name = "further"'), name="other.toml")
+    both = ("suites/mine.toml", "suites/other.toml", "--crbench-baseline=baselines")
+    shown = measured.pytest(*both, "--crbench-update-baseline", "--benchmark-disable", expect=1)
+    for name in ("mine", "other"):
+        assert f"baselines/{name}.json: 2 cells added, 0 changed, 0 removed" in shown
+        assert measured.json(f"baselines/{name}.json")["suite"] == name
+
+    shutil.copy(measured.folder / "far.onnx", measured.folder / "close.onnx")
+    shown = measured.pytest(*both, "-k", "accuracy or covered", expect=1)
+    assert "against the baseline: 4 regressed, 2 same" in shown  # beside the reference too
+    assert "2 failed, 4 passed" in shown  # both are covered
+
+    (measured.folder / "baselines" / "other.json").unlink()
+    shown = measured.pytest(*both, "-k", "accuracy", expect=2)
+    assert "suites/other.toml: baselines/other.json: is no file; --crbench-update-baseline writes it" in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(("name", "file"), [("mine", "folder"), ("other", "one.json")])
+def test_two_suites_never_write_one_file(measured, name, file):
+    measured.suite(('name = "mine"', f'name = "{name}"'), name="other.toml")
+    both = ("suites/mine.toml", "suites/other.toml", f"--crbench-baseline={file}", "--crbench-update-baseline")
+    shown = measured.pytest(*both, "--collect-only", expect=2)
+    assert "cannot be the baseline of this suite and of suites/mine.toml; name a folder" in shown
+
+
+def test_strict_fails_what_is_open_beside_the_baseline(measured):
+    shutil.copy(measured.folder / "seed0.onnx", measured.folder / "close.onnx")
+    chosen = ("suites/mine.toml::close-edge-fidelity.accuracy", CHOSEN[1])
+    shown = measured.pytest(*chosen)
+    assert "against the baseline: 1 inconclusive (--crbench-strict fails them)" in shown
+    shown = measured.pytest(*chosen, "--crbench-strict", expect=1)
+    assert "(max_harm, inconclusive)" in shown
+    assert "1 inconclusive (they fail)" in shown

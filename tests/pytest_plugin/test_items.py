@@ -2,6 +2,35 @@
 
 import pytest
 
+NETWORKS = """
+name = "networks"
+[data]
+loader = "digits"
+evaluation = 60
+calibration = 64
+[reference]
+model = "mlp"
+hidden = [4]
+recipe = { epochs = 1 }
+[[target]]
+name = "torch"
+[[target]]
+name = "edge"
+runtime = "onnxruntime"
+[[variant]]
+name = "noise"
+steps = [{ use = "weight-noise", sigma = 0.3 }]
+[[variant]]
+name = "exported"
+steps = [{ use = "onnx-export" }]
+[[metric]]
+use = "fidelity.accuracy"
+"""
+ABSENT = """
+import sys
+
+sys.modules |= dict.fromkeys(("pytest_benchmark", "xdist", "execnet"))
+"""
 METRICS = ("fidelity.accuracy", "fidelity.predictions", "cost-rounds5-warmup1")
 CELLS = [f"{variant}-edge-{metric}" for variant in ("close", "far") for metric in METRICS]
 IMPORTED = """
@@ -65,10 +94,20 @@ def test_benchmarks_are_real_forward_passes_with_the_figures_beside_them(measure
     assert "benchmark 'variant=far': 1 tests" in shown
 
 
-def test_only_what_is_chosen_is_measured(fresh):
-    shown = fresh.pytest("suites/mine.toml", "-k", "close and accuracy", "-m", "fidelity and edge and not slow")
-    assert "1 passed, 5 deselected" in shown
-    assert fresh.cells() == 1
+def test_only_what_is_chosen_is_measured_and_a_store_elsewhere_keeps_it(fresh, tmp_path):
+    store = tmp_path / "else where"
+    chosen = ("suites/mine.toml", "-k", "close and accuracy", "-m", "fidelity and edge and not slow")
+    chosen += (f"--crbench-store=file://{store}", "--junitxml=j.xml")
+    found = []
+    for reused in ("False", "True"):
+        shown = fresh.pytest(*chosen)
+        assert "1 passed, 5 deselected" in shown
+        assert len(list((store / "cells").rglob("*.json"))) == 1
+        (said,) = [said for _, _, said in fresh.cases().values()]
+        assert said.pop("reused") == reused
+        found.append(said)
+    assert found[0] == found[1]
+    assert not (fresh.folder / ".crbench").exists()
 
 
 def test_inconclusive_is_counted_and_fails_when_strict(measured):
@@ -81,8 +120,12 @@ def test_inconclusive_is_counted_and_fails_when_strict(measured):
     assert measured.cells() == before
     assert measured.cases()["far-edge-fidelity.accuracy"][2]["reused"] == "True"
 
-    chosen = ("-k", "far and (accuracy or cost)", "-p", "no:benchmark")
+    (measured.folder / "absent.py").write_text(ABSENT)
+    (measured.folder / "pytest.ini").write_text("[pytest]\npythonpath = .\naddopts = -p absent\n")
+    without = [f"-pno:{name}" for name in ("benchmark", "xdist", "xdist.looponfail")]
+    chosen = ("-k", "far and (accuracy or cost)", "--junitxml=j.xml", *without)
     shown = measured.pytest("suites/mine.toml", *chosen, "--crbench-strict", expect=1)
+    assert float(measured.cases()["far-edge-cost-rounds5-warmup1"][2]["latency_median.value"]) > 0
     assert "(max_harm, inconclusive)" in shown
     assert "1 inconclusive (they fail)" in shown
     assert "1 failed, 1 passed" in shown
@@ -106,16 +149,22 @@ def test_errors_are_errors_and_cells_without_a_meaning_are_skipped(fresh):
     assert f"SKIPPED [1] suites/mine.toml:{line}: " in shown
     kind, text, said = found["close-edge-fidelity.accuracy"]
     assert (kind, said["status"]) == ("failure", "skipped")  # strict: its gate could not be judged
+    assert "against the reference: 1 errored, 1 inconclusive (they fail)" in shown
     for metric in ("fidelity.accuracy", "fidelity.predictions"):
         kind, text, said = found[f"far-edge-{metric}"]
         assert (kind, said["status"]) == ("error", "error")
         assert "4 classes" in text
         assert f"look closer: crbench run suites/mine.toml --only far/edge/{metric}" in text
     assert "Traceback" not in shown
+    shown = fresh.pytest("suites/mine.toml", "-k", "close and not cost")
+    assert "1 passed, 2 skipped, 5 deselected" in shown
+    assert "against the reference: 1 inconclusive (--crbench-strict fails them)" in shown
 
 
 def test_workers_share_a_variant_and_costs_say_that_they_were_not_timed(measured):
-    shown = measured.pytest("suites/mine.toml", "-n", "2", "-v", "-rP", expect=1)
+    before = measured.cases()
+    (measured.folder / "j.xml").unlink()
+    shown = measured.pytest("suites/mine.toml", "-n", "2", "-v", "-rP", "--junitxml=j.xml", expect=1)
     places = {}
     for line in shown.splitlines():
         if line.startswith("[gw") and "suites/mine.toml::" in line:
@@ -125,4 +174,45 @@ def test_workers_share_a_variant_and_costs_say_that_they_were_not_timed(measured
     assert "no latency history: pytest-benchmark is off" in shown
     assert "taken while other workers ran" in shown
     assert "no latency history of 2 cost cells" in shown
+    after = measured.cases()
+    assert sorted(after) == sorted(before)
+    for name, (kind, _, said) in after.items():  # every item once, with what one process says of it
+        assert kind == before[name][0]
+        assert said == {**before[name][2], "reused": "True"}
     assert "against the reference: 1 failed, 1 passed" in shown
+
+
+def test_only_benchmarks_or_all_but_benchmarks(measured):
+    short = ("suites/mine.toml", "-k", "close", "-rs", "--benchmark-max-time=0.02")
+    shown = measured.pytest(*short, "--benchmark-only", "--crbench-store=new")
+    assert "1 passed, 2 skipped, 3 deselected" in shown
+    assert "close-edge-cost-rounds5-warmup1" in shown[shown.index("- benchmark: 1 tests") :]
+    assert len(list((measured.folder / "new" / "cells").rglob("*.json"))) == 1  # what is skipped is not measured
+    shown = measured.pytest(*short, "--benchmark-skip")
+    assert "2 passed, 1 skipped, 3 deselected" in shown
+    assert "Skipping benchmark (--benchmark-skip active)" in shown
+
+
+def test_a_device_that_is_not_there_is_one_line(fresh):
+    fresh.suite(name="networks.toml", text=NETWORKS)
+    shown = fresh.pytest("suites/networks.toml::noise-torch-fidelity.accuracy", "--crbench-device=mps:3", expect=1)
+    assert "1 error" in shown
+    error = shown[shown.index("= ERRORS") : shown.index("= short test summary")]
+    (line,) = [line for line in error.splitlines()[1:] if not line.startswith(("_", "="))]
+    assert line.startswith("device: 'mps:3' is not available to torch ")
+    assert not (fresh.folder / ".crbench").exists()  # nothing was trained for it
+
+
+def test_what_needs_an_accelerator_is_marked(fresh):
+    accelerated = ('runtime = "onnxruntime"', 'runtime = "onnxruntime"\nprovider = "CUDAExecutionProvider"')
+    fresh.suite(accelerated)
+    fresh.suite(name="networks.toml", text=NETWORKS)
+
+    def marked(*options):
+        shown = fresh.pytest("suites", *options, "-o", "crbench_suites=suites/*.toml", "--collect-only", "-q")
+        return [line.partition("::")[2] for line in shown.splitlines() if "::" in line]
+
+    assert marked("-m", "gpu") == CELLS
+    assert marked("-m", "not gpu", "--crbench-device=cuda") == [
+        f"{variant}-edge-fidelity.accuracy" for variant in ("noise", "exported")
+    ]

@@ -36,6 +36,24 @@ def test_configured_suites_are_collected_and_other_toml_is_not(fresh):
     assert {line.partition("::")[0] for line in shown.splitlines() if "::" in line} == {"suites/mine.toml"}
 
 
+def test_a_suite_as_windows_writes_it_is_collected_with_its_folder(measured):
+    (measured.folder / "pytest.ini").unlink()
+    (measured.folder / "pyproject.toml").write_text(
+        '[project]\nname = "users"\n[tool.pytest.ini_options]\ncrbench_suites = ["suites/*.toml"]\n'
+    )
+    text = measured.suite().read_text()
+    (measured.folder / "suites" / "mine.toml").unlink()
+    (measured.folder / "suites" / "größer 1.toml").write_bytes(f"# ∞\n{text}".replace("\n", "\r\n").encode())
+    shown = measured.pytest("suites/", "-k", "accuracy", expect=1)
+    assert "FAILED suites/größer 1.toml::far-edge-fidelity.accuracy" in shown
+    assert "look closer: crbench run 'suites/größer 1.toml' --only far/edge/fidelity.accuracy" in shown
+    assert "1 failed, 1 passed, 4 deselected" in shown
+
+    measured.suite(('name = "far"', 'name = "größer"'))
+    shown = measured.pytest("suites/mine.toml", expect=2)
+    assert "suites/mine.toml: variant[1].name: 'größer' cannot stand here; give letters" in shown
+
+
 def test_problems_are_one_line_each(fresh):
     fresh.suite(name="broken.toml", text=BROKEN)
     (fresh.folder / "suites" / "cut.toml").write_text("[reference\n")
