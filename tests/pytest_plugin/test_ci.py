@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from bench.cli import cli
 
-yaml = pytest.importorskip("yaml")
 CI = Path(__file__).parents[2] / "docs" / "ci"
 FILES = sorted(CI.glob("*.yml"))
 
