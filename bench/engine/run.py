@@ -124,14 +124,15 @@ def _run(
     if plan.suite.replicates > 1:
         measured += recipe_cells(engine, measured)
     results = assemble(plan, dataset, engine, measured)
-    stages = stage_results(engine, planner(plan.suite, options.device, dataset), plan, measured)
+    expand = planner(plan.suite, options.device, dataset)
+    stages = stage_results(engine, expand, plan, measured)
     for variant in results.variants:
         variant.stages = stages.get((variant.name, variant.target, variant.replicate), [])
     if keep is not None:
         keep(collect(plan, dataset, engine, measured))
     results.run = provenance(seed=plan.suite.seed, device=options.device, started=started)
     results.run["rerun"] = options.rerun
-    results.run["warnings"] = warnings(planner(plan.suite, options.device, dataset), dataset, engine, cells)
+    results.run["warnings"] = warnings(expand, dataset, engine, cells)
     results.run["reused"] = sum(found.cell.cached for _, found in measured)
     if options.only is None and options.shard == (1, 1):
         store.set_roots(plan.suite.name, _roots(engine, measured))

@@ -15,7 +15,7 @@ from bench.engine.observations import Observed
 from bench.engine.provenance import machine
 from bench.metrics.base import Change, Cost, Pair, Quality, Value
 from bench.store.keys import key_of
-from bench.store.samples import CellSamples, RunSamples, ValueSamples, place_of
+from bench.store.samples import CellSamples, RunSamples, ValueSamples, place_of_cell
 from bench.suite.plan import Plan, PlannedCell
 
 TIMING = "latency_median"
@@ -55,7 +55,7 @@ def collect(
             continue
         values = _values(engine, planned, cell.n)
         if values:
-            place = place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
+            place = place_of_cell(cell)
             network = plan.variants[planned.variant, planned.replicate].key
             identity = _identity(plan, dataset, planned, cell.n)
             cells[place] = CellSamples(planned.key, network, identity, machine().fingerprint, values)

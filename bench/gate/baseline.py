@@ -13,7 +13,7 @@ from bench.errors import UserError
 from bench.gate.encoding import decode, encode
 from bench.results import Cell, Results, ValueResult
 from bench.store.files import write_atomic
-from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, check_samples, place_of
+from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, check_samples, place_of_cell
 from bench.wording import plain
 
 BASELINE_VERSION = 1
@@ -73,7 +73,7 @@ class BaselineCell(_Record):
     @property
     def place(self) -> str:
         """Where it stands in a run."""
-        return place_of(self.variant, self.target, self.metric, self.params, self.replicate)
+        return place_of_cell(self)
 
 
 class Baseline(_Record):
@@ -168,7 +168,7 @@ def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False,
     """Everything of a run that a later one can be compared with: gated values, and latencies if asked for."""
     cells = []
     for cell in results.cells:
-        place = place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
+        place = place_of_cell(cell)
         found = samples.cells.get(place)
         if cell.status == "ok" and found is not None:
             values = {

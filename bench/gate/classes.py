@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.gate.tolerances import Tolerance
 from bench.results import Cell, GateResult, ValueResult
 from bench.stats.change import change
 from bench.stats.harm import harm, harm_of_proportions
@@ -15,7 +16,7 @@ from bench.stats.multiplicity import holm
 from bench.stats.noninferiority import ALPHA
 from bench.stats.proportions import clopper_pearson
 from bench.stats.resampling import bootstrap_weights, resampled_means, tail_probability
-from bench.store.samples import RunSamples, ValueSamples, place_of
+from bench.store.samples import RunSamples, ValueSamples, place_of_cell
 from bench.wording import difference, plain
 from bench.wording import tolerance as tolerance_text
 
@@ -23,18 +24,7 @@ SHOWN = 3  # classes named in the sentence
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 
-class Gate(Protocol):
-    """A tolerance on one value."""
-
-    @property
-    def value(self) -> str: ...  # noqa: D102
-    @property
-    def rule(self) -> Any: ...  # noqa: D102
-    @property
-    def tolerance(self) -> float: ...  # noqa: D102
-
-
-def judge_classes(cell: Cell, gate: Gate, value: ValueResult, samples: RunSamples | None) -> GateResult:
+def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunSamples | None) -> GateResult:
     """Passed where every class keeps the tolerance, failed where one surely breaks it (Holm over the classes).
 
     Passing needs no correction, since every class must pass; a class without samples is not judged.
@@ -43,7 +33,7 @@ def judge_classes(cell: Cell, gate: Gate, value: ValueResult, samples: RunSample
     def result(verdict: Verdict, because: str) -> GateResult:
         return GateResult(rule=gate.rule, tolerance=gate.tolerance, verdict=verdict, because=because, per="class")
 
-    place = place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
+    place = place_of_cell(cell)
     found = None if samples is None or place not in samples.cells else samples.cells[place].values.get(gate.value)
     if samples is None or found is None or found.form not in ("proportion", "mean", "count", "distance"):
         return result("inconclusive", "per class: the per-sample arrays are missing")
@@ -66,7 +56,9 @@ def _name(samples: RunSamples, label: int) -> str:
     return plain(samples.classes[label]) if 0 <= label < len(samples.classes) else str(label)
 
 
-def _judge(samples: ValueSamples, mine: NDArray[np.bool_], gate: Gate, value: ValueResult) -> tuple[str, float, bool]:
+def _judge(
+    samples: ValueSamples, mine: NDArray[np.bool_], gate: Tolerance, value: ValueResult
+) -> tuple[str, float, bool]:
     """What a class shows in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it."""
     variant, reference = samples.variant["x"][mine], samples.reference.get("x", np.empty(0))
     count = int(mine.sum())

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from bench.gate.baseline import BaselineCell, label_of
 from bench.results import Cell, Judgement, Word
-from bench.store.samples import place_of
+from bench.store.samples import place_of_cell
 
 
 class CellId(NamedTuple):
@@ -23,7 +23,7 @@ class CellId(NamedTuple):
     @classmethod
     def of(cls, cell: Cell | Judgement | BaselineCell) -> CellId:
         """The id of a cell, or of what was said about one."""
-        place = place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
+        place = place_of_cell(cell)
         return cls(cell.variant, cell.target, cell.metric, place)
 
 

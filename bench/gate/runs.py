@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from bench.errors import UserError
 from bench.results import SCHEMA_VERSION, Results
-from bench.store.samples import ARRAYS, RunSamples, place_of, read_samples
+from bench.store.samples import ARRAYS, RunSamples, place_of_cell, read_samples
 from bench.wording import plain
 
 
@@ -38,10 +38,7 @@ def load_run(path: Path | str, *, arrays: bool = False) -> Run:
             raise UserError.at(str(beside), what, "measure again: crbench run SUITE")
         return Run(results, None, file)
     samples = read_samples(beside)
-    keys = {
-        place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate): cell.key
-        for cell in results.cells
-    }
+    keys = {place_of_cell(cell): cell.key for cell in results.cells}
     strangers = [place for place, cell in samples.cells.items() if keys.get(place) != cell.key]
     if strangers:
         what = f"arrays of another run than {file.name} ({len(strangers)} cells differ)"

@@ -15,16 +15,10 @@ from bench.errors import UserError
 from bench.gate import Baseline, accept, judge_baseline, load_baseline, write_baseline
 from bench.gate.baseline import label_of
 from bench.pytest_plugin import store_url
-from bench.pytest_plugin.closing import relative
-from bench.pytest_plugin.recognition import RUNS
+from bench.pytest_plugin.recognition import RUNS, relative
 from bench.results import Cell, Judgement, ReferenceResult, Results, SuiteInfo
-from bench.store.samples import RunSamples, place_of
+from bench.store.samples import RunSamples, place_of, place_of_cell
 from bench.suite.load import load_suite
-
-
-def place(cell: Cell) -> str:
-    """Where a cell stands in a run."""
-    return place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
 
 
 def file_for(given: Path, suite: str) -> Path:
@@ -51,13 +45,13 @@ class BaselineOfSuite:
 
     def knows(self, cell: Cell) -> bool:
         """Whether the cell is in it, to be compared."""
-        return not self.update and self.baseline is not None and place(cell) in self.baseline.by_place()
+        return not self.update and self.baseline is not None and place_of_cell(cell) in self.baseline.by_place()
 
     def judge(self, cell: Cell, samples: RunSamples, *, timings: bool, path: str) -> list[Judgement]:
         """One cell alone, as strictly as within the whole run: it does not matter which others are selected."""
         if self.baseline is None:
             return []
-        mine = place(cell)
+        mine = place_of_cell(cell)
         known = {"cells": self.baseline.cells, "first": self.baseline.first}
         update = {side: [each for each in cells if each.place == mine] for side, cells in known.items()}
         suite = SuiteInfo(name=self.run.suite.name, fingerprint="", path=path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -74,8 +73,3 @@ class Closing:
         if self.untimed:
             lines.append(f"no latency history of {self.untimed} cost cells: pytest-benchmark is off, as beside xdist")
         return lines
-
-
-def relative(path: Path, config: pytest.Config) -> str:
-    """A path as it is typed."""
-    return os.path.relpath(path, config.invocation_params.dir)

@@ -18,7 +18,6 @@ from bench.errors import Problem, UserError
 from bench.gate import judge_cell
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.baselines import BaselineOfSuite, baseline_for
-from bench.pytest_plugin.closing import relative
 from bench.pytest_plugin.explanation import (
     closer,
     failing,
@@ -29,7 +28,7 @@ from bench.pytest_plugin.explanation import (
     properties,
 )
 from bench.pytest_plugin.names import cell_name, unique
-from bench.pytest_plugin.recognition import RUNS, TALLY, Tally
+from bench.pytest_plugin.recognition import RUNS, TALLY, Tally, relative
 from bench.results import Cell, Judgement
 from bench.store.samples import RunSamples
 from bench.suite.load import load_suite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -25,6 +26,11 @@ RUNS: pytest.StashKey[dict[Path, SuiteRun]] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 _CONFIGURED: pytest.StashKey[frozenset[Path]] = pytest.StashKey()
 OWN = frozenset({"extends", "reference", "variant", "metric"})  # tables that no other tool's file is likely to have
+
+
+def relative(path: Path, config: pytest.Config) -> str:
+    """A path as it is typed."""
+    return os.path.relpath(path, config.invocation_params.dir)
 
 
 def wanted(path: Path, parent: pytest.Collector) -> bool:

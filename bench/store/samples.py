@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,26 @@ def place_of(variant: str, target: str, metric: str, params: Mapping[str, Any], 
     '["fold","torch","cost",{"rounds":3},0]'
     """
     return json.dumps([variant, target, metric, dict(params), replicate], sort_keys=True, separators=(",", ":"))
+
+
+class Placed(Protocol):
+    """A cell of a run, or what was kept of one or said about one."""
+
+    @property
+    def variant(self) -> str: ...  # noqa: D102
+    @property
+    def target(self) -> str: ...  # noqa: D102
+    @property
+    def metric(self) -> str: ...  # noqa: D102
+    @property
+    def params(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def replicate(self) -> int | None: ...  # noqa: D102
+
+
+def place_of_cell(cell: Placed) -> str:
+    """``place_of`` what the cell itself says."""
+    return place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
 
 
 def to_bytes(samples: RunSamples) -> bytes:

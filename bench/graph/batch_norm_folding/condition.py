@@ -91,10 +91,7 @@ class _Walk:
             if value not in self.graph.channels:
                 raise Obstacle(f"the channels of {value} are not known")
             before = np.full(self.graph.channels[value], -1, dtype=np.int64)
-        both = (before >= 0) & (source >= 0)
-        if (before[both] != source[both]).any():
-            raise Obstacle(f"two of its channels meet in one channel of {value}")
-        merged = np.where(source >= 0, source, before)
+        merged = _merged(before, source, value)
         if value not in self.source or (merged != before).any():
             self.source[value] = merged
             self.waiting.append(value)
@@ -148,10 +145,7 @@ class _Walk:
             end = start + self.graph.channels[other]
             mine = self.source.get(other)
             if mine is not None:
-                both = (mine >= 0) & (whole[start:end] >= 0)
-                if (mine[both] != whole[start:end][both]).any():
-                    raise Obstacle(f"two of its channels meet in one channel of {other}")
-                whole[start:end] = np.where(mine >= 0, mine, whole[start:end])
+                whole[start:end] = _merged(whole[start:end], mine, other)
             start = end
         if (whole >= 0).any():
             self.mark(output, whole)
@@ -161,6 +155,14 @@ class _Walk:
             if (whole[start:end] >= 0).any():
                 self.mark(other, whole[start:end])
             start = end
+
+
+def _merged(before: Channels, added: Channels, value: str) -> Channels:
+    """Both maps in one; -1 is a channel that neither touches."""
+    both = (before >= 0) & (added >= 0)
+    if (before[both] != added[both]).any():
+        raise Obstacle(f"two of its channels meet in one channel of {value}")
+    return np.where(added >= 0, added, before)
 
 
 def _gathered(source: Channels, node: Node) -> Channels:

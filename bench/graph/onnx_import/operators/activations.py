@@ -86,7 +86,7 @@ def swish(node: Node, x: torch.Tensor) -> torch.Tensor:
 @operator("SwiGLU")
 def swiglu(node: Node, gate: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Swish of the gate, times x."""
-    return gate * torch.sigmoid(node.get("alpha", 1.0) * gate) * x
+    return swish(node, gate) * x
 
 
 @operator("Tanh")

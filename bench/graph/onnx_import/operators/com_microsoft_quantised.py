@@ -34,6 +34,11 @@ def _scalar(value: Numbers | None) -> torch.Tensor:
     return torch.zeros(()) if value is None else as_codes(value).reshape(())
 
 
+def _columns(scale: torch.Tensor) -> torch.Tensor:
+    """A weight's scale: one a column, or one for all without axes."""
+    return scale if scale.numel() > 1 else scale.reshape(())
+
+
 def fused(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
     """``a b + c`` of float32 rounded once, as the processor's instruction does."""
     return (a.double() * b.double() + c.double()).float()
@@ -102,9 +107,7 @@ def qgemm(
     left = Codes(as_codes(a).mT, element_of(a)) if node.get("transA", 0) else a
     bias = None if c is None else as_codes(c, torch.float64)
     sums = total(torch.matmul, left, a_zero, prepared, bias)
-    factor: torch.Tensor = (
-        node.get("alpha", 1.0) * a_scale.reshape(()) * (b_scale if b_scale.numel() > 1 else b_scale.reshape(()))
-    )
+    factor: torch.Tensor = node.get("alpha", 1.0) * a_scale.reshape(()) * _columns(b_scale)
     if y_scale is None:
         return sums.float() * factor
     return requantised(node, sums, factor / y_scale.reshape(()), y_zero, element_of(a if y_zero is None else y_zero))
@@ -122,7 +125,7 @@ def matmul_integer_to_float(
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """``Σ (a - a_zero)(b - b_zero) · a_scale b_scale + bias``."""
-    factor = a_scale.reshape(()) * (b_scale if b_scale.numel() > 1 else b_scale.reshape(()))
+    factor = a_scale.reshape(()) * _columns(b_scale)
     product = multiplied(a, a_zero, b, b_zero).float() * factor
     return product if bias is None else product + bias
 
