@@ -20,7 +20,7 @@ from bench.errors import UserError
 from bench.graph.network import OnnxNetwork
 from bench.registry import parameters
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import session_options, start_session
+from bench.runtimes.onnx_session import session_options, start_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

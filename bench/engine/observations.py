@@ -14,6 +14,7 @@ from bench.data.base import Dataset, Samples
 from bench.engine.networks import Networks, one_line
 from bench.errors import NotApplicable
 from bench.metrics.base import Observing
+from bench.metrics.evaluation import PARITY_SAMPLES
 from bench.runtimes.base import Predictor, Target
 from bench.store.store import Store
 from bench.suite.nodes import Node
@@ -46,6 +47,7 @@ class Observations:
         self.remeasure = False
         self._seen: dict[str, Observed] = {}
         self._anchors: dict[tuple[str, str], NDArray[np.int64]] = {}
+        self._sums: dict[tuple[str, str], dict[str, Any]] = {}
 
     def samples(self, observation: Observation) -> Samples:
         """The first n of the evaluation order."""
@@ -84,26 +86,50 @@ class Observations:
             if metric.labelled and samples.y is None:
                 raise NotApplicable("needs labels; the data has none")
             with arithmetic(observation.target.threads):
-                arrays, parity = self._arrays(observation, samples)
+                arrays, predictor = self._arrays(observation, samples)
+                sums = self._integer_sums(observation, predictor)
             _check_finite(arrays)
-            observed = Observed(arrays, time.perf_counter() - started, details=metric.details(arrays), parity=parity)
+            details = {**metric.details(arrays), **sums}
+            observed = Observed(arrays, time.perf_counter() - started, details=details, parity=predictor.parity)
         except NotApplicable as error:
             observed = Observed({}, time.perf_counter() - started, "skipped", one_line(error))
         content = {name: getattr(observed, name) for name in ("seconds", "status", "reason", "details", "parity")}
         self.store.put("observations", observation.parts, content, arrays=observed.arrays)
         return observed
 
-    def _arrays(
-        self, observation: Observation, samples: Samples
-    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any] | None]:
-        """What one network, or a pair, shows; and the parity of its differentiable view where it used one."""
+    def _arrays(self, observation: Observation, samples: Samples) -> tuple[dict[str, NDArray[Any]], Predictor]:
+        """What one network, or a pair, shows, and the predictor that it was shown by."""
         metric, target = observation.metric, observation.target
-        predictor = self.open(observation.node, target, floor=observation.floor)
+        predictor = self._trusted(observation.node, target, samples, floor=observation.floor)
         anchor = self._anchor(observation, samples)
         observing = Observing(observation.seed, observation.draw, anchor, observation.floor)
         if observation.against is None:
-            return metric.observe(predictor, samples, observing), predictor.parity
-        return metric.measure(self.open(observation.against, target), predictor, samples, observing), predictor.parity
+            return metric.observe(predictor, samples, observing), predictor
+        against = self._trusted(observation.against, target, samples)
+        return metric.measure(against, predictor, samples, observing), predictor
+
+    def _trusted(self, node: Node, target: Target, samples: Samples, *, floor: bool = False) -> Predictor:
+        """A predictor; one that is simulated is compared with the runtime first, on real samples."""
+        import torch
+
+        predictor = self.open(node, target, floor=floor)
+        if predictor.spec.simulated:
+            predictor.trust(torch.from_numpy(samples.x[:PARITY_SAMPLES]))
+        return predictor
+
+    def _integer_sums(self, observation: Observation, predictor: Predictor) -> dict[str, Any]:
+        """How a network with 8-bit products on ONNX Runtime sums them, found once a network and target."""
+        import torch
+
+        from bench.runtimes.onnx_runtime import OnnxPredictor
+        from bench.runtimes.saturation import sums_of
+
+        if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:
+            return {}
+        place = (observation.node.key, observation.target.name)
+        if place not in self._sums:
+            self._sums[place] = sums_of(predictor, torch.from_numpy(self.dataset.evaluation.x))
+        return {"integer_sums": self._sums[place]}
 
     def open(self, node: Node, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor for a node."""

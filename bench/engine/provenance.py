@@ -7,12 +7,15 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.runtimes.processor import flags, vnni
+from bench.graph.integer_sums.pairs import Sums
+from bench.runtimes.base import Target
+from bench.runtimes.processor import flags
 from bench.suite.nodes import package_version
 from bench.suite.plan import Machine
 
@@ -37,11 +40,17 @@ def _cpu() -> tuple[str, tuple[str, ...]]:
     return model, tuple(sorted(flags().intersection(QUANTISED_FEATURES)))
 
 
-def machine() -> Machine:
-    """What of this machine enters keys."""
+def machine(targets: Iterable[Target] = ()) -> Machine:
+    """What of this machine enters keys; of the targets' providers, how they sum products of 8-bit integers."""
     model, features = _cpu()
     parts = "\x1f".join((model, platform.machine(), platform.system(), str(os.cpu_count()), *features))
-    return Machine((platform.machine(), *features), hashlib.sha256(parts.encode()).hexdigest()[:16])
+    sums: dict[str, Sums | None] = {}
+    for target in targets:
+        if target.runtime == "onnxruntime":
+            from bench.runtimes.integer_sums import native_sums
+
+            sums[target.provider] = native_sums(target.provider)
+    return Machine((platform.machine(), *features), hashlib.sha256(parts.encode()).hexdigest()[:16], sums)
 
 
 def _git(*arguments: str) -> str | None:
@@ -52,8 +61,9 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def provenance(*, seed: int, device: str, started: datetime) -> dict[str, Any]:
+def provenance(*, seed: int, device: str, started: datetime, targets: Iterable[Target] = ()) -> dict[str, Any]:
     """The manifest of a run; the commit is that of the folder the run was started in."""
+    here = machine(targets)
     model, features = _cpu()
     status = _git("status", "--porcelain")
     return {
@@ -69,8 +79,8 @@ def provenance(*, seed: int, device: str, started: datetime) -> dict[str, Any]:
             "cpu": model,
             "cores": os.cpu_count(),
             "cpu_features": list(features),
-            "vnni": vnni(),
-            "fingerprint": machine().fingerprint,
+            "integer_sums": dict(here.native_sums),
+            "fingerprint": here.fingerprint,
         },
         "threads": {name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ},
         "device": device,

@@ -66,7 +66,7 @@ def planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
     """What expands the suite for this data set and machine."""
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical())
     evaluation = {"evaluation": dataset.evaluation.fingerprint, "input": dataset.input.canonical()}
-    return Planner(suite, splits, evaluation, machine(), device)
+    return Planner(suite, splits, evaluation, machine(suite.targets), device)
 
 
 def select(cells: Iterable[PlannedCell], options: RunOptions) -> list[PlannedCell]:
@@ -130,7 +130,7 @@ def _run(
         variant.stages = stages.get((variant.name, variant.target, variant.replicate), [])
     if keep is not None:
         keep(collect(plan, dataset, engine, measured))
-    results.run = provenance(seed=plan.suite.seed, device=options.device, started=started)
+    results.run = provenance(seed=plan.suite.seed, device=options.device, started=started, targets=plan.suite.targets)
     results.run["rerun"] = options.rerun
     results.run["warnings"] = warnings(expand, dataset, engine, cells)
     results.run["reused"] = sum(found.cell.cached for _, found in measured)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import UnusableNetwork, UserError
+from bench.graph.integer_sums.products import OPERANDS
 from bench.graph.network import InputSpec
 from bench.models.checkpoint import existing_file, named, refuse_pickle
 
@@ -24,13 +25,9 @@ QUANTISED = frozenset(
         "QuantizeLinear",
         "DequantizeLinear",
         "DynamicQuantizeLinear",
-        "ConvInteger",
-        "MatMulInteger",
-        "QLinearConv",
-        "QLinearMatMul",
-        "QGemm",
         "QLinearAdd",
         "MatMulNBits",
+        *OPERANDS,
     }
 )
 

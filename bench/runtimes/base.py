@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from bench.errors import NotDifferentiable
+from bench.graph.integer_sums.pairs import Sums
 from bench.graph.interface import to_logits, to_network
 from bench.graph.network import InputSpec, Network
 from bench.registry import Registry, parameters
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Optimisation = Literal["disabled", "basic", "extended", "all"]
 Format = Literal["onnx", "ort"]
+IntegerSums = Literal["native", "exact", "saturating"]
 
 
 @parameters
@@ -33,9 +35,23 @@ class Target:
     format: Annotated[
         Format, Field(description="the file ONNX Runtime opens: ort is converted, with the optimisation built in")
     ] = "onnx"
+    integer_sums: Annotated[
+        IntegerSums,
+        Field(
+            description="how ONNX Runtime sums products of 8-bit integers: native, as this processor does; exact, the"
+            " same everywhere; saturating, as x86 without VNNI does, simulated on other processors"
+        ),
+    ] = "native"
+
+    def tells_apart(self, kind: str) -> bool:
+        """Whether it is a place of its own for such a network: saturating sums are none without 8-bit products."""
+        return self.integer_sums != "saturating" or kind.endswith("-quantised")
 
     def canonical(self) -> dict[str, Any]:
-        """What can change a value, as JSON: for torch neither provider, optimisation nor format."""
+        """What can change a value, as JSON: for torch neither provider, optimisation nor format.
+
+        How 8-bit products are summed is not in it: that matters to networks with such products alone.
+        """
         base: dict[str, Any] = {"runtime": self.runtime, "threads": self.threads}
         if self.runtime != "torch":
             base |= {"provider": self.provider, "optimisation": self.optimisation, "format": self.format}
@@ -50,6 +66,10 @@ class PredictorSpec:
     target: Target
     members: int = 1
     batch_dependent: bool = False
+    integer_sums: Sums | None = (
+        None  # of a network with 8-bit products; None: it has none, or the provider does not tell
+    )
+    simulated: bool = False  # not run by the target's runtime: no latency, no memory
 
 
 class Predictor(ABC):

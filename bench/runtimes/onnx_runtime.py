@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections import Counter
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 
 from bench.errors import NotApplicable, NotDifferentiable, UserError
+from bench.graph.integer_sums.pairs import Sums
+from bench.graph.interface import to_logits
 from bench.graph.network import Network, OnnxNetwork
-from bench.registry import nearest
 from bench.runtimes.base import Optimisation, Predictor, PredictorSpec, Runtime, Target, runtimes
+from bench.runtimes.integer_sums import resolved_sums
+from bench.runtimes.onnx_operators import DYNAMIC, operators
+from bench.runtimes.onnx_session import reason, saved, session_options, start_session
+from bench.runtimes.running_file import running_file, saturates
 
 if TYPE_CHECKING:
     import torch
-    from onnxruntime import InferenceSession, SessionOptions
+    from onnxruntime import InferenceSession
 
     from bench.graph.onnx_import.twin import Twin
 
-LEVELS: Final = {
-    "disabled": "ORT_DISABLE_ALL",
-    "basic": "ORT_ENABLE_BASIC",
-    "extended": "ORT_ENABLE_EXTENDED",
-    "all": "ORT_ENABLE_ALL",
-}
 INPUT_TYPES: Final = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
     "tensor(float16)": np.float16,
     "tensor(uint8)": np.uint8,
 }
-DYNAMIC: Final = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"})
-INTEGER: Final = frozenset(
-    {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"}
-    | (DYNAMIC - {"DynamicQuantizeLinear"})  # which only quantises
-)
 FLOOR_BATCH = 96
 
 
@@ -57,10 +48,13 @@ class OnnxRuntime(Runtime):
     def open(self, network: Network, target: Target, device: str, *, floor: bool = False) -> OnnxPredictor:
         """Open a predictor; where it runs is the target's provider, not ``device``.
 
-        A missing provider, a file that cannot be loaded, or an input it does not take raises ``UserError``.
+        A missing provider, a file that cannot be loaded, or an input it does not take raises ``UserError``; sums that
+        the target asks for and cannot have, ``NotApplicable``.
         """
         assert isinstance(network, OnnxNetwork)
-        predictor = OnnxPredictor(network, target, target.threads + 1 if floor else target.threads)
+        threads = target.threads + 1 if floor else target.threads
+        simulated = network.quantised and target.integer_sums == "saturating" and not saturates(network, target)
+        predictor = (SimulatedPredictor if simulated else OnnxPredictor)(network, target, threads)
         if floor:
             predictor.batch_size = FLOOR_BATCH
             predictor.wide = True
@@ -69,7 +63,11 @@ class OnnxRuntime(Runtime):
 
 
 class OnnxPredictor(Predictor):
-    """An ONNX file in an inference session; ``file`` is what the runtime opened."""
+    """An ONNX file in an inference session.
+
+    ``file`` is the user's own, as the target's format has it; ``running`` what the session holds, which is another
+    file where only that sums exactly.
+    """
 
     network: OnnxNetwork
     _refusal: str = ""  # why the differentiable view is not trusted
@@ -78,7 +76,8 @@ class OnnxPredictor(Predictor):
     def __init__(self, network: OnnxNetwork, target: Target, threads: int) -> None:
         self.network = network
         self.threads = threads
-        self.file, self.session = open_session(network, target, threads)
+        self.running = running_file(network, target)
+        self.file, self.session = open_session(network, self.running, target, threads)
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
             names = ", ".join(entry.name for entry in inputs)
@@ -93,7 +92,8 @@ class OnnxPredictor(Predictor):
         batch = self.shape[0] if self.shape else None
         self.fixed_batch: int | None = batch if isinstance(batch, int) else None
         dynamic = bool(DYNAMIC & set(operators(network.model)))
-        self.spec = PredictorSpec(input=network.input, target=target, batch_dependent=dynamic)
+        sums = resolved_sums(target) if network.quantised else None
+        self.spec = PredictorSpec(input=network.input, target=target, batch_dependent=dynamic, integer_sums=sums)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (1, batch, classes) of one preprocessed batch."""
@@ -116,9 +116,7 @@ class OnnxPredictor(Predictor):
 
         The layouts of the level ``all`` change the order of sums in floating point and nothing else.
         """
-        target = self.spec.target
-        level: Optimisation = "extended" if target.optimisation == "all" else target.optimisation
-        return _saved(self.network, replace(target, optimisation=level, format="onnx"), "ONNX")
+        return graph_of(self.running, self.spec.target)
 
     def trust(self, x: torch.Tensor) -> None:
         """Compare our import of the graph with the session on samples x; ``parity`` holds the figures.
@@ -130,14 +128,14 @@ class OnnxPredictor(Predictor):
 
         from bench.graph.onnx_import.parity import output_step, parity_of
 
-        twin = self._twin("straight_through")
+        twin = self._twin("straight_through", self._session_sums())
         size = 1 if self.spec.batch_dependent else self.batch_size
         try:
             with torch.no_grad():
                 shown = torch.cat([twin(batch) for batch in torch.split(x, size)])
         except UserError as error:
             raise NotDifferentiable(f"the imported graph does not run: {error}") from error
-        found = parity_of(shown, self.logits(x)[0], output_step(twin.network))
+        found = parity_of(shown, self._session_logits(x), output_step(twin.network))
         self.parity = found.canonical()
         self._refusal = "" if found.trusted else f"the imported graph differs from ONNX Runtime's session {found}"
         if self._refusal:
@@ -158,16 +156,25 @@ class OnnxPredictor(Predictor):
             raise NotDifferentiable("onnxruntime gives no gradients; call trust(samples) before its graph is imported")
         if self._refusal:
             raise NotDifferentiable(self._refusal)
-        return self._twin(gradient)
+        return self._twin(gradient, self.spec.integer_sums or "exact")
 
-    def _twin(self, gradient: Literal["exact", "straight_through", "hard"]) -> Twin:
+    def _session_sums(self) -> Sums:
+        """How the session itself sums, as far as its provider tells."""
+        return self.spec.integer_sums or "exact"
+
+    def _session_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """What the session itself answers, (n, classes)."""
+        return self.logits(x)[0]
+
+    def _twin(self, gradient: Literal["exact", "straight_through", "hard"], sums: Sums) -> Twin:
         import torch
 
         from bench.graph.onnx_import.twin import Twin, doubled
 
         dtype = torch.from_numpy(np.zeros(1, dtype=self.dtype)).dtype
         declared = self.network.input
-        twin = Twin(self.graph, gradient, declared, threads=self.threads, fixed_batch=self.fixed_batch, dtype=dtype)
+        fixed = self.fixed_batch
+        twin = Twin(self.graph, gradient, declared, threads=self.threads, fixed_batch=fixed, dtype=dtype, sums=sums)
         return doubled(twin) if self.wide else twin
 
     def check(self) -> None:
@@ -206,41 +213,54 @@ class OnnxPredictor(Predictor):
             raise UserError.at("onnx", what, advice) from error
 
 
-def session_options(target: Target, threads: int) -> SessionOptions:
-    """The target's optimisation level on ``threads`` threads; errors are raised, not printed."""
-    import onnxruntime
+class SimulatedPredictor(OnnxPredictor):
+    """A network with saturating sums where no session here has them: the twin in place of the session.
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[target.optimisation])
-    options.log_severity_level = 4
-    options.use_deterministic_compute = True
-    return options
+    The session beside it has exact sums, and ``trust`` compares the exact twin with it. What that leaves unproven is
+    the saturation alone, which equals the runtime's own bit for bit wherever both were at hand.
+    """
+
+    def __init__(self, network: OnnxNetwork, target: Target, threads: int) -> None:
+        super().__init__(network, replace(target, integer_sums="exact"), threads)
+        self.running = network.model
+        self.spec = replace(self.spec, target=target, integer_sums="saturating", simulated=True)
+
+    @cached_property
+    def _simulation(self) -> Twin:
+        return self._twin("hard", "saturating")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (1, batch, classes) of one preprocessed batch, from the twin."""
+        import torch
+
+        with torch.no_grad():
+            return self._simulation.run(x.float()).unsqueeze(0)
+
+    def _session_sums(self) -> Sums:
+        return "exact"
+
+    def _session_logits(self, x: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        size = 1 if self.spec.batch_dependent else self.batch_size
+        parts = [super(SimulatedPredictor, self).forward(self.preprocess(batch)) for batch in torch.split(x, size)]
+        return to_logits(torch.cat(parts, dim=1), self.spec.input)[0]
 
 
-def start_session(model: bytes | str, target: Target, options: SessionOptions) -> InferenceSession:
-    """A session of a file's bytes or path; ``UserError`` where the provider is missing or the file cannot be loaded."""
-    import onnxruntime
-
-    available = onnxruntime.get_available_providers()
-    if target.provider not in available:
-        what = f"{target.provider!r} is not in onnxruntime {onnxruntime.__version__} as installed"
-        raise UserError.at(f"target.{target.name}.provider", what, nearest(target.provider, available))
-    providers = list(dict.fromkeys([target.provider, "CPUExecutionProvider"]))
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=providers)
-    except Exception as error:  # the runtime's exceptions share no base class of their own
-        what = f"ONNX Runtime {onnxruntime.__version__} cannot load the file: {reason(error)}"
-        raise UserError.at("onnx", what, "give a valid, self-contained ONNX file of standard operators") from error
-    if session.get_providers()[0] != target.provider:
-        what = f"{target.provider!r} is installed and did not start on this machine"
-        raise UserError.at(f"target.{target.name}.provider", what, "use CPUExecutionProvider")
-    return session
+def graph_of(model: bytes, target: Target) -> bytes:
+    """The graph that a session of a file runs on a target, short of the processor's own layouts."""
+    level: Optimisation = "extended" if target.optimisation == "all" else target.optimisation
+    return saved(model, replace(target, optimisation=level, format="onnx"), "ONNX")
 
 
-def open_session(network: OnnxNetwork, target: Target, threads: int) -> tuple[bytes, InferenceSession]:
-    """The file that the target opens, and its session: the ONNX file, or an ``.ort`` file made from it.
+def open_session(network: OnnxNetwork, running: bytes, target: Target, threads: int) -> tuple[bytes, InferenceSession]:
+    """The user's file as the target opens it (the ONNX file, or an ``.ort`` file made from it), and the session.
+
+    Args:
+        network: the user's file.
+        running: what the session is to hold.
+        target: where.
+        threads: of the session.
 
     Raises:
         UserError: the provider is missing, or the ONNX file cannot be loaded.
@@ -250,59 +270,14 @@ def open_session(network: OnnxNetwork, target: Target, threads: int) -> tuple[by
 
     options = session_options(target, threads)
     if target.format == "onnx":
-        return network.model, start_session(network.model, target, options)
+        return network.model, start_session(running, target, options)
     try:
-        file = _saved(network, target, "ORT")
-        return file, start_session(file, target, options)
+        file = saved(running, target, "ORT")
+        session = start_session(file, target, options)
+        own = replace(target, integer_sums="native")
+        return (file if running == network.model else saved(network.model, own, "ORT")), session
     except UserError as error:
         start_session(network.model, target, session_options(target, threads))  # is it the ONNX file's own fault?
         why = error.problems[0].what.partition("cannot load the file: ")[2] or str(error)
         what = f"onnxruntime {onnxruntime.__version__} cannot store this network as .ort: {why}"
         raise NotApplicable(what) from error
-
-
-def _saved(network: OnnxNetwork, target: Target, kind: Literal["ONNX", "ORT"]) -> bytes:
-    """The optimised graph as ONNX Runtime writes it; the name's ending tells it the format."""
-    options = session_options(target, target.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"optimised.{kind.lower()}"
-        options.optimized_model_filepath = str(path)
-        start_session(network.model, target, options)
-        return path.read_bytes()
-
-
-def reason(error: Exception) -> str:
-    """The first line of an exception's text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def operators(model: bytes) -> dict[str, int]:
-    """How often each operator occurs in an ONNX file, by name; bodies of branches, loops and functions count too."""
-    import onnx
-
-    def walk(nodes: Any) -> Any:
-        for node in nodes:
-            yield node.op_type
-            for attribute in node.attribute:
-                for graph in (attribute.g, *attribute.graphs):
-                    yield from walk(graph.node)
-
-    loaded = onnx.load_model_from_string(model)
-    counts = Counter(walk(loaded.graph.node))
-    for function in loaded.functions:
-        counts.update(walk(function.node))
-    return dict(sorted(counts.items()))
-
-
-def optimised_operators(network: OnnxNetwork, target: Target) -> dict[str, int]:
-    """How often each operator occurs in the graph that ONNX Runtime really runs on this target and machine."""
-    return operators(_saved(network, target, "ONNX"))
-
-
-def integer_kernels(counts: dict[str, int]) -> int:
-    """How many convolutions and matrix products of a graph run on integers.
-
-    >>> integer_kernels({"QLinearConv": 2, "QGemm": 1, "FusedConv": 1, "QuantizeLinear": 4})
-    3
-    """
-    return sum(count for name, count in counts.items() if name in INTEGER)

@@ -147,6 +147,9 @@ def build_targets(findings: Findings, raw: Any, kind: str | None) -> tuple[Targe
         if kind is not None and not can_run(target, kind):
             what = f"runtime {target.runtime!r} cannot run the reference, an {kind} network"
             findings.add((*place, "runtime"), what, "every variant is compared with the reference on the same target")
+        if target.runtime == "torch" and target.integer_sums != "native":
+            what = f"torch sums in floating point, and integer_sums is {target.integer_sums!r}"
+            findings.add((*place, "integer_sums"), what, 'leave it out, or give runtime = "onnxruntime"')
         targets.append(target)
     return tuple(targets)
 

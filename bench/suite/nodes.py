@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from bench.compression.base import Step, steps
 from bench.errors import UserError
+from bench.graph.network import Kind
 from bench.models.base import Model, Recipe
 from bench.models.hub import hub_package
 from bench.stats.streams import derive_seed
@@ -57,6 +58,16 @@ def onnx_sha256(path: Path) -> str:
         if beside.is_file():
             digest.update(f"{name}:{file_sha256(beside)}".encode())
     return digest.hexdigest()
+
+
+def onnx_kind(path: Path) -> Kind:
+    """Whether an ONNX file rounds to integers, by its content; a broken file counts as one that does not."""
+    from bench.models.onnx_file import is_quantised
+
+    try:
+        return "onnx-quantised" if is_quantised(path.read_bytes()) else "onnx"
+    except Exception:  # what is wrong with it is said when it is loaded
+        return "onnx"
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +143,7 @@ def outside_node(outside: Outside, declared: dict[str, Any]) -> Node:
     parts: dict[str, Any] = {"source": "outside", "input": declared | outside.input}
     if outside.onnx is not None:
         parts["onnx"] = onnx_sha256(outside.onnx)
-        return Node(parts, "onnx", outside=outside)
+        return Node(parts, onnx_kind(outside.onnx), outside=outside)
     assert outside.factory is not None
     parts["factory"] = outside.factory
     package = hub_package(outside.factory)

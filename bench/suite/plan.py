@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
 from bench.compression.base import steps
+from bench.graph.integer_sums.pairs import Sums
 from bench.metrics.base import Change, Metric, Pair, Quality
 from bench.runtimes.base import Target, runtimes
 from bench.store.keys import key_of
@@ -29,8 +31,15 @@ STATISTICS_VERSION = 1  # rises when the same observations give another number
 class Machine:
     """What of the machine can change a value."""
 
-    cpu_features: tuple[str, ...]  # for quantised kernels
+    cpu_features: tuple[str, ...]  # for quantised kernels of a provider that does not tell how it sums
     fingerprint: str  # for timings
+    native_sums: Mapping[str, Sums | None] = field(default_factory=dict)  # of 8-bit products, by provider
+
+    def sums(self, target: Target) -> Sums | None:
+        """How 8-bit products are summed on a target; None: its provider does not tell."""
+        if target.runtime != "onnxruntime":
+            return None
+        return self.native_sums.get(target.provider) if target.integer_sums == "native" else target.integer_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +64,7 @@ class Observation:
 
 def metric_label(metric: Metric) -> str:
     """Name and those parameters that are not at their defaults: ``adversarial.pgd[epsilon=0.1]``."""
-    default = {field.name: field.default for field in fields(metric)}
+    default = {item.name: item.default for item in fields(metric)}
     given = {name: value for name, value in metric.parameters().items() if value != default[name]}
     shown = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
     return f"{metric.name}[{shown}]" if shown else metric.name
@@ -129,13 +138,16 @@ def observation_parts(
         "target": target.canonical(),
         "packages": package_versions(tuple(sorted({*metric.packages, *runtime.packages}))),
     }
-    if node.kind.endswith("-quantised") and target.runtime != "torch":
-        parts["cpu"] = list(machine.cpu_features)
     if metric.gradients and runtime.gradients:
         parts["gradients"] = {"version": runtime.gradients, "packages": package_versions(("onnx",))}
     if metric.timing:
         parts["machine"] = machine.fingerprint
     return parts
+
+
+def _paired(metric: Metric) -> bool:
+    """Whether it looks at the reference and another network together."""
+    return metric.interleaved or any(isinstance(value, Pair) for value in metric.values)
 
 
 class Planner:
@@ -153,9 +165,12 @@ class Planner:
         parts = observation_parts(metric, node, target, self.suite, self.evaluation, self.machine)
         if target.runtime == "torch":
             parts["device"] = self.device.split(":")[0]
+        shown = [node, *([reference] if metric.anchored or _paired(metric) else [])]
+        if target.runtime != "torch" and any(item.kind.endswith("-quantised") for item in shown):
+            known = self.machine.sums(target)
+            parts["integer_sums"] = known or {"unknown": list(self.machine.cpu_features)}
         anchor = reference if metric.anchored else None
-        paired = metric.interleaved or any(isinstance(value, Pair) for value in metric.values)
-        against = reference if paired else None
+        against = reference if _paired(metric) else None
         if anchor is not None:
             parts["anchor"] = anchor.key
         if against is not None:
@@ -193,11 +208,15 @@ class Planner:
         return PlannedCell(variant, target, use, replicate, own, floor, shown, marks, parts)
 
     def _targets(self, variant: Variant, runnable: dict[str, Node | None]) -> list[Target]:
-        """The targets the variant names, else those that can run it; all (skipped, with the reason) where none can."""
+        """The targets the variant names, else those that can run it; all (skipped, with the reason) where none can.
+
+        Saturating sums are no other place for a network without 8-bit products: such a target takes the others.
+        """
         if variant.targets is not None:
             return [target for target in self.suite.targets if target.name in variant.targets]
-        able = [target for target in self.suite.targets if runnable[target.name] is not None]
-        return able or list(self.suite.targets)
+        able = [(item, node) for item in self.suite.targets if (node := runnable[item.name]) is not None]
+        chosen = [item for item, node in able if item.tells_apart(node.kind)]
+        return chosen or [item for item, _ in able] or list(self.suite.targets)
 
     def plan(self) -> Plan:
         """Every cell, replicate by replicate, variant by variant."""

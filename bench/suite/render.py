@@ -18,6 +18,7 @@ from bench.registry import Registry, nearest
 from bench.runtimes.base import Runtime, Target, runtimes
 from bench.suite.findings import schema_of
 from bench.suite.networks import can_run, kind_of
+from bench.suite.nodes import onnx_kind
 from bench.suite.schema import summary
 from bench.suite.suite import Outside, Suite, Variant
 from bench.suite.wording import limits, resolve, type_in_words
@@ -58,13 +59,14 @@ def targets_of(suite: Suite, variant: Variant) -> tuple[Target, ...]:
     if variant.targets is not None:
         return tuple(target for target in suite.targets if target.name in variant.targets)
     kind = final_kind(suite, variant)
-    return tuple(target for target in suite.targets if can_run(target, kind))
+    able = tuple(target for target in suite.targets if can_run(target, kind))
+    return tuple(target for target in able if target.tells_apart(kind)) or able
 
 
 def final_kind(suite: Suite, variant: Variant) -> str:
     """The kind of network at the end of a variant's chain."""
     outside = variant.outside
-    kind = kind_of(suite.reference) if outside is None else "onnx" if outside.onnx is not None else "torch"
+    kind = kind_of(suite.reference) if outside is None else "torch" if outside.onnx is None else onnx_kind(outside.onnx)
     for step in variant.steps:
         kind = step.produces(kind)
     return kind

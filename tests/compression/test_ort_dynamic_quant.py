@@ -3,7 +3,7 @@ import torch
 
 from bench.compression.base import steps
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import integer_kernels
+from bench.runtimes.onnx_operators import integer_kernels
 from bench.runtimes.opening import open_predictor
 
 EDGE = Target(name="edge", runtime="onnxruntime")

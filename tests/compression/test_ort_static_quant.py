@@ -15,7 +15,7 @@ from bench.graph.network import OnnxNetwork, TorchNetwork
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, preprocess, train
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import optimised_operators
+from bench.runtimes.onnx_operators import optimised_operators
 from bench.runtimes.opening import open_predictor
 
 MODEL = models.get("convnet")()

@@ -13,7 +13,8 @@ from bench.compression.record import check_chain, restore, run_step, to_bytes
 from bench.errors import UserError
 from bench.graph.network import OnnxNetwork
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import LEVELS, optimised_operators
+from bench.runtimes.onnx_operators import optimised_operators
+from bench.runtimes.onnx_session import LEVELS
 from bench.runtimes.opening import open_predictor
 
 # step, its parameters, the bits of its weights, and how far logits may move (of their spread, median)

@@ -8,7 +8,7 @@ from onnx.reference import ReferenceEvaluator
 from bench.compression.base import steps
 from bench.graph.network import InputSpec, OnnxNetwork
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import optimised_operators
+from bench.runtimes.onnx_operators import optimised_operators
 from bench.runtimes.opening import open_predictor
 
 OPTIONS = [{}, {"symmetric": False}, {"block": 16}, {"block": 16, "symmetric": False}]

@@ -22,7 +22,7 @@ from bench.graph.network import InputSpec, TorchNetwork
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import integer_kernels, optimised_operators
+from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
 from bench.runtimes.opening import open_predictor
 
 MODEL = models.get("convnet")()

@@ -13,7 +13,7 @@ from bench.graph.network import InputSpec, OnnxNetwork
 from bench.metrics.cost import peak_memory as memory
 from bench.metrics.cost.cost import Cost, artefact_figures
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import optimised_operators
+from bench.runtimes.onnx_operators import optimised_operators
 from bench.runtimes.opening import open_predictor
 from bench.runtimes.processor import vnni
 

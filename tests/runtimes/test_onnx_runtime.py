@@ -10,7 +10,8 @@ from bench.compression.base import steps
 from bench.errors import NotApplicable, NotDifferentiable, UserError
 from bench.graph.network import InputSpec, OnnxNetwork
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import LEVELS, integer_kernels, operators, optimised_operators
+from bench.runtimes.onnx_operators import integer_kernels, operators, optimised_operators
+from bench.runtimes.onnx_session import LEVELS
 from bench.runtimes.opening import open_predictor
 
 TARGET = Target(name="edge", runtime="onnxruntime")

@@ -19,7 +19,7 @@ from bench.models.base import Recipe, models
 from bench.models.source import source_record
 from bench.models.training import initialise, train
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import LEVELS
+from bench.runtimes.onnx_session import LEVELS
 from bench.runtimes.opening import open_predictor
 from bench.stats.proportions import PairedTable, paired_difference
 

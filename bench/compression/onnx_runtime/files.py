@@ -20,7 +20,9 @@ from bench.functional.onnx_cost import onnx_figures
 from bench.graph.network import Network, OnnxNetwork
 from bench.models.training import preprocess
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import OnnxRuntime, integer_kernels, operators, optimised_operators, reason
+from bench.runtimes.onnx_operators import integer_kernels, operators, optimised_operators
+from bench.runtimes.onnx_runtime import OnnxRuntime
+from bench.runtimes.onnx_session import reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

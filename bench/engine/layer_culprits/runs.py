@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.errors import UserError
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_runtime import reason, session_options, start_session
+from bench.runtimes.onnx_session import reason, session_options, start_session
 
 if TYPE_CHECKING:
     from onnx import ModelProto

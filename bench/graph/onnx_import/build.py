@@ -13,6 +13,7 @@ from bench.errors import Problem, UserError
 from bench.graph.onnx_import.execution import run_step
 from bench.graph.onnx_import.parse import Graph, Step, initialisers, ordered, plain_attribute
 from bench.graph.onnx_import.rounding import Rounding
+from bench.graph.onnx_import.saturation import Summing
 from bench.graph.onnx_import.table import Node, lookup
 from bench.graph.onnx_import.values import Value
 
@@ -20,7 +21,7 @@ LISTED = "the operators that can be imported are listed in docs/onnx-operators.m
 _SHAPES = ("Shape", "Size")
 
 
-def parse_model(model: ModelProto, rounding: Rounding) -> Graph:
+def parse_model(model: ModelProto, rounding: Rounding, summing: Summing) -> Graph:
     """Read a model into a graph.
 
     Raises:
@@ -35,7 +36,7 @@ def parse_model(model: ModelProto, rounding: Rounding) -> Graph:
         if opsets.get("", 1) > defs.onnx_opset_version():
             what = f"opset {opsets['']} is not known here"
             raise UserError.at("onnx", what, f"export with opset {defs.onnx_opset_version()} or lower")
-        graph = build(model.graph, opsets, rounding, frozenset())
+        graph = build(model.graph, opsets, rounding, summing, frozenset())
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         line = " ".join(str(error).split())[:200]
         raise UserError.at("onnx", f"the file cannot be read: {line}", "export it anew") from error
@@ -75,6 +76,7 @@ class _Building:
 
     opsets: Mapping[str, int]
     rounding: Rounding
+    summing: Summing
     visible: set[str]
     constants: dict[str, Value]
     folded: list[Step] = field(default_factory=list)
@@ -105,11 +107,12 @@ class _Building:
             outputs=tuple(proto.output),
             attributes={entry.name: self._attribute(entry) for entry in proto.attribute},
             rounding=self.rounding,
+            summing=self.summing,
         )
 
     def _attribute(self, entry: AttributeProto) -> Any:
         if entry.type == AttributeProto.GRAPH:
-            return build(entry.g, self.opsets, self.rounding, frozenset(self.visible))
+            return build(entry.g, self.opsets, self.rounding, self.summing, frozenset(self.visible))
         return plain_attribute(entry)
 
     def _hoisted(self, node: Node) -> Node:
@@ -167,7 +170,9 @@ def _true(value: Value) -> bool:
     return bool(value)
 
 
-def build(graph: GraphProto, opsets: Mapping[str, int], rounding: Rounding, outer: frozenset[str]) -> Graph:
+def build(
+    graph: GraphProto, opsets: Mapping[str, int], rounding: Rounding, summing: Summing, outer: frozenset[str]
+) -> Graph:
     """A graph, or one inside a node that sees the names of ``outer``."""
     constants = initialisers(graph)
     declared = [value for value in graph.input if value.name not in constants]
@@ -175,7 +180,7 @@ def build(graph: GraphProto, opsets: Mapping[str, int], rounding: Rounding, oute
     if len(set(inputs)) < len(inputs):
         raise UserError.at("onnx", "two inputs have one name", "export it anew")
     known = outer | set(inputs) | set(constants)
-    building = _Building(opsets, rounding, set(known), constants)
+    building = _Building(opsets, rounding, summing, set(known), constants)
     for proto in ordered(graph, known):
         building.add(proto)
     if building.problems:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import onnx
 import torch
 from torch import nn
 
 from bench.errors import UserError
+from bench.graph.integer_sums.pairs import Sums
 from bench.graph.onnx_import.build import parse_model
 from bench.graph.onnx_import.execution import Replacement, execute, run_step
 from bench.graph.onnx_import.parse import Graph, Step
 from bench.graph.onnx_import.rounding import GradientMode, Rounding
+from bench.graph.onnx_import.saturation import Counted, Summing
 from bench.graph.onnx_import.values import TORCH_TYPES, Codes, Value
 
 
@@ -22,10 +25,11 @@ class OnnxModule(nn.Module):
     ``values`` answers any tensor by name, and may replace some on the way.
     """
 
-    def __init__(self, graph: Graph, rounding: Rounding) -> None:
+    def __init__(self, graph: Graph, rounding: Rounding, summing: Summing) -> None:
         super().__init__()
         self.graph = graph
         self.rounding = rounding
+        self.summing = summing
         self._made = frozenset(name for step in graph.steps for name in step.node.outputs if name)
         self._constants: dict[str, tuple[str, int | None]] = {}  # name -> buffer, element type of codes
         for index, (name, value) in enumerate(graph.constants.items()):
@@ -80,6 +84,16 @@ class OnnxModule(nn.Module):
         execute(self._needed(wanted), scope, wanted, changes)
         return {name: materialise(scope[name]) for name in wanted}
 
+    @contextmanager
+    def counting(self) -> Iterator[dict[str, Counted]]:
+        """Pair sums of 8-bit products, by node, are counted while the block lasts; of saturating sums alone."""
+        counted: dict[str, Counted] = {}
+        self.summing.counted = counted
+        try:
+            yield counted
+        finally:
+            self.summing.counted = None
+
     def _refold(self, step: Step, scope: dict[str, Value], changes: Mapping[str, Replacement]) -> None:
         """Make a folded constant again, because one that it was made of has changed."""
         for name, value in zip(step.node.outputs, run_step(step, scope), strict=False):
@@ -117,12 +131,13 @@ def materialise(value: Value) -> torch.Tensor:
     return value
 
 
-def import_onnx(model: bytes | onnx.ModelProto, gradient: GradientMode = "exact") -> OnnxModule:
+def import_onnx(model: bytes | onnx.ModelProto, gradient: GradientMode = "exact", sums: Sums = "exact") -> OnnxModule:
     """Import an ONNX file as a torch module that executes the same graph.
 
     Args:
         model: the file's bytes, or a model.
         gradient: how step functions differentiate; see ``Rounding``.
+        sums: how products of 8-bit codes are summed.
 
     Raises:
         UserError: it does not parse, or holds operators that cannot be imported.
@@ -136,5 +151,5 @@ def import_onnx(model: bytes | onnx.ModelProto, gradient: GradientMode = "exact"
             raise UserError.at("onnx", "the file does not parse as ONNX", "export it anew") from None
     if not model.HasField("graph"):
         raise UserError.at("onnx", "the file holds no graph", "export it anew")
-    rounding = Rounding(gradient)
-    return OnnxModule(parse_model(model, rounding), rounding).eval()
+    rounding, summing = Rounding(gradient), Summing(sums)
+    return OnnxModule(parse_model(model, rounding, summing), rounding, summing).eval()

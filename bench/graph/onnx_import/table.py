@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from bench.graph.onnx_import.rounding import Rounding
+from bench.graph.onnx_import.saturation import Summing
 
 Handler: TypeAlias = Callable[..., Any]
 _H = TypeVar("_H", bound=Handler)
@@ -25,6 +26,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     rounding: Rounding = field(default_factory=Rounding)
+    summing: Summing = field(default_factory=Summing)
 
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute, or its default."""
@@ -34,10 +36,15 @@ class Node:
         """An attribute that is a number, or its default."""
         return float(self.attributes.get(name, default))
 
+    @property
+    def label(self) -> str:
+        """Its name, or that of what it makes."""
+        return self.name or self.outputs[0]
+
     def __str__(self) -> str:
         """As errors name it."""
         domain = f"{self.domain}." if self.domain else ""
-        return f"node {self.name or self.outputs[0]!r} ({domain}{self.operator}, opset {self.opset})"
+        return f"node {self.label!r} ({domain}{self.operator}, opset {self.opset})"
 
 
 @dataclass(frozen=True)

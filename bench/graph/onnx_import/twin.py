@@ -10,6 +10,7 @@ from torch import nn
 
 from bench.errors import NotDifferentiable, UserError
 from bench.graph.arithmetic import arithmetic
+from bench.graph.integer_sums.pairs import Sums
 from bench.graph.interface import to_logits, to_network
 from bench.graph.network import InputSpec
 from bench.graph.onnx_import.module import OnnxModule, import_onnx
@@ -41,7 +42,7 @@ UINT8: Final = 2  # ONNX's number of the element type
 class Twin(nn.Module):
     """User-space images (batch, channels, height, width) to logits (batch, classes), with input gradients.
 
-    ``gradient`` says how rounding differentiates. The module stays in evaluation mode. Only the forward pass is bound
+    ``gradient`` says how rounding differentiates, ``sums`` how products of 8-bit codes are summed. The module stays in evaluation mode. Only the forward pass is bound
     to the session's threads.
     """
 
@@ -54,9 +55,10 @@ class Twin(nn.Module):
         threads: int = 1,
         fixed_batch: int | None = None,
         dtype: torch.dtype = torch.float32,
+        sums: Sums = "exact",
     ) -> None:
         super().__init__()
-        self.network = imported(graph, gradient)
+        self.network = imported(graph, gradient, sums)
         self.gradient = gradient
         self.input = declared
         self.threads = threads
@@ -72,11 +74,14 @@ class Twin(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (batch, classes)."""
-        given = to_network(x, replace(self.input, dtype="float32"))
+        return to_logits(self.run(to_network(x, replace(self.input, dtype="float32"))), self.input)
+
+    def run(self, given: torch.Tensor) -> torch.Tensor:
+        """What the graph itself puts out for preprocessed images, (batch, classes)."""
         with arithmetic(self.threads):
             size = self.fixed_batch or max(1, len(given))
             out = torch.cat([self._run(part, size) for part in torch.split(given, size)])
-        return to_logits(out if out.dtype == torch.float64 else out.float(), self.input)
+        return out if out.dtype == torch.float64 else out.float()
 
     def _run(self, batch: torch.Tensor, size: int) -> torch.Tensor:
         missing = size - len(batch)
@@ -90,10 +95,10 @@ class Twin(nn.Module):
         return made[: len(batch)]
 
 
-def imported(graph: bytes, gradient: GradientMode) -> OnnxModule:
+def imported(graph: bytes, gradient: GradientMode, sums: Sums = "exact") -> OnnxModule:
     """The graph as a module without gradients of its constants; ``NotDifferentiable`` where it cannot be imported."""
     try:
-        return import_onnx(graph, gradient).requires_grad_(False)
+        return import_onnx(graph, gradient, sums).requires_grad_(False)
     except UserError as error:
         raise NotDifferentiable(f"the graph cannot be imported: {' / '.join(str(error).splitlines())}") from error
 

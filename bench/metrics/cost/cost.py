@@ -6,6 +6,7 @@ import gc
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -21,8 +22,8 @@ from bench.metrics.base import Cost as CostValue
 from bench.metrics.cost.peak_memory import peak_memory
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
-from bench.runtimes.onnx_runtime import OnnxPredictor, integer_kernels, optimised_operators
-from bench.runtimes.processor import vnni
+from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
+from bench.runtimes.onnx_runtime import OnnxPredictor
 
 if TYPE_CHECKING:
     import torch
@@ -74,12 +75,10 @@ def artefact_figures(network: Network) -> dict[str, float]:
 def running(predictor: OnnxPredictor) -> dict[str, Any]:
     """What ONNX Runtime makes of a file on its target: operators of the optimised graph, and integers among them.
 
-    ``integer_kernels``: convolutions and matrix products that run on integers. ``vnni``, of a network with any: the
-    processor sums products of 8-bit integers without saturation (null: not known).
+    ``integer_kernels``: convolutions and matrix products that run on integers. Both are of the user's own file.
     """
-    counts = optimised_operators(predictor.network, predictor.spec.target)
-    shown: dict[str, Any] = {"operators": counts, "integer_kernels": integer_kernels(counts)}
-    return {**shown, "vnni": vnni()} if shown["integer_kernels"] else shown
+    counts = optimised_operators(predictor.network, replace(predictor.spec.target, integer_sums="native"))
+    return {"operators": counts, "integer_kernels": integer_kernels(counts)}
 
 
 def latencies(
@@ -122,8 +121,8 @@ class Cost(Metric):
     turn, so that their ratio holds on a busy machine (rounds of one process are not independent: no interval).
     ``peak_memory``: what opening the file and running one image adds to a process that has loaded the runtime; of ONNX
     Runtime targets alone, since a torch network has no file that its runtime opens by itself.
-    The details name the operators that really run on ONNX Runtime, how many of them run on integers, and whether the
-    processor has VNNI.
+    What is simulated has neither latencies nor memory. The details name the operators that really run on ONNX Runtime
+    and how many of them run on integers.
     """
 
     warmup: Annotated[int, Field(ge=0, description="calls before timing starts")] = 10
@@ -132,7 +131,7 @@ class Cost(Metric):
         bool, Field(description="measure peak_memory too: a process of its own, about a second a network")
     ] = False
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     family: ClassVar[Family] = "cost"
     timing: ClassVar[bool] = True
     interleaved: ClassVar[bool] = True
@@ -151,16 +150,21 @@ class Cost(Metric):
     def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:
         """Figures (0-d) of the artefact, ``_latencies`` (rounds,) in ms, and ``_running``: JSON as bytes."""
         images = _images(samples)
-        taken = latencies([predictor], images, self.warmup, self.rounds)
-        return {**self._figures(predictor, images[0]), "_latencies": taken[0]}
+        figures = self._figures(predictor, images[0])
+        if predictor.spec.simulated:
+            return figures
+        return {**figures, "_latencies": latencies([predictor], images, self.warmup, self.rounds)[0]}
 
     def measure(
         self, reference: Predictor, variant: Predictor, samples: Samples, observing: Observing
     ) -> dict[str, NDArray[Any]]:
         """What ``observe`` gives of the variant, and ``_reference_latencies`` (rounds,) from the same turns."""
         images = _images(samples)
+        figures = self._figures(variant, images[0])
+        if variant.spec.simulated or reference.spec.simulated:
+            return figures
         taken = latencies([variant, reference], images, self.warmup, self.rounds)
-        return {**self._figures(variant, images[0]), "_latencies": taken[0], "_reference_latencies": taken[1]}
+        return {**figures, "_latencies": taken[0], "_reference_latencies": taken[1]}
 
     def _figures(self, predictor: Predictor, image: torch.Tensor) -> dict[str, NDArray[Any]]:
         figures: dict[str, float] = artefact_figures(predictor.network)
@@ -168,7 +172,7 @@ class Cost(Metric):
         if isinstance(predictor, OnnxPredictor):
             figures["file_bytes"] = len(predictor.file)
             shown["_running"] = np.frombuffer(json.dumps(running(predictor)).encode(), dtype=np.uint8)
-            if self.memory:
+            if self.memory and not predictor.spec.simulated:
                 figures["peak_memory"] = peak_memory(predictor, _full_batch(predictor, image))
         return {name: np.array(figure) for name, figure in figures.items()} | shown
 
@@ -179,8 +183,10 @@ class Cost(Metric):
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
         """The spread of the latencies: their quartiles, in ms; and what runs on ONNX Runtime."""
+        ran: dict[str, Any] = json.loads(bytes(arrays["_running"])) if "_running" in arrays else {}
+        if "_latencies" not in arrays:
+            return ran
         low, high = np.quantile(arrays["_latencies"], (0.25, 0.75))
-        ran = json.loads(bytes(arrays["_running"])) if "_running" in arrays else {}
         return {"latency_quartiles": [float(low), float(high)], **ran}
 
 

@@ -80,7 +80,7 @@ def main(what: str, name: str = "") -> None:
     import onnxruntime  # noqa: F401 - loading it is the point
 
     from bench.runtimes.base import Target
-    from bench.runtimes.onnx_runtime import session_options, start_session
+    from bench.runtimes.onnx_session import session_options, start_session
 
     if what == "run":
         folder = Path(name)

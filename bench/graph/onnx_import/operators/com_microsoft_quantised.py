@@ -25,6 +25,7 @@ from bench.graph.onnx_import.operators.quantised_linear import (
     requantised,
     total,
 )
+from bench.graph.onnx_import.saturation import lost_in_product
 from bench.graph.onnx_import.table import Node, operator
 from bench.graph.onnx_import.values import Codes, as_codes
 
@@ -103,10 +104,12 @@ def qgemm(
     y_zero: Numbers | None = None,
 ) -> Codes | torch.Tensor:
     """``(Σ (a - a_zero)(b - b_zero) + c) · alpha a_scale b_scale``, quantised where an output scale is given."""
-    prepared = matrix_weight(b, b_zero, transposed=bool(node.get("transB", 0)))
+    turned = bool(node.get("transB", 0))
+    prepared = matrix_weight(b, b_zero, transposed=turned)
     left = Codes(as_codes(a).mT, element_of(a)) if node.get("transA", 0) else a
     bias = None if c is None else as_codes(c, torch.float64)
-    sums = total(torch.matmul, left, a_zero, prepared, bias)
+    lost = lost_in_product(node.summing, node.label, left, b, transposed=turned)
+    sums = total(torch.matmul, left, a_zero, prepared, bias, lost)
     factor: torch.Tensor = node.get("alpha", 1.0) * a_scale.reshape(()) * _columns(b_scale)
     if y_scale is None:
         return sums.float() * factor
@@ -126,7 +129,7 @@ def matmul_integer_to_float(
 ) -> torch.Tensor:
     """``Σ (a - a_zero)(b - b_zero) · a_scale b_scale + bias``."""
     factor = a_scale.reshape(()) * _columns(b_scale)
-    product = multiplied(a, a_zero, b, b_zero).float() * factor
+    product = multiplied(node, a, a_zero, b, b_zero).float() * factor
     return product if bias is None else product + bias
 
 

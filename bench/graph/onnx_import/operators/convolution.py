@@ -78,6 +78,17 @@ def conv(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor |
     return _CONVOLUTIONS[axes](x, weight, bias, strides, same, dilations, group)
 
 
+def windows(node: Node, x: torch.Tensor, kernel: list[int], value: float) -> torch.Tensor:
+    """What a convolution of x (n, c, ...) reads at each place, (n, c, *places, *kernel), padded by a value."""
+    axes = len(kernel)
+    strides = positive(node.get("strides", [1] * axes), "strides")
+    dilations = positive(node.get("dilations", [1] * axes), "dilations")
+    x = padded(x, paddings(node, x.shape, kernel, strides, dilations), value)
+    for axis, (size, stride, dilation) in enumerate(zip(kernel, strides, dilations, strict=True)):
+        x = x.unfold(2 + axis, (size - 1) * dilation + 1, stride)[..., ::dilation]
+    return x
+
+
 @operator("ConvTranspose")
 def conv_transpose(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """The transpose of a convolution of (m, n / group, ...): all of it, then cropped by the pads."""

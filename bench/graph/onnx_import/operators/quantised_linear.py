@@ -9,8 +9,9 @@ import torch
 from onnx import TensorProto
 from torch.utils.weak import WeakIdKeyDictionary
 
-from bench.graph.onnx_import.operators.convolution import conv
+from bench.graph.onnx_import.operators.convolution import conv, windows
 from bench.graph.onnx_import.operators.quantisation import RANGES, element_of, range_of, saturated
+from bench.graph.onnx_import.saturation import is_kind, lost_in_convolution, lost_in_product
 from bench.graph.onnx_import.table import Node, operator
 from bench.graph.onnx_import.values import Codes, as_codes
 
@@ -64,8 +65,9 @@ def total(
     zero: Numbers | None,
     weight: Weight,
     bias: torch.Tensor | None = None,
+    lost: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """``multiply(x - zero, weight) + bias``, free of rounding: in float32 where every sum stays below 2^24.
+    """``multiply(x - zero, weight) + bias + lost``, free of rounding: in float32 where every sum stays below 2^24.
 
     The bound is ``reach · max|x - zero|`` over all codes x can have; elsewhere the sum is done in float64.
 
@@ -75,6 +77,7 @@ def total(
         zero: their zero point, one a tensor (or, in a matrix product, one a row).
         weight: from ``weight_of``.
         bias: whole numbers that broadcast against the product.
+        lost: what saturation takes from the sums (float64), of the product's shape.
     """
     low, high = RANGES[element_of(x)]
     shift = 0.0 if zero is None else as_codes(zero)
@@ -89,7 +92,8 @@ def total(
     wide = most >= EXACT or (bias is not None and bool((bias.abs() >= EXACT).any()))
     exact = torch.float64 if wide else torch.float32
     product = multiply(codes.to(exact), weight.numbers.to(exact))
-    return product if bias is None else product + bias.to(product.dtype)
+    product = product if bias is None else product + bias.to(product.dtype)
+    return product if lost is None else product.double() + lost
 
 
 def requantised(
@@ -134,7 +138,33 @@ def _convolved(
     rank = (weight.codes if isinstance(weight, Codes) else weight).ndim
     prepared = weight_of(weight, weight_zero, tuple(range(1, rank)), (-1, *[1] * (rank - 1)))
     added = None if bias is None else _channels(node, as_codes(bias, torch.float64), rank)
-    return total(lambda a, b: convolve(node, a, b), x, zero, prepared, added)
+    lost = _lost(node, x, zero, weight)
+    return total(lambda a, b: convolve(node, a, b), x, zero, prepared, added, lost)
+
+
+def _lost(node: Node, x: Numbers, zero: Numbers | None, weight: Numbers) -> torch.Tensor | None:
+    """What saturation takes from a convolution's sums; None where they are exact.
+
+    Products of uint8 with int8 codes saturate in QLinearConv, of int8 with uint8 codes in ConvInteger. One channel in
+    and one out a group is a kernel of its own, which is exact.
+    """
+    signed = node.operator == "ConvInteger"
+    kinds = (TensorProto.INT8, TensorProto.UINT8) if signed else (TensorProto.UINT8, TensorProto.INT8)
+    if node.summing.sums == "exact" or not (is_kind(x, kinds[0]) and is_kind(weight, kinds[1])):
+        return None
+    shape, group = as_codes(weight).shape, node.get("group", 1)
+    if not signed and shape[1] == 1 and shape[0] == group:
+        return None
+    last = bool(node.get("channels_last", 0))
+    codes = as_codes(x)
+    seen = windows(
+        node,
+        codes.movedim(-1, 1) if last else codes,
+        list(shape[2:]),
+        float(as_codes(zero)) if zero is not None else 0.0,
+    )
+    lost = lost_in_convolution(node.summing, node.label, seen, weight, group, signed=signed)
+    return lost.movedim(1, -1) if last else lost
 
 
 @operator("QLinearConv", since=10)
@@ -173,11 +203,11 @@ def matrix_weight(b: Numbers, zero: Numbers | None, *, transposed: bool = False)
     return weight_of(b, zero, (-2,), (1, -1))
 
 
-def multiplied(a: Numbers, a_zero: Numbers | None, b: Numbers, b_zero: Numbers | None) -> torch.Tensor:
+def multiplied(node: Node, a: Numbers, a_zero: Numbers | None, b: Numbers, b_zero: Numbers | None) -> torch.Tensor:
     """``Σ_k (a_ik - a_zero)(b_kj - b_zero)``: a (..., m, k), b (..., k, n)."""
-    if (b.codes if isinstance(b, Codes) else b).ndim == 1:
-        return total(torch.matmul, a, a_zero, weight_of(b, b_zero, (-1,), (1,)))
-    return total(torch.matmul, a, a_zero, matrix_weight(b, b_zero))
+    vector = (b.codes if isinstance(b, Codes) else b).ndim == 1
+    weight = weight_of(b, b_zero, (-1,), (1,)) if vector else matrix_weight(b, b_zero)
+    return total(torch.matmul, a, a_zero, weight, lost=lost_in_product(node.summing, node.label, a, b))
 
 
 @operator("MatMulInteger", since=10)
@@ -185,7 +215,7 @@ def matmul_integer(
     node: Node, a: Numbers, b: Numbers, a_zero: Numbers | None = None, b_zero: Numbers | None = None
 ) -> Codes:
     """``Σ_k (a_ik - a_zero)(b_kj - b_zero)`` as 32-bit integers."""
-    return Codes(multiplied(a, a_zero, b, b_zero), TensorProto.INT32)
+    return Codes(multiplied(node, a, a_zero, b, b_zero), TensorProto.INT32)
 
 
 @operator("QLinearMatMul", since=10)
@@ -201,7 +231,7 @@ def qlinear_matmul(
     y_zero: Numbers,
 ) -> Codes:
     """``saturate(round(Σ_k (a - a_zero)(b - b_zero) · a_scale b_scale / y_scale) + y_zero)``."""
-    sums = multiplied(a, a_zero, b, b_zero)
+    sums = multiplied(node, a, a_zero, b, b_zero)
     rows = a_scale.reshape(()) if a_scale.numel() == 1 else a_scale.unsqueeze(-1)
     columns = b_scale.reshape(()) if b_scale.numel() == 1 else b_scale
     factor = (rows * columns / y_scale.reshape(())).float()

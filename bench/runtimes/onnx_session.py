@@ -1,0 +1,73 @@
+"""Sessions of ONNX Runtime on a target, and the graphs and files that it makes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from bench.errors import UserError
+from bench.registry import nearest
+from bench.runtimes.base import Target
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, SessionOptions
+
+LEVELS: Final = {
+    "disabled": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+EXACT_SUMS: Final = ("session.x64quantprecision", "1")
+"""Makes ONNX Runtime rewrite int8 weights as uint8 itself, where it finds them."""
+
+
+def session_options(target: Target, threads: int) -> SessionOptions:
+    """The target's optimisation level and sums on ``threads`` threads; errors are raised, not printed."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[target.optimisation])
+    options.log_severity_level = 4
+    options.use_deterministic_compute = True
+    if target.integer_sums == "exact":
+        options.add_session_config_entry(*EXACT_SUMS)
+    return options
+
+
+def start_session(model: bytes | str, target: Target, options: SessionOptions) -> InferenceSession:
+    """A session of a file's bytes or path; ``UserError`` where the provider is missing or the file cannot be loaded."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    if target.provider not in available:
+        what = f"{target.provider!r} is not in onnxruntime {onnxruntime.__version__} as installed"
+        raise UserError.at(f"target.{target.name}.provider", what, nearest(target.provider, available))
+    providers = list(dict.fromkeys([target.provider, "CPUExecutionProvider"]))
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=providers)
+    except Exception as error:  # the runtime's exceptions share no base class of their own
+        what = f"ONNX Runtime {onnxruntime.__version__} cannot load the file: {reason(error)}"
+        raise UserError.at("onnx", what, "give a valid, self-contained ONNX file of standard operators") from error
+    if session.get_providers()[0] != target.provider:
+        what = f"{target.provider!r} is installed and did not start on this machine"
+        raise UserError.at(f"target.{target.name}.provider", what, "use CPUExecutionProvider")
+    return session
+
+
+def saved(model: bytes, target: Target, kind: Literal["ONNX", "ORT"]) -> bytes:
+    """The optimised graph as ONNX Runtime writes it; the name's ending tells it the format."""
+    options = session_options(target, target.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"optimised.{kind.lower()}"
+        options.optimized_model_filepath = str(path)
+        start_session(model, target, options)
+        return path.read_bytes()
+
+
+def reason(error: Exception) -> str:
+    """The first line of an exception's text."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,86 @@
+"""What of a network's 8-bit sums can saturate on x86 without VNNI, read off its weights, and what does on samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from bench.errors import NotApplicable, UserError
+from bench.graph.integer_sums.products import products_of
+from bench.graph.network import OnnxNetwork
+from bench.runtimes.base import Target
+from bench.runtimes.onnx_runtime import OnnxPredictor, graph_of
+
+if TYPE_CHECKING:
+    import torch
+
+SAMPLES: Final = 64
+_layers: dict[tuple[str, str], list[dict[str, Any]]] = {}
+
+
+def layers_that_can_saturate(network: OnnxNetwork, target: Target) -> list[dict[str, Any]]:
+    """The layers of a network, as the target's optimisation leaves them, whose 8-bit sums can saturate; no data needed.
+
+    ``can_saturate``: the share of a layer's weight pairs for which some activations leave 16 bits; null where the
+    weights are not constant, so that nothing is known.
+    """
+    import onnx
+
+    place = (network.sha256, target.optimisation)
+    if place not in _layers:
+        own = replace(target, integer_sums="native", provider="CPUExecutionProvider")
+        products = products_of(onnx.load_model_from_string(graph_of(network.model, own)))
+        shown = [(product, product.share) for product in products]
+        _layers[place] = [
+            {"name": product.name, "operator": product.node.op_type, "can_saturate": share}
+            for product, share in shown
+            if share != 0
+        ]
+    return [dict(layer) for layer in _layers[place]]
+
+
+def sums_of(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, Any]:
+    """How a network's 8-bit products are summed where it runs, and what saturation does to it, as JSON.
+
+    Args:
+        predictor: of a network with 8-bit products.
+        x: real samples (n, channels, height, width) in the user's bounds; the first 64 are used.
+
+    Returns:
+        ``kind`` of the sums and whether they are ``simulated``; ``layers`` that can saturate, with the share of
+        their weight pairs that can and the share of pair sums on the samples that do, on x86 without VNNI (null, with
+        a ``reason``, where the graph cannot be imported).
+    """
+    spec = predictor.spec
+    shown: dict[str, Any] = {"kind": spec.integer_sums, "simulated": spec.simulated, "reason": ""}
+    try:
+        layers = layers_that_can_saturate(predictor.network, spec.target)
+        counted = _counted(predictor, x[:SAMPLES]) if layers else {}
+    except (NotApplicable, UserError) as error:
+        layers, counted = layers_that_can_saturate(predictor.network, spec.target), {}
+        shown["reason"] = " ".join(str(error).split())[:300]
+    for layer in layers:
+        layer["saturated"] = counted.get(layer["name"])
+    return {**shown, "layers": layers, "samples": min(len(x), SAMPLES) if counted else 0}
+
+
+def _counted(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, float]:
+    """The share of pair sums that saturate on samples, by layer, in the twin of the user's own file."""
+    import torch
+
+    from bench.graph.onnx_import.twin import Twin
+
+    own = replace(predictor.spec.target, integer_sums="native")
+    graph = graph_of(predictor.network.model, own)
+    dtype = torch.from_numpy(np.zeros(1, dtype=predictor.dtype)).dtype
+    twin = Twin(
+        graph, "hard", predictor.network.input, threads=predictor.threads, fixed_batch=predictor.fixed_batch,
+        dtype=dtype, sums="saturating",
+    )  # fmt: skip
+    size = 1 if predictor.spec.batch_dependent else min(predictor.batch_size, 16)
+    with torch.no_grad(), twin.network.counting() as counted:
+        for batch in torch.split(x, size):
+            twin(batch)
+    return {name: seen.clipped / seen.sums for name, seen in counted.items() if seen.sums}
