@@ -178,7 +178,8 @@ def _witness(product: Product) -> tuple[dict[str, NDArray[np.generic]], int]:
     size = [(k - 1) * d + 1 for k, d in zip(kernel, spread, strict=True)]
     image = np.zeros((1, channels * group, *size), dtype=np.int64)
     start = output // (outputs // group) * channels
-    image[(0, slice(start, start + channels), *(slice(None, None, d) for d in spread))] = own
+    places: tuple[int | slice, ...] = (0, slice(start, start + channels), *(slice(None, None, d) for d in spread))
+    image[places] = own
     laid = np.moveaxis(image, 1, -1) if product.attribute("channels_last", 0) else image
     return {"x": np.ascontiguousarray(laid).astype(dtype)}, output
 

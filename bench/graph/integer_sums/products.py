@@ -53,7 +53,7 @@ class Product:
     @property
     def name(self) -> str:
         """As people know it."""
-        return self.node.name or self.node.output[0]
+        return str(self.node.name or self.node.output[0])
 
     def attribute(self, name: str, default: int) -> int:
         """A whole number among the node's attributes."""
@@ -68,7 +68,7 @@ class Product:
         """Whether it is a convolution with one channel in and one out a group: a kernel of its own, always exact."""
         if self.node.op_type != "QLinearConv" or self.weights is None:
             return False
-        return self.weights.shape[1] == 1 and self.weights.shape[0] == self.attribute("group", 1)
+        return self.weights.shape[:2] == (self.attribute("group", 1), 1)
 
     @property
     def suspect(self) -> bool:

@@ -1,4 +1,4 @@
-"""An ONNX file whose 8-bit sums are exact on every processor: weights int8 rewritten as uint8, the function the same."""
+"""The same ONNX file with 8-bit sums that are exact on every processor: weights int8 rewritten as uint8."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class _Rewriting:
     def run(self) -> bool:
         """Rewrite every weight that can be; whether anything was."""
         changed = False
-        for self.place, node in enumerate(list(self.graph.node)):
+        for place, node in enumerate(list(self.graph.node)):
+            self.place = place
             if node.op_type in OPERANDS:
                 changed |= self._integer(node)
             elif node.op_type in WEIGHTED and node.domain == "" and self._kind(node.input[0]) != "int8":
@@ -182,7 +183,7 @@ class _Rewriting:
         made.output[0] = self._free(f"{node.output[0]}/exact_sums")
         # an earlier reader may share what is made here: it stands before the first of them
         self.before.setdefault(self.place, []).append(made)
-        return made.output[0]
+        return str(made.output[0])
 
     def _free(self, name: str) -> str:
         while name in self.taken:

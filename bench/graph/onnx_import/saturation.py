@@ -133,7 +133,7 @@ def lost_in_product(
         found = candidates(b, wide, _straight(wide), (0, 255), transposed)
         out = lost(flat, found, wide.shape[1], counted).reshape(*rows.shape[:-1], wide.shape[1])
     else:
-        batch = torch.broadcast_shapes(rows.shape[:-2], wide.shape[:-2])
+        batch = np.broadcast_shapes(rows.shape[:-2], wide.shape[:-2])
         lefts = rows.expand(*batch, *rows.shape[-2:]).reshape(-1, *rows.shape[-2:])
         rights = wide.expand(*batch, *wide.shape[-2:]).reshape(-1, *wide.shape[-2:])
         parts = []

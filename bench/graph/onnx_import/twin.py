@@ -42,8 +42,8 @@ UINT8: Final = 2  # ONNX's number of the element type
 class Twin(nn.Module):
     """User-space images (batch, channels, height, width) to logits (batch, classes), with input gradients.
 
-    ``gradient`` says how rounding differentiates, ``sums`` how products of 8-bit codes are summed. The module stays in evaluation mode. Only the forward pass is bound
-    to the session's threads.
+    ``gradient`` says how rounding differentiates, ``sums`` how products of 8-bit codes are summed. The module stays in
+    evaluation mode. Only the forward pass is bound to the session's threads.
     """
 
     def __init__(

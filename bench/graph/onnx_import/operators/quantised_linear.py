@@ -156,13 +156,9 @@ def _lost(node: Node, x: Numbers, zero: Numbers | None, weight: Numbers) -> torc
     if not signed and shape[1] == 1 and shape[0] == group:
         return None
     last = bool(node.get("channels_last", 0))
-    codes = as_codes(x)
-    seen = windows(
-        node,
-        codes.movedim(-1, 1) if last else codes,
-        list(shape[2:]),
-        float(as_codes(zero)) if zero is not None else 0.0,
-    )
+    codes = as_codes(x).movedim(-1, 1) if last else as_codes(x)
+    padding = 0.0 if zero is None else float(as_codes(zero))
+    seen = windows(node, codes, list(shape[2:]), padding)
     lost = lost_in_convolution(node.summing, node.label, seen, weight, group, signed=signed)
     return lost.movedim(1, -1) if last else lost
 
