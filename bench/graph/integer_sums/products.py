@@ -38,7 +38,9 @@ OPERANDS: Final[dict[str, Operands]] = {
 }
 """Operators that sum products of 8-bit codes."""
 
-SATURATING: Final = dict.fromkeys(OPERANDS, ("uint8", "int8")) | {"ConvInteger": ("int8", "uint8")}
+SATURATING: Final[dict[str, tuple[str, str]]] = dict.fromkeys(OPERANDS, ("uint8", "int8")) | {
+    "ConvInteger": ("int8", "uint8")
+}
 """Types of activation and weight for which an operator's sums saturate; all other types are summed exactly."""
 
 
