@@ -16,6 +16,7 @@ from bench.engine.run import Progress, RunOptions, make_plan, run_suite
 from bench.errors import UserError
 from bench.gate import judge_results
 from bench.results import Results
+from bench.runtimes.base import IntegerSums
 from bench.store.files import write_atomic
 from bench.store.samples import RunSamples
 from bench.store.store import Store
@@ -103,6 +104,7 @@ def diff(
     bounds: tuple[float, float] | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    integer_sums: IntegerSums = "native",
 ) -> Results:
     """Compare one pair, no suite needed; nothing is written.
 
@@ -114,9 +116,10 @@ def diff(
         bounds: The range of ``x``; by default (0, 1) if ``x`` lies in it.
         device: Where torch runs.
         progress: Called while it runs.
+        integer_sums: How ONNX Runtime sums 8-bit products: as this processor does, exactly, or saturating.
 
     Raises:
         UserError: whatever is wrong in what was given.
     """
-    suite, dataset = diff_suite(reference, variant, Path(data), tuple(metrics), bounds)
+    suite, dataset = diff_suite(reference, variant, Path(data), tuple(metrics), bounds, integer_sums)
     return run(suite, RunOptions(store=f"memory://{uuid.uuid4().hex}", device=device), progress, dataset)

@@ -210,4 +210,5 @@ class Comparison(_Record):
     strict: bool = False
     exit_code: int
     closing: str = Field(description="the counts, in one line")
+    notes: list[str] = Field(default_factory=list, description="what holds for the run beside its judgements")
     judgements: list[Judgement] = Field(default_factory=list)

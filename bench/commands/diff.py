@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bench.commands.options import DEVICE, QUIET
+from bench.commands.options import DEVICE, INTEGER_SUMS, QUIET
 from bench.commands.showing import show, with_progress
+
+if TYPE_CHECKING:
+    from bench.runtimes.base import IntegerSums
 
 
 @click.command()
@@ -17,11 +21,12 @@ from bench.commands.showing import show, with_progress
 @click.option("--metric", "metrics", multiple=True, metavar='"NAME[k=v,...]"', help="May be given several times.")
 @click.option("--bounds", metavar="LO,HI", help="The range of x; default: 0,1 if x lies in it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the cells as JSON on standard output and nothing else.")
+@INTEGER_SUMS
 @DEVICE
 @QUIET
 def diff(
     reference: str, variant: str, data: Path, metrics: tuple[str, ...], bounds: str | None,
-    as_json: bool, device: str, quiet: bool,
+    as_json: bool, integer_sums: IntegerSums, device: str, quiet: bool,
 ) -> int:  # fmt: skip
     """Compare one pair, no suite needed.
 
@@ -36,7 +41,8 @@ def diff(
 
     limits = None if bounds is None else parse_bounds(bounds)
     results = with_progress(
-        lambda progress: api.diff(reference, variant, data, metrics, limits, device, progress), quiet=quiet or as_json
+        lambda progress: api.diff(reference, variant, data, metrics, limits, device, progress, integer_sums),
+        quiet=quiet or as_json,
     )
     if as_json:
         click.echo(json.dumps({"cells": [cell.model_dump(mode="json") for cell in results.cells]}, allow_nan=False))

@@ -15,6 +15,13 @@ STORE = click.option(
     help="Folder or fsspec URL that holds networks, observations and cells.",
 )
 QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress and no table.")
+INTEGER_SUMS = click.option(
+    "--integer-sums",
+    type=click.Choice(["native", "exact", "saturating"]),
+    default="native",
+    show_default=True,
+    help="How ONNX Runtime sums 8-bit products: as this processor does, exactly, or as x86 without VNNI does.",
+)
 DEVICE = click.option("--device", default="cpu", show_default=True, help="Where torch runs: cpu, cuda, cuda:1, ...")
 
 

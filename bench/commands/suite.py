@@ -71,6 +71,7 @@ def _write(results: Results, folder: Path) -> None:
 def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     """Validate suites and print their plans: what is stored, what would be measured, what it will cost."""
     from bench.engine.forecast import forecast
+    from bench.engine.sums_forecast import sums_forecast
     from bench.errors import Problem, UserError
     from bench.gate.sight import sight
     from bench.suite.load import load_suite
@@ -85,7 +86,8 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
                 Problem(f"{path}: {p.where}" if len(suites) > 1 else p.where, p.what, p.right) for p in error.problems
             ]
             continue
-        lines = [*describe_suite(loaded), *forecast(loaded, store, device), *sight(loaded, store, device)]
+        lines = [*describe_suite(loaded), *forecast(loaded, store, device)]
+        lines += [*sums_forecast(loaded, store, device), *sight(loaded, store, device)]
         click.echo("\n".join(lines))
     if problems:
         raise UserError(problems)

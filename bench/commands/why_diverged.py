@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.commands.options import INTEGER_SUMS
+
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from bench.runtimes.base import IntegerSums
 
 
 @click.command("why-diverged")
@@ -18,12 +22,16 @@ if TYPE_CHECKING:
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="An .npz with x and, if known, y.")
 @click.option("--bounds", metavar="LO,HI", help="The range of x; default: 0,1 if x lies in it.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON on standard output and nothing else.")
+@INTEGER_SUMS
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
-def why_diverged(reference: str, variant: str, data: Path, bounds: str | None, as_json: bool, quiet: bool) -> int:
+def why_diverged(
+    reference: str, variant: str, data: Path, bounds: str | None, as_json: bool, integer_sums: IntegerSums, quiet: bool
+) -> int:
     """Rank the layers of VARIANT by how much of its divergence from REFERENCE each one brings in.
 
     A network is an ONNX file or module:factory[@checkpoint.safetensors]. Layers are matched by their place in the
-    graph and by their shapes. Each layer in turn is computed as in the reference, on the variant's own inputs.
+    graph and by their shapes. Each layer in turn is computed as in the reference, on the variant's own inputs. First
+    stands how much of the divergence arises in the runtime: its graph optimisation, and sums that saturate.
     """
     import json
 
@@ -31,7 +39,9 @@ def why_diverged(reference: str, variant: str, data: Path, bounds: str | None, a
     from bench.engine.layer_culprits import why_diverged as analyse
 
     limits = None if bounds is None else parse_bounds(bounds)
-    found = _with_bar(lambda shown: analyse(reference, variant, data, limits, shown), quiet=quiet or as_json)
+    found = _with_bar(
+        lambda shown: analyse(reference, variant, data, limits, shown, integer_sums), quiet=quiet or as_json
+    )
     if as_json:
         click.echo(json.dumps(found, allow_nan=False))
         return 0
@@ -76,14 +86,8 @@ def _print(found: dict[str, Any], console: Console) -> None:
             "-" if js is None else _share(js["removed"], found["divergence"]["js"]["estimate"]),
             "-" if js is None else f"[{_figure(js['ci'][0], '.2g')}, {_figure(js['ci'][1], '.2g')}]",
         )
-    whole = found["divergence"]
-    limits = ", ".join(_figure(limit, ".3g") for limit in whole["js"]["ci"])
-    console.print(
-        f"Jensen-Shannon divergence {whole['js']['estimate']:.3g} [{limits}], flips {whole['flips']:.2%}, "
-        f"{found['samples']} samples",
-        markup=False,
-        highlight=False,
-    )
+    for line in _leading(found):
+        console.print(line, markup=False, highlight=False)
     console.print(table, highlight=False)
     console.print(
         "SQNR and cosine: each layer's output in the variant against the reference. Own error: relative squared error "
@@ -94,6 +98,39 @@ def _print(found: dict[str, Any], console: Console) -> None:
     )
     for note in _notes(found):
         console.print(note, markup=False, highlight=False)
+
+
+def _leading(found: dict[str, Any]) -> list[str]:
+    """The divergence as deployed, what of it arises in the runtime, and what is left for the layers below."""
+    from bench.wording_of_sums import REMEDY, caveat
+
+    deployed = found["deployed"]
+    sums = deployed["integer_sums"]
+    place = "" if found["fidelity"]["variant"]["runtime"] == "torch" else ", on ONNX Runtime"
+    kind = f", {sums['kind'] or 'unknown'} 8-bit sums{', simulated' if sums['simulated'] else ''}" if sums else ""
+    lines = [
+        f"As deployed{place}{kind}: Jensen-Shannon divergence {_estimate(deployed['js'])}, "
+        f"flips {deployed['flips']:.2%}, {found['samples']} samples"
+    ]
+    if not place:
+        return lines
+    parts, share = deployed["parts"], deployed["runtime_share"]
+    told = "none of it" if not share or share < 0 else f"{min(share, 1.0):.1%} of it"
+    added = "; ".join(f"{name} {_estimate(parts[name])}" for name in ("graph optimisation", "processor"))
+    lines.append(f"In the runtime arises {told}: {added}.")
+    lines.append(f"In the layers, without either: {_estimate(parts['layers'])}. The table explains this part alone.")
+    layers = [layer for layer in (sums or {}).get("layers", ()) if layer["saturated"]]
+    if layers:
+        verb = "saturate" if sums["kind"] == "saturating" else "would saturate on x86 without VNNI"
+        worst = sorted(layers, key=lambda layer: -layer["saturated"])[:3]
+        named = ", ".join(f"{100 * layer['saturated']:.2g} % of {layer['name']}" for layer in worst)
+        lines.append(f"Pair sums that {verb}: {named}; {REMEDY}.")
+    more = caveat(sums, option=True)
+    return [*lines, *([f"{more[0].upper()}{more[1:]}."] if more else [])]
+
+
+def _estimate(figure: dict[str, Any]) -> str:
+    return f"{figure['estimate']:.3g} [{', '.join(_figure(limit, '.3g') for limit in figure['ci'])}]"
 
 
 def _figure(value: float | None, form: str) -> str:

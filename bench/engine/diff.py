@@ -21,7 +21,7 @@ from bench.metrics.base import metrics as registered
 from bench.metrics.families import FAMILIES
 from bench.models.outside import load_outside
 from bench.registry import nearest
-from bench.runtimes.base import Target
+from bench.runtimes.base import IntegerSums, Target
 from bench.suite.suite import MetricUse, Outside, Reference, Suite, Variant, Yardstick
 
 
@@ -35,7 +35,12 @@ class _Given(Loader):
 
 
 def diff_suite(
-    reference: str, variant: str, data: Path, metric_texts: tuple[str, ...], bounds: tuple[float, float] | None
+    reference: str,
+    variant: str,
+    data: Path,
+    metric_texts: tuple[str, ...],
+    bounds: tuple[float, float] | None,
+    integer_sums: IntegerSums = "native",
 ) -> tuple[Suite, Dataset]:
     """Check everything a diff was given and make a suite of one pair."""
     samples, limits = _data(data, bounds)
@@ -45,7 +50,9 @@ def diff_suite(
         if use.metric.samples is not None and use.metric.samples > len(samples):
             raise UserError.at("--metric", f"samples={use.metric.samples} asked, {data} has {len(samples)}")
     runtime = "torch" if all(item.onnx is None for item in outside.values()) else "onnxruntime"
-    target = Target(name=runtime, runtime=runtime)
+    if runtime == "torch" and integer_sums != "native":
+        raise UserError.at("--integer-sums", f"{integer_sums!r} asked of torch networks", "it is of ONNX files")
+    target = Target(name=runtime, runtime=runtime, integer_sums=integer_sums)
     classes = _classes(outside, samples, limits)
     if samples.y is not None and int(samples.y.max(initial=0)) >= classes:
         raise UserError.at(

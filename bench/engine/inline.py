@@ -33,6 +33,15 @@ class Measured:
     derived: dict[str, Derived] = field(default_factory=dict)
 
 
+def _with_asked(details: dict[str, Any], cell: PlannedCell) -> dict[str, Any]:
+    """A cell's details with how its target asks 8-bit products to be summed: equal kinds have equal keys."""
+    own = details.get("variant", {})
+    if "integer_sums" not in own:
+        return details
+    told = {**own["integer_sums"], "asked": cell.target.integer_sums}
+    return {**details, "variant": {**own, "integer_sums": told}}
+
+
 class InlineEngine:
     """Runs cells in this process."""
 
@@ -181,6 +190,7 @@ class InlineEngine:
             "replicate": cell.replicate,
             "key": cell.key,
             "cached": cached,
+            "details": _with_asked(found.details, cell),
         }
         return found.model_copy(update=place)
 

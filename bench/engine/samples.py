@@ -74,7 +74,14 @@ def _identity(plan: Plan, dataset: Dataset, planned: PlannedCell, n: int) -> dic
         "version": metric.version,
         "parameters": metric.parameters(),
         "n": n,
+        "integer_sums": _sums(planned),
     }
+
+
+def _sums(planned: PlannedCell) -> str:
+    """How the variant's 8-bit products were summed; empty where it has none."""
+    found = planned.observed[0].parts.get("integer_sums", "")
+    return found if isinstance(found, str) else f"unknown, on {', '.join(found['unknown'])}"
 
 
 def _values(engine: InlineEngine, planned: PlannedCell, n: int) -> dict[str, ValueSamples]:

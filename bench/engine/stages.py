@@ -18,10 +18,10 @@ from bench.stats.change import change
 from bench.stats.resampling import bootstrap_weights
 from bench.store.keys import key_of
 from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell, Planner
-from bench.suite.stages import RUNTIME, Stage, networks_of, observations_of, stage_cells, staged
+from bench.suite.stages import BY_THE_TARGET, Stage, networks_of, observations_of, stage_cells, staged
 
 Place: TypeAlias = tuple[str, str, int | None]  # variant, target, replicate
-WATERFALL_VERSION = 1  # rises when the same observations give other stages
+WATERFALL_VERSION = 2  # rises when the same observations give other stages
 THE_REFERENCE = "the reference itself"
 
 
@@ -52,11 +52,16 @@ def stage_results(
 
 
 def _stage(stage: Stage) -> StageResult:
-    step = None if stage.node.step is None or stage.name == RUNTIME else stage.node.step.canonical()
+    step = None if stage.node.step is None or stage.name in BY_THE_TARGET else stage.node.step.canonical()
     network = {"kind": stage.node.kind, "key": stage.node.key}
-    return StageResult(
-        name=stage.name, step=step, network=network, target={"name": stage.target.name, **stage.target.canonical()}
-    )
+    return StageResult(name=stage.name, step=step, network=network, target=_place(stage))
+
+
+def _place(stage: Stage) -> dict[str, Any]:
+    """Where a stage was looked at; how 8-bit products are summed there, of a network that has any."""
+    place = {"name": stage.target.name, **stage.target.canonical()}
+    quantised = stage.node.kind.endswith("-quantised") and stage.target.runtime != "torch"
+    return {**place, "integer_sums": stage.target.integer_sums} if quantised else place
 
 
 def _parts(cells: Sequence[PlannedCell], stages: Sequence[Stage]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class BaselineCell(_Record):
     yardsticks: str
     version: int
     n: int
+    integer_sums: str = Field("", description="how 8-bit products were summed, of a network that has any")
     machine: str = ""
     values: dict[str, BaselineValue]
 
@@ -188,6 +189,7 @@ def _cell(cell: Cell, found: CellSamples, values: dict[str, BaselineValue], acce
         replicate=cell.replicate or 0, accepted=accepted, key=found.key[:SHORT], network=found.network[:SHORT],
         data=str(identity["data"])[:SHORT], reference=str(identity["reference"])[:SHORT],
         yardsticks=str(identity["yardsticks"])[:SHORT], version=int(identity["version"]), n=int(identity["n"]),
+        integer_sums=str(identity.get("integer_sums", "")),
         machine=found.machine if any(value.form == "timing" for value in values.values()) else "", values=values,
     )  # fmt: skip
 
@@ -261,10 +263,11 @@ def differences(before: BaselineCell, after: BaselineCell) -> list[str]:
     words = {
         "data": "the evaluation data", "reference": "the reference network", "yardsticks": "the yardsticks",
         "version": "the metric's version", "n": "the number of samples",
+        "integer_sums": "the kind of 8-bit sums",
     }  # fmt: skip
     found = []
     for name, word in words.items():
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
-            found.append(f"{word} ({old} before, {new} now)")
+            found.append(f"{word} ({old or 'not known'} before, {new or 'not known'} now)")
     return found

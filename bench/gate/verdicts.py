@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from bench.results import Cell, GateResult, Results, VariantResult, Verdict
 from bench.wording import canonical, plain, title, told_apart
+from bench.wording_of_sums import caveat, kinds_elsewhere, sums_told, unmeasured
 
 
 def gates_of(cells: Iterable[Cell]) -> list[tuple[str, GateResult]]:
@@ -100,8 +102,27 @@ def overall_verdict(variants: Sequence[VariantResult]) -> Verdict:
 
 def with_verdicts(results: Results) -> Results:
     """A copy in which every variant's and the run's verdict follow from the gates in the cells."""
-    variants = [
-        variant.model_copy(update={"verdict": verdict(cells_of(variant, results.cells), name)})
-        for variant, name in zip(results.variants, subjects(results.variants), strict=True)
-    ]
-    return results.model_copy(update={"variants": variants, "verdict": overall_verdict(variants)})
+    variants = []
+    for variant, name in zip(results.variants, subjects(results.variants), strict=True):
+        told = verdict(cells_of(variant, results.cells), name)
+        more = caveat(*sums_of(variant, results.cells))
+        told.because += f"; {more}" if more else ""
+        variants.append(variant.model_copy(update={"verdict": told}))
+    whole = overall_verdict(variants)
+    open_ = unmeasured_variants(results)
+    if open_:
+        whole.because += f"; other functions on other processors, not measured here: {', '.join(open_)}"
+    return results.model_copy(update={"variants": variants, "verdict": whole})
+
+
+def sums_of(variant: VariantResult, cells: Iterable[Cell]) -> tuple[dict[str, Any] | None, dict[str, list[str]]]:
+    """What is told of a variant's 8-bit sums, and its other targets by the kind of theirs."""
+    cells = list(cells)
+    mine = [cell for cell in cells if (cell.variant, cell.target) == (variant.name, variant.target)]
+    return sums_told(mine), kinds_elsewhere(cells, variant.name, variant.target)
+
+
+def unmeasured_variants(results: Results) -> list[str]:
+    """The variants that are another function on other processors and were not measured as such."""
+    names = zip(results.variants, subjects(results.variants), strict=True)
+    return [name for variant, name in names if unmeasured(*sums_of(variant, results.cells))]

@@ -81,6 +81,7 @@ def render(comparison: Comparison, console: Console) -> None:
             lines.append(Text(said, STYLES.get(item.verdict, "")))
             if item.verdict in BAD and item.look:
                 lines.append(Text(f"    {item.look}", style="dim"))
+    lines += [Text(f"! {plain(note)}", style="yellow") for note in comparison.notes]
     lines.append(Text(comparison.closing, style="bold red" if comparison.exit_code else "bold green"))
     for line in lines:
         if not (console.encoding or "").lower().startswith("utf"):
@@ -106,6 +107,7 @@ def summary(comparison: Comparison, limit: int = LIMIT) -> str:
                 rows.append(
                     f"| {SIGNS[item.verdict]} {word} | {escape(name)} | {escape(plain(item.because))} | {look} |\n"
                 )
+    head += "".join(f"\n- {escape(plain(note))}\n" for note in comparison.notes)
     table = "\n| verdict | value | why | look closer |\n| --- | --- | --- | --- |\n" if rows else ""
     same = [name for _, members in _groups(comparison) for name, item in members if item.verdict == "same"]
     tail = f"\n{len(same)} the same: {escape('; '.join(same))}.\n" if same else ""

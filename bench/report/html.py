@@ -15,6 +15,7 @@ from bench.report.detail import details, provenance
 from bench.report.strip import position, strip, ticks
 from bench.report.waterfall import stages_shown
 from bench.results import Results
+from bench.wording_of_sums import sums_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -95,6 +96,7 @@ def render_html(results: Results) -> str:
             ticks=ticks(shown.yardstick),
             one=position(1.0),
             provenance=provenance(results),
+            sums=sums_lines(results.cells),
             style=style,
             script=script,
             policy=policy,

@@ -18,6 +18,7 @@ from bench.report.parity import twins
 from bench.report.waterfall import Bar, stages_shown
 from bench.results import Results
 from bench.wording import plain
+from bench.wording_of_sums import sums_lines
 
 STYLES: dict[State, str] = {"ship": "bold green", "stop": "bold red", "open": "bold yellow"}
 FIGURE_STYLES = {"failed": "bold red", "inconclusive": "yellow", "worse": "red", "better": "green", "alarm": "bold red"}
@@ -45,7 +46,7 @@ def render(results: Results, console: Console) -> None:
             _gaps(shown, console.width),
         ]
     parts += _stages(results, console.width)
-    parts += [_legend(shown), *_alarms(shown), *_twins(results), *_notes(shown.notes)]
+    parts += [_legend(shown), *_alarms(shown), *_twins(results), *_sums(results), *_notes(shown.notes)]
     parts += [*_warnings(shown.warnings), *_verdicts(shown)]
     encoding = (console.encoding or "").lower()
     if not encoding.startswith("utf"):
@@ -168,6 +169,11 @@ def _alarms(shown: Board) -> list[RenderableType]:
 def _twins(results: Results) -> list[RenderableType]:
     lines = [(f"{name}:", figures) for name, figures in twins(results.cells)]
     return _listing("Twins: gradients come from an import of the graph that runs", lines, "bold")
+
+
+def _sums(results: Results) -> list[RenderableType]:
+    lines = [(f"{name}:", line) for name, line in sums_lines(results.cells)]
+    return _listing("Sums of 8-bit products", lines, "bold")
 
 
 def _notes(notes: Sequence[Note]) -> list[RenderableType]:

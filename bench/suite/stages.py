@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from bench.graph.integer_sums.pairs import Sums
 from bench.runtimes.base import Target, runtimes
 from bench.suite.nodes import Node, Splits
 from bench.suite.plan import Observation, Plan, PlannedCell, Planner, executable
 
-REFERENCE, OUTSIDE, EXPORT, RUNTIME = "reference", "outside network", "export", "runtime"
+REFERENCE, OUTSIDE, EXPORT = "reference", "outside network", "export"
+OPTIMISATION, PROCESSOR = "graph optimisation", "processor"
+BY_THE_TARGET = frozenset({OPTIMISATION, PROCESSOR})
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ def plain_target(node: Node, target: Target, targets: Sequence[Target]) -> Targe
     """Where a stage before the last is looked at, so that the target itself adds nothing yet.
 
     A torch network on torch (the suite's own torch target, whose observations are there already), an ONNX file on ONNX
-    Runtime with optimisation disabled. Targets that no suite declares have a space in their names.
+    Runtime with optimisation disabled and exact 8-bit sums. Targets that no suite declares have a space in their names.
     """
     if node.kind in runtimes.get("torch").kinds:
         known = [item for item in (target, *targets) if item.runtime == "torch"]
@@ -34,16 +37,24 @@ def plain_target(node: Node, target: Target, targets: Sequence[Target]) -> Targe
     own = target if target.runtime == "onnxruntime" else Target(name="onnxruntime", threads=target.threads)
     name = f"{own.name}, not optimised"
     bare = replace(own, name=name, runtime="onnxruntime", optimisation="disabled", format="onnx")
-    return own if bare.canonical() == own.canonical() else bare
+    return with_exact_sums(own if bare.canonical() == own.canonical() else bare, node)
+
+
+def with_exact_sums(target: Target, node: Node) -> Target:
+    """The target, for a network with 8-bit products one that sums them exactly."""
+    if target.integer_sums == "exact" or not node.kind.endswith("-quantised"):
+        return target
+    return replace(target, name=f"{target.name}, exact sums", integer_sums="exact")
 
 
 def stages_of(
-    original: Node, node: Node, target: Target, targets: Sequence[Target], splits: Splits
+    original: Node, node: Node, target: Target, targets: Sequence[Target], splits: Splits, sums: Sums | None = "exact"
 ) -> tuple[Stage, ...]:
-    """From the reference through every step to the target: reference, steps, export, runtime.
+    """From the reference through every step to the target: reference, steps, export, graph optimisation, processor.
 
-    ``export`` is there where the target takes another kind of network than the chain ends in, ``runtime`` where it
-    differs from where the stage before it was looked at. Equal names are numbered.
+    ``export`` is there where the target takes another kind of network than the chain ends in, ``graph optimisation``
+    where the target's differs from that of the stage before, ``processor`` where 8-bit products are not summed exactly.
+    Equal names are numbered.
 
     Args:
         original: The reference.
@@ -51,6 +62,7 @@ def stages_of(
         target: Where the variant runs.
         targets: All that the suite declares.
         splits: The data's, for the export.
+        sums: How the target sums 8-bit products; None where it does not tell.
     """
     chain = list(_chain(node))[::-1]
     if chain[0].key != original.key:  # a network from outside stands beside the reference
@@ -63,8 +75,11 @@ def stages_of(
     shown = executable(node, target, splits) or node
     if shown.key != node.key:
         stages.append(Stage(EXPORT, shown, plain_target(shown, target, targets)))
+    inexact = shown.kind.endswith("-quantised") and target.runtime == "onnxruntime" and sums != "exact"
     if stages[-1].target.canonical() != target.canonical():
-        stages.append(Stage(RUNTIME, shown, target))
+        stages.append(Stage(OPTIMISATION, shown, with_exact_sums(target, shown) if inexact else target))
+    if inexact:
+        stages.append(Stage(PROCESSOR, shown, target))
     return tuple(stages)
 
 
@@ -72,7 +87,8 @@ def stage_cells(planner: Planner, plan: Plan, planned: PlannedCell) -> tuple[tup
     """The stages behind a cell, and for each the cell that it would be: the reference on its place is the first."""
     original = plan.references[planned.replicate]
     node = plan.variants[planned.variant, planned.replicate]
-    stages = stages_of(original, node, planned.target, plan.suite.targets, planner.splits)
+    sums = planner.machine.sums(planned.target)
+    stages = stages_of(original, node, planned.target, plan.suite.targets, planner.splits, sums)
     cells = [
         planner.cell(planned.variant, stage.node, stage.target, planned.use, planned.replicate, plan)
         for stage in stages
@@ -113,7 +129,7 @@ def _numbered(names: Sequence[str]) -> list[str]:
     >>> _numbered(["reference", "finetune", "ptq", "finetune", "export"])
     ['reference', 'finetune', 'ptq', 'finetune (2)', 'export (2)']
     """
-    seen = Counter({EXPORT: 1, RUNTIME: 1})
+    seen = Counter({EXPORT: 1, OPTIMISATION: 1, PROCESSOR: 1})
     told = []
     for name in names:
         seen[name] += 1

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.data.base import Samples
 from bench.engine.diff import diff_suite
+from bench.engine.layer_culprits.deployed import deploy, parted
 from bench.engine.layer_culprits.files import as_onnx, fidelity
 from bench.engine.layer_culprits.observing import UNMATCHED, as_json, observe
 from bench.engine.layer_culprits.outcome import Outcome
@@ -21,6 +22,7 @@ from bench.errors import Problem, UserError
 from bench.functional.layer_divergence import Figures
 from bench.graph.network import InputSpec, Network
 from bench.models.outside import load_outside
+from bench.runtimes.base import IntegerSums
 from bench.suite.suite import Outside
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def why_diverged(
     data: Path | str,
     bounds: tuple[float, float] | None = None,
     shown: Shown = lambda done, total, name: None,
+    integer_sums: IntegerSums = "native",
 ) -> dict[str, Any]:
     """Rank the layers of a pair by guilt.
 
@@ -45,6 +48,7 @@ def why_diverged(
         data: an ``.npz`` with ``x`` and, if known, ``y``.
         bounds: the range of ``x``; by default (0, 1) if ``x`` lies in it.
         shown: called with the layers done, their number, and the name of the one at work.
+        integer_sums: how ONNX Runtime sums 8-bit products where the networks are deployed.
 
     Returns:
         What ``diagnose`` returns.
@@ -55,7 +59,7 @@ def why_diverged(
     suite, dataset = diff_suite(reference, variant, Path(data), (), bounds)
     given = suite.reference.outside, suite.variants[0].outside
     first, second = (_load(item, dataset.input, where) for item, where in zip(given, NAMES, strict=True))
-    return diagnose(first, second, dataset.evaluation, shown)
+    return diagnose(first, second, dataset.evaluation, shown, integer_sums)
 
 
 def _load(outside: Outside | None, declared: InputSpec, where: str) -> Network:
@@ -65,14 +69,19 @@ def _load(outside: Outside | None, declared: InputSpec, where: str) -> Network:
 
 
 def diagnose(
-    reference: Network, variant: Network, samples: Samples, shown: Shown = lambda done, total, name: None
+    reference: Network,
+    variant: Network,
+    samples: Samples,
+    shown: Shown = lambda done, total, name: None,
+    integer_sums: IntegerSums = "native",
 ) -> dict[str, Any]:
     """Rank the layers of two networks by guilt, on samples at hand.
 
     Returns:
-        JSON without NaN: ``layers`` in the reference's order, ``ranking`` (their names, most guilty first), the
-        ``rule`` of the ranking, the ``divergence`` of the outputs, the ``fidelity`` of the run layer by layer to each
-        network as it is, and ``only_in_variant``, layers without a counterpart.
+        JSON without NaN: the divergence of the pair as ``deployed`` and what of it the runtime brings in, ``layers`` in
+        the reference's order, ``ranking`` (their names, most guilty first), the ``rule`` of the ranking, the
+        ``divergence`` of the outputs layer by layer, the ``fidelity`` of that run to each network as it is, and
+        ``only_in_variant``, layers without a counterpart.
 
     Raises:
         UserError: no layer can be matched, a graph cannot be taken apart, or the reference gives NaN.
@@ -94,9 +103,11 @@ def diagnose(
     logits = [_answers(found, reference.input) for found in raw]
     _check_finite(logits[0])
     outcome = Outcome(logits[0], logits[1], samples.y)
+    pair = deploy(reference, samples, NAMES[0], integer_sums), deploy(variant, samples, NAMES[1], integer_sums)
+    _check_finite(pair[0].logits)
     truth = {
-        where.lower(): fidelity(network, samples, found, where)
-        for network, found, where in zip(networks, logits, NAMES, strict=True)
+        where.lower(): fidelity(network, own.logits, found, where)
+        for network, own, found, where in zip(networks, pair, logits, NAMES, strict=True)
     }
     rows = []
     listed = [place for place in range(len(graphs[0].layers)) if _computes(matching, place)]
@@ -107,6 +118,7 @@ def diagnose(
     alone = [graphs[1].layers[p.variant].name for p in matching.pairs if p.reference is None and p.variant is not None]
     return {
         "samples": len(samples),
+        "deployed": parted(outcome, pair, samples),
         "divergence": outcome.divergence(),
         "fidelity": truth,
         "layers": rows,

@@ -1,0 +1,98 @@
+"""The pair as it is deployed: how much of the divergence arises in the runtime, and not in any layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.base import Samples
+from bench.engine.layer_culprits.outcome import Outcome
+from bench.errors import NotApplicable, UserError
+from bench.graph.network import Network, OnnxNetwork
+from bench.runtimes.base import IntegerSums, Predictor, Target
+from bench.runtimes.opening import open_predictor
+from bench.stats.change import mean_interval
+
+Float = NDArray[np.float64]
+RUNTIME = ("graph optimisation", "processor")
+
+
+class Deployed(NamedTuple):
+    """What a network answers where it runs (n, classes): as it is, and with exact 8-bit sums; and the predictor."""
+
+    logits: Float
+    exact: Float
+    predictor: Predictor
+
+
+def deploy(network: Network, samples: Samples, where: str, integer_sums: IntegerSums = "native") -> Deployed:
+    """Run a network as it is: torch, or ONNX Runtime on the whole file, fully optimised.
+
+    Where exact 8-bit sums cannot be had, ``exact`` holds the answers as they are: nothing is then charged to the
+    processor. The sums that are asked for and cannot be had raise ``UserError``.
+    """
+    if not isinstance(network, OnnxNetwork):
+        predictor = open_predictor(network, Target(name="as it is"))
+        found = _logits(predictor, samples)
+        return Deployed(found, found, predictor)
+    target = Target(name="as it is", runtime="onnxruntime", integer_sums=integer_sums)
+    try:
+        predictor = open_predictor(network, target)
+    except NotApplicable as error:
+        raise UserError.at(where, str(error), "leave --integer-sums out") from error
+    found = _logits(predictor, samples)
+    if not network.quantised or predictor.spec.integer_sums == "exact":
+        return Deployed(found, found, predictor)
+    try:
+        exact = _logits(open_predictor(network, replace(target, integer_sums="exact")), samples)
+    except NotApplicable:
+        exact = found
+    return Deployed(found, exact, predictor)
+
+
+def _logits(predictor: Predictor, samples: Samples) -> Float:
+    import torch
+
+    return np.asarray(predictor.logits(torch.from_numpy(samples.x))[0].numpy(), dtype=np.float64)
+
+
+def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -> dict[str, Any]:
+    """The divergence of the pair as deployed, and what of it the layers, the optimisation and the processor bring in.
+
+    Args:
+        layers: the pair run layer by layer, without optimisation.
+        pair: reference and variant as they are.
+        samples: what all were run on.
+
+    Returns:
+        ``js`` and ``flips`` as deployed; ``parts``: ``layers`` and what each of the runtime's two stages adds to that,
+        paired over samples; ``runtime_share`` of the divergence, null where there is none; ``integer_sums`` of the
+        variant, null where it has no 8-bit products.
+    """
+    labels = samples.y
+    exact = Outcome(pair[0].exact, pair[1].exact, labels)
+    whole = Outcome(pair[0].logits, pair[1].logits, labels)
+    told = whole.divergence()
+    added = {"graph optimisation": exact.before - layers.before, "processor": whole.before - exact.before}
+    parts: dict[str, Any] = {"layers": layers.divergence()["js"]}
+    for name in RUNTIME:
+        interval = mean_interval(added[name], whole.weights)
+        parts[name] = {"estimate": float(added[name].mean()), "ci": [interval.low, interval.high]}
+    total = float(whole.before.mean())
+    share = sum(parts[name]["estimate"] for name in RUNTIME) / total if total > 0 else None
+    return {**told, "parts": parts, "runtime_share": share, "integer_sums": _sums(pair[1].predictor, samples)}
+
+
+def _sums(predictor: Predictor, samples: Samples) -> dict[str, Any] | None:
+    import torch
+
+    from bench.runtimes.onnx_runtime import OnnxPredictor
+    from bench.runtimes.saturation import sums_of
+
+    if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:
+        return None
+    told = sums_of(predictor, torch.from_numpy(samples.x))
+    return {**told, "asked": predictor.spec.target.integer_sums}

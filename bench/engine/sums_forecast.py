@@ -1,0 +1,62 @@
+"""What the weights of a suite's networks say of their 8-bit sums, before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.engine.networks import NetworkFailure, Networks
+from bench.engine.run import make_plan
+from bench.errors import NotApplicable, UserError
+from bench.graph.network import OnnxNetwork
+from bench.runtimes.base import Target
+from bench.store.store import Store
+from bench.suite.nodes import Node
+from bench.suite.suite import Suite
+from bench.wording import plain
+from bench.wording_of_sums import caveat
+
+
+def sums_forecast(suite: Suite, store_url: str, device: str) -> list[str]:
+    """One line for each variant and target on which an ONNX file is another function on other processors.
+
+    Files from outside are read, networks that steps make are looked up in the store; those that are not made yet are
+    named.
+    """
+    from bench.engine.provenance import machine
+
+    plan, dataset = make_plan(suite, device)
+    here = machine(suite.targets)
+    networks = Networks(Store(store_url), dataset, lambda message: None)
+    places: dict[tuple[str, str], tuple[Node, Target]] = {}
+    for cell in plan.cells:
+        node = cell.observed[0].node
+        if cell.target.runtime == "onnxruntime" and node.kind.endswith("-quantised"):
+            places.setdefault((cell.variant, cell.target.name), (node, cell.target))
+    lines, unknown = [], []
+    for (variant, name), (node, target) in places.items():
+        if node.outside is None and not networks.stored(node):
+            unknown.append(variant)
+            continue
+        others = [(other, at) for (own, other), (_, at) in places.items() if own == variant and other != name]
+        elsewhere: dict[str, list[str]] = {}
+        for other, at in others:
+            elsewhere.setdefault(str(here.sums(at)), []).append(other)
+        told = {"kind": here.sums(target), "asked": target.integer_sums, "layers": _layers(networks, node, target)}
+        more = caveat(told, elsewhere)
+        if more:
+            lines.append(f"8-bit sums: {plain(variant)} ({plain(name)}): {more}")
+    if unknown:
+        names = ", ".join(map(plain, dict.fromkeys(unknown)))
+        lines.append(f"8-bit sums: not known before the networks are made: {names}")
+    return lines
+
+
+def _layers(networks: Networks, node: Node, target: Target) -> list[dict[str, Any]]:
+    """The layers of a network that can saturate; none where it cannot be opened, which its cells will say."""
+    from bench.runtimes.saturation import layers_that_can_saturate
+
+    try:
+        network = networks.get(node)
+        return layers_that_can_saturate(network, target) if isinstance(network, OnnxNetwork) else []
+    except (NetworkFailure, NotApplicable, UserError):
+        return []
