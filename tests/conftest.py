@@ -33,6 +33,7 @@ name = "torch"
 [[target]]
 name = "edge"
 runtime = "onnxruntime"
+integer_sums = "exact"
 
 [[variant]]
 name = "noise"

@@ -66,7 +66,8 @@ def planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
     """What expands the suite for this data set and machine."""
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical())
     evaluation = {"evaluation": dataset.evaluation.fingerprint, "input": dataset.input.canonical()}
-    return Planner(suite, splits, evaluation, machine(suite.targets), device)
+    native = [target for target in suite.targets if target.integer_sums == "native"]  # the only ones to ask
+    return Planner(suite, splits, evaluation, machine(native), device)
 
 
 def select(cells: Iterable[PlannedCell], options: RunOptions) -> list[PlannedCell]:

@@ -19,12 +19,10 @@ LEVELS: Final = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
-EXACT_SUMS: Final = ("session.x64quantprecision", "1")
-"""Makes ONNX Runtime rewrite int8 weights as uint8 itself, where it finds them."""
 
 
 def session_options(target: Target, threads: int) -> SessionOptions:
-    """The target's optimisation level and sums on ``threads`` threads; errors are raised, not printed."""
+    """The target's optimisation level on ``threads`` threads; errors are raised, not printed."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -33,8 +31,6 @@ def session_options(target: Target, threads: int) -> SessionOptions:
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[target.optimisation])
     options.log_severity_level = 4
     options.use_deterministic_compute = True
-    if target.integer_sums == "exact":
-        options.add_session_config_entry(*EXACT_SUMS)
     return options
 
 

@@ -59,7 +59,7 @@ def kinds(tiny, monkeypatch):
     (tiny.folder / "metrics_of_test_kinds.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tiny.folder))
     text = tiny.text[: tiny.text.index("[[metric]]")].replace(
-        '\n[[target]]\nname = "edge"\nruntime = "onnxruntime"\n', ""
+        '\n[[target]]\nname = "edge"\nruntime = "onnxruntime"\ninteger_sums = "exact"\n', ""
     )
     text = text[: text.index('[[variant]]\nname = "int8"')]
     uses = "".join(

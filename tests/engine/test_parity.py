@@ -57,8 +57,9 @@ def files(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_diff_of_two_files_takes_gradient_metrics(files, capsys):
-    chosen = [part for name in GRADIENTS for part in ("--metric", name)]
+@pytest.mark.parametrize("sums", ["exact", "saturating"])
+def test_diff_of_two_files_takes_gradient_metrics(files, capsys, sums):
+    chosen = ["--integer-sums", sums, *(part for name in GRADIENTS for part in ("--metric", name))]
     assert run_cli(["diff", "float.onnx", "int8.onnx", "--data", "x.npz", "--json", *chosen]) == 0
     cells = json.loads(capsys.readouterr().out)["cells"]
     assert [cell["status"] for cell in cells] == ["ok"] * 3
@@ -71,7 +72,13 @@ def test_diff_of_two_files_takes_gradient_metrics(files, capsys):
             assert figures["logit_difference"]["1"] < 1e-5
     (jacobian,) = (cell for cell in cells if cell["metric"] == "lipschitz.local")
     rounding = jacobian["values"]["jacobian_difference"]  # of the weights alone: the quantiser of x passes it on
-    assert 0 < rounding["estimate"] < 0.05
+    told = jacobian["details"]["variant"]["integer_sums"]
+    assert (told["kind"], told["asked"]) == (sums, sums)
+    if sums == "exact":
+        assert 0 < rounding["estimate"] < 0.05
+    else:  # a clipped pair has no gradient
+        assert any(layer["saturated"] > 0 for layer in told["layers"])
+        assert rounding["estimate"] > 0.05
 
 
 def test_default_metrics_of_a_diff_use_no_gradients(files, capsys):

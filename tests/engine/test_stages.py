@@ -36,6 +36,12 @@ name = "torch"
 [[target]]
 name = "edge"
 runtime = "onnxruntime"
+integer_sums = "exact"
+
+[[target]]
+name = "avx2"
+runtime = "onnxruntime"
+integer_sums = "saturating"
 
 [[variant]]
 name = "planted"
@@ -150,11 +156,31 @@ def test_stages_go_from_the_reference_to_the_target_as_it_is(ran):
         ("weight-noise (2)", "torch", "torch"),
         ("ptq", "torch-quantised", "torch"),
         ("export", "onnx-quantised", "edge, not optimised"),
-        ("runtime", "onnx-quantised", "edge"),
+        ("graph optimisation", "onnx-quantised", "edge"),
     ]
     assert [s.target.get("optimisation") for s in variant(found, "planted", "edge").stages[-2:]] == ["disabled", "all"]
     assert [s.name for s in variant(found, "planted").stages] == [name for name, _, _ in shown[:5]]
     assert variant(found, "plain").stages == []
+    assert [(s.name, s.target["integer_sums"]) for s in variant(found, "planted", "avx2").stages[-3:]] == [
+        ("export", "exact"),
+        ("graph optimisation", "exact"),
+        ("processor", "saturating"),
+    ]
+
+
+def test_the_processor_adds_what_saturation_does_and_the_stages_before_it_are_those_of_exact_sums(ran):
+    found = results(ran)
+    exact, saturating = (variant(found, "planted", target).stages for target in ("edge", "avx2"))
+    for one, other in zip(exact, saturating[:-1], strict=True):
+        js = [metric_at(stage, "fidelity.predictions").values.get("js") for stage in (one, other)]
+        assert [None if item is None else item.cumulative.estimate for item in js] == [
+            None if item is None else item.cumulative.estimate for item in reversed(js)
+        ]
+    cells = {(c.target, c.metric): c for c in found.cells if c.variant == "planted"}
+    told = cells["avx2", "fidelity.predictions"].details["variant"]["integer_sums"]
+    added = metric_at(saturating[-1], "fidelity.predictions").values["js"]
+    assert told["kind"] == told["asked"] == "saturating"
+    assert (added.step.estimate > 0) == any(layer["saturated"] for layer in told["layers"])
 
 
 def test_the_last_stage_is_the_cell_itself(ran):

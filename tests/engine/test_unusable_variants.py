@@ -46,6 +46,7 @@ onnx = "net.onnx"
 [[target]]
 name = "edge"
 runtime = "onnxruntime"
+integer_sums = "exact"
 
 [[variant]]
 name = "same"

@@ -28,6 +28,7 @@ onnx = "reference.onnx"
 [[target]]
 name = "edge"
 runtime = "onnxruntime"
+integer_sums = "exact"
 
 [[variant]]
 name = "close"
