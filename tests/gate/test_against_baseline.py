@@ -45,6 +45,25 @@ def test_no_worse_and_perhaps_better_is_not_equivalence_but_passes(make, outcome
     assert "no worse than the baseline, perhaps better" in found.because
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "because"),
+    [
+        ("exact", "saturating", "the kind of 8-bit sums (exact before, saturating now)"),
+        ("", "exact", "the kind of 8-bit sums (not known before, exact now)"),
+        ("unknown, on avx2", "exact", "the kind of 8-bit sums (unknown, on avx2 before, exact now)"),
+    ],
+)
+def test_another_kind_of_8_bit_sums_is_incomparable_and_never_regressed(make, outcomes, before, after, because):
+    first = make().add(outcomes(10), integer_sums=before)
+    found = only(first, make(key="second").add(outcomes(150), integer_sums=after))
+    assert (found.verdict, found.because) == ("incomparable", f"cannot be compared: another value of {because}")
+    assert found.decides
+    again = only(
+        make().add(outcomes(10), integer_sums=after), make(key="second").add(outcomes(150), integer_sums=after)
+    )
+    assert again.verdict == "regressed"
+
+
 def test_higher_may_be_better(make, outcomes):
     first = make().add(outcomes(190), better="higher")
     assert only(first, make(key="second").add(outcomes(120), better="higher")).verdict == "regressed"

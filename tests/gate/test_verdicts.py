@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.gate import judge_cell, overall_verdict, verdict
+from bench.gate import conclude, judge_cell, overall_verdict, verdict, with_verdicts
 from bench.results import VariantResult, Verdict
-from tests.gate.handmade import Gate, cell, harm
+from tests.gate.handmade import Gate, cell, harm, run
 
 
 def test_the_sentence_of_the_design():
@@ -51,3 +51,38 @@ def test_the_runs_verdict_names_everyone():
     assert overall_verdict(variants[:2]).ship is None
     assert overall_verdict(variants[:1]).ship is True
     assert overall_verdict([]).ship is None
+
+
+def eight_bit(kind, target, asked="native", **more):
+    layers = [{"name": "conv1", "can_saturate": 0.02, "saturated": 0.0}]
+    sums = {"kind": kind, "asked": asked, "simulated": False, "samples": 64, "layers": layers}
+    passing = judge_cell(cell({"v": harm(0.0, 0.01)}, target=target, **more), [Gate("v", "max_harm", 0.03)])
+    return passing.model_copy(update={"details": {"variant": {"integer_sums": sums}}})
+
+
+def test_a_verdict_says_that_the_file_is_another_function_on_other_processors():
+    judged = with_verdicts(run(eight_bit("exact", "laptop")))
+    said = "it is another function on x86 without VNNI (2 % of weight pairs in layer 'conv1' can saturate)"
+    assert judged.variants[0].verdict.ship is True
+    assert judged.variants[0].verdict.because == (
+        f'prune50 (laptop) may ship: it passes its gate; {said}: add a target with integer_sums = "saturating"'
+    )
+    assert judged.verdict.because == (
+        "may ship: prune50 (laptop); other functions on other processors, not measured here: prune50 (laptop)"
+    )
+    assert conclude(judged, [], "the reference").notes == [
+        f'prune50 (laptop): {said}: add a target with integer_sums = "saturating"'
+    ]
+
+
+def test_what_was_measured_with_saturating_sums_is_pointed_at():
+    judged = with_verdicts(run(eight_bit("exact", "laptop", "exact"), eight_bit("saturating", "old", "saturating")))
+    assert judged.variants[0].verdict.because.endswith("can saturate): see old")
+    assert judged.variants[1].verdict.because == "prune50 (old) may ship: it passes its gate"
+    assert "other processors" not in judged.verdict.because
+    assert conclude(judged, [], "the reference").notes == []
+
+
+def test_a_verdict_over_replicates_says_it_too():
+    cells = [eight_bit("exact", "laptop", replicate=0), cell({"v": harm(0.0, 0.01)}, target="laptop", replicate=None)]
+    assert all("x86 without VNNI" in item.verdict.because for item in with_verdicts(run(*cells)).variants)

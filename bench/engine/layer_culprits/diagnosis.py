@@ -56,7 +56,7 @@ def why_diverged(
     Raises:
         UserError: whatever is wrong in what was given; no layer of one answers to a layer of the other.
     """
-    suite, dataset = diff_suite(reference, variant, Path(data), (), bounds)
+    suite, dataset = diff_suite(reference, variant, Path(data), (), bounds, integer_sums)
     given = suite.reference.outside, suite.variants[0].outside
     first, second = (_load(item, dataset.input, where) for item, where in zip(given, NAMES, strict=True))
     return diagnose(first, second, dataset.evaluation, shown, integer_sums)
