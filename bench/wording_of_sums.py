@@ -49,7 +49,11 @@ def what_can_saturate(layers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def caveat(
-    told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None, *, option: bool = False
+    told: Mapping[str, Any] | None,
+    elsewhere: Mapping[str, Sequence[str]] | None = None,
+    *,
+    option: bool = False,
+    keyword: bool = False,
 ) -> str:
     """What a verdict must say of a network that is another function on other processors; empty where it is not.
 
@@ -57,6 +61,7 @@ def caveat(
         told: of the variant on its target, as ``sums_told`` gives it.
         elsewhere: names of targets on which the variant was measured, by the kind of their sums.
         option: where a command has the option, and no target.
+        keyword: where a call has the keyword.
 
     >>> told = {"kind": "exact", "layers": [{"name": "conv1", "can_saturate": 0.02}]}
     >>> print(caveat(told, {"saturating": ["edge-avx2"]}))
@@ -76,13 +81,12 @@ def caveat(
     other = "saturating" if kind == "exact" else "exact"
     place = "on x86 without VNNI" if kind == "exact" else "where 8-bit sums are exact, as on x86 with VNNI"
     names = ", ".join(plain(name) for name in measured.get(other, ()))
-    return f"it is another function {place} ({what}): " + (
-        f"see {names}"
-        if names
-        else f"ask with --integer-sums {other}"
-        if option
-        else f'add a target with integer_sums = "{other}"'
-    )
+    advice = f'add a target with integer_sums = "{other}"'
+    if names:
+        advice = f"see {names}"
+    elif option or keyword:
+        advice = f"ask with --integer-sums {other}" if option else f'ask with integer_sums="{other}"'
+    return f"it is another function {place} ({what}): {advice}"
 
 
 def unmeasured(told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.pytest_plugin.recognition import Tally
+from bench.pytest_plugin.recognition import SUMS_NOTE, Tally
 
 REFERENCE = ("failed", "errored", "inconclusive", "passed")
 BASELINE = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "same")
@@ -23,9 +23,11 @@ class Closing:
         self.suites: set[str] = set()
         self.untimed = 0
         self.lines: list[str] = []
+        self.notes: dict[str, None] = {}  # in the order they came, each once
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count each cell once."""
+        self.notes |= {str(text): None for name, text in report.user_properties if name == SUMS_NOTE}
         tally: Tally | None = getattr(report, "crbench", None)
         if tally is not None:
             self.suites.add(tally["suite"])
@@ -51,7 +53,7 @@ class Closing:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Nothing that was inconclusive passes in silence."""
-        lines = [*self._counted(), *self.lines]
+        lines = [*self._counted(), *self.lines, *self.notes]
         if lines:
             terminalreporter.section("crbench")
             for line in lines:

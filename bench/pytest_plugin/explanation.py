@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.pytest_plugin.recognition import SUMS_NOTE
 from bench.results import Cell, Judgement, ValueResult
 from bench.wording import plain, title
+from bench.wording_of_sums import caveat, sums_told, unmeasured
 
 Property = tuple[str, object]
 UNSURE = ("errored", "missing", "incomparable")
@@ -74,9 +76,24 @@ def properties(cell: Cell, judgements: Sequence[Judgement]) -> list[Property]:
         found += [(f"{name}.{gate.rule}", f"{gate.verdict}: {gate.because}") for gate in value.gates]
     for item in judgements:
         found.append((f"{item.value}.{item.against}", f"{item.verdict}: {item.because}"))
+    told = sums_told([cell])
+    if told is not None:
+        found.append(("integer_sums", plain(told.get("kind") or "unknown")))
     states = [gate.verdict for value in cell.values.values() for gate in value.gates]
     word = next((state for state in ("failed", "inconclusive", "passed") if state in states), "not gated")
     return [*found, ("verdict", word)]
+
+
+def sums_note(cell: Cell, elsewhere: Mapping[str, Sequence[str]] | None = None) -> list[Property]:
+    """That a network is another function on other processors, where nothing measures it; for the closing lines too.
+
+    ``elsewhere`` holds the targets that the suite measures it on, by the kind of their sums; None: a pair of a test.
+    """
+    told = sums_told([cell])
+    if not unmeasured(told, elsewhere):
+        return []
+    text = caveat(told, elsewhere) if elsewhere is not None else caveat(told, keyword=True)
+    return [(SUMS_NOTE, f"{plain(cell.variant)} on {plain(cell.target)}: {text}")]
 
 
 def figures(value: ValueResult) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench.engine.provenance import machine
 from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import Problem, UserError
@@ -26,6 +27,7 @@ from bench.pytest_plugin.explanation import (
     heading,
     judgement_lines,
     properties,
+    sums_note,
 )
 from bench.pytest_plugin.names import cell_name, unique
 from bench.pytest_plugin.recognition import RUNS, TALLY, Tally, relative
@@ -227,7 +229,7 @@ class CellItem(SuiteItem):
 
     def _note(self, said: list[Judgement]) -> None:
         """Keep what the cell says for JUnit and for the closing lines."""
-        self.user_properties += properties(self.found, said)
+        self.user_properties += [*properties(self.found, said), *sums_note(self.found, self._kinds_elsewhere())]
         verdicts = [gate.verdict for value in self.found.values.values() for gate in value.gates]
         self.stash[TALLY] = Tally(
             suite=str(self.path),
@@ -235,6 +237,17 @@ class CellItem(SuiteItem):
             baseline=[item.verdict for item in said],
             untimed=0,
         )
+
+    def _kinds_elsewhere(self) -> dict[str, list[str]]:
+        """The other targets on which the suite measures the variant, by the kind of their sums."""
+        found: dict[str, list[str]] = {}
+        here = machine(self.run.suite.targets)
+        for cell in self.run.plan.cells:
+            if cell.variant == self.planned.variant and cell.target.name != self.planned.target.name:
+                names = found.setdefault(str(here.sums(cell.target)), [])
+                if cell.target.name not in names:
+                    names.append(cell.target.name)
+        return found
 
     def _untimed(self, why: str) -> None:
         self.stash[TALLY]["untimed"] = 1

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pytest
@@ -17,11 +17,13 @@ from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
 from bench.gate import FITS, Rule, judge_gate
 from bench.pytest_plugin import store_url
+from bench.pytest_plugin.explanation import sums_note
 from bench.registry import nearest
 from bench.results import Cell, ValueResult
+from bench.runtimes.base import IntegerSums
 from bench.wording import plain, title
 
-KEYWORDS = ("reference", "variant", "data", "bounds", "yardsticks")
+KEYWORDS = ("reference", "variant", "data", "bounds", "yardsticks", "integer_sums")
 
 
 class Figure(NamedTuple):
@@ -61,7 +63,8 @@ class Pair:
             given: ``reference`` and ``variant``, each an ONNX file or ``module:factory[@checkpoint.safetensors]``;
                 ``data``, an ``.npz`` with ``x`` and, if known, ``y``, or these arrays by name; ``bounds``, the range
                 of ``x``, by default (0, 1) if ``x`` lies in it; ``yardsticks``, networks as good as the reference,
-                such as retrained ones: gaps need them, four for an interval. Paths are relative to the test's folder.
+                such as retrained ones: gaps need them, four for an interval; ``integer_sums``, how ONNX Runtime sums
+                8-bit products: native, exact or saturating. Paths are relative to the test's folder.
         """
         return Pair(self._request, {**self._given, **given})
 
@@ -72,6 +75,7 @@ class Pair:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     self._cells[metric] = self._measure(metric)
+                self._request.node.user_properties += sums_note(self._cells[metric])
             except UserError as error:
                 raise _failed("\n".join(plain(problem) for problem in error.problems)) from None
         return self._cells[metric]
@@ -82,7 +86,10 @@ class Pair:
         reference, variant = (_located(self._given[name], folder) for name in ("reference", "variant"))
         bounds = self._given.get("bounds")
         limits = None if bounds is None else (float(bounds[0]), float(bounds[1]))
-        suite, dataset = diff_suite(reference, variant, self._data(folder), (metric,), limits)
+        sums = self._given.get("integer_sums", "native")
+        if sums not in get_args(IntegerSums):
+            raise _failed(f"integer_sums={sums!r}; {nearest(str(sums), get_args(IntegerSums))}")
+        suite, dataset = diff_suite(reference, variant, self._data(folder), (metric,), limits, sums)
         yardsticks = [parse_network(_located(item, folder), "yardsticks") for item in self._given.get("yardsticks", ())]
         config = self._request.config
         options = RunOptions(store_url(config), config.getoption("crbench_device"))

@@ -25,6 +25,7 @@ class Tally(TypedDict):
 RUNS: pytest.StashKey[dict[Path, SuiteRun]] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 _CONFIGURED: pytest.StashKey[frozenset[Path]] = pytest.StashKey()
+SUMS_NOTE = "integer_sums.note"  # the property that says a network is another function on other processors
 OWN = frozenset({"extends", "reference", "variant", "metric"})  # tables that no other tool's file is likely to have
 
 

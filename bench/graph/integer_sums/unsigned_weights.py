@@ -24,8 +24,9 @@ def with_exact_sums(model: bytes) -> bytes:
     """The same function with the codes of int8 weights, and their zero points, 128 higher, as uint8.
 
     ``(w + 128) - (z + 128) = w - z``, so no real number changes, and products of uint8 with uint8 are summed exactly
-    on x86 without VNNI too. Weights beside int8 activations stay: their sums are exact already. ConvInteger is the
-    other way round: there uint8 weights beside int8 activations become int8. Graphs inside nodes stay as they are.
+    on x86 without VNNI too. A node that takes int8 activations keeps its weights, such sums are exact already; between
+    quantisers weights change whatever the activations, of which ONNX Runtime makes uint8 on x86. ConvInteger is the
+    other way round: its uint8 weights beside int8 activations become int8. Graphs inside nodes stay as they are.
     """
     import onnx
 
@@ -48,6 +49,8 @@ class _Rewriting:
         for node in self.graph.node:
             if node.op_type == "Constant" and node.attribute[0].HasField("t"):
                 self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+        declared = (*self.graph.input, *self.graph.value_info)
+        self.declared = {value.name: value.type.tensor_type.elem_type for value in declared}
         self.taken = {*self.constants, *self.makers, *(value.name for value in self.graph.input)}
         self.shifted: dict[str, str | None] = {}
         self.before: dict[int, list[NodeProto]] = {}  # new nodes, by the place of the node that reads them
@@ -60,7 +63,7 @@ class _Rewriting:
             self.place = place
             if node.op_type in OPERANDS:
                 changed |= self._integer(node)
-            elif node.op_type in WEIGHTED and node.domain == "" and self._kind(node.input[0]) != "int8":
+            elif node.op_type in WEIGHTED and node.domain == "":
                 made = self._real(node.input[WEIGHTED[node.op_type]])
                 if made is not None:
                     node.input[WEIGHTED[node.op_type]] = made
@@ -73,11 +76,13 @@ class _Rewriting:
 
     def _integer(self, node: NodeProto) -> bool:
         """A node that takes codes: its weight and the weight's zero point."""
+        if node.op_type == "DynamicQuantizeLSTM":  # its two weights share a type
+            return False
         place, (activation, weight) = OPERANDS[node.op_type], SATURATING[node.op_type]
         zero = node.input[place.weight_zero] if len(node.input) > place.weight_zero else ""
         kind = self._code_kind(node.input[place.weight])
-        zero_of_activation = node.input[place.activation_zero] if 0 <= place.activation_zero < len(node.input) else ""
-        told = self.constants[zero_of_activation].dtype.name if zero_of_activation in self.constants else activation
+        telling = [node.input[at] for at in (place.activation_zero, place.activation) if 0 <= at < len(node.input)]
+        told = next(filter(None, map(self._code_kind, telling)), activation)
         if kind != weight or told != activation or (zero and zero not in self.constants):
             return False
         made = self._codes(node.input[place.weight])
@@ -109,22 +114,14 @@ class _Rewriting:
         given = self.constants[zero] if zero else np.zeros(np.shape(scale), dtype=np.int8)  # type: ignore[arg-type]
         return self._copy(maker, {0: codes, 2: self._constant(f"{codes}/zero_point", _moved(given))})
 
-    def _kind(self, name: str) -> str:
-        """The type of the codes that a real value was made of; "" where it is not known to be made of any."""
-        maker = self.makers.get(name)
-        if maker is None:
-            return ""
-        if maker.op_type in MOVES or maker.op_type in ("MaxPool", "Relu", "Clip"):
-            return self._kind(maker.input[0])
-        if maker.op_type != "DequantizeLinear":
-            return ""
-        zero = maker.input[2] if len(maker.input) > 2 else ""
-        return self.constants[zero].dtype.name if zero in self.constants else self._code_kind(maker.input[0])
-
     def _code_kind(self, name: str) -> str:
         """The type of a value of codes; "" where it is not known."""
+        from onnx import TensorProto
+
         if name in self.constants:
             return self.constants[name].dtype.name
+        if self.declared.get(name) in (TensorProto.INT8, TensorProto.UINT8):
+            return "int8" if self.declared[name] == TensorProto.INT8 else "uint8"
         maker = self.makers.get(name)
         if maker is None:
             return ""
@@ -176,6 +173,9 @@ class _Rewriting:
 
         made = onnx.NodeProto()
         made.CopyFrom(node)
+        if node.op_type == "QuantizeLinear":  # its zero point tells the type
+            del made.attribute[:]
+            made.attribute.extend(entry for entry in node.attribute if entry.name != "output_dtype")
         made.input.extend([""] * (max(inputs) + 1 - len(made.input)))
         for at, name in inputs.items():
             made.input[at] = name

@@ -54,7 +54,13 @@ def is_kind(value: Numbers, element: int) -> bool:
 
 
 def candidates(
-    weight: Numbers, matrix: torch.Tensor, columns: torch.Tensor, codes: tuple[int, int], transposed: bool = False
+    weight: Numbers,
+    matrix: torch.Tensor,
+    columns: torch.Tensor,
+    codes: tuple[int, int],
+    *,
+    transposed: bool = False,
+    group: int = 1,
 ) -> Candidates:
     """The candidates of a weight.
 
@@ -64,8 +70,9 @@ def candidates(
         columns: where the activation of each stands, (k, outputs).
         codes: smallest and largest code of an activation.
         transposed: the matrix is the weight turned.
+        group: of a convolution; nodes that share a weight may differ in it, and then in columns.
     """
-    place = (codes, matrix.shape, transposed)
+    place = (codes, matrix.shape, transposed, group)
     known = None if isinstance(weight, Codes) else _candidates.get(weight)
     if known is not None and known[0] == place:
         found: Candidates = known[1]
@@ -130,7 +137,7 @@ def lost_in_product(
     rows = left if left.ndim > 1 else left.unsqueeze(0)
     if wide.ndim == 2:
         flat = rows.reshape(-1, rows.shape[-1])
-        found = candidates(b, wide, _straight(wide), (0, 255), transposed)
+        found = candidates(b, wide, _straight(wide), (0, 255), transposed=transposed)
         out = lost(flat, found, wide.shape[1], counted).reshape(*rows.shape[:-1], wide.shape[1])
     else:
         batch = np.broadcast_shapes(rows.shape[:-2], wide.shape[:-2])
@@ -166,7 +173,7 @@ def lost_in_convolution(
     places = torch.arange(channels * size).reshape(1, channels, *kernel).expand(outputs, -1, *kernel)
     first = (torch.arange(outputs) // (outputs // group) * channels * size).reshape(-1, 1, *[1] * axes)
     matrix, columns = (table.permute(order).reshape(-1, outputs) for table in (numbers, places + first))
-    found = candidates(weight, matrix, columns, (-128, 127) if signed else (0, 255))
+    found = candidates(weight, matrix, columns, (-128, 127) if signed else (0, 255), group=group)
     spatial = windows.shape[2 : 2 + axes]
     rows = windows.movedim(1, 1 + axes).reshape(-1, windows.shape[1] * size)
     out = lost(rows, found, outputs, _counted(summing, name))
