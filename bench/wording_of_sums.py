@@ -8,6 +8,7 @@ from typing import Any
 from bench.results import Cell
 from bench.wording import plain
 
+OTHER = {"exact": "saturating", "saturating": "exact"}
 REMEDY = "7-bit weights (reduce_range), uint8 weights or the session option session.x64quantprecision avoid it"
 
 
@@ -48,50 +49,40 @@ def what_can_saturate(layers: Sequence[Mapping[str, Any]]) -> str:
     return told + (f", and of {more} more layer{'s' if more > 1 else ''}" if more else "")
 
 
-def caveat(
-    told: Mapping[str, Any] | None,
-    elsewhere: Mapping[str, Sequence[str]] | None = None,
-    *,
-    option: bool = False,
-    keyword: bool = False,
-) -> str:
+def caveat(told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None) -> str:
     """What a verdict must say of a network that is another function on other processors; empty where it is not.
 
     Args:
         told: of the variant on its target, as ``sums_told`` gives it.
         elsewhere: names of targets on which the variant was measured, by the kind of their sums.
-        option: where a command has the option, and no target.
-        keyword: where a call has the keyword.
 
     >>> told = {"kind": "exact", "layers": [{"name": "conv1", "can_saturate": 0.02}]}
     >>> print(caveat(told, {"saturating": ["edge-avx2"]}))
     it is another function on x86 without VNNI (2 % of weight pairs in layer 'conv1' can saturate): see edge-avx2
-    >>> print(caveat(told)[-47:])
-    : add a target with integer_sums = "saturating"
+    >>> print(caveat(told)[-49:])
+    : measure it with integer_sums = "saturating" too
     """
     layers = layers_of(told)
     if told is None or not layers:
         return ""
     what, measured = what_can_saturate(layers), elsewhere or {}
-    kind, asked = told.get("kind"), told.get("asked", "native")
+    kind = told.get("kind")
     if kind is None:
-        return f"how its provider sums 8-bit products is not known ({what}): add targets with exact and saturating sums"
-    if kind == "saturating" and asked == "saturating":
+        return f"how its provider sums 8-bit products is not known ({what}): measure it with exact and saturating sums"
+    if kind == "saturating" and told.get("asked", "native") == "saturating":
         return ""
-    other = "saturating" if kind == "exact" else "exact"
-    place = "on x86 without VNNI" if kind == "exact" else "where 8-bit sums are exact, as on x86 with VNNI"
+    other = OTHER[str(kind)]
+    place = "on x86 without VNNI" if other == "saturating" else "where 8-bit sums are exact, as on x86 with VNNI"
     names = ", ".join(plain(name) for name in measured.get(other, ()))
-    advice = f'add a target with integer_sums = "{other}"'
-    if names:
-        advice = f"see {names}"
-    elif option or keyword:
-        advice = f"ask with --integer-sums {other}" if option else f'ask with integer_sums="{other}"'
+    advice = f"see {names}" if names else f'measure it with integer_sums = "{other}" too'
     return f"it is another function {place} ({what}): {advice}"
 
 
 def unmeasured(told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None) -> bool:
     """Whether there is a caveat, and nothing was measured that answers it."""
-    return bool(caveat(told, elsewhere)) and ": see " not in caveat(told, elsewhere)
+    if told is None or not caveat(told, elsewhere):
+        return False
+    return not (elsewhere or {}).get(OTHER.get(str(told.get("kind")), ""))
 
 
 def sums_line(told: Mapping[str, Any]) -> str:

@@ -30,12 +30,12 @@ def cell(variant="v", target="edge", status="ok", **sums):
 @pytest.mark.parametrize(
     ("given", "elsewhere", "expected"),
     [
-        (told("exact"), {}, f'on x86 without VNNI {WHAT}: add a target with integer_sums = "saturating"'),
-        (told("exact", "exact"), {}, f'on x86 without VNNI {WHAT}: add a target with integer_sums = "saturating"'),
+        (told("exact"), {}, f'on x86 without VNNI {WHAT}: measure it with integer_sums = "saturating" too'),
+        (told("exact", "exact"), {}, f'on x86 without VNNI {WHAT}: measure it with integer_sums = "saturating" too'),
         (told("exact"), {"saturating": ["avx2", "old"]}, f"on x86 without VNNI {WHAT}: see avx2, old"),
-        (told("exact"), {"exact": ["other"]}, f'without VNNI {WHAT}: add a target with integer_sums = "saturating"'),
-        (told("saturating"), {}, f'as on x86 with VNNI {WHAT}: add a target with integer_sums = "exact"'),
-        (told(None), {}, f"is not known {WHAT}: add targets with exact and saturating sums"),
+        (told("exact"), {"exact": ["other"]}, f'without VNNI {WHAT}: measure it with integer_sums = "saturating" too'),
+        (told("saturating"), {}, f'as on x86 with VNNI {WHAT}: measure it with integer_sums = "exact" too'),
+        (told(None), {}, f"is not known {WHAT}: measure it with exact and with saturating sums"),
     ],
 )
 def test_a_network_that_is_another_function_elsewhere_is_told(given, elsewhere, expected):

@@ -125,7 +125,7 @@ def _leading(found: dict[str, Any]) -> list[str]:
         worst = sorted(layers, key=lambda layer: -layer["saturated"])[:3]
         named = ", ".join(f"{100 * layer['saturated']:.2g} % of {layer['name']}" for layer in worst)
         lines.append(f"Pair sums that {verb}: {named}; {REMEDY}.")
-    more = caveat(sums, option=True)
+    more = caveat(sums)
     return [*lines, *([f"{more[0].upper()}{more[1:]}."] if more else [])]
 
 

@@ -92,8 +92,7 @@ def sums_note(cell: Cell, elsewhere: Mapping[str, Sequence[str]] | None = None) 
     told = sums_told([cell])
     if not unmeasured(told, elsewhere):
         return []
-    text = caveat(told, elsewhere) if elsewhere is not None else caveat(told, keyword=True)
-    return [(SUMS_NOTE, f"{plain(cell.variant)} on {plain(cell.target)}: {text}")]
+    return [(SUMS_NOTE, f"{plain(cell.variant)} on {plain(cell.target)}: {caveat(told, elsewhere)}")]
 
 
 def figures(value: ValueResult) -> dict[str, Any]:

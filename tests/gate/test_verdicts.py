@@ -65,13 +65,13 @@ def test_a_verdict_says_that_the_file_is_another_function_on_other_processors():
     said = "it is another function on x86 without VNNI (2 % of weight pairs in layer 'conv1' can saturate)"
     assert judged.variants[0].verdict.ship is True
     assert judged.variants[0].verdict.because == (
-        f'prune50 (laptop) may ship: it passes its gate; {said}: add a target with integer_sums = "saturating"'
+        f'prune50 (laptop) may ship: it passes its gate; {said}: measure it with integer_sums = "saturating" too'
     )
     assert judged.verdict.because == (
         "may ship: prune50 (laptop); other functions on other processors, not measured here: prune50 (laptop)"
     )
     assert conclude(judged, [], "the reference").notes == [
-        f'prune50 (laptop): {said}: add a target with integer_sums = "saturating"'
+        f'prune50 (laptop): {said}: measure it with integer_sums = "saturating" too'
     ]
 
 

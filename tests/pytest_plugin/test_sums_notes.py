@@ -35,7 +35,7 @@ def test_a_pair_says_it_in_the_closing_lines_unless_saturating_sums_were_asked_f
     fresh.test(TESTS)
     shown = " ".join(fresh.pytest("test_mine.py", "-k", "exact").split())
     assert NOTE in shown
-    assert 'ask with integer_sums="saturating"' in shown
+    assert 'measure it with integer_sums = "saturating" too' in shown
     assert NOTE not in " ".join(fresh.pytest("test_mine.py", "-k", "saturating").split())
     assert "integer_sums='precise'; known: exact, native, saturating" in fresh.pytest(
         "test_mine.py", "-k", "wrong", expect=1

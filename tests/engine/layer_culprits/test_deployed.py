@@ -55,7 +55,7 @@ def test_the_command_leads_with_it(files, capsys):
     assert run_cli([*command, "exact"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "Pair sums that would saturate on x86 without VNNI:" in shown
-    assert "ask with --integer-sums saturating." in shown
+    assert 'measure it with integer_sums = "saturating" too.' in shown
     assert run_cli([*command, "exact", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["deployed"]["integer_sums"]["kind"] == "exact"
 
