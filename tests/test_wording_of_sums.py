@@ -35,7 +35,7 @@ def cell(variant="v", target="edge", status="ok", **sums):
         (told("exact"), {"saturating": ["avx2", "old"]}, f"on x86 without VNNI {WHAT}: see avx2, old"),
         (told("exact"), {"exact": ["other"]}, f'without VNNI {WHAT}: measure it with integer_sums = "saturating" too'),
         (told("saturating"), {}, f'as on x86 with VNNI {WHAT}: measure it with integer_sums = "exact" too'),
-        (told(None), {}, f"is not known {WHAT}: measure it with exact and with saturating sums"),
+        (told(None), {}, f"is not known {WHAT}: measure it with exact and saturating sums"),
     ],
 )
 def test_a_network_that_is_another_function_elsewhere_is_told(given, elsewhere, expected):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+from bench.graph.memory_layout import keep_contiguous
 from bench.models.descent import Descent, Schedule, batches, descend
 from bench.models.training import fast_layout, lay_out, preprocess, reproducible
 from bench.stats.streams import derive_seed
@@ -60,7 +61,7 @@ def train_on(
     x = x.contiguous(memory_format=layout)
     y = None if samples.y is None else torch.from_numpy(samples.y)
     trained = copy.deepcopy(module).requires_grad_(True).train()
-    with reproducible("train", seed):
+    with reproducible("train", seed), keep_contiguous(trained):
         taught = None if teacher is None else _answers(teacher, x.contiguous())
         shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
         lay_out(trained, layout)

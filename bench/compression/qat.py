@@ -14,6 +14,7 @@ from bench.compression.ptq import PostTrainingQuantisation
 from bench.compression.quantisation.graph import bound_ranges, too_small_ranges
 from bench.compression.quantisation.quantisers import layer_classes, quiet_brevitas
 from bench.errors import UserError
+from bench.graph.memory_layout import keep_contiguous
 from bench.graph.network import InputSpec, Network, TorchNetwork
 from bench.models.descent import Descent, batches, descend
 from bench.models.training import accuracy, labelled_tensors, reproducible
@@ -121,7 +122,7 @@ class QuantisationAwareTraining(PostTrainingQuantisation):
         """Minimise the loss in place with AdamW and a one-cycle learning rate; deterministic under the seed."""
         import torch
 
-        with reproducible("qat", seed):
+        with reproducible("qat", seed), keep_contiguous(module):
             shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
             weights = _trainable(module, self.learn_ranges)
             targets = None if teacher is None else _outputs(teacher, x, declared)

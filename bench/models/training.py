@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import UserError
 from bench.graph.interface import to_network, to_outputs
+from bench.graph.memory_layout import keep_contiguous, needs_contiguous
 from bench.graph.network import InputSpec
 from bench.models.augmentation import augment
 from bench.models.base import Model, Progress, Recipe
@@ -109,7 +110,7 @@ def train(
     trained = copy.deepcopy(module).requires_grad_(True).train()
     if recipe.epochs == 0:
         return trained.eval()
-    with reproducible("train", seed, threads=recipe.threads):
+    with reproducible("train", seed, threads=recipe.threads), keep_contiguous(trained):
         layout = fast_layout(trained, preprocess(x[:2], declared))
         lay_out(trained, layout)
         draws = {word: torch.Generator().manual_seed(derive_seed(word, seed)) for word in STREAMS}
@@ -152,11 +153,11 @@ def _batch_loss(
 
 
 def fast_layout(module: nn.Module, x: torch.Tensor) -> torch.memory_format:
-    """Channels last where a convolution gains from it, unless the network (a bare ``view``) cannot run on it."""
+    """Channels last where a convolution gains from it, unless the network may not run so or cannot (a bare ``view``)."""
     import torch
     from torch import nn
 
-    if not any(isinstance(part, nn.Conv2d) for part in module.modules()):
+    if needs_contiguous(module) or not any(isinstance(part, nn.Conv2d) for part in module.modules()):
         return torch.contiguous_format
     trial = copy.deepcopy(module).eval()
     lay_out(trial, torch.channels_last)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.graph.integer_sums.pairs import HIGHEST, Integers, Sums, can_saturate, in_pairs
+from bench.graph.integer_sums.pairs import HIGHEST, Integers, Sums, can_saturate, in_pairs, saturating_sums
 from bench.graph.integer_sums.products import OPERANDS, Product, products_of
 from bench.runtimes.base import Target
 
@@ -28,8 +28,8 @@ SCALES: Final = {
     "ConvInteger": ((), None, None),
 }
 """Inputs of the operators that can be asked: scales of what is multiplied, the output's scale and zero point."""
-STEPS: Final = tuple((step, level) for step in (256.0, *range(127, 400)) for level in (0, 255, 128))
-"""Scales and zero points of an output, to find one that tells two sums apart."""
+STEPS: Final = range(127, 2**11)
+"""Scales of an output, to find one that tells two sums apart."""
 
 
 @cache
@@ -119,24 +119,50 @@ class _Same(Exception):
     """Both kinds of sums are the same for every input."""
 
 
+class _Witness(NamedTuple):
+    """Activations that tell what a kernel does."""
+
+    feeds: dict[str, NDArray[np.generic]]
+    output: int  # the one whose pair they drive out of 16 bits; all outputs of a batch count on
+    sums: dict[Sums, int]  # there, of stored codes
+    total: int  # of the activations
+
+
 def _ask(model: ModelProto, product: Product, provider: str) -> Sums | None:
     """Which of the two kinds a node's kernel is; None where its answer is neither."""
     import torch
 
     from bench.graph.onnx_import.module import import_onnx
 
+    made = product.weights is None
     product = _with_weights(product)
-    feeds, output = _witness(product)
+    zero = np.zeros((), product.types[1] or "int8") if made else _weight_zero(model, product)
+    seen = _witness(product)
     kinds: tuple[Sums, ...] = ("exact", "saturating") if product.suspect else ("exact",)
-    for step, level in STEPS if SCALES[product.node.op_type][1] is not None else ((0.0, 0),):
-        alone = _alone(model, product, feeds, step, level)
-        given = {name: torch.from_numpy(array) for name, array in feeds.items()}
-        twins = [import_onnx(alone, "hard", kind).values(given, ["y"])["y"].numpy() for kind in kinds]
-        # a sum that the output's quantiser cuts off tells nothing
-        if len({twin.tobytes() for twin in twins}) == len(kinds) and not (step and twins[0].flat[output] in (0, 255)):
-            told = _session(alone, provider).run(None, feeds)[0]
-            return next((kind for kind, twin in zip(kinds, twins, strict=True) if np.array_equal(twin, told)), None)
-    raise ValueError("no witness tells the kinds apart")
+    shift = seen.total * int(zero.reshape(-1)[seen.output % zero.size])
+    step, level = _step([seen.sums[kind] - shift for kind in kinds], np.dtype(product.types[0] or "uint8"))
+    alone = _alone(model, product, zero, seen.feeds, step, level)
+    given = {name: torch.from_numpy(array) for name, array in seen.feeds.items()}
+    twins = [import_onnx(alone, "hard", kind).values(given, ["y"])["y"].numpy() for kind in kinds]
+    if len({twin.tobytes() for twin in twins}) != len(kinds):
+        raise ValueError("the witness does not tell the kinds apart")
+    told = _session(alone, provider).run(None, seen.feeds)[0]
+    return next((kind for kind, twin in zip(kinds, twins, strict=True) if np.array_equal(twin, told)), None)
+
+
+def _step(sums: list[int], dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Scale and zero point of an output of that type which tell sums apart and cut none of them off.
+
+    >>> _step([64770, 32767], np.dtype("uint8"))
+    (255, 0)
+    """
+    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    for step in STEPS:
+        for level in (low, high, (low + high + 1) // 2):
+            codes = [int(np.rint(np.float32(each) / np.float32(step))) + level for each in sums]
+            if len(set(codes)) == len(sums) and all(low < code < high for code in codes):
+                return step, level
+    raise ValueError("no scale tells the sums apart")
 
 
 def _with_weights(product: Product) -> Product:
@@ -148,11 +174,19 @@ def _with_weights(product: Product) -> Product:
     return Product(product.node, product.types, np.full((4, 2), 127, dtype=np.dtype(product.types[1] or "int8")))
 
 
-def _witness(product: Product) -> tuple[dict[str, NDArray[np.generic]], int]:
-    """Activations, as the node takes them, that drive one pair of its weights out of 16 bits by most; and its output.
+def _weight_zero(model: ModelProto, product: Product) -> NDArray[np.generic]:
+    """The zero point of a node's constant weight; 0 where the graph does not hold one."""
+    from onnx import numpy_helper
 
-    All other activations are 0.
-    """
+    at = OPERANDS[product.node.op_type].weight_zero
+    name = product.node.input[at] if len(product.node.input) > at else ""
+    held = {tensor.name: tensor for tensor in model.graph.initializer}
+    assert product.weights is not None
+    return numpy_helper.to_array(held[name]) if name in held else np.zeros((), product.weights.dtype)
+
+
+def _witness(product: Product) -> _Witness:
+    """The activations that drive one pair of a node's weights out of 16 bits by most; all others are 0."""
     assert product.weights is not None
     codes = (-128, 127) if product.types[0] == "int8" else (0, 255)
     matrix = product.matrix()
@@ -165,37 +199,43 @@ def _witness(product: Product) -> tuple[dict[str, NDArray[np.generic]], int]:
     column: Integers = np.zeros(len(matrix), dtype=np.int64)
     for row in range(2 * pair, min(2 * pair + 2, len(matrix))):
         column[row] = max(codes, key=lambda code: sign * code * int(matrix[row, output]))
+    own = matrix[:, output : output + 1]
+    sums: dict[Sums, int] = {
+        "exact": int((column[None] @ own).item()), "saturating": int(saturating_sums(column[None], own).item()),
+    }  # fmt: skip
     dtype = np.dtype(product.types[0] or "uint8")
     if not OPERANDS[product.node.op_type].kernel:
         # what is quantised as it comes keeps its value: from 0 to 255 the scale is 1
         real = product.node.op_type == "DynamicQuantizeMatMul"
-        return {"x": column[None].astype(np.float32 if real else dtype)}, output
+        return _Witness({"x": column[None].astype(np.float32 if real else dtype)}, output, sums, int(column.sum()))
     outputs, channels, *kernel = product.weights.shape
     group = product.attribute("group", 1)
     slow = product.node.op_type == "ConvInteger"
-    own = column.reshape(channels, *kernel) if slow else np.moveaxis(column.reshape(*kernel, channels), -1, 0)
+    patch = column.reshape(channels, *kernel) if slow else np.moveaxis(column.reshape(*kernel, channels), -1, 0)
     spread = product.attributes("dilations") or [1] * len(kernel)
     size = [(k - 1) * d + 1 for k, d in zip(kernel, spread, strict=True)]
     image = np.zeros((1, channels * group, *size), dtype=np.int64)
     start = output // (outputs // group) * channels
     places: tuple[int | slice, ...] = (0, slice(start, start + channels), *(slice(None, None, d) for d in spread))
-    image[places] = own
+    image[places] = patch
     laid = np.moveaxis(image, 1, -1) if product.attribute("channels_last", 0) else image
-    return {"x": np.ascontiguousarray(laid).astype(dtype)}, output
+    return _Witness({"x": np.ascontiguousarray(laid).astype(dtype)}, output, sums, int(column.sum()))
 
 
 def _alone(
-    model: ModelProto, product: Product, feeds: dict[str, NDArray[np.generic]], step: float, level: int
+    model: ModelProto,
+    product: Product,
+    weight_zero: NDArray[np.generic],
+    feeds: dict[str, NDArray[np.generic]],
+    step: int,
+    level: int,
 ) -> bytes:
     """A model of the node alone: its weight, the weight's zero point, scales of 1, no padding, no bias."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     place, (ones, scale, zero) = OPERANDS[product.node.op_type], SCALES[product.node.op_type]
-    held = {tensor.name: tensor for tensor in model.graph.initializer}
-    name = product.node.input[place.weight_zero] if len(product.node.input) > place.weight_zero else ""
     assert product.weights is not None
-    weight_zero = numpy_helper.to_array(held[name]) if name in held else np.zeros((), product.weights.dtype)
     inputs: dict[int, NDArray[np.generic]] = {
         place.weight: product.weights,
         place.weight_zero: weight_zero,
@@ -205,7 +245,7 @@ def _alone(
     if place.activation_zero >= 0:
         inputs[place.activation_zero] = np.zeros((), dtype=feeds["x"].dtype)
     if scale is not None and zero is not None:
-        inputs |= {scale: np.array(step, dtype=np.float32), zero: np.array(level, dtype=np.uint8)}
+        inputs |= {scale: np.array(step, dtype=np.float32), zero: np.array(level, dtype=feeds["x"].dtype)}
     node = onnx.NodeProto()
     node.CopyFrom(product.node)
     del node.input[:], node.output[:], node.attribute[:]
@@ -216,16 +256,16 @@ def _alone(
     node.attribute.extend(entry for entry in product.node.attribute if entry.name not in dropped)
     x = helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(feeds["x"].dtype), feeds["x"].shape)
     y = helper.make_tensor_value_info("y", TensorProto.UNDEFINED, None)
-    y.type.tensor_type.elem_type = _output_type(product.node.op_type)
+    y.type.tensor_type.elem_type = _output_type(product.node.op_type, x.type.tensor_type.elem_type)
     tensors = [numpy_helper.from_array(np.asarray(array), str(index)) for index, array in inputs.items()]
     graph = helper.make_graph([node], "witness", [x], [y], tensors)
     single = helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
     return bytes(single.SerializeToString())
 
 
-def _output_type(operator: str) -> int:
+def _output_type(operator: str, activation: int) -> int:
     from onnx import TensorProto
 
     if operator in ("MatMulInteger", "ConvInteger"):
         return int(TensorProto.INT32)
-    return int(TensorProto.UINT8 if SCALES[operator][1] is not None else TensorProto.FLOAT)
+    return int(activation if SCALES[operator][1] is not None else TensorProto.FLOAT)

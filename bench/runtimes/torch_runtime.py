@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from bench.errors import NotDifferentiable, UserError
 from bench.graph.arithmetic import arithmetic
 from bench.graph.interface import to_logits
+from bench.graph.memory_layout import keep_contiguous
 from bench.graph.network import Network, TorchNetwork
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
 
@@ -76,6 +77,7 @@ class TorchPredictor(Predictor):
         self.spec = PredictorSpec(input=network.input, target=target)
         self.device, self.dtype, self.threads = device, dtype, threads
         self.module = copy.deepcopy(network.module).to(device=device, dtype=dtype).eval().requires_grad_(False)
+        keep_contiguous(self.module)
 
     def preprocess(self, x: torch.Tensor) -> torch.Tensor:
         """``(scale x - mean) / std`` on the predictor's device and in its precision."""

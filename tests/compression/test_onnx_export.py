@@ -36,7 +36,8 @@ def export(network, context, **options):
 
 
 def edge(optimisation="all", **options):
-    return Target(name="edge", runtime="onnxruntime", optimisation=optimisation, **options)
+    """With exact sums of 8-bit products, as torch has them."""
+    return Target(name="edge", runtime="onnxruntime", optimisation=optimisation, integer_sums="exact", **options)
 
 
 def logits(network, digits, target=None, batch=256):

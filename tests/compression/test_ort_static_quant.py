@@ -19,7 +19,7 @@ from bench.runtimes.onnx_operators import optimised_operators
 from bench.runtimes.opening import open_predictor
 
 MODEL = models.get("convnet")()
-EDGE = Target(name="edge", runtime="onnxruntime")
+EDGE = Target(name="edge", runtime="onnxruntime", integer_sums="exact")
 
 
 @pytest.fixture(scope="module", params=[((0.0,), (1.0,)), ((0.3,), (0.4,))], ids=["raw", "normalised"])

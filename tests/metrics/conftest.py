@@ -20,7 +20,7 @@ from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 
 MODEL = Convnet(widths=(8, 16), strides=(2, 2))
-TARGETS = {"torch": Target(name="torch"), "onnx": Target(name="edge", runtime="onnxruntime")}
+TARGETS = {"torch": Target(name="torch"), "onnx": Target(name="edge", runtime="onnxruntime", integer_sums="exact")}
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from bench.metrics.cost import peak_memory as memory
 from bench.metrics.cost.cost import Cost, artefact_figures
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import optimised_operators
+from bench.runtimes.onnx_runtime import SimulatedPredictor
 from bench.runtimes.opening import open_predictor
-from bench.runtimes.processor import vnni
 
 VALUES = {value.name: value for value in Cost.values}
 NETWORKS = ["reference", "ptq4", "onnx", "onnx4", "onnx8"]
@@ -111,11 +111,27 @@ def observe(predictor, samples, observing, **options):
 
 def test_details_name_what_really_runs(networks, predictors, samples, observing) -> None:
     _, details = observe(predictors["onnx8"], samples, observing)
-    assert details["operators"] == optimised_operators(networks["onnx8"], predictors["onnx8"].spec.target)
+    assert details["operators"] == optimised_operators(networks["onnx8"], Target(name="edge", runtime="onnxruntime"))
     assert details["integer_kernels"] == 3
-    assert details["vnni"] == vnni()
-    assert "vnni" not in observe(predictors["onnx"], samples, observing)[1]
+    assert observe(predictors["onnx"], samples, observing)[1]["integer_kernels"] == 0
     assert list(observe(predictors["reference"], samples, observing)[1]) == ["latency_quartiles"]
+
+
+def test_what_is_simulated_takes_no_time_and_no_memory(networks, predictors, samples, observing) -> None:
+    """It is not what the target's runtime would run, so that its time would say nothing of it."""
+    target = Target(name="old", runtime="onnxruntime", integer_sums="saturating")
+    predictor = SimulatedPredictor(networks["onnx8"], target, 1)
+    shown, details = observe(predictor, samples, observing, memory=True)
+    assert not {"_latencies", "peak_memory"} & set(shown)
+    run, _ = observe(predictors["onnx8"], samples, observing)
+    for value in Cost.values:
+        assert value.figure(shown) == (None if value.timing else value.figure(run)), value.name
+    assert details == {"operators": details["operators"], "integer_kernels": 3}
+    metric = Cost(warmup=0, rounds=2, memory=True)
+    for pair in ((predictors["onnx8"], predictor), (predictor, predictors["onnx8"])):
+        turns = metric.measure(*pair, samples, observing)
+        assert not {"_latencies", "_reference_latencies"} & set(turns)
+        assert VALUES["latency_median"].figure(turns) is VALUES["latency_median"].reference(turns) is None
 
 
 def test_bytes_are_those_of_the_file_that_runs(networks, samples, observing) -> None:

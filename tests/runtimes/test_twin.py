@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, load_model_from_string, numpy_helper
@@ -10,8 +11,10 @@ from bench.compression.record import run_step
 from bench.data.base import loaders
 from bench.errors import NotDifferentiable
 from bench.functional.linf_pgd import linf_pgd
+from bench.graph.arithmetic import arithmetic
+from bench.graph.interface import to_network
 from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
-from bench.graph.onnx_import.parity import Parity, parity_of
+from bench.graph.onnx_import.parity import Parity, output_step, parity_of
 from bench.metrics.base import Observing
 from bench.metrics.base import metrics as registered
 from bench.metrics.evaluation import gradient_view
@@ -24,6 +27,7 @@ from bench.runtimes.opening import open_predictor
 from bench.stats.proportions import PairedTable, paired_difference
 
 EDGE = Target(name="edge", runtime="onnxruntime")
+SUMS = {kind: replace(EDGE, integer_sums=kind) for kind in ("exact", "saturating")}
 SEVERAL = {
     "int8": [("onnx-export", {}), ("ort-static-quant", {})],
     "int8-operators": [("onnx-export", {}), ("ort-static-quant", {"format": "qoperator", "per_channel": False})],
@@ -67,24 +71,76 @@ def jacobian(module, x):
     return torch.stack([torch.autograd.grad(z.sum(), x, retain_graph=True)[0] for z in logits.T], dim=1)
 
 
+def tipped(predictor, x):
+    """Which samples have a value on a half that the twin's and the session's floats round to different codes.
+
+    Where the two first part, values must lie on a half within a rounding error of float32, and codes be neighbours.
+    """
+    network = predictor._twin("hard", predictor.spec.integer_sums).network
+    made = [step.node for step in network.graph.steps if step.node.operator == "QuantizeLinear"]
+    quantisers = [node for node in made if node.inputs[0] not in network.graph.constants]
+    model = load_model_from_string(predictor.graph)
+    given = {entry.name for entry in model.graph.output}
+    model.graph.output.extend(
+        helper.make_empty_tensor_value_info(n.outputs[0]) for n in quantisers if not {*n.outputs} & given
+    )
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    images = to_network(x, predictor.network.input)
+    wanted = [name for node in quantisers for name in (node.outputs[0], *node.inputs)]
+    with arithmetic(1), torch.no_grad():
+        own = network.values({network.graph.inputs[0]: images}, wanted)
+    names = [node.outputs[0] for node in quantisers]
+    theirs = dict(zip(names, session.run(names, {network.graph.inputs[0]: images.numpy()}), strict=True))
+    found = set()
+    for node in quantisers:  # in the order in which they run
+        codes, other = own[node.outputs[0]].long(), torch.from_numpy(theirs[node.outputs[0]]).long()
+        parted = codes != other
+        steps = own[node.inputs[0]].double() / own[node.inputs[1]].double()
+        for sample in set(parted.flatten(1).any(1).nonzero().ravel().tolist()) - found:
+            here = parted[sample]
+            assert float((codes - other)[sample][here].abs().max()) == 1
+            assert float((steps[sample][here].frac().abs() - 0.5).abs().max()) < 1e-4
+            found.add(sample)
+    return sorted(found)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("name", SEVERAL)
-def test_the_twin_computes_what_the_session_computes(variants, data, name, level):
+@pytest.mark.parametrize("sums", SUMS)
+def test_the_twin_computes_what_the_session_computes(variants, data, sums, name, level):
     network = variants[name][0]
     x = torch.from_numpy(data.evaluation.x[:64])
-    predictor = open_predictor(network, replace(EDGE, optimisation=level))
+    predictor = open_predictor(network, replace(SUMS[sums], optimisation=level))
     predictor.trust(x)
     figures = predictor.parity
     assert figures["samples"] == 64
     assert figures["argmax_agreement"] == 1
-    assert figures["logit_difference"]["1"] <= 1e-5
+    # unfused, a network runs on floats between its quantisers, where another order of sums tips a value off a half
+    floats = level in ("disabled", "basic") and name in ("int8", "qcdq8", "qcdq4")
+    excused = tipped(predictor, x) if floats and figures["logit_difference"]["1"] > 1e-5 else []
+    assert len(excused) <= 3
     assert figures["unit"] == ("output step" if name.startswith("int8") else "logit spread")
     twin = predictor.differentiable(gradient="straight_through")
     batch = 1 if name == "dynamic" else 64
     with torch.no_grad():
         shown = torch.cat([twin(part) for part in x.split(batch)])
-    torch.testing.assert_close(shown, predictor.logits(x)[0], rtol=0, atol=1e-4)
+    kept = [sample for sample in range(64) if sample not in excused]
+    answered = predictor.logits(x)[0]
+    torch.testing.assert_close(shown[kept], answered[kept], rtol=0, atol=1e-4)
+    found = parity_of(shown[kept], answered[kept], output_step(twin.network)).canonical()
+    assert found["logit_difference"]["1"] <= 1e-5
     assert float(jacobian(twin, x[:1]).abs().max()) > 0
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_the_two_kinds_of_sums_are_two_functions_of_eight_bits(variants, data, name):
+    """And one of four, whose weights are too small for any pair to leave 16 bits."""
+    x = torch.from_numpy(data.evaluation.x[:64])
+    exact, saturating = (open_predictor(variants[name][0], target) for target in SUMS.values())
+    assert (exact.spec.integer_sums, saturating.spec.integer_sums) == ("exact", "saturating")
+    assert torch.equal(exact.logits(x), saturating.logits(x)) == (name == "qcdq4")
 
 
 @pytest.mark.parametrize("name", ["qcdq8", "qcdq4"])
@@ -106,7 +162,7 @@ def test_gradients_are_the_same_where_the_runtime_fuses(variants, data):
     network, before = variants["qcdq8"]
     x = torch.from_numpy(data.evaluation.x[:64])
     expected = jacobian(open_predictor(before, Target(name="t")).differentiable(gradient="straight_through"), x)
-    predictor = open_predictor(network, EDGE)
+    predictor = open_predictor(network, SUMS["exact"])  # as torch sums
     predictor.trust(x)
     found = jacobian(predictor.differentiable(gradient="straight_through"), x)
     error = (found - expected).flatten(1).norm(dim=1) / expected.flatten(1).norm(dim=1)
@@ -126,8 +182,9 @@ def test_a_float_file_has_the_torch_networks_gradient(trained, data):
         torch.testing.assert_close(jacobian(twin, x).float(), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_hard_gradients_are_zero_and_exact_ones_are_refused(variants, data):
-    predictor = open_predictor(variants["int8"][0], EDGE)
+@pytest.mark.parametrize("sums", SUMS)
+def test_hard_gradients_are_zero_and_exact_ones_are_refused(variants, data, sums):
+    predictor = open_predictor(variants["int8"][0], SUMS[sums])
     x = torch.from_numpy(data.evaluation.x[:8])
     predictor.trust(x)
     assert float(jacobian(predictor.differentiable(gradient="hard"), x).abs().max()) == 0
@@ -278,13 +335,14 @@ def test_a_fixed_batch_is_filled(trained, data):
 
 
 @pytest.mark.parametrize("name", ["int8", "dynamic", "qcdq8", "qcdq4"])
-def test_an_attack_on_the_twin_succeeds_on_the_session(variants, data, name):
+@pytest.mark.parametrize("sums", SUMS)
+def test_an_attack_on_the_twin_succeeds_on_the_session(variants, data, sums, name):
     """Success under PGD at epsilon 0.1 on both, on the same perturbed images: within three points, interval stated."""
     network = variants[name][0]
     count = 60 if name == "dynamic" else 200
     samples = data.evaluation.take(slice(0, count))
     x, labels = torch.from_numpy(samples.x), torch.from_numpy(samples.y)
-    predictor = open_predictor(network, EDGE)
+    predictor = open_predictor(network, SUMS[sums])
     predictor.trust(x[:64])
     twin = predictor.differentiable(gradient="straight_through")
     starts = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1

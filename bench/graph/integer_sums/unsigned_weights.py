@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.graph.integer_sums.products import OPERANDS, SATURATING
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 WEIGHTED: Final = {"Conv": 1, "MatMul": 1, "Gemm": 1}
 """Float operators that runtimes fuse with the quantisers around them into integer ones, and where their weight is."""
@@ -26,11 +26,16 @@ def with_exact_sums(model: bytes) -> bytes:
     ``(w + 128) - (z + 128) = w - z``, so no real number changes, and products of uint8 with uint8 are summed exactly
     on x86 without VNNI too. A node that takes int8 activations keeps its weights, such sums are exact already; between
     quantisers weights change whatever the activations, of which ONNX Runtime makes uint8 on x86. ConvInteger is the
-    other way round: its uint8 weights beside int8 activations become int8. Graphs inside nodes stay as they are.
+    other way round: its uint8 weights beside int8 activations become int8. Graphs inside nodes stay as they are. What
+    is no longer read goes, so that nothing runs for nothing. A file that does not parse is returned as it is.
     """
     import onnx
+    from google.protobuf.message import DecodeError
 
-    loaded = onnx.load_model_from_string(model)
+    try:
+        loaded = onnx.load_model_from_string(model)
+    except DecodeError:
+        return model
     changed = _Rewriting(loaded).run()
     return loaded.SerializeToString() if changed else model
 
@@ -59,6 +64,7 @@ class _Rewriting:
     def run(self) -> bool:
         """Rewrite every weight that can be; whether anything was."""
         changed = False
+        before = _read(self.graph)
         for place, node in enumerate(list(self.graph.node)):
             self.place = place
             if node.op_type in OPERANDS:
@@ -72,7 +78,19 @@ class _Rewriting:
             nodes = [item for place, node in enumerate(self.graph.node) for item in (*self.before.get(place, ()), node)]
             del self.graph.node[:]
             self.graph.node.extend(nodes)
+            while gone := before - _read(self.graph):
+                self._drop(gone)
+                before -= gone
         return changed
+
+    def _drop(self, gone: Collection[str]) -> None:
+        """Take out what nobody reads any more: nodes, and constants that are no inputs."""
+        kept = [node for node in self.graph.node if not set(node.output) <= {*gone, ""}]
+        inputs = {value.name for value in self.graph.input}
+        held = [tensor for tensor in self.graph.initializer if tensor.name not in gone or tensor.name in inputs]
+        del self.graph.node[:], self.graph.initializer[:]
+        self.graph.node.extend(kept)
+        self.graph.initializer.extend(held)
 
     def _integer(self, node: NodeProto) -> bool:
         """A node that takes codes: its weight and the weight's zero point."""
@@ -190,6 +208,17 @@ class _Rewriting:
             name += "_"
         self.taken.add(name)
         return name
+
+
+def _read(graph: GraphProto) -> set[str]:
+    """Names that somebody reads: nodes, also in the graphs inside them, and who takes the outputs."""
+    found = {value.name for value in graph.output}
+    for node in graph.node:
+        found.update(node.input)
+        for entry in node.attribute:
+            for inner in (*entry.graphs, *([entry.g] if entry.HasField("g") else [])):
+                found |= _read(inner)
+    return found
 
 
 def _moved(array: NDArray[np.generic]) -> NDArray[np.generic]:

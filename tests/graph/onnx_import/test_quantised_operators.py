@@ -1,4 +1,7 @@
-"""Every operator on integers against ONNX Runtime's own kernel, as a model of one node."""
+"""Every operator on integers against ONNX Runtime's own kernel, as a model of one node.
+
+Where sums depend on the processor, the import has this machine's kind; both kinds are held to sums by hand as well.
+"""
 
 import numpy as np
 import onnxruntime
@@ -7,12 +10,14 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.graph.onnx_import import import_onnx
+from bench.runtimes.integer_sums import native_sums
+from tests.graph.integer_sums.by_hand import KINDS, convolved, dynamically_quantised, multiplied, requantised
 
 TYPES = {"uint8": np.uint8, "int8": np.int8}
 
 
-def both(operator, x, constants, outputs=1, domain="", version=21, **attributes):
-    """What the import and ONNX Runtime make of x and constants; None leaves an input out."""
+def one_node(operator, x, constants, outputs=1, domain="", version=21, **attributes):
+    """A model of x and constants, and the names of its outputs; None leaves an input out."""
     names = [None if value is None else f"c{index}" for index, value in enumerate(constants)]
     initialisers = [
         numpy_helper.from_array(np.asarray(value), name)
@@ -29,16 +34,35 @@ def both(operator, x, constants, outputs=1, domain="", version=21, **attributes)
         initialisers,
     )
     opsets = [helper.make_opsetid("", version), helper.make_opsetid("com.microsoft", 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10), made
+
+
+def imported(model, x, names, sums):
+    """What the import with sums of a kind makes of x."""
+    found = import_onnx(model, sums=sums).values({"x": torch.from_numpy(x)}, names)
+    return [found[name].numpy() for name in names]
+
+
+def both(operator, x, constants, **options):
+    """What the import, with sums of this machine's kind, and ONNX Runtime make of x and constants."""
+    model, names = one_node(operator, x, constants, **options)
+    return imported(model, x, names, native_sums()), ran(model, x)
+
+
+def of_each_kind(operator, x, constants, **options):
+    """What the import makes of x and constants with sums of each kind."""
+    model, names = one_node(operator, x, constants, **options)
+    return {kind: imported(model, x, names, kind) for kind in KINDS}
+
+
+def ran(model, x):
+    """What ONNX Runtime makes of x, the file as it stands."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    expected = session.run(None, {"x": x})
-    module = import_onnx(model)
-    found = module.values({"x": torch.from_numpy(x)}, made)
-    return [found[name].numpy() for name in made], expected
+    return session.run(None, {"x": x})
 
 
 def equal(pair):
@@ -46,6 +70,11 @@ def equal(pair):
         assert found.dtype == expected.dtype
         assert found.shape == expected.shape
         np.testing.assert_array_equal(found, expected)
+
+
+def kind_of(kind, activations, weights):
+    """What sums of a kind are for such types: only products of uint8 with int8 differ."""
+    return kind if (activations, weights) == (np.uint8, np.int8) else "exact"
 
 
 def codes(random, kind, shape):
@@ -127,6 +156,11 @@ GEOMETRY = [
 ]
 
 
+def plain(geometry):
+    """The same with its padding in numbers, for kernels of 3 x 3 at every pixel."""
+    return {"pads": [1, 1, 1, 1]} if "auto_pad" in geometry else geometry
+
+
 @pytest.mark.parametrize("geometry", GEOMETRY)
 @pytest.mark.parametrize("channels", [False, True])
 @pytest.mark.parametrize(("kind", "weights"), [("uint8", "int8"), ("uint8", "uint8"), ("int8", "int8")])
@@ -140,6 +174,12 @@ def test_qlinear_conv(random, kind, weights, channels, geometry):
     bias = random.integers(-20000, 20000, 6, dtype=np.int32)
     equal(both("QLinearConv", x, [*constants, bias], group=2, **geometry))
     equal(both("QLinearConv", x, constants, group=2, **geometry))
+    x_scale, x_zero, *_, out_scale, out_zero = constants
+    factor = np.broadcast_to(x_scale * scale / out_scale, 6).reshape(6, 1, 1)
+    found = of_each_kind("QLinearConv", x, [*constants, bias], group=2, **geometry)
+    for name, (shown,) in found.items():
+        sums = convolved(kind_of(name, kind, weights), x, w, x_zero, zero, group=2, **plain(geometry))
+        np.testing.assert_array_equal(shown, requantised(sums + bias.reshape(6, 1, 1), factor, out_zero))
 
 
 def test_qlinear_conv_channels_last(random):
@@ -148,8 +188,12 @@ def test_qlinear_conv_channels_last(random):
     scale = random.uniform(0.001, 0.01, 6).astype(np.float32)
     constants = [*pair_of(random, np.uint8), w, scale, np.zeros(6, np.int8), np.float32(0.11), np.uint8(7)]
     bias = random.integers(-20000, 20000, 6, dtype=np.int32)
-    made = both("QLinearConv", x, [*constants, bias], domain="com.microsoft", channels_last=1, pads=[1, 1, 1, 1])
-    equal(made)
+    options = {"domain": "com.microsoft", "channels_last": 1, "pads": [1, 1, 1, 1]}
+    equal(both("QLinearConv", x, [*constants, bias], **options))
+    factor = (constants[0] * scale / np.float32(0.11)).reshape(6, 1, 1)
+    for kind, (shown,) in of_each_kind("QLinearConv", x, [*constants, bias], **options).items():
+        sums = convolved(kind, np.moveaxis(x, -1, 1), w, constants[1], pads=[1, 1, 1, 1]) + bias.reshape(6, 1, 1)
+        np.testing.assert_array_equal(np.moveaxis(shown, -1, 1), requantised(sums, factor, np.uint8(7)))
 
 
 def test_long_sums_are_exact(random):
@@ -159,9 +203,19 @@ def test_long_sums_are_exact(random):
     w[0, 0, 0, 0] = 126
     equal(both("ConvInteger", x, [w, np.uint8(0)]))
     factor = [np.float32(1), np.uint8(0), w, np.float32(1), np.int8(0), np.float32(2**24), np.uint8(0)]
-    equal(both("QLinearConv", x, [*factor, np.array([2**24 + 1], np.int32)]))
-    rows = np.full((2, 2304), 255, np.uint8)
-    equal(both("MatMulInteger", rows, [w.reshape(-1, 1), np.uint8(0)]))
+    bias = np.array([2**24 + 1], np.int32)
+    equal(both("QLinearConv", x, [*factor, bias]))
+    rows, column = np.full((2, 2304), 255, np.uint8), w.reshape(-1, 1)
+    equal(both("MatMulInteger", rows, [column, np.uint8(0)]))
+    whole = 2304 * 255 * 127 - 255
+    first = of_each_kind("ConvInteger", x, [w, np.uint8(0)])
+    for kind, (shown,) in of_each_kind("MatMulInteger", rows, [column, np.uint8(0)]).items():
+        # each pair but the first is clipped, and the first too: 255 · (126 + 127) is 64,515
+        assert shown.ravel().tolist() == [whole if kind == "exact" else 1152 * 32767] * 2
+        assert first[kind][0].ravel().tolist() == [whole]  # products of uint8 with int8 are summed exactly there
+    for kind, (shown,) in of_each_kind("QLinearConv", x, [*factor, bias]).items():
+        sums = (whole if kind == "exact" else 1152 * 32767) + 2**24 + 1
+        assert shown.ravel().tolist() == [round(sums / 2**24)]
 
 
 @pytest.mark.parametrize("geometry", GEOMETRY)
@@ -169,6 +223,9 @@ def test_conv_integer(random, geometry):
     x, w = codes(random, np.uint8, (2, 3, 7, 6)), codes(random, np.uint8, (5, 3, 3, 2))
     equal(both("ConvInteger", x, [w, np.uint8(9), np.uint8(130)], **geometry))
     equal(both("ConvInteger", x, [w], **geometry))
+    if "auto_pad" not in geometry:  # the kernel is not square
+        for (shown,) in of_each_kind("ConvInteger", x, [w, np.uint8(9), np.uint8(130)], **geometry).values():
+            np.testing.assert_array_equal(shown, convolved("exact", x, w, 9, 130, **geometry))
 
 
 @pytest.mark.parametrize("channels", [False, True])
@@ -180,10 +237,20 @@ def test_matrix_products(random, kind, weights, channels):
     scale, zero = random.uniform(0.001, 0.01, shape).astype(np.float32), codes(random, weights, shape)
     a_scale, a_zero = pair_of(random, kind)
     equal(both("MatMulInteger", a, [b, a_zero, zero]))
-    equal(both("QLinearMatMul", a, [a_scale, a_zero, b, scale, zero, np.float32(0.1), *pair_of(random, kind)[1:]]))
+    out_scale, out_zero = np.float32(0.1), codes(random, kind, ())
+    quantised = [a_scale, a_zero, b, scale, zero, out_scale, out_zero]
+    equal(both("QLinearMatMul", a, quantised))
     bias = random.normal(size=5).astype(np.float32)
-    found, expected = both("MatMulIntegerToFloat", a, [b, a_scale, scale, a_zero, zero, bias], domain="com.microsoft")
+    reals = [b, a_scale, scale, a_zero, zero, bias]
+    found, expected = both("MatMulIntegerToFloat", a, reals, domain="com.microsoft")
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-6, atol=1e-6)
+    for name in KINDS:
+        sums = multiplied(kind_of(name, kind, weights), a.reshape(-1, 17), b, a_zero, zero).reshape(2, 3, 5)
+        np.testing.assert_array_equal(of_each_kind("MatMulInteger", a, [b, a_zero, zero])[name][0], sums)
+        shown = of_each_kind("QLinearMatMul", a, quantised)[name][0]
+        np.testing.assert_array_equal(shown, requantised(sums, a_scale * scale / out_scale, out_zero))
+        shown = of_each_kind("MatMulIntegerToFloat", a, reals, domain="com.microsoft")[name][0]
+        np.testing.assert_allclose(shown, sums * (a_scale * scale) + bias, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("weights", TYPES.values())
@@ -191,11 +258,16 @@ def test_dynamic_quantize_matmul(random, weights):
     a = random.normal(size=(3, 19)).astype(np.float32)
     scale, zero = random.uniform(0.001, 0.01, 5).astype(np.float32), codes(random, weights, 5)
     bias = random.normal(size=5).astype(np.float32)
+    a_codes, a_scale, a_zero = dynamically_quantised(a)
     for extra in ([zero, bias], [zero], []):
-        found, expected = both(
-            "DynamicQuantizeMatMul", a, [codes(random, weights, (19, 5)), scale, *extra], domain="com.microsoft"
-        )
+        b = codes(random, weights, (19, 5))
+        found, expected = both("DynamicQuantizeMatMul", a, [b, scale, *extra], domain="com.microsoft")
         np.testing.assert_allclose(found[0], expected[0], rtol=1e-5, atol=1e-5)
+        made = of_each_kind("DynamicQuantizeMatMul", a, [b, scale, *extra], domain="com.microsoft")
+        for name, (shown,) in made.items():
+            sums = multiplied(kind_of(name, np.uint8, weights), a_codes, b, a_zero, zero if extra else 0)
+            reals = sums * (a_scale * scale) + (bias if len(extra) == 2 else 0)
+            np.testing.assert_allclose(shown, reals, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("transposed", [0, 1])
@@ -213,6 +285,14 @@ def test_qgemm(random, kind, weights, channels, transposed):
     equal(both("QGemm", a, [*inputs[:-1], None, *out], domain="com.microsoft", transB=transposed))
     found, expected = both("QGemm", a, inputs, domain="com.microsoft", transB=transposed)
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-6)
+    a_scale, a_zero = inputs[:2]
+    halved = of_each_kind("QGemm", a, [*inputs, *out], domain="com.microsoft", transB=transposed, alpha=0.5)
+    reals = of_each_kind("QGemm", a, inputs, domain="com.microsoft", transB=transposed)
+    for name in KINDS:
+        sums = multiplied(kind_of(name, kind, weights), a, b.T if transposed else b, a_zero, zero) + bias
+        factor = np.float32(0.5) * a_scale * scale / out[0]
+        np.testing.assert_array_equal(halved[name][0], requantised(sums, factor, out[1]))
+        np.testing.assert_allclose(reals[name][0], sums * (a_scale * scale), rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", TYPES.values())
