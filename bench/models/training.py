@@ -153,7 +153,7 @@ def _batch_loss(
 
 
 def fast_layout(module: nn.Module, x: torch.Tensor) -> torch.memory_format:
-    """Channels last where a convolution gains from it, unless the network may not run so or cannot (a bare ``view``)."""
+    """Channels last where a convolution gains from it, unless the network may not run on it or cannot (a ``view``)."""
     import torch
     from torch import nn
 

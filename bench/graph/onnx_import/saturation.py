@@ -15,8 +15,16 @@ from bench.graph.integer_sums.pairs import HIGHEST, LOWEST, Sums, can_saturate, 
 from bench.graph.onnx_import.values import Codes, as_codes
 
 CHUNK: Final = 2**22
-"""Pair sums that are computed at once."""
+"""Codes that are looked at, and pair sums that are computed, at once."""
 Numbers = torch.Tensor | Codes
+
+
+class Reach(NamedTuple):
+    """Where a convolution reads: the element of a window's place and a kernel's is ``padded.flat[place + kernel]``."""
+
+    padded: torch.Tensor  # (n, channels, ...)
+    places: torch.Tensor  # int64 (n, *places)
+    kernel: torch.Tensor  # int64 (channels, *kernel)
 
 
 @dataclass
@@ -96,30 +104,69 @@ def candidates(
     return made
 
 
-def lost(rows: torch.Tensor, found: Candidates, outputs: int, counted: Counted | None) -> torch.Tensor:
+class Reading(NamedTuple):
+    """The activations that sums read: the one of column k in row r is ``codes[rows[r] + columns[k]]``."""
+
+    codes: torch.Tensor  # flat
+    rows: torch.Tensor  # int64 (m,)
+    columns: torch.Tensor  # int64 (k,)
+
+
+def of_matrix(rows: torch.Tensor) -> Reading:
+    """Rows (m, columns) of codes."""
+    m, k = rows.shape
+    return Reading(rows.reshape(-1), torch.arange(m, device=rows.device) * k, torch.arange(k, device=rows.device))
+
+
+def lost(read: Reading, found: Candidates, outputs: int, counted: Counted | None) -> torch.Tensor:
     """``Σ (clip(p) - p)`` over an output's pair sums p, (m, outputs) float64: what saturation adds to the exact sums.
 
-    Its gradient takes that of the exact sum back wherever a pair is clipped.
+    Its gradient takes that of the exact sum back wherever a pair is clipped. Pairs that are clipped are few: they are
+    searched for without gradient, and only they are computed with one.
 
     Args:
-        rows: stored codes (m, columns) as whole numbers.
+        read: stored codes as whole numbers, and which of them each sum reads.
         found: the pairs that can saturate; all others add nothing.
         outputs: how many there are.
         counted: where pair sums are counted.
     """
-    total = rows.new_zeros((len(rows), outputs), dtype=torch.float64)
-    step = max(1, CHUNK // max(1, len(rows)))
-    for start in range(0, len(found.outputs), step):
-        part = slice(start, start + step)
-        (a, b), (v, w) = (column[part] for column in found.columns), (weight[part] for weight in found.weights)
-        sums = rows[:, a] * v + rows[:, b] * w
-        clipped = sums.clamp(LOWEST, HIGHEST)
-        if counted is not None:
-            counted.clipped += int((sums != clipped).sum())
-        total = total.index_add(1, found.outputs[part], (clipped - sums).double())
+    total = read.codes.new_zeros((len(read.rows), outputs), dtype=torch.float64)
     if counted is not None:
-        counted.sums += len(rows) * found.pairs
-    return total
+        counted.sums += len(read.rows) * found.pairs
+    with torch.no_grad():
+        pair, row, above = _clipped(read, found)
+    if counted is not None:
+        counted.clipped += len(pair)
+    if not len(pair):
+        return total
+    (a, b), (v, w) = (column[pair] for column in found.columns), (weight[pair] for weight in found.weights)
+    start = read.rows[row]
+    sums = read.codes[start + read.columns[a]] * v + read.codes[start + read.columns[b]] * w
+    limit = torch.where(above, float(HIGHEST), float(LOWEST))
+    return total.index_put((row, found.outputs[pair]), (limit - sums).double(), accumulate=True)
+
+
+def _clipped(read: Reading, found: Candidates) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Which pairs are clipped in which rows, and whether from above."""
+    used, places = torch.unique(torch.cat(found.columns), return_inverse=True)
+    first, second = places[: len(found.outputs)], places[len(found.outputs) :]
+    v, w = found.weights
+    parts = [(first[:0], first[:0], first[:0] > 0)]
+    step = max(1, CHUNK // max(1, len(used)))
+    for begin in range(0, len(read.rows), step):
+        rows = read.rows[begin : begin + step]
+        table = read.codes[read.columns[used].unsqueeze(1) + rows]  # a column's codes side by side
+        low, high = table.amin(1), table.amax(1)
+        # what no row of these can reach needs no look
+        most = torch.maximum(low[first] * v, high[first] * v) + torch.maximum(low[second] * w, high[second] * w)
+        least = torch.minimum(low[first] * v, high[first] * v) + torch.minimum(low[second] * w, high[second] * w)
+        able = torch.nonzero((most > HIGHEST) | (least < LOWEST)).squeeze(1)
+        for pairs in torch.split(able, max(1, CHUNK // len(rows))):
+            sums = table[first[pairs]] * v[pairs, None] + table[second[pairs]] * w[pairs, None]
+            index, row = torch.nonzero((sums > HIGHEST) | (sums < LOWEST), as_tuple=True)
+            parts.append((pairs[index], row + begin, sums[index, row] > 0))
+    pair, row, above = (torch.cat(side) for side in zip(*parts, strict=True))
+    return pair, row, above
 
 
 def lost_in_product(
@@ -138,7 +185,7 @@ def lost_in_product(
     if wide.ndim == 2:
         flat = rows.reshape(-1, rows.shape[-1])
         found = candidates(b, wide, _straight(wide), (0, 255), transposed=transposed)
-        out = lost(flat, found, wide.shape[1], counted).reshape(*rows.shape[:-1], wide.shape[1])
+        out = lost(of_matrix(flat), found, wide.shape[1], counted).reshape(*rows.shape[:-1], wide.shape[1])
     else:
         batch = np.broadcast_shapes(rows.shape[:-2], wide.shape[:-2])
         lefts = rows.expand(*batch, *rows.shape[-2:]).reshape(-1, *rows.shape[-2:])
@@ -146,21 +193,21 @@ def lost_in_product(
         parts = []
         for one, other in zip(lefts, rights, strict=True):
             found = candidates(Codes(other, TensorProto.INT8), other, _straight(other), (0, 255))
-            parts.append(lost(one, found, other.shape[1], counted))
+            parts.append(lost(of_matrix(one), found, other.shape[1], counted))
         out = torch.stack(parts).reshape(*batch, rows.shape[-2], wide.shape[-1])
     out = out if right.ndim > 1 else out.squeeze(-1)
     return out if left.ndim > 1 else out.squeeze(-2 if right.ndim > 1 else -1)
 
 
 def lost_in_convolution(
-    summing: Summing, name: str, windows: torch.Tensor, weight: Numbers, group: int, *, signed: bool
+    summing: Summing, name: str, reach: Reach, weight: Numbers, group: int, *, signed: bool
 ) -> torch.Tensor:
     """What a convolution loses, (n, outputs, *places).
 
     Args:
         summing: counts, if it counts.
         name: of the node.
-        windows: stored codes (n, channels, *places, *kernel), padding included.
+        reach: stored codes, padding included, and where the convolution reads them.
         weight: codes (outputs, channels of a group, *kernel).
         group: how many groups there are.
         signed: activations are int8 and weights uint8, as ConvInteger has it: then the channel is slowest, not fastest.
@@ -174,10 +221,9 @@ def lost_in_convolution(
     first = (torch.arange(outputs) // (outputs // group) * channels * size).reshape(-1, 1, *[1] * axes)
     matrix, columns = (table.permute(order).reshape(-1, outputs) for table in (numbers, places + first))
     found = candidates(weight, matrix, columns, (-128, 127) if signed else (0, 255), group=group)
-    spatial = windows.shape[2 : 2 + axes]
-    rows = windows.movedim(1, 1 + axes).reshape(-1, windows.shape[1] * size)
-    out = lost(rows, found, outputs, _counted(summing, name))
-    return out.reshape(len(windows), *spatial, outputs).movedim(-1, 1)
+    read = Reading(reach.padded.reshape(-1), reach.places.reshape(-1), reach.kernel.reshape(-1))
+    out = lost(read, found, outputs, _counted(summing, name))
+    return out.reshape(*reach.places.shape, outputs).movedim(-1, 1)
 
 
 def _straight(matrix: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from bench.graph.onnx_import.saturation import Reach
 from bench.graph.onnx_import.table import Node, operator
 from bench.graph.onnx_import.values import allowed
 
@@ -78,15 +79,19 @@ def conv(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor |
     return _CONVOLUTIONS[axes](x, weight, bias, strides, same, dilations, group)
 
 
-def windows(node: Node, x: torch.Tensor, kernel: list[int], value: float) -> torch.Tensor:
-    """What a convolution of x (n, c, ...) reads at each place, (n, c, *places, *kernel), padded by a value."""
+def reach(node: Node, x: torch.Tensor, kernel: list[int], value: float) -> Reach:
+    """What a convolution of x (n, c, ...) reads at each place, x padded by a value."""
     axes = len(kernel)
     strides = positive(node.get("strides", [1] * axes), "strides")
     dilations = positive(node.get("dilations", [1] * axes), "dilations")
-    x = padded(x, paddings(node, x.shape, kernel, strides, dilations), value)
-    for axis, (size, stride, dilation) in enumerate(zip(kernel, strides, dilations, strict=True)):
-        x = x.unfold(2 + axis, (size - 1) * dilation + 1, stride)[..., ::dilation]
-    return x
+    x = padded(x, paddings(node, x.shape, kernel, strides, dilations), value).contiguous()
+    steps = [int(step) for step in x.stride()]
+    places, taps = torch.arange(x.shape[0]) * steps[0], torch.arange(x.shape[1]) * steps[1]
+    for size, k, stride, dilation, step in zip(x.shape[2:], kernel, strides, dilations, steps[2:], strict=True):
+        count = (size - (k - 1) * dilation - 1) // stride + 1
+        places = places.unsqueeze(-1) + torch.arange(count) * stride * step
+        taps = taps.unsqueeze(-1) + torch.arange(k) * dilation * step
+    return Reach(x, places.to(x.device), taps.to(x.device))
 
 
 @operator("ConvTranspose")

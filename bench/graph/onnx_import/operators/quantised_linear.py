@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto
 from torch.utils.weak import WeakIdKeyDictionary
 
-from bench.graph.onnx_import.operators.convolution import conv, windows
+from bench.graph.onnx_import.operators.convolution import conv, reach
 from bench.graph.onnx_import.operators.quantisation import RANGES, element_of, range_of, saturated
 from bench.graph.onnx_import.saturation import is_kind, lost_in_convolution, lost_in_product
 from bench.graph.onnx_import.table import Node, operator
@@ -158,8 +158,8 @@ def _lost(node: Node, x: Numbers, zero: Numbers | None, weight: Numbers) -> torc
     last = bool(node.get("channels_last", 0))
     codes = as_codes(x).movedim(-1, 1) if last else as_codes(x)
     padding = 0.0 if zero is None else float(as_codes(zero))
-    seen = windows(node, codes, list(shape[2:]), padding)
-    lost = lost_in_convolution(node.summing, node.label, seen, weight, group, signed=signed)
+    read = reach(node, codes, list(shape[2:]), padding)
+    lost = lost_in_convolution(node.summing, node.label, read, weight, group, signed=signed)
     return lost.movedim(1, -1) if last else lost
 
 
