@@ -5,6 +5,7 @@ import pytest
 from onnx import helper
 
 from bench.graph.integer_sums.unsigned_weights import with_exact_sums
+from bench.runtimes import integer_sums
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import CPU, NodeSums, native_sums, resolved_sums, sums_of_nodes
 from bench.runtimes.onnx_session import LEVELS, saved
@@ -49,6 +50,20 @@ def test_the_machine_is_what_its_sessions_are():
 @pytest.mark.parametrize("provider", ["AzureExecutionProvider", "NoSuchExecutionProvider"])
 def test_a_provider_that_does_not_multiply_tells_nothing(provider):
     assert native_sums(provider) is None
+
+
+def test_a_session_that_fell_back_tells_nothing_of_its_provider(monkeypatch):
+    """Outside of tests ONNX Runtime only warns where a provider is missing, and takes the processor."""
+    asked = []
+
+    def fallen_back(model, provider):
+        asked.append(provider)
+        return honest(model, CPU)
+
+    honest = integer_sums._session
+    monkeypatch.setattr(integer_sums, "_session", fallen_back)
+    assert native_sums("MissingExecutionProvider") is None
+    assert asked == ["MissingExecutionProvider"]
 
 
 def test_a_target_sums_as_it_asks_for():
@@ -193,8 +208,6 @@ def test_a_kernel_that_answers_otherwise_is_not_told(monkeypatch):
 
         def run(self, names, feeds):
             return [self.session.run(names, feeds)[0] + 1]
-
-    from bench.runtimes import integer_sums
 
     honest = integer_sums._session
     monkeypatch.setattr(integer_sums, "_session", lambda model, provider: Strange(honest(model, provider)))

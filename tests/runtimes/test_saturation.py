@@ -117,7 +117,7 @@ def test_a_simulated_network_says_so():
     assert [layer["name"] for layer in found["layers"]] == ["convolution", "product"]
 
 
-def test_dynamic_ranges_are_those_of_one_image():
+def test_dynamically_quantised_products_are_counted():
     case = CASES["dynamic"]
     predictor, x = open_predictor(network_of(case.model), EDGE), torch.from_numpy(case.x)
     (layer,) = sums_of(predictor, x)["layers"]
@@ -137,17 +137,22 @@ def test_only_some_samples_are_used():
     assert sums_of(predictor, many)["samples"] == SAMPLES == 64
 
 
-def line(weights, made=False, declared_classes=1):
-    """Four pixels through one product; ``made``: with weights that the network makes of its own."""
+def line(weights, made=False, dynamic=False):
+    """Four pixels through one product.
+
+    ``made``: with weights that the network makes of its own; ``dynamic``: quantised by the range of what is given.
+    """
     nodes = [
         helper.make_node("Flatten", ["x"], ["f"]),
-        helper.make_node("QuantizeLinear", ["f", "one", "zero"], ["q"]),
+        helper.make_node("DynamicQuantizeLinear", ["f"], ["q", "scale", "zero"])
+        if dynamic
+        else helper.make_node("QuantizeLinear", ["f", "one", "zero"], ["q"]),
         *([helper.make_node("Cast", ["r"], ["w"], to=TensorProto.INT8)] if made else []),
         helper.make_node("MatMulInteger", ["q", "w", "zero"], ["p"], name="product"),
         helper.make_node("Cast", ["p"], ["y"], to=TensorProto.FLOAT),
     ]
     array = np.asarray(weights)
-    held = {"one": np.float32(1), "zero": np.uint8(0)}
+    held = {} if dynamic else {"one": np.float32(1), "zero": np.uint8(0)}
     held["r" if made else "w"] = array.astype(np.float32 if made else np.int8)
     classes = array.shape[1]
     inputs, outputs = {"x": (np.float32, ["n", 1, 2, 2])}, {"y": (np.float32, ["n", classes])}
@@ -171,6 +176,20 @@ def test_shares_on_paper():
     # what stands in one answer does not change the next
     sums_of(predictor, x)["layers"][0]["can_saturate"] = "changed"
     assert sums_of(predictor, x)["layers"][0]["can_saturate"] == 1 / 2
+
+
+def test_a_dynamic_range_is_that_of_each_image():
+    """A pale image by itself has codes as large as a bright one's; beside it, it would not have them."""
+    predictor = open_predictor(line([[127], [127], [1], [1]], dynamic=True), EDGE)
+    pale, bright = torch.full((1, 1, 2, 2), 100.0), torch.full((1, 1, 2, 2), 255.0)
+    (layer,) = sums_of(predictor, torch.cat([pale, bright]))["layers"]
+    assert layer["saturated"] == 2 / 4
+
+
+def test_each_level_has_its_own_layers():
+    network = network_of(CASES["between quantisers"].model)
+    found = [len(layers_that_can_saturate(network, replace(EDGE, optimisation=level))) for level in LEVELS]
+    assert found == [0, 0, 2, 2]
 
 
 def test_small_weights_have_no_layer_and_nothing_is_counted(monkeypatch):
