@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from bench.graph.memory_layout import contiguous, keep_contiguous, needs_contiguous
-from bench.graph.network import InputSpec
+from bench.graph.network import InputSpec, TorchNetwork
 from bench.models.base import models
 from bench.models.training import fast_layout, initialise
+from bench.runtimes.base import Target
+from bench.runtimes.opening import open_predictor
 
 LAST = torch.channels_last
 
@@ -113,6 +115,18 @@ def test_another_network_is_left_alone():
         module(torch.zeros(2, 1, 6, 6))
     assert module.watched.seen == (8 * 36, 1, 8 * 6, 8)
     assert [(parameter.data_ptr(), parameter.stride()) for parameter in module.parameters()] == before
+
+
+@pytest.mark.parametrize(("channels", "strides"), [(4, (144, 36, 6, 1)), (8, (288, 1, 48, 8))])
+def test_what_is_attacked_and_explained(channels, strides):
+    module = nn.Sequential(network(channels), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    declared = InputSpec((1, 6, 6), tuple("abcdefgh"))
+    predictor = open_predictor(TorchNetwork(module, declared), Target(name="torch"))
+    view = predictor.differentiable()
+    view(torch.zeros(2, 1, 6, 6))
+    assert view.network[0].watched.seen[1:] == strides[1:]
+    assert module[0].first.weight.is_contiguous(memory_format=LAST)  # the network itself is not changed
+    assert not module[0].watched._forward_pre_hooks
 
 
 def test_strides_that_an_axis_of_one_leaves_open():
