@@ -11,6 +11,7 @@ from bench.graph.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.store.store import Store
 from bench.suite.nodes import Node
+from bench.suite.plan import other_sums
 from bench.suite.suite import Suite
 from bench.wording import plain
 from bench.wording_of_sums import caveat
@@ -37,12 +38,8 @@ def sums_forecast(suite: Suite, store_url: str, device: str) -> list[str]:
         if node.outside is None and not networks.stored(node):
             unknown.append(variant)
             continue
-        others = [(other, at) for (own, other), (_, at) in places.items() if own == variant and other != name]
-        elsewhere: dict[str, list[str]] = {}
-        for other, at in others:
-            elsewhere.setdefault(str(here.sums(at)), []).append(other)
         told = {"kind": here.sums(target), "asked": target.integer_sums, "layers": _layers(networks, node, target)}
-        more = caveat(told, elsewhere)
+        more = caveat(told, other_sums(plan, here, variant, name))
         if more:
             lines.append(f"8-bit sums: {plain(variant)} ({plain(name)}): {more}")
     if unknown:

@@ -34,7 +34,7 @@ from bench.pytest_plugin.recognition import RUNS, TALLY, Tally, relative
 from bench.results import Cell, Judgement
 from bench.store.samples import RunSamples
 from bench.suite.load import load_suite
-from bench.suite.plan import PlannedCell
+from bench.suite.plan import PlannedCell, other_sums
 from bench.wording import plain
 
 if TYPE_CHECKING:
@@ -229,7 +229,9 @@ class CellItem(SuiteItem):
 
     def _note(self, said: list[Judgement]) -> None:
         """Keep what the cell says for JUnit and for the closing lines."""
-        self.user_properties += [*properties(self.found, said), *sums_note(self.found, self._kinds_elsewhere())]
+        here, planned = machine(self.run.suite.targets), self.planned
+        elsewhere = other_sums(self.run.plan, here, planned.variant, planned.target.name)
+        self.user_properties += [*properties(self.found, said), *sums_note(self.found, elsewhere)]
         verdicts = [gate.verdict for value in self.found.values.values() for gate in value.gates]
         self.stash[TALLY] = Tally(
             suite=str(self.path),
@@ -237,17 +239,6 @@ class CellItem(SuiteItem):
             baseline=[item.verdict for item in said],
             untimed=0,
         )
-
-    def _kinds_elsewhere(self) -> dict[str, list[str]]:
-        """The other targets on which the suite measures the variant, by the kind of their sums."""
-        found: dict[str, list[str]] = {}
-        here = machine(self.run.suite.targets)
-        for cell in self.run.plan.cells:
-            if cell.variant == self.planned.variant and cell.target.name != self.planned.target.name:
-                names = found.setdefault(str(here.sums(cell.target)), [])
-                if cell.target.name not in names:
-                    names.append(cell.target.name)
-        return found
 
     def _untimed(self, why: str) -> None:
         self.stash[TALLY]["untimed"] = 1

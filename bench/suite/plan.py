@@ -110,6 +110,17 @@ class Plan:
     cells: tuple[PlannedCell, ...]
 
 
+def other_sums(plan: Plan, machine: Machine, variant: str, target: str) -> dict[str, list[str]]:
+    """The other targets on which a variant is measured, by the kind of their 8-bit sums."""
+    found: dict[str, list[str]] = {}
+    for cell in plan.cells:
+        if cell.variant == variant and cell.target.name != target:
+            names = found.setdefault(str(machine.sums(cell.target)), [])
+            if cell.target.name not in names:
+                names.append(cell.target.name)
+    return found
+
+
 def executable(node: Node, target: Target, splits: Splits) -> Node | None:
     """The node as the target's runtime takes it: a torch network is exported for ONNX Runtime; None if it cannot."""
     kinds = runtimes.get(target.runtime, "target.runtime").kinds
