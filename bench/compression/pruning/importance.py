@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bench.compression.pruning.graph import ChannelGroup, Entry
 from bench.errors import UserError
+from bench.graph.memory_layout import keep_contiguous
 from bench.graph.network import InputSpec
 from bench.models.training import labelled_tensors, reproducible
 from bench.stats.streams import generator
@@ -111,7 +112,7 @@ def _taylor(
     scored = copy.deepcopy(module).eval().requires_grad_(True)
     totals = {group.name: np.zeros(group.size) for group in groups}
     starts = range(0, len(x), TAYLOR_BATCH)
-    with reproducible("taylor"):
+    with reproducible("taylor"), keep_contiguous(scored):
         for start in starts:
             scored.zero_grad(set_to_none=True)
             out = scored(x[start : start + TAYLOR_BATCH])
