@@ -116,7 +116,7 @@ def _leading(found: dict[str, Any]) -> list[str]:
         return lines
     parts, share = deployed["parts"], deployed["runtime_share"]
     told = "none of it" if not share or share < 0 else f"{min(share, 1.0):.1%} of it"
-    added = "; ".join(f"{name} {_estimate(parts[name])}" for name in ("graph optimisation", "processor"))
+    added = "; ".join(f"{name} {_estimate(parts[name])}" for name in parts if name != "layers")
     lines.append(f"In the runtime arises {told}: {added}.")
     lines.append(f"In the layers, without either: {_estimate(parts['layers'])}. The table explains this part alone.")
     layers = [layer for layer in (sums or {}).get("layers", ()) if layer["saturated"]]

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -41,16 +41,22 @@ def _cpu() -> tuple[str, tuple[str, ...]]:
 
 
 def machine(targets: Iterable[Target] = ()) -> Machine:
-    """What of this machine enters keys; of the targets' providers, how they sum products of 8-bit integers."""
+    """What of this machine enters keys; of the targets with native sums, how their providers sum 8-bit products."""
     model, features = _cpu()
     parts = "\x1f".join((model, platform.machine(), platform.system(), str(os.cpu_count()), *features))
+    sums = _native_sums(target for target in targets if target.integer_sums == "native")
+    return Machine((platform.machine(), *features), hashlib.sha256(parts.encode()).hexdigest()[:16], sums)
+
+
+def _native_sums(targets: Iterable[Target]) -> dict[str, Sums | None]:
+    """How providers sum 8-bit products here; asking them loads the runtime."""
     sums: dict[str, Sums | None] = {}
     for target in targets:
         if target.runtime == "onnxruntime":
             from bench.runtimes.integer_sums import native_sums
 
             sums[target.provider] = native_sums(target.provider)
-    return Machine((platform.machine(), *features), hashlib.sha256(parts.encode()).hexdigest()[:16], sums)
+    return sums
 
 
 def _git(*arguments: str) -> str | None:
@@ -61,9 +67,11 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def provenance(*, seed: int, device: str, started: datetime, targets: Iterable[Target] = ()) -> dict[str, Any]:
+def provenance(*, seed: int, device: str, started: datetime, targets: Sequence[Target] = ()) -> dict[str, Any]:
     """The manifest of a run; the commit is that of the folder the run was started in."""
     here = machine(targets)
+    # a run that measured nothing does not load the runtime to name what it did not use
+    sums = _native_sums(targets) if "onnxruntime" in sys.modules else here.native_sums
     model, features = _cpu()
     status = _git("status", "--porcelain")
     return {
@@ -79,7 +87,7 @@ def provenance(*, seed: int, device: str, started: datetime, targets: Iterable[T
             "cpu": model,
             "cores": os.cpu_count(),
             "cpu_features": list(features),
-            "integer_sums": dict(here.native_sums),
+            "integer_sums": dict(sums),
             "fingerprint": here.fingerprint,
         },
         "threads": {name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from bench.engine.samples import collect
 from bench.engine.stages import stage_results
 from bench.errors import UserError
 from bench.results import Cell, ReferenceResult, Results, SuiteInfo, VariantResult
-from bench.runtimes.base import Target
 from bench.store.keys import key_of
 from bench.store.samples import RunSamples
 from bench.store.store import Store
@@ -68,12 +66,7 @@ def planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
     """What expands the suite for this data set and machine."""
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical())
     evaluation = {"evaluation": dataset.evaluation.fingerprint, "input": dataset.input.canonical()}
-    return Planner(suite, splits, evaluation, machine(_native(suite)), device)
-
-
-def _native(suite: Suite) -> list[Target]:
-    """The targets whose keys hang on how this machine sums 8-bit products; asking it loads the runtime."""
-    return [target for target in suite.targets if target.integer_sums == "native"]
+    return Planner(suite, splits, evaluation, machine(suite.targets), device)
 
 
 def select(cells: Iterable[PlannedCell], options: RunOptions) -> list[PlannedCell]:
@@ -137,9 +130,7 @@ def _run(
         variant.stages = stages.get((variant.name, variant.target, variant.replicate), [])
     if keep is not None:
         keep(collect(plan, dataset, engine, measured))
-    # a run that measured nothing does not load the runtime to name what it did not use
-    asked = plan.suite.targets if "onnxruntime" in sys.modules else _native(plan.suite)
-    results.run = provenance(seed=plan.suite.seed, device=options.device, started=started, targets=asked)
+    results.run = provenance(seed=plan.suite.seed, device=options.device, started=started, targets=plan.suite.targets)
     results.run["rerun"] = options.rerun
     results.run["warnings"] = warnings(expand, dataset, engine, cells)
     results.run["reused"] = sum(found.cell.cached for _, found in measured)

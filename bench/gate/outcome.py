@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code_of, incomplete
-from bench.gate.verdicts import subjects, sums_of
+from bench.gate.verdicts import unmeasured_variants
 from bench.results import Comparison, Judgement, Results, Word
 from bench.wording import plain
-from bench.wording_of_sums import caveat, unmeasured
 
 ORDER: tuple[Word, ...] = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "same")
 
@@ -31,19 +30,9 @@ def conclude(results: Results, judgements: Sequence[Judgement], baseline: str, *
         strict=strict,
         exit_code=code,
         closing=_closing(results, judgements, code, strict),
-        notes=_notes(results),
+        notes=[f"{name}: {more}" for name, more in unmeasured_variants(results)],
         judgements=ordered,
     )
-
-
-def _notes(results: Results) -> list[str]:
-    """What no judgement says: variants that are another function on other processors."""
-    found = []
-    for variant, name in zip(results.variants, subjects(results.variants), strict=True):
-        told = sums_of(variant, results.cells)
-        if unmeasured(*told):
-            found.append(f"{name}: {caveat(*told)}")
-    return found
 
 
 def _closing(results: Results, judgements: Sequence[Judgement], code: int, strict: bool) -> str:

@@ -105,24 +105,28 @@ def with_verdicts(results: Results) -> Results:
     variants = []
     for variant, name in zip(results.variants, subjects(results.variants), strict=True):
         told = verdict(cells_of(variant, results.cells), name)
-        more = caveat(*sums_of(variant, results.cells))
+        more = caveat(*_sums_told(variant, results.cells))
         told.because += f"; {more}" if more else ""
         variants.append(variant.model_copy(update={"verdict": told}))
     whole = overall_verdict(variants)
-    open_ = unmeasured_variants(results)
+    open_ = [name for name, _ in unmeasured_variants(results)]
     if open_:
         whole.because += f"; other functions on other processors, not measured here: {', '.join(open_)}"
     return results.model_copy(update={"variants": variants, "verdict": whole})
 
 
-def sums_of(variant: VariantResult, cells: Iterable[Cell]) -> tuple[dict[str, Any] | None, dict[str, list[str]]]:
+def _sums_told(variant: VariantResult, cells: Iterable[Cell]) -> tuple[dict[str, Any] | None, dict[str, list[str]]]:
     """What is told of a variant's 8-bit sums, and its other targets by the kind of theirs."""
     cells = list(cells)
     mine = [cell for cell in cells if (cell.variant, cell.target) == (variant.name, variant.target)]
     return sums_told(mine), kinds_elsewhere(cells, variant.name, variant.target)
 
 
-def unmeasured_variants(results: Results) -> list[str]:
-    """The variants that are another function on other processors and were not measured as such."""
-    names = zip(results.variants, subjects(results.variants), strict=True)
-    return [name for variant, name in names if unmeasured(*sums_of(variant, results.cells))]
+def unmeasured_variants(results: Results) -> list[tuple[str, str]]:
+    """The variants that are another function on other processors and were not measured so; what is said of each."""
+    found = []
+    for variant, name in zip(results.variants, subjects(results.variants), strict=True):
+        told = _sums_told(variant, results.cells)
+        if unmeasured(*told):
+            found.append((name, caveat(*told)))
+    return found

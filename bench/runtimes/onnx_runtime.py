@@ -128,7 +128,7 @@ class OnnxPredictor(Predictor):
 
         from bench.graph.onnx_import.parity import output_step, parity_of
 
-        twin = self._twin("straight_through", self._session_sums())
+        twin = self._twin(self.graph, "straight_through", self._session_sums())
         size = 1 if self.spec.batch_dependent else self.batch_size
         try:
             with torch.no_grad():
@@ -156,7 +156,11 @@ class OnnxPredictor(Predictor):
             raise NotDifferentiable("onnxruntime gives no gradients; call trust(samples) before its graph is imported")
         if self._refusal:
             raise NotDifferentiable(self._refusal)
-        return self._twin(gradient, self.spec.integer_sums or "exact")
+        return self._twin(self.graph, gradient, self.spec.integer_sums or "exact")
+
+    def saturating_twin(self) -> Twin:
+        """The user's own file as x86 without VNNI computes it, from user-space images, for values alone."""
+        return self._twin(graph_of(self.network.model, self.spec.target), "hard", "saturating")
 
     def _session_sums(self) -> Sums:
         """How the session itself sums, as far as its provider tells."""
@@ -166,7 +170,7 @@ class OnnxPredictor(Predictor):
         """What the session itself answers, (n, classes)."""
         return self.logits(x)[0]
 
-    def _twin(self, gradient: Literal["exact", "straight_through", "hard"], sums: Sums) -> Twin:
+    def _twin(self, graph: bytes, gradient: Literal["exact", "straight_through", "hard"], sums: Sums) -> Twin:
         import torch
 
         from bench.graph.onnx_import.twin import Twin, doubled
@@ -174,7 +178,7 @@ class OnnxPredictor(Predictor):
         dtype = torch.from_numpy(np.zeros(1, dtype=self.dtype)).dtype
         declared = self.network.input
         fixed = self.fixed_batch
-        twin = Twin(self.graph, gradient, declared, threads=self.threads, fixed_batch=fixed, dtype=dtype, sums=sums)
+        twin = Twin(graph, gradient, declared, threads=self.threads, fixed_batch=fixed, dtype=dtype, sums=sums)
         return doubled(twin) if self.wide else twin
 
     def check(self) -> None:
@@ -227,7 +231,7 @@ class SimulatedPredictor(OnnxPredictor):
 
     @cached_property
     def _simulation(self) -> Twin:
-        return self._twin("hard", "saturating")
+        return self.saturating_twin()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (1, batch, classes) of one preprocessed batch, from the twin."""
@@ -274,8 +278,7 @@ def open_session(network: OnnxNetwork, running: bytes, target: Target, threads: 
     try:
         file = saved(running, target, "ORT")
         session = start_session(file, target, options)
-        own = replace(target, integer_sums="native")
-        return (file if running == network.model else saved(network.model, own, "ORT")), session
+        return (file if running == network.model else saved(network.model, target, "ORT")), session
     except UserError as error:
         start_session(network.model, target, session_options(target, threads))  # is it the ONNX file's own fault?
         why = error.problems[0].what.partition("cannot load the file: ")[2] or str(error)

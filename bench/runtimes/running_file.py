@@ -37,7 +37,7 @@ def saturates(network: OnnxNetwork, target: Target) -> bool:
     """Whether a session of this machine sums as x86 without VNNI does, at every node of the network that can."""
     if native_sums(target.provider) != "saturating":
         return False
-    return _problem(network.model, replace(target, integer_sums="native"), "saturating") is None
+    return _problem(network.model, target, "saturating") is None
 
 
 def _problem(model: bytes, target: Target, wanted: Sums) -> str | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from bench.errors import NotApplicable, UserError
 from bench.graph.integer_sums.products import products_of
 from bench.graph.network import OnnxNetwork
 from bench.runtimes.base import Target
+from bench.runtimes.integer_sums import CPU
 from bench.runtimes.onnx_runtime import OnnxPredictor, graph_of
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def layers_that_can_saturate(network: OnnxNetwork, target: Target) -> list[dict[
 
     place = (network.sha256, target.optimisation)
     if place not in _layers:
-        own = replace(target, integer_sums="native", provider="CPUExecutionProvider")
+        own = replace(target, provider=CPU)
         products = products_of(onnx.load_model_from_string(graph_of(network.model, own)))
         shown = [(product, product.share) for product in products]
         _layers[place] = [
@@ -55,11 +54,11 @@ def sums_of(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, Any]:
     """
     spec = predictor.spec
     shown: dict[str, Any] = {"kind": spec.integer_sums, "simulated": spec.simulated, "reason": ""}
+    layers = layers_that_can_saturate(predictor.network, spec.target)
+    counted: dict[str, float] = {}
     try:
-        layers = layers_that_can_saturate(predictor.network, spec.target)
         counted = _counted(predictor, x[:SAMPLES]) if layers else {}
     except (NotApplicable, UserError) as error:
-        layers, counted = layers_that_can_saturate(predictor.network, spec.target), {}
         shown["reason"] = " ".join(str(error).split())[:300]
     for layer in layers:
         layer["saturated"] = counted.get(layer["name"])
@@ -70,15 +69,7 @@ def _counted(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, float]:
     """The share of pair sums that saturate on samples, by layer, in the twin of the user's own file."""
     import torch
 
-    from bench.graph.onnx_import.twin import Twin
-
-    own = replace(predictor.spec.target, integer_sums="native")
-    graph = graph_of(predictor.network.model, own)
-    dtype = torch.from_numpy(np.zeros(1, dtype=predictor.dtype)).dtype
-    twin = Twin(
-        graph, "hard", predictor.network.input, threads=predictor.threads, fixed_batch=predictor.fixed_batch,
-        dtype=dtype, sums="saturating",
-    )  # fmt: skip
+    twin = predictor.saturating_twin()
     size = 1 if predictor.spec.batch_dependent else min(predictor.batch_size, 16)
     with torch.no_grad(), twin.network.counting() as counted:
         for batch in torch.split(x, size):

@@ -76,7 +76,7 @@ def tipped(predictor, x):
 
     Where the two first part, values must lie on a half within a rounding error of float32, and codes be neighbours.
     """
-    network = predictor._twin("hard", predictor.spec.integer_sums).network
+    network = predictor._twin(predictor.graph, "hard", predictor.spec.integer_sums).network
     made = [step.node for step in network.graph.steps if step.node.operator == "QuantizeLinear"]
     quantisers = [node for node in made if node.inputs[0] not in network.graph.constants]
     model = load_model_from_string(predictor.graph)

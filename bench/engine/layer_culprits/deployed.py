@@ -15,9 +15,10 @@ from bench.graph.network import Network, OnnxNetwork
 from bench.runtimes.base import IntegerSums, Predictor, Target
 from bench.runtimes.opening import open_predictor
 from bench.stats.change import mean_interval
+from bench.suite.stages import OPTIMISATION, PROCESSOR
 
 Float = NDArray[np.float64]
-RUNTIME = ("graph optimisation", "processor")
+RUNTIME = (OPTIMISATION, PROCESSOR)
 
 
 class Deployed(NamedTuple):
@@ -76,7 +77,7 @@ def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -
     exact = Outcome(pair[0].exact, pair[1].exact, labels)
     whole = Outcome(pair[0].logits, pair[1].logits, labels)
     told = whole.divergence()
-    added = {"graph optimisation": exact.before - layers.before, "processor": whole.before - exact.before}
+    added = {OPTIMISATION: exact.before - layers.before, PROCESSOR: whole.before - exact.before}
     parts: dict[str, Any] = {"layers": layers.divergence()["js"]}
     for name in RUNTIME:
         interval = mean_interval(added[name], whole.weights)

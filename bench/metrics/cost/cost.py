@@ -6,7 +6,6 @@ import gc
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -77,7 +76,7 @@ def running(predictor: OnnxPredictor) -> dict[str, Any]:
 
     ``integer_kernels``: convolutions and matrix products that run on integers. Both are of the user's own file.
     """
-    counts = optimised_operators(predictor.network, replace(predictor.spec.target, integer_sums="native"))
+    counts = optimised_operators(predictor.network, predictor.spec.target)
     return {"operators": counts, "integer_kernels": integer_kernels(counts)}
 
 
