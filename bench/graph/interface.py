@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
 
 from bench.errors import UserError
 from bench.graph.network import InputSpec
 
 if TYPE_CHECKING:
     import torch
+
+    Array = TypeVar("Array", torch.Tensor, np.ndarray)
+
+ONNX_INPUT_TYPES: Final = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
 
 
 def to_network(x: torch.Tensor, declared: InputSpec) -> torch.Tensor:
@@ -39,12 +50,23 @@ def to_network(x: torch.Tensor, declared: InputSpec) -> torch.Tensor:
     return x.round().clamp(0, 255).to(torch.uint8) if declared.dtype == "uint8" else x
 
 
-def to_logits(out: torch.Tensor, declared: InputSpec) -> torch.Tensor:
+def class_scores(out: Array) -> Array:
+    """A network's output (n, classes) or (n, classes, 1, ...) as (n, classes); any other as it is.
+
+    >>> import torch
+    >>> tuple(class_scores(torch.zeros(2, 10, 1, 1)).shape)
+    (2, 10)
+    """
+    return out.reshape(out.shape[:2]) if len(out.shape) > 2 and set(out.shape[2:]) <= {1} else out
+
+
+def to_logits(out: torch.Tensor, declared: InputSpec, smallest: float | None = None) -> torch.Tensor:
     """A network's answer as logits of the data's classes: the logarithm of probabilities, in the data's order.
 
     Args:
         out: (..., classes) as the network puts it out.
         declared: what it puts out, and which class each output means.
+        smallest: what a probability of zero counts as; the smallest normal number of its type by default.
 
     >>> import torch
     >>> spec = InputSpec(shape=(1, 1, 1), classes=("a", "b", "c"), order=(2, 0, 1))
@@ -54,7 +76,7 @@ def to_logits(out: torch.Tensor, declared: InputSpec) -> torch.Tensor:
     import torch
 
     if declared.output == "probabilities":
-        out = out.clamp_min(torch.finfo(out.dtype).tiny).log()
+        out = out.clamp_min(smallest or torch.finfo(out.dtype).tiny).log()
     positions = declared.positions
     return out[..., list(positions)] if positions else out
 

@@ -24,7 +24,8 @@ class InputSpec:
 
     ``shape`` is (channels, height, width) of one float32 sample whose values lie in ``bounds``. A network is given
     ``(scale x - mean) / std`` in its ``layout`` and ``dtype``. ``order[j]`` is the class that its output ``j`` means;
-    empty where outputs and ``classes`` stand in the same order.
+    empty where outputs and ``classes`` stand in the same order. ``output_name`` is the output that holds the class
+    scores, where there are several.
 
     >>> InputSpec(shape=(3, 8, 6), classes=("a", "b", "c"), layout="NHWC", order=(2, 0, 1)).network_shape
     (8, 6, 3)
@@ -40,6 +41,7 @@ class InputSpec:
     layout: Layout = "NCHW"
     dtype: Dtype = "float32"
     order: tuple[int, ...] = ()
+    output_name: str = ""
 
     @property
     def network_shape(self) -> tuple[int, ...]:
@@ -59,8 +61,14 @@ class InputSpec:
 
     def canonical(self) -> dict[str, Any]:
         """As JSON for keys and results; what is seldom declared stands there only where it is."""
-        rare = {"scale": self.scale, "layout": self.layout, "dtype": self.dtype, "order": list(self.order)}
-        usual: dict[str, Any] = {"scale": 1.0, "layout": "NCHW", "dtype": "float32", "order": []}
+        rare = {
+            "scale": self.scale,
+            "layout": self.layout,
+            "dtype": self.dtype,
+            "order": list(self.order),
+            "output_name": self.output_name,
+        }
+        usual: dict[str, Any] = {"scale": 1.0, "layout": "NCHW", "dtype": "float32", "order": [], "output_name": ""}
         return {
             "shape": list(self.shape),
             "classes": list(self.classes),
@@ -90,6 +98,7 @@ class InputSpec:
             layout=data.get("layout", "NCHW"),
             dtype=data.get("dtype", "float32"),
             order=class_order(data.get("order", ()), classes),
+            output_name=data.get("output_name", ""),
         )
 
 
@@ -136,6 +145,11 @@ class TorchNetwork:
         """The name steps check chains by."""
         return "torch-quantised" if self.quantised else "torch"
 
+    @property
+    def batch_dependent(self) -> bool:
+        """Whether a sample's answer depends on the others of its batch: found when its source was taken in."""
+        return bool(_source(self.record).get("batch_dependent"))
+
 
 @dataclass(frozen=True, eq=False)
 class OnnxNetwork:
@@ -152,12 +166,24 @@ class OnnxNetwork:
         return "onnx-quantised" if self.quantised else "onnx"
 
     @property
+    def batch_dependent(self) -> bool:
+        """Whether a sample's answer depends on the others of its batch: found when its source was taken in."""
+        return bool(_source(self.record).get("batch_dependent"))
+
+    @property
     def sha256(self) -> str:
         """Content hash of the file."""
         return hashlib.sha256(self.model).hexdigest()
 
 
 Network: TypeAlias = TorchNetwork | OnnxNetwork
+
+
+def _source(record: dict[str, Any]) -> dict[str, Any]:
+    """The innermost record: where a network's history begins."""
+    while "of" in record:
+        record = record["of"]
+    return record
 
 
 def with_record(network: Network, record: dict[str, Any]) -> Network:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,12 @@ from bench.errors import UnusableNetwork, UserError
 from bench.graph.integer_sums.products import OPERANDS
 from bench.graph.network import InputSpec
 from bench.models.checkpoint import existing_file, named, refuse_pickle
+from bench.models.onnx_interface import check_interface, one_line
 
 if TYPE_CHECKING:
     import onnx
 
+FREE_INITIALISERS = 4  # the first IR version whose initialisers need not be inputs
 NEWEST_IR = 13  # ONNX Runtime 1.31 refuses 14, onnx's newest default
 LARGEST = 2**31 - 1  # bytes of one protobuf message
 KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"})
@@ -40,11 +41,13 @@ RANDOM = frozenset(
 def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     """The bytes of a checked, self-contained ONNX file; the very bytes of the file where nothing had to change.
 
-    External data inside the file's folder is embedded; a too new IR version is lowered where the opset allows it.
+    External data inside the file's folder is embedded, a too new IR version lowered where the opset allows it. What
+    ONNX Runtime runs and ONNX's rules forbid is put right: nodes out of order are sorted, stably; sizes of -1 become
+    open; initialisers that are no inputs get the IR version that allows them.
 
     Raises:
-        UserError: no such file, a pickle, no ONNX, external data outside the folder, not one input and one output,
-            another input shape or type than declared, operators that are not ONNX's, random numbers, or NaN weights.
+        UserError: no such file, a pickle, no ONNX, external data outside the folder, not one input, another input
+            shape or type than declared, operators that are not ONNX's, random numbers, or NaN weights.
     """
     import onnx
 
@@ -52,13 +55,16 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     refuse_pickle(path, blob[:8], where)
     model = _parse(blob, path, where)
     changed = _embed(model, path.parent, where)
-    changed |= _lower_version(model, where)
+    changed |= _settle_version(model, where)
+    changed |= _free_unknown_sizes(model)
+    changed |= _sort_nodes(model)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
-        raise UnusableNetwork.at(where, f"{str(path)!r} is no valid ONNX: {_line(error)}", "export it anew") from None
+        what = f"{str(path)!r} is no valid ONNX: {one_line(error)}"
+        raise UnusableNetwork.at(where, what, "export it anew") from None
     _check_operators(model, where)
-    _check_interface(model, declared, where)
+    check_interface(model, declared, where)
     _check_weights(model, where)
     return model.SerializeToString(deterministic=True) if changed else blob
 
@@ -68,40 +74,6 @@ def is_quantised(model: bytes) -> bool:
     import onnx
 
     return any(node.op_type in QUANTISED for node in _nodes(onnx.load_model_from_string(model)))
-
-
-def probe_classes(model: bytes, declared: InputSpec, where: str) -> int:
-    """How many classes the network puts out, from one run of ONNX Runtime on two empty images.
-
-    Raises:
-        UnusableNetwork: ONNX Runtime cannot load or run it, or the output is not (batch, classes).
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises bare exceptions of many types
-        what = f"ONNX Runtime {onnxruntime.__version__} cannot load it: {_line(error)}"
-        raise UnusableNetwork.at(where, what, "export it with standard operators") from None
-    shown = ", ".join(map(str, declared.network_shape))
-    entry = session.get_inputs()[0]
-    try:
-        x = np.zeros((2, *declared.network_shape), dtype=declared.dtype)
-        output = session.run(None, {entry.name: x})[0]
-    except Exception as error:
-        free = [str(size) for size in entry.shape[1:] if not isinstance(size, int)]
-        left = f"; the file leaves {', '.join(free)} open" if free else ""
-        what = f"ONNX Runtime cannot run it on inputs (2, {shown}): {_line(error)}{left}"
-        right = "export it with a dynamic batch and every other size fixed to the data's"
-        raise UnusableNetwork.at(where, what, right) from None
-    if output.ndim != 2 or len(output) != 2:
-        raise UnusableNetwork.at(
-            where, f"two images give an output of shape {output.shape}", "put out (batch, classes)"
-        )
-    return int(output.shape[1])
 
 
 def _parse(blob: bytes, path: Path, where: str) -> onnx.ModelProto:
@@ -147,18 +119,23 @@ def _embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
     except (onnx.checker.ValidationError, ValueError, OSError) as error:
-        raise UserError.at(where, f"external data cannot be read: {_line(error)}", "export it anew") from None
+        raise UserError.at(where, f"external data cannot be read: {one_line(error)}", "export it anew") from None
     return bool(external)
 
 
-def _lower_version(model: onnx.ModelProto, where: str) -> bool:
-    """Lower the IR version to what ONNX Runtime reads; True where it was too new."""
+def _settle_version(model: onnx.ModelProto, where: str) -> bool:
+    """An IR version that ONNX Runtime reads and the initialisers allow; True where it was another."""
     from onnx import defs, helper
 
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
     if opset > defs.onnx_opset_version():
         right = f"export with opset {defs.onnx_opset_version()} or lower"
         raise UserError.at(where, f"opset {opset} is not known here", right)
+    if model.ir_version < FREE_INITIALISERS:
+        given = {value.name for value in model.graph.input}
+        bare = any(tensor.name not in given for tensor in model.graph.initializer)
+        model.ir_version = FREE_INITIALISERS if bare else model.ir_version
+        return bare
     if model.ir_version <= NEWEST_IR:
         return False
     needed = helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
@@ -169,46 +146,44 @@ def _lower_version(model: onnx.ModelProto, where: str) -> bool:
     return True
 
 
-def _check_interface(model: onnx.ModelProto, declared: InputSpec, where: str) -> None:
-    from onnx import TensorProto
-
-    stored = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in stored]
-    for kind, values in (("input", inputs), ("output", list(model.graph.output))):
-        if len(values) != 1:
-            what = f"{len(values)} {kind}s: {named([value.name for value in values]) or 'none'}"
-            raise UnusableNetwork.at(where, what, f"give a network with one {kind}")
-    tensor = inputs[0].type.tensor_type
-    _check_type(TensorProto.DataType.Name(tensor.elem_type), inputs[0].name, declared, where)
-    if not tensor.HasField("shape"):
-        return  # unknown: the run on empty images decides
-    found = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-    shown = "(" + ", ".join("?" if size is None else str(size) for size in found) + ")"
-    needed = declared.network_shape
-    wanted = f"(batch, {', '.join(map(str, needed))})"
-    pairs = zip(found[1:], needed, strict=False)
-    if len(found) != 1 + len(needed) or any(size not in (None, asked) for size, asked in pairs):
-        turned = replace(declared, layout="NHWC" if declared.layout == "NCHW" else "NCHW")
-        fits = turned.network_shape != needed and found[1:] == list(turned.network_shape)
-        right = f'declare input = {{ layout = "{turned.layout}" }}' if fits else "let network and data agree"
-        raise UnusableNetwork.at(where, f"the input has shape {shown}, the data has {wanted}", right)
-    if found[0] is not None:
-        what = f"the batch size is fixed to {found[0]}"
-        raise UnusableNetwork.at(where, what, "export with a dynamic first dimension")
+def _free_unknown_sizes(model: onnx.ModelProto) -> bool:
+    """Sizes below zero, which some converters write, become open; True where there were any."""
+    found = False
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value < 0:
+                dim.ClearField("dim_value")
+                found = True
+    return found
 
 
-def _check_type(kind: str, name: str, declared: InputSpec, where: str) -> None:
-    """The input must be of the declared type."""
-    wanted = {"float32": "FLOAT", "uint8": "UINT8"}[declared.dtype]
-    if kind == wanted:
-        return
-    right = "export with a float32 input"
-    if kind == "UINT8":
-        right = 'declare input = { dtype = "uint8", scale = 255 } for data in [0, 1]'
-    elif kind == "FLOAT":
-        right = "leave dtype out: the network takes float32"
-    declares = "" if declared.dtype == "float32" else f", declared is {wanted}"
-    raise UnusableNetwork.at(where, f"the input {name!r} is {kind}{declares}", right)
+def _sort_nodes(model: onnx.ModelProto) -> bool:
+    """Nodes in an order that can run, the file's own as far as it goes; True where it could not run."""
+    from bench.graph.onnx_import.parse import ordered
+
+    changed = False
+    waiting: list[tuple[Any, set[str]]] = [(model.graph, set())]
+    while waiting:
+        graph, outside = waiting.pop()
+        known = outside | {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+        known |= {sparse.values.name for sparse in graph.sparse_initializer}
+        try:
+            nodes = ordered(graph, known)
+        except UserError:  # a cycle, or a value that nothing makes: the checker says so
+            continue
+        if [node.output[:] for node in nodes] != [node.output[:] for node in graph.node]:
+            kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
+            del graph.node[:]
+            graph.node.extend(kept)
+            changed = True
+        made = known | {name for node in graph.node for name in node.output}
+        waiting += [
+            (inner, made)
+            for node in graph.node
+            for attribute in node.attribute
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else []))
+        ]
+    return changed
 
 
 def _check_operators(model: onnx.ModelProto, where: str) -> None:
@@ -285,7 +260,3 @@ def _initialisers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -11,7 +11,8 @@ from bench.errors import UnusableNetwork, UserError
 from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.models.checkpoint import check_finite, load_checkpoint
-from bench.models.onnx_file import is_quantised, probe_classes, read_onnx
+from bench.models.onnx_file import is_quantised, read_onnx
+from bench.models.onnx_interface import probe_answer
 from bench.models.source import call_factory, factory_record, file_record
 from bench.models.training import reproducible
 
@@ -61,7 +62,9 @@ def load_outside(
 
 def _load_onnx(path: Path, declared: InputSpec, where: str) -> OnnxNetwork:
     model = read_onnx(path, declared, where)
-    declared = _with_classes(declared, probe_classes(model, declared, where), where)
+    answer = probe_answer(model, declared, where)
+    declared = _with_classes(declared, answer.classes, where)
+    declared = replace(declared, output_name="" if answer.alone else answer.output)
     quantised = is_quantised(model)
     sha256 = hashlib.sha256(model).hexdigest()
     record = file_record("onnx-quantised" if quantised else "onnx", sha256, declared)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Optimisation = Literal["disabled", "basic", "extended", "all"]
 Format = Literal["onnx", "ort"]
 IntegerSums = Literal["native", "exact", "saturating"]
+Softmax = Literal["", "removed", "kept"]
+"""Of a network that puts out probabilities: logits stand before its final Softmax, or logarithms are taken."""
 
 
 @parameters
@@ -69,6 +71,7 @@ class PredictorSpec:
     integer_sums: Sums | None = (
         None  # of a network with 8-bit products; None: it has none, or the provider does not tell
     )
+    softmax: Softmax = ""
     simulated: bool = False  # not run by the target's runtime: no latency, no memory
 
 
@@ -81,6 +84,7 @@ class Predictor(ABC):
     spec: PredictorSpec
     network: Network
     batch_size: int = 256
+    smallest: float | None = None  # what a probability of zero counts as
     parity: dict[str, Any] | None = None  # how far the differentiable view is from what runs, where it is another thing
 
     @abstractmethod
@@ -94,14 +98,19 @@ class Predictor(ABC):
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (members, n, classes) of x (n, channels, height, width) in the user's bounds, without gradient.
 
-        A network that declares probabilities answers their logarithm; classes stand in the data's order.
+        A network that puts out probabilities answers what stands before its final Softmax, else their logarithm;
+        classes stand in the data's order.
         """
         import torch
 
         size = 1 if self.spec.batch_dependent else self.batch_size
         with torch.no_grad():
             parts = [self.forward(self.preprocess(batch)).cpu() for batch in torch.split(x, size)]
-        return to_logits(torch.cat(parts, dim=1), self.spec.input)
+        return to_logits(torch.cat(parts, dim=1), self.spec.input, self.smallest)
+
+    def as_shipped(self) -> Predictor:
+        """The network with everything that it was shipped with, a final Softmax too: what its costs are taken of."""
+        return self
 
     def trust(self, x: torch.Tensor) -> None:
         """Compare the differentiable view with what runs, on real samples x (n, ...) in the user's bounds.

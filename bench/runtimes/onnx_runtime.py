@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from bench.errors import NotApplicable, NotDifferentiable, UserError
+from bench.graph.class_scores import only_output, smallest_positive, without_softmax
 from bench.graph.integer_sums.pairs import Sums
-from bench.graph.interface import to_logits
+from bench.graph.interface import ONNX_INPUT_TYPES, class_scores, to_logits
 from bench.graph.network import Network, OnnxNetwork
 from bench.runtimes.base import Optimisation, Predictor, PredictorSpec, Runtime, Target, runtimes
 from bench.runtimes.integer_sums import resolved_sums
@@ -24,12 +26,6 @@ if TYPE_CHECKING:
 
     from bench.graph.onnx_import.twin import Twin
 
-INPUT_TYPES: Final = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(float16)": np.float16,
-    "tensor(uint8)": np.uint8,
-}
 FLOOR_BATCH = 96
 
 
@@ -65,8 +61,9 @@ class OnnxRuntime(Runtime):
 class OnnxPredictor(Predictor):
     """An ONNX file in an inference session.
 
-    ``file`` is the user's own, as the target's format has it; ``running`` what the session holds, which is another
-    file where only that sums exactly.
+    ``file`` is the user's own, as the target's format has it; ``scored`` the same with its class scores as its one
+    output and without a final Softmax; ``running`` what the session holds, which is another file where only that sums
+    exactly.
     """
 
     network: OnnxNetwork
@@ -76,16 +73,23 @@ class OnnxPredictor(Predictor):
     def __init__(self, network: OnnxNetwork, target: Target, threads: int) -> None:
         self.network = network
         self.threads = threads
-        self.running = running_file(network, target)
+        name = network.input.output_name
+        scores = only_output(network.model, name) if name else network.model
+        probabilities = network.input.output == "probabilities"
+        bare = without_softmax(scores) if probabilities else None
+        self.scored = replace(network, model=bare or scores)
+        self.smallest = smallest_positive(scores) if probabilities and bare is None else None
+        self.running = running_file(self.scored, target)
         self.file, self.session = open_session(network, self.running, target, threads)
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
             names = ", ".join(entry.name for entry in inputs)
             raise UserError.at("onnx", f"the file takes {len(inputs)} inputs ({names})", "it must take the image alone")
         self.input_name: str = inputs[0].name
-        if inputs[0].type not in INPUT_TYPES:
-            raise UserError.at("onnx", f"its input is {inputs[0].type}", f"it must be one of {', '.join(INPUT_TYPES)}")
-        self.dtype = INPUT_TYPES[inputs[0].type]
+        if inputs[0].type not in ONNX_INPUT_TYPES:
+            right = f"it must be one of {', '.join(ONNX_INPUT_TYPES)}"
+            raise UserError.at("onnx", f"its input is {inputs[0].type}", right)
+        self.dtype = ONNX_INPUT_TYPES[inputs[0].type]
         if self.dtype is np.uint8 and network.input.dtype != "uint8":  # a cast would cut digits off silently
             raise UserError.at("onnx", "its input is uint8", 'declare input = { dtype = "uint8" } with its scale')
         self.shape: list[Any] = list(inputs[0].shape)
@@ -93,7 +97,14 @@ class OnnxPredictor(Predictor):
         self.fixed_batch: int | None = batch if isinstance(batch, int) else None
         dynamic = bool(DYNAMIC & set(operators(network.model)))
         sums = resolved_sums(target) if network.quantised else None
-        self.spec = PredictorSpec(input=network.input, target=target, batch_dependent=dynamic, integer_sums=sums)
+        declared = network.input if bare is None else replace(network.input, output="logits")
+        self.spec = PredictorSpec(
+            input=declared,
+            target=target,
+            batch_dependent=dynamic or network.batch_dependent,
+            integer_sums=sums,
+            softmax="" if not probabilities else "removed" if bare is not None else "kept",
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (1, batch, classes) of one preprocessed batch."""
@@ -108,7 +119,17 @@ class OnnxPredictor(Predictor):
         missing = size - len(batch)
         full = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)]) if missing else batch
         out: np.ndarray[Any, Any] = self.session.run(None, {self.input_name: full})[0]
-        return out[: len(batch)]
+        return class_scores(out)[: len(batch)]
+
+    def as_shipped(self) -> OnnxPredictor:
+        """The user's own file in a session: all its outputs, and its final Softmax."""
+        if self.scored.model == self.network.model:
+            return self
+        shipped = copy.copy(self)
+        target = self.spec.target
+        shipped.running = running_file(self.network, target)
+        _, shipped.session = open_session(self.network, shipped.running, target, self.threads)
+        return shipped
 
     @cached_property
     def graph(self) -> bytes:
@@ -160,7 +181,7 @@ class OnnxPredictor(Predictor):
 
     def saturating_twin(self) -> Twin:
         """The user's own file as x86 without VNNI computes it, from user-space images, for values alone."""
-        return self._twin(graph_of(self.network.model, self.spec.target), "hard", "saturating")
+        return self._twin(graph_of(self.scored.model, self.spec.target), "hard", "saturating")
 
     def _session_sums(self) -> Sums:
         """How the session itself sums, as far as its provider tells."""
@@ -176,9 +197,16 @@ class OnnxPredictor(Predictor):
         from bench.graph.onnx_import.twin import Twin, doubled
 
         dtype = torch.from_numpy(np.zeros(1, dtype=self.dtype)).dtype
-        declared = self.network.input
-        fixed = self.fixed_batch
-        twin = Twin(graph, gradient, declared, threads=self.threads, fixed_batch=fixed, dtype=dtype, sums=sums)
+        twin = Twin(
+            graph,
+            gradient,
+            self.spec.input,
+            threads=self.threads,
+            fixed_batch=self.fixed_batch,
+            dtype=dtype,
+            sums=sums,
+            smallest=self.smallest,
+        )
         return doubled(twin) if self.wide else twin
 
     def check(self) -> None:
@@ -226,7 +254,7 @@ class SimulatedPredictor(OnnxPredictor):
 
     def __init__(self, network: OnnxNetwork, target: Target, threads: int) -> None:
         super().__init__(network, replace(target, integer_sums="exact"), threads)
-        self.running = network.model
+        self.running = self.scored.model
         self.spec = replace(self.spec, target=target, integer_sums="saturating", simulated=True)
 
     @cached_property
@@ -248,7 +276,7 @@ class SimulatedPredictor(OnnxPredictor):
 
         size = 1 if self.spec.batch_dependent else self.batch_size
         parts = [super(SimulatedPredictor, self).forward(self.preprocess(batch)) for batch in torch.split(x, size)]
-        return to_logits(torch.cat(parts, dim=1), self.spec.input)[0]
+        return to_logits(torch.cat(parts, dim=1), self.spec.input, self.smallest)[0]
 
 
 def graph_of(model: bytes, target: Target) -> bytes:

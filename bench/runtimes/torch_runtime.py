@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.errors import NotDifferentiable, UserError
 from bench.graph.arithmetic import arithmetic
-from bench.graph.interface import to_logits
+from bench.graph.interface import class_scores, to_logits, to_network
 from bench.graph.memory_layout import keep_contiguous
 from bench.graph.network import Network, TorchNetwork
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
@@ -74,20 +76,54 @@ class TorchPredictor(Predictor):
         self, network: TorchNetwork, target: Target, device: torch.device, dtype: torch.dtype, threads: int
     ) -> None:
         self.network = network
-        self.spec = PredictorSpec(input=network.input, target=target)
         self.device, self.dtype, self.threads = device, dtype, threads
         self.module = copy.deepcopy(network.module).to(device=device, dtype=dtype).eval().requires_grad_(False)
         keep_contiguous(self.module)
+        self.softmax_call: int | None = None  # the one that is left out
+        self.spec = PredictorSpec(input=network.input, target=target, batch_dependent=network.batch_dependent)
+        if network.input.output == "probabilities":
+            self._remove_softmax()
+
+    def _remove_softmax(self) -> None:
+        """Leave out the softmax call that makes the output, where there is one."""
+        import torch
+
+        from bench.graph.function_modes import final_softmax
+
+        declared = self.network.input
+        sample = self.preprocess(torch.full((1, *declared.shape), declared.bounds[0]))
+        try:
+            with arithmetic(self.threads):
+                self.softmax_call = final_softmax(self.module, sample)
+        except (RuntimeError, ValueError, TypeError):
+            return  # ``check`` says what is wrong with the network
+        removed = self.softmax_call is not None
+        declared = replace(declared, output="logits") if removed else declared
+        self.spec = replace(self.spec, input=declared, softmax="removed" if removed else "kept")
 
     def preprocess(self, x: torch.Tensor) -> torch.Tensor:
         """``(scale x - mean) / std`` on the predictor's device and in its precision."""
-        return super().preprocess(x.to(device=self.device, dtype=self.dtype))
+        return to_network(x.to(device=self.device, dtype=self.dtype), self.spec.input)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (1, batch, classes) of one preprocessed batch."""
-        with arithmetic(self.threads):
+        with arithmetic(self.threads), self._calls():
             out: torch.Tensor = self.module(x)
-        return out.unsqueeze(0)
+        return class_scores(out).unsqueeze(0)
+
+    def _calls(self) -> AbstractContextManager[object]:
+        """Within it, the final softmax is left out."""
+        if self.softmax_call is None:
+            return nullcontext()
+        from bench.graph.function_modes import WithoutSoftmax
+
+        return WithoutSoftmax(self.softmax_call)
+
+    def as_shipped(self) -> TorchPredictor:
+        """The network with its final softmax."""
+        shipped = copy.copy(self)
+        shipped.softmax_call = None
+        return shipped
 
     def check(self) -> None:
         """One sample at the lower bound must give one row of class scores; else ``UserError``."""

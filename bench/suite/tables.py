@@ -53,7 +53,12 @@ class InputTable(_Table):
     scale: float | None = Field(None, gt=0, description="the image is multiplied by it before the mean: 255 for 0..255")
     layout: Layout | None = Field(None, description="how the network takes the axes; NCHW by default")
     dtype: Dtype | None = Field(None, description="float32 by default; uint8: whole pixels after scale")
-    output: Literal["logits", "probabilities"] | None = Field(None, description="what the network answers")
+    output: Literal["logits", "probabilities"] | None = Field(
+        None, description="what the network answers; found out by itself where it is left out"
+    )
+    output_name: str | None = Field(
+        None, min_length=1, description="of several outputs, the one that holds the class scores"
+    )
     classes: list[str] | list[int] | None = Field(
         None, min_length=2, description="the data's classes, names or numbers, in the order of the network's outputs"
     )

@@ -11,7 +11,7 @@ from torch import nn
 from bench.errors import NotDifferentiable, UserError
 from bench.graph.arithmetic import arithmetic
 from bench.graph.integer_sums.pairs import Sums
-from bench.graph.interface import to_logits, to_network
+from bench.graph.interface import class_scores, to_logits, to_network
 from bench.graph.network import InputSpec
 from bench.graph.onnx_import.module import OnnxModule, import_onnx
 from bench.graph.onnx_import.rounding import GradientMode
@@ -56,9 +56,11 @@ class Twin(nn.Module):
         fixed_batch: int | None = None,
         dtype: torch.dtype = torch.float32,
         sums: Sums = "exact",
+        smallest: float | None = None,
     ) -> None:
         super().__init__()
         self.network = imported(graph, gradient, sums)
+        self.smallest = smallest  # what a probability of zero counts as
         self.gradient = gradient
         self.input = declared
         self.threads = threads
@@ -74,7 +76,7 @@ class Twin(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (batch, classes)."""
-        return to_logits(self.run(to_network(x, replace(self.input, dtype="float32"))), self.input)
+        return to_logits(self.run(to_network(x, replace(self.input, dtype="float32"))), self.input, self.smallest)
 
     def run(self, given: torch.Tensor) -> torch.Tensor:
         """What the graph itself puts out for preprocessed images, (batch, classes)."""
@@ -92,7 +94,7 @@ class Twin(nn.Module):
             made = self.network.values({name: whole}, outputs)[outputs[0]]  # type: ignore[dict-item]
         else:
             made = self.network(full.to(self.dtype))
-        return made[: len(batch)]
+        return class_scores(made)[: len(batch)]
 
 
 def imported(graph: bytes, gradient: GradientMode, sums: Sums = "exact") -> OnnxModule:

@@ -86,8 +86,9 @@ def latencies(
     """Milliseconds a call, batch 1, (predictors, rounds); garbage collection waits until the end.
 
     Each round shows one image to every predictor in turn, in another order each time: whatever else the machine does
-    slows all of them alike.
+    slows all of them alike. Each is run as it was shipped, with its final Softmax.
     """
+    predictors = [predictor.as_shipped() for predictor in predictors]
     for index in range(warmup):
         for predictor in predictors:
             predictor.logits(images[index % len(images)])
