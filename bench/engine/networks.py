@@ -7,10 +7,10 @@ from collections.abc import Callable
 from bench.compression.base import StepContext
 from bench.compression.record import restore, run_step, source_record, to_bytes
 from bench.data.base import Dataset
+from bench.engine.intake import SAMPLES, take_in
 from bench.errors import NotApplicable, UserError
 from bench.graph.network import InputSpec, Network, TorchNetwork
 from bench.models.checkpoint import load_checkpoint
-from bench.models.outside import load_outside
 from bench.store.store import Store
 from bench.suite.nodes import Node
 
@@ -69,9 +69,7 @@ class Networks:
         else:
             assert node.outside is not None
             declared = InputSpec.from_canonical(self.dataset.input.canonical() | node.outside.input)
-            network = load_outside(
-                declared, onnx=node.outside.onnx, factory=node.outside.factory, checkpoint=node.outside.checkpoint
-            )
+            network = take_in(node.outside, declared, self.dataset.evaluation.x[:SAMPLES])
         blob = to_bytes(network)
         self.store.put("networks", node.parts, {"record": network.record, "bytes": len(blob)}, blob=blob)
         return network

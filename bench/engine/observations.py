@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bench.data.base import Dataset, Samples
 from bench.engine.networks import Networks, one_line
+from bench.engine.reading import reading
 from bench.errors import NotApplicable
 from bench.metrics.base import Observing
 from bench.metrics.evaluation import PARITY_SAMPLES
@@ -89,7 +90,7 @@ class Observations:
                 arrays, predictor = self._arrays(observation, samples)
                 sums = self._integer_sums(observation, predictor)
             _check_finite(arrays)
-            details = {**metric.details(arrays), **sums}
+            details = {**metric.details(arrays), **sums, **reading(predictor)}
             observed = Observed(arrays, time.perf_counter() - started, details=details, parity=predictor.parity)
         except NotApplicable as error:
             observed = Observed({}, time.perf_counter() - started, "skipped", one_line(error))

@@ -14,7 +14,9 @@ from bench.data.splitting import load_dataset
 from bench.engine.declared import warnings
 from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured, Rerun
+from bench.engine.intake import SAMPLES
 from bench.engine.provenance import machine, provenance
+from bench.engine.reading import readings
 from bench.engine.replicates import recipe_cells
 from bench.engine.samples import collect
 from bench.engine.stages import stage_results
@@ -64,7 +66,8 @@ def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None)
 
 def planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
     """What expands the suite for this data set and machine."""
-    splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical())
+    intake = dataset.evaluation.take(slice(0, SAMPLES)).fingerprint
+    splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical(), intake)
     evaluation = {"evaluation": dataset.evaluation.fingerprint, "input": dataset.input.canonical()}
     return Planner(suite, splits, evaluation, machine(suite.targets), device)
 
@@ -132,7 +135,7 @@ def _run(
         keep(collect(plan, dataset, engine, measured))
     results.run = provenance(seed=plan.suite.seed, device=options.device, started=started, targets=plan.suite.targets)
     results.run["rerun"] = options.rerun
-    results.run["warnings"] = warnings(expand, dataset, engine, cells)
+    results.run["warnings"] = [*readings(results.cells), *warnings(expand, dataset, engine, cells)]
     results.run["reused"] = sum(found.cell.cached for _, found in measured)
     if options.only is None and options.shard == (1, 1):
         store.set_roots(plan.suite.name, _roots(engine, measured))

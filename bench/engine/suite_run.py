@@ -49,7 +49,7 @@ class SuiteRun:
 
     def _with_yardsticks(self, yardsticks: Sequence[Outside]) -> Plan:
         expand = planner(self.suite, self.options.device, self.dataset)
-        nodes = tuple(outside_node(item, expand.splits.input) for item in yardsticks)
+        nodes = tuple(outside_node(item, expand.splits) for item in yardsticks)
         plan = replace(self.plan, yardsticks=nodes, cells=())
         found = []
         for cell in self.plan.cells:

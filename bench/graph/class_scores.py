@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from bench.graph.network import InputSpec
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 MOVES: Final = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"})
 SMALLEST_HALF: Final = 2.0**-24  # the smallest positive float16
+
+
+def scored(model: bytes, declared: InputSpec) -> tuple[bytes, InputSpec]:
+    """The file with its class scores as its one output, as logits where a final Softmax can be cut off.
+
+    Args:
+        model: the file, whose very bytes come back where it has one output and no such Softmax.
+        declared: which output it is, and whether it puts out probabilities.
+
+    Returns:
+        The file, and the declaration that fits it.
+    """
+    scores = only_output(model, declared.output_name) if declared.output_name else model
+    bare = without_softmax(scores) if declared.output == "probabilities" else None
+    return (scores, declared) if bare is None else (bare, replace(declared, output="logits"))
 
 
 def only_output(model: bytes, name: str) -> bytes:

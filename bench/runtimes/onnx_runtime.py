@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bench.errors import NotApplicable, NotDifferentiable, UserError
-from bench.graph.class_scores import only_output, smallest_positive, without_softmax
+from bench.graph.class_scores import scored, smallest_positive
 from bench.graph.integer_sums.pairs import Sums
 from bench.graph.interface import ONNX_INPUT_TYPES, class_scores, to_logits
 from bench.graph.network import Network, OnnxNetwork
-from bench.runtimes.base import Optimisation, Predictor, PredictorSpec, Runtime, Target, runtimes
+from bench.runtimes.base import Optimisation, Predictor, PredictorSpec, Runtime, Softmax, Target, runtimes
 from bench.runtimes.integer_sums import resolved_sums
 from bench.runtimes.onnx_operators import DYNAMIC, operators
 from bench.runtimes.onnx_session import reason, saved, session_options, start_session
@@ -73,12 +73,9 @@ class OnnxPredictor(Predictor):
     def __init__(self, network: OnnxNetwork, target: Target, threads: int) -> None:
         self.network = network
         self.threads = threads
-        name = network.input.output_name
-        scores = only_output(network.model, name) if name else network.model
-        probabilities = network.input.output == "probabilities"
-        bare = without_softmax(scores) if probabilities else None
-        self.scored = replace(network, model=bare or scores)
-        self.smallest = smallest_positive(scores) if probabilities and bare is None else None
+        model, declared = scored(network.model, network.input)
+        self.scored = replace(network, model=model)
+        self.smallest = smallest_positive(model) if declared.output == "probabilities" else None
         self.running = running_file(self.scored, target)
         self.file, self.session = open_session(network, self.running, target, threads)
         inputs = self.session.get_inputs()
@@ -97,13 +94,15 @@ class OnnxPredictor(Predictor):
         self.fixed_batch: int | None = batch if isinstance(batch, int) else None
         dynamic = bool(DYNAMIC & set(operators(network.model)))
         sums = resolved_sums(target) if network.quantised else None
-        declared = network.input if bare is None else replace(network.input, output="logits")
+        softmax: Softmax = ""
+        if network.input.output == "probabilities":
+            softmax = "removed" if declared.output == "logits" else "kept"
         self.spec = PredictorSpec(
             input=declared,
             target=target,
             batch_dependent=dynamic or network.batch_dependent,
             integer_sums=sums,
-            softmax="" if not probabilities else "removed" if bare is not None else "kept",
+            softmax=softmax,
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -136,12 +136,26 @@ class TorchPredictor(Predictor):
                 shape = tuple(self.forward(self.preprocess(sample)).shape[1:])
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
+            if self._runs(sample.repeat(2, *[1] * len(declared.shape))):
+                what = f"the network answers batches and no single sample: {reason}"
+                right = "give BatchNorm running statistics, or let the network compute each sample by itself"
+                raise UserError.at("network", what, right) from error
             what = f"the network does not take a sample of shape {declared.shape}: {reason}"
             raise UserError.at("input", what, "declare the data's shape as the network expects it") from error
         classes = len(declared.classes)
         if len(shape) != 2 or (classes and shape[1] != classes):  # no classes declared: any number
             what = f"the network gives shape {shape} for one sample"
             raise UserError.at("input", what, f"it must be (1, {classes or 'classes'}), one score a class")
+
+    def _runs(self, sample: torch.Tensor) -> bool:
+        import torch
+
+        try:
+            with torch.no_grad():
+                self.forward(self.preprocess(sample))
+        except (RuntimeError, ValueError):
+            return False
+        return True
 
     def differentiable(
         self,

@@ -19,6 +19,7 @@ from bench.store.keys import key_of
 from bench.suite.suite import Outside, Suite, Variant
 
 Role = Literal["reference", "yardstick", "variant"]
+OUTSIDE_VERSION = 1  # rises when the same file or factory is taken in as another network
 SOURCE_VERSION = 1  # rises when the same recipe trains another network
 
 
@@ -97,6 +98,7 @@ class Splits:
     train: str
     calibration: str
     input: dict[str, Any]
+    intake: str = ""  # the samples on which networks from outside are taken in
 
 
 def _model_parts(model: Model) -> dict[str, Any]:
@@ -138,9 +140,18 @@ def weights_node(model: Model, recipe: Recipe, weights: Path, splits: Splits) ->
     return Node(parts, "torch", model=model, recipe=recipe, weights=weights)
 
 
-def outside_node(outside: Outside, declared: dict[str, Any]) -> Node:
-    """A network somebody else made; its content is hashed, not its path."""
-    parts: dict[str, Any] = {"source": "outside", "input": declared | outside.input}
+def outside_node(outside: Outside, splits: Splits) -> Node:
+    """A network somebody else made; its content is hashed, not its path.
+
+    What its answers mean is found on samples, which therefore count too.
+    """
+    parts: dict[str, Any] = {
+        "source": "outside",
+        "version": OUTSIDE_VERSION,
+        "input": splits.input | outside.input,
+        "output_declared": "output" in outside.input,
+        "intake": splits.intake,
+    }
     if outside.onnx is not None:
         parts["onnx"] = onnx_sha256(outside.onnx)
         return Node(parts, onnx_kind(outside.onnx), outside=outside)
@@ -183,7 +194,7 @@ def reference_node(suite: Suite, splits: Splits, replicate: int) -> Node:
     """The reference of a replicate; one from outside is the same in all."""
     source = suite.reference
     if source.outside is not None:
-        return outside_node(source.outside, splits.input)
+        return outside_node(source.outside, splits)
     assert source.model is not None
     assert source.recipe is not None
     if source.weights is not None:
@@ -212,7 +223,7 @@ def yardstick_nodes(suite: Suite, splits: Splits) -> tuple[Node, ...]:
 def variant_node(suite: Suite, variant: Variant, splits: Splits, replicate: int) -> Node:
     """A variant's chain; equal prefixes of chains are the same nodes, by key."""
     if variant.outside is not None:
-        node = outside_node(variant.outside, splits.input)
+        node = outside_node(variant.outside, splits)
     else:
         node = reference_node(suite, splits, replicate)
     for step in variant.steps:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.base import Samples
+from bench.data.base import Dataset, Samples
 from bench.engine.diff import diff_suite
+from bench.engine.intake import take_in
 from bench.engine.layer_culprits.deployed import deploy, parted
 from bench.engine.layer_culprits.files import as_onnx, fidelity
 from bench.engine.layer_culprits.observing import UNMATCHED, as_json, observe
@@ -21,7 +23,6 @@ from bench.engine.layer_culprits.runs import Side, batches
 from bench.errors import Problem, UserError
 from bench.functional.layer_divergence import Figures
 from bench.graph.network import InputSpec, Network
-from bench.models.outside import load_outside
 from bench.runtimes.base import IntegerSums
 from bench.suite.suite import Outside
 
@@ -58,14 +59,14 @@ def why_diverged(
     """
     suite, dataset = diff_suite(reference, variant, Path(data), (), bounds, integer_sums)
     given = suite.reference.outside, suite.variants[0].outside
-    first, second = (_load(item, dataset.input, where) for item, where in zip(given, NAMES, strict=True))
+    first, second = (_load(item, dataset, where) for item, where in zip(given, NAMES, strict=True))
     return diagnose(first, second, dataset.evaluation, shown, integer_sums)
 
 
-def _load(outside: Outside | None, declared: InputSpec, where: str) -> Network:
+def _load(outside: Outside | None, dataset: Dataset, where: str) -> Network:
     assert outside is not None
-    files = {"onnx": outside.onnx, "checkpoint": outside.checkpoint}
-    return load_outside(declared, factory=outside.factory, where=where, **files)
+    declared = InputSpec.from_canonical(dataset.input.canonical() | outside.input)
+    return take_in(outside, declared, dataset.evaluation.x, where)
 
 
 def diagnose(
@@ -86,21 +87,16 @@ def diagnose(
     Raises:
         UserError: no layer can be matched, a graph cannot be taken apart, or the reference gives NaN.
     """
-    import torch
-
-    from bench.graph.interface import to_network
-
     networks = reference, variant
-    if reference.input != variant.input:
-        raise UserError.at("VARIANT", "another input is declared than for the reference", "declare one for both")
-    x = to_network(torch.from_numpy(samples.x), reference.input).numpy()
-    graphs = [_layers(network, where) for network, where in zip(networks, NAMES, strict=True)]
+    taken = [_taken_apart(network, where) for network, where in zip(networks, NAMES, strict=True)]
+    graphs = [item.graph for item in taken]
     matching = _matched(graphs[0], graphs[1])
-    sides = Side(graphs[0], x, NAMES[0]), Side(graphs[1], x, NAMES[1])
+    first, second = (Side(item.graph, item.given(samples), where) for item, where in zip(taken, NAMES, strict=True))
+    sides = first, second
     parts = batches(sides)
     shown(0, 0, "running both networks")
     *raw, seen = observe(matching, sides, parts)
-    logits = [_answers(found, reference.input) for found in raw]
+    logits = [item.answers(found) for item, found in zip(taken, raw, strict=True)]
     _check_finite(logits[0])
     outcome = Outcome(logits[0], logits[1], samples.y)
     pair = deploy(reference, samples, NAMES[0], integer_sums), deploy(variant, samples, NAMES[1], integer_sums)
@@ -114,7 +110,7 @@ def diagnose(
     for position, place in enumerate(listed):
         row = _row(matching, place, position) | seen[place].figures()
         shown(position, len(listed), row["name"])
-        rows.append(row | _restored(matching, place, sides, parts, outcome, reference.input))
+        rows.append(row | _restored(matching, place, sides, parts, outcome, taken[1]))
     alone = [graphs[1].layers[p.variant].name for p in matching.pairs if p.reference is None and p.variant is not None]
     return {
         "samples": len(samples),
@@ -128,25 +124,50 @@ def diagnose(
     }
 
 
-def _answers(found: NDArray[np.float64], declared: InputSpec) -> NDArray[np.float64]:
-    """What a network put out, as logits of the data's classes."""
-    import torch
+class TakenApart(NamedTuple):
+    """A network as layers, its final Softmax cut off where it can be, and what it takes and answers."""
 
-    from bench.graph.interface import to_logits
+    graph: LayerGraph
+    declared: InputSpec
+    smallest: float | None  # what a probability of zero counts as
+    dtype: Any  # of its input
 
-    return to_logits(torch.from_numpy(found), declared).numpy()
+    def given(self, samples: Samples) -> NDArray[Any]:
+        """The samples as the network takes them."""
+        import torch
+
+        from bench.graph.interface import to_network
+
+        return to_network(torch.from_numpy(samples.x), self.declared).numpy().astype(self.dtype)
+
+    def answers(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the network put out, as logits of the data's classes."""
+        import torch
+
+        from bench.graph.interface import class_scores, to_logits
+
+        return to_logits(torch.from_numpy(class_scores(found)), self.declared, self.smallest).numpy()
 
 
-def _layers(network: Network, where: str) -> LayerGraph:
+def _taken_apart(network: Network, where: str) -> TakenApart:
     import onnx
 
+    from bench.graph.class_scores import scored, smallest_positive
     from bench.graph.layer_matching import in_qdq_form, read_layers
 
-    model = as_onnx(network, where).model
+    model, declared = scored(as_onnx(network, where).model, network.input)
+    smallest = smallest_positive(model) if declared.output == "probabilities" else None
     try:
-        return read_layers(in_qdq_form(onnx.load_model_from_string(model)))
+        graph = read_layers(in_qdq_form(onnx.load_model_from_string(model)))
     except UserError as error:
         raise UserError([Problem(where, p.what, p.right) for p in error.problems]) from None
+    entry = next(value for value in graph.model.graph.input if value.name == graph.input).type.tensor_type
+    fixed = entry.shape.dim[0].dim_value if entry.shape.dim else 0
+    if fixed > 1:
+        raise UserError.at(where, f"the file fixes a batch of {fixed}", "export it with a batch of 1, or an open one")
+    alone = graph.dynamic or network.batch_dependent or fixed == 1
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(entry.elem_type)
+    return TakenApart(replace(graph, dynamic=alone), declared, smallest, dtype)
 
 
 def _matched(reference: LayerGraph, variant: LayerGraph) -> Matching:
@@ -197,7 +218,7 @@ def _restored(
     sides: tuple[Side, Side],
     parts: list[slice],
     outcome: Outcome,
-    declared: InputSpec,
+    variant: TakenApart,
 ) -> dict[str, Any]:
     try:
         if place not in matching.to_variant:
@@ -208,6 +229,6 @@ def _restored(
     own = as_json(added)
     return {
         "added": {name: own[name] for name in (*Figures._fields, "identical")} if added.finite.any() else None,
-        "restored": outcome.restored(_answers(logits, declared)),
+        "restored": outcome.restored(variant.answers(logits)),
         "restored_reason": None,
     }

@@ -1,0 +1,183 @@
+"""Taking in a network from outside: what its answers are, and whether they depend on the batch or on chance.
+
+All of it is found on real samples, and stands in the network's record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import UnusableNetwork
+from bench.graph.class_scores import only_output, softmax_step
+from bench.graph.network import InputSpec, Network, OnnxNetwork
+from bench.models.outside import load_outside
+from bench.models.training import reproducible
+from bench.runtimes.base import Predictor, Target
+from bench.runtimes.opening import open_predictor
+from bench.suite.suite import Outside
+
+Float = NDArray[np.float64]
+
+SAMPLES: Final = 64
+COMPANY: Final = 8  # rows of a batch at least, so that there is company
+ROUNDING: Final = 2e-3  # how far float16 probabilities may be from summing to 1
+OUTPUT: Final = "probabilities"
+
+
+class Limit(NamedTuple):
+    """From which difference on, as a share of the logits' spread, and on how many samples, two answers differ."""
+
+    difference: float
+    share: float  # of the samples; two at least
+
+
+DOUBLE: Final = Limit(1e-6, 0.0)
+SINGLE: Final = Limit(1e-3, 0.0)
+ROUNDED: Final = Limit(0.05, 0.5)  # single roundings fall the other way in another batch
+
+
+def take_in(outside: Outside, declared: InputSpec, x: NDArray[np.float32], where: str = "") -> Network:
+    """Load a network from outside and find what its answers mean.
+
+    Args:
+        outside: a file or a factory; its ``input`` says what was declared for it.
+        declared: the data's declaration, with the network's own put in.
+        x: real samples (n, ...) in the user's bounds; the first 64 are used.
+        where: what errors name.
+
+    Returns:
+        The network; its input says ``probabilities`` where its rows sum to 1, its record ``batch_dependent`` where a
+        sample's answer depends on its company.
+
+    Raises:
+        UserError: it cannot be loaded, answers by chance, needs company, or contradicts what is declared.
+    """
+    files: dict[str, Any] = {"onnx": outside.onnx, "factory": outside.factory, "checkpoint": outside.checkpoint}
+    network = load_outside(declared, where=where, **files)
+    x = x[:SAMPLES]
+    if not len(x):
+        return network
+    network = _with_output(network, _raw(network, x), outside.input.get("output"), where)
+    return _with_batch(network, x, where)
+
+
+def _target(network: Network) -> Target:
+    return Target(name="intake", runtime="onnxruntime" if isinstance(network, OnnxNetwork) else "torch")
+
+
+def _logits(predictor: Predictor, x: NDArray[np.float32]) -> Float:
+    import torch
+
+    return np.asarray(predictor.logits(torch.from_numpy(np.ascontiguousarray(x)))[0].double().numpy())
+
+
+def _raw(network: Network, x: NDArray[np.float32]) -> Float:
+    """The outputs as they are, (n, classes)."""
+    bare = replace(network, input=replace(network.input, output="logits", order=()))
+    return _logits(open_predictor(bare, _target(network)), x)
+
+
+def sums_to_one(rows: Float, step: float | None = None) -> bool:
+    """Whether every row is a probability: nothing below 0, and a sum of 1 within rounding.
+
+    Args:
+        rows: (n, classes) as the network puts them out.
+        step: of the quantiser behind its softmax, if there is one: sums may be as many steps off as there are classes.
+
+    >>> sums_to_one(np.array([[0.25, 0.75], [1.0, 0.0]])), sums_to_one(np.array([[0.5, -0.5]]))
+    (True, False)
+    >>> sums_to_one(np.array([[127 / 256, 128 / 256]]), 1 / 256)
+    True
+    """
+    if rows.shape[1] < 2 or not np.isfinite(rows).all() or rows.min() < 0:
+        return False
+    allowed = max(ROUNDING, rows.shape[1] * (step or 0.0))
+    return bool((np.abs(rows.sum(axis=1) - 1) <= allowed).all())
+
+
+def _with_output(network: Network, rows: Float, declared: Any, where: str) -> Network:
+    """The network with what its outputs are; a declaration that they contradict raises ``UserError``."""
+    step = None
+    if isinstance(network, OnnxNetwork):
+        name = network.input.output_name
+        step = softmax_step(only_output(network.model, name) if name else network.model)
+    found = sums_to_one(rows, step)
+    if declared == OUTPUT and not found:
+        low, high = rows.sum(axis=1).min(), rows.sum(axis=1).max()
+        what = f"declared are probabilities; on {len(rows)} samples the outputs lie in [{rows.min():.3g}, "
+        what += f"{rows.max():.3g}] and sum to {low:.3g} to {high:.3g}"
+        raise UnusableNetwork.at(f"{where}.input.output" if where else "input.output", what, "leave output out")
+    if declared is None and found != (network.input.output == OUTPUT):
+        output: Any = OUTPUT if found else "logits"
+        return _recorded(network, replace(network.input, output=output))
+    return network
+
+
+def _recorded(network: Network, declared: InputSpec, **more: Any) -> Network:
+    """The network with another declaration, and its record with that and more."""
+    record = {**network.record, "input": declared.canonical(), **more}
+    return replace(network, input=declared, record=record)
+
+
+def _with_batch(network: Network, x: NDArray[np.float32], where: str) -> Network:
+    """Refuse what answers by chance; record what depends on its batch."""
+    predictor = open_predictor(network, _target(network), floor=not isinstance(network, OnnxNetwork))
+    if predictor.spec.batch_dependent:
+        return network  # dynamic quantisation: known by its operators
+    predictor.batch_size = max(SAMPLES, COMPANY)
+    company = _accompanied(x)
+    with reproducible("intake", 0):
+        together = _logits(predictor, company)
+    with reproducible("intake", 1):
+        again = _logits(predictor, company)
+    limit = _limit(network, predictor)
+    spread = _spread(together)
+    chance = _differing(together, again, spread, limit)
+    if chance:
+        what = f"it answers by chance: two runs on the same {len(company)} samples differ on {chance} of them, "
+        what += f"by up to {_largest(together, again, spread):.2g} of the logits' spread"
+        right = "switch dropout and other random operations off in evaluation mode"
+        raise UnusableNetwork.at(where or "network", what, right)
+    alone = np.concatenate([_logits(predictor, company[place : place + 1]) for place in range(len(company))])
+    if not _differing(together, alone, spread, limit):
+        return network
+    if getattr(predictor, "fixed_batch", None):
+        what = f"samples of one batch change each other's answers, and the file fixes a batch of {len(company)}"
+        raise UnusableNetwork.at(where or "network", what, "export it with a batch of 1, or an open one")
+    return _recorded(network, network.input, batch_dependent=True)
+
+
+def _accompanied(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The samples, and of few of them also copies with their pixels in reverse order, so that a batch is not alike."""
+    turned = x[:, ..., ::-1]
+    while len(x) < COMPANY:
+        x, turned = np.concatenate([x, turned]), turned[:, ::-1] * 0.5
+    return np.ascontiguousarray(x[: max(COMPANY, SAMPLES)])
+
+
+def _limit(network: Network, predictor: Predictor) -> Limit:
+    import torch
+
+    if getattr(predictor, "dtype", None) == torch.float64:
+        return DOUBLE
+    return ROUNDED if network.quantised else SINGLE
+
+
+def _spread(logits: Float) -> float:
+    """Root mean square of the logits less each sample's mean."""
+    return float(np.sqrt(np.square(logits - logits.mean(axis=1, keepdims=True)).mean()))
+
+
+def _largest(first: Float, second: Float, spread: float) -> float:
+    return float(np.abs(first - second).max() / spread) if spread > 0 else float(np.abs(first - second).max())
+
+
+def _differing(first: Float, second: Float, spread: float, limit: Limit) -> int:
+    """On how many samples two answers differ; 0 where it is no more than rounding."""
+    difference = np.abs(first - second).max(axis=1)
+    found = int((difference > limit.difference * spread).sum())
+    return found if found >= 2 and found > limit.share * len(first) else 0
