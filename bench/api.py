@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bench.compression.record import to_bytes
 from bench.data.base import Dataset
-from bench.engine.diff import diff_suite
+from bench.engine.diff import UNDECLARED, Inputs, diff_suite
 from bench.engine.networks import Networks
 from bench.engine.run import Progress, RunOptions, make_plan, run_suite
 from bench.errors import UserError
@@ -23,7 +23,7 @@ from bench.store.store import Store
 from bench.suite.load import load_suite
 from bench.suite.suite import Suite
 
-__all__ = ["diff", "load_suite", "measure", "run", "write_weights"]
+__all__ = ["Inputs", "diff", "load_suite", "measure", "run", "write_weights"]
 
 
 class Measurement(NamedTuple):
@@ -105,6 +105,7 @@ def diff(
     device: str = "cpu",
     progress: Progress | None = None,
     integer_sums: IntegerSums = "native",
+    inputs: Inputs = UNDECLARED,
 ) -> Results:
     """Compare one pair, no suite needed; nothing is written.
 
@@ -117,9 +118,10 @@ def diff(
         device: Where torch runs.
         progress: Called while it runs.
         integer_sums: How ONNX Runtime sums 8-bit products: as this processor does, exactly, or saturating.
+        inputs: How the networks take their input, such as ``Inputs(both="layout=NHWC,scale=255")``.
 
     Raises:
         UserError: whatever is wrong in what was given.
     """
-    suite, dataset = diff_suite(reference, variant, Path(data), tuple(metrics), bounds, integer_sums)
+    suite, dataset = diff_suite(reference, variant, Path(data), tuple(metrics), bounds, integer_sums, inputs)
     return run(suite, RunOptions(store=f"memory://{uuid.uuid4().hex}", device=device), progress, dataset)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.commands.options import DEVICE, INTEGER_SUMS, QUIET
+from bench.commands.options import DEVICE, INTEGER_SUMS, QUIET, inputs
 from bench.commands.showing import show, with_progress
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 @click.option("--metric", "metrics", multiple=True, metavar='"NAME[k=v,...]"', help="May be given several times.")
 @click.option("--bounds", metavar="LO,HI", help="The range of x; default: 0,1 if x lies in it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the cells as JSON on standard output and nothing else.")
+@inputs
 @INTEGER_SUMS
 @DEVICE
 @QUIET
 def diff(
     reference: str, variant: str, data: Path, metrics: tuple[str, ...], bounds: str | None,
-    as_json: bool, integer_sums: IntegerSums, device: str, quiet: bool,
+    as_json: bool, both_inputs: str | None, reference_input: str | None, variant_input: str | None,
+    integer_sums: IntegerSums, device: str, quiet: bool,
 ) -> int:  # fmt: skip
     """Compare one pair, no suite needed.
 
@@ -36,12 +38,13 @@ def diff(
     import json
 
     from bench import api
-    from bench.engine.diff import parse_bounds
+    from bench.engine.diff import Inputs, parse_bounds
     from bench.gate import exit_code
 
     limits = None if bounds is None else parse_bounds(bounds)
+    declared = Inputs(both_inputs, reference_input, variant_input)
     results = with_progress(
-        lambda progress: api.diff(reference, variant, data, metrics, limits, device, progress, integer_sums),
+        lambda progress: api.diff(reference, variant, data, metrics, limits, device, progress, integer_sums, declared),
         quiet=quiet or as_json,
     )
     if as_json:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
+F = TypeVar("F", bound=Callable[..., Any])
 STORE = click.option(
     "--store",
     default=lambda: os.environ.get("CRBENCH_STORE", ".crbench"),
@@ -22,6 +24,22 @@ INTEGER_SUMS = click.option(
     show_default=True,
     help="How ONNX Runtime sums 8-bit products: as this processor does, exactly, or as x86 without VNNI does.",
 )
+KEYS = "such as layout=NHWC,dtype=uint8,scale=255,mean=[0.5],std=[0.25],output=probabilities"
+
+
+def inputs(command: F) -> F:
+    """Options that say how two networks take their input."""
+    both = f"How both networks take their input, {KEYS}: the keys of input in a suite."
+    options = (
+        click.option("--input", "both_inputs", metavar="KEY=VALUE,...", help=both),
+        click.option("--reference-input", metavar="KEY=VALUE,...", help="The reference alone."),
+        click.option("--variant-input", metavar="KEY=VALUE,...", help="The variant alone; else as the reference."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 DEVICE = click.option("--device", default="cpu", show_default=True, help="Where torch runs: cpu, cuda, cuda:1, ...")
 
 

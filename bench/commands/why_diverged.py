@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.options import INTEGER_SUMS
+from bench.commands.options import INTEGER_SUMS, inputs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="An .npz with x and, if known, y.")
 @click.option("--bounds", metavar="LO,HI", help="The range of x; default: 0,1 if x lies in it.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON on standard output and nothing else.")
+@inputs
 @INTEGER_SUMS
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 def why_diverged(
-    reference: str, variant: str, data: Path, bounds: str | None, as_json: bool, integer_sums: IntegerSums, quiet: bool
-) -> int:
+    reference: str, variant: str, data: Path, bounds: str | None, as_json: bool, both_inputs: str | None,
+    reference_input: str | None, variant_input: str | None, integer_sums: IntegerSums, quiet: bool,
+) -> int:  # fmt: skip
     """Rank the layers of VARIANT by how much of its divergence from REFERENCE each one brings in.
 
     A network is an ONNX file or module:factory[@checkpoint.safetensors]. Layers are matched by their place in the
@@ -35,12 +37,13 @@ def why_diverged(
     """
     import json
 
-    from bench.engine.diff import parse_bounds
+    from bench.engine.diff import Inputs, parse_bounds
     from bench.engine.layer_culprits import why_diverged as analyse
 
     limits = None if bounds is None else parse_bounds(bounds)
+    declared = Inputs(both_inputs, reference_input, variant_input)
     found = _with_bar(
-        lambda shown: analyse(reference, variant, data, limits, shown, integer_sums), quiet=quiet or as_json
+        lambda shown: analyse(reference, variant, data, limits, shown, integer_sums, declared), quiet=quiet or as_json
     )
     if as_json:
         click.echo(json.dumps(found, allow_nan=False))

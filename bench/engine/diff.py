@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-import tomllib
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,7 +22,32 @@ from bench.metrics.families import FAMILIES
 from bench.models.outside import load_outside
 from bench.registry import nearest
 from bench.runtimes.base import IntegerSums, Target
+from bench.suite.given_input import parse_input, parse_parameters
 from bench.suite.suite import MetricUse, Outside, Reference, Suite, Variant, Yardstick
+
+Declared: TypeAlias = str | Mapping[str, Any] | None
+
+
+class Inputs(NamedTuple):
+    """How the networks take their input: ``both``, or each; the variant as the reference where it has none of its own.
+
+    Each is a text such as ``layout=NHWC,scale=255`` or a mapping of the same keys.
+    """
+
+    both: Declared = None
+    reference: Declared = None
+    variant: Declared = None
+
+    def declared(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Of the reference and of the variant, as ``InputSpec.canonical`` has it."""
+        first = self.both if self.reference is None else self.reference
+        second = first if self.variant is None else self.variant
+        names = ("--reference-input" if self.reference is not None else "--input", "--variant-input")
+        found = [{} if item is None else parse_input(item, name) for item, name in zip((first, second), names)]
+        return found[0], found[1]
+
+
+UNDECLARED = Inputs()
 
 
 class _Given(Loader):
@@ -41,10 +66,16 @@ def diff_suite(
     metric_texts: tuple[str, ...],
     bounds: tuple[float, float] | None,
     integer_sums: IntegerSums = "native",
+    inputs: Inputs = UNDECLARED,
 ) -> tuple[Suite, Dataset]:
     """Check everything a diff was given and make a suite of one pair."""
     samples, limits = _data(data, bounds)
-    outside = {"REFERENCE": parse_network(reference, "REFERENCE"), "VARIANT": parse_network(variant, "VARIANT")}
+    outside = {
+        name: replace(parse_network(text, name), input=declared)
+        for (name, text), declared in zip(
+            {"REFERENCE": reference, "VARIANT": variant}.items(), inputs.declared(), strict=True
+        )
+    }
     uses = parse_metrics(metric_texts, labelled=samples.y is not None)
     for use in uses:
         if use.metric.samples is not None and use.metric.samples > len(samples):
@@ -146,15 +177,7 @@ def parse_metric(text: str) -> Metric:
     if found is None:
         raise UserError.at("--metric", f"{text!r} cannot be read", 'write it as "adversarial.pgd[epsilon=0.1]"')
     metric = _metric_class(found[1])
-    given: dict[str, Any] = {}
-    for part in filter(None, re.split(r",(?![^\[]*\])", found[2] or "")):
-        name, _, value = part.partition("=")
-        if name.strip() in given:
-            raise UserError.at("--metric", f"{found[1]} is given {name.strip()!r} twice", "give it once")
-        try:
-            given[name.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            given[name.strip()] = value.strip()
+    given = parse_parameters(found[2] or "", f"--metric: {found[1]}")
     known = [f.name for f in fields(metric)]
     unknown = [name for name in given if name not in known]
     if unknown:
@@ -196,10 +219,15 @@ def _classes(outside: dict[str, Outside], samples: Samples, limits: tuple[float,
     """How many classes both networks answer; loading them here also finds every fault of the files first."""
     counts: dict[str, int] = {}
     for where, item in outside.items():
-        declared = _declared(samples, limits, 0)
+        declared = InputSpec.from_canonical(_declared(samples, limits, 0).canonical() | _unordered(item.input))
         network = load_outside(declared, onnx=item.onnx, factory=item.factory, checkpoint=item.checkpoint, where=where)
         counts[where] = len(network.input.classes)
     if len(set(counts.values())) > 1:
         what = f"{counts['VARIANT']} classes, the reference has {counts['REFERENCE']}"
         raise UserError.at("VARIANT", what, "compare networks of the same classes")
     return counts["REFERENCE"]
+
+
+def _unordered(declared: dict[str, Any]) -> dict[str, Any]:
+    """Without the order of classes, which can be checked once they are counted."""
+    return {key: value for key, value in declared.items() if key != "order"}

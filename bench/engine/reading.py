@@ -47,6 +47,7 @@ def readings(cells: Iterable[Cell]) -> list[str]:
 
 def _texts(details: dict[str, Any]) -> list[str]:
     output = details.get("output")
-    known = isinstance(output, dict) and output.get("softmax") in WORDS
-    texts = [WORDS[output["softmax"]].format(zero=output.get("zero_counts_as", SMALLEST))] if known else []
+    texts = []
+    if isinstance(output, dict) and output.get("softmax") in WORDS:
+        texts.append(WORDS[output["softmax"]].format(zero=output.get("zero_counts_as", SMALLEST)))
     return texts + ([WORDS["batch"]] if details.get("batch_dependent") else [])

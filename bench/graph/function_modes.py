@@ -71,8 +71,9 @@ def final_softmax(module: nn.Module, x: torch.Tensor) -> int | None:
     0
     """
     with torch.no_grad(), _Watched() as watched:
-        out = module(x)
-    for call, made in reversed(list(enumerate(watched.made))):
+        out: torch.Tensor = module(x)
+    for call in reversed(range(len(watched.made))):
+        made = watched.made[call]
         if made.data_ptr() == out.data_ptr() and made.numel() == out.numel():
             return call
     return None

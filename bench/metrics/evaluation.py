@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.base import Samples
-from bench.errors import NotApplicable
+from bench.errors import NotApplicable, NotDifferentiable
 from bench.functional.batches import fixed_batches
+from bench.functional.dead_gradients import zero_gradients
 from bench.functional.divergences import log_mean_probabilities
 from bench.graph.arithmetic import arithmetic
 from bench.runtimes.base import Predictor
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Gradient = Literal["exact", "straight_through"]
 CODES: dict[Gradient, int] = {"exact": 0, "straight_through": 1}
+DEAD = 0.05  # share of samples without any gradient from which on nothing is measured by gradients
 PARITY_SAMPLES = 64  # on which a view that is not the running thing itself is compared with it
 PIXELS = 2**20  # inputs in one batch at most: gradients keep every activation
 
@@ -83,19 +85,63 @@ def gradient_view(predictor: Predictor, samples: Samples | None = None) -> Itera
 
     Exact gradients of a float network; straight-through ones at the quantisers of a quantised network, whose true
     gradient is zero almost everywhere. A view that is not the running thing itself is first compared with it on the
-    first of the samples. Raises ``NotDifferentiable`` where there is none, or where it is another function.
+    first of the samples. Where gradients are zero on more than 5 % of those, what rounds is passed straight through.
+    Raises ``NotDifferentiable`` where there is none, where it is another function, or where gradients stay zero.
     """
     import torch
 
-    if samples is not None:
-        predictor.trust(torch.from_numpy(samples.x[:PARITY_SAMPLES]))
     gradient: Gradient = "straight_through" if predictor.network.quantised else "exact"
-    module = predictor.differentiable(gradient=gradient)
-    tensors = [*module.parameters(), *module.buffers()]
-    device = tensors[0].device if tensors else torch.device("cpu")
     threads: int = getattr(predictor, "threads", predictor.spec.target.threads)  # changing them at every call is slow
     with arithmetic(threads):
-        yield View(module, device, gradient, batch_size(predictor))
+        if samples is None:
+            yield _view(predictor, predictor.differentiable(gradient=gradient), gradient)
+            return
+        x = samples.x[:PARITY_SAMPLES]
+        predictor.trust(torch.from_numpy(x))
+        yield _alive(predictor, gradient, x)
+
+
+def _view(predictor: Predictor, module: nn.Module, gradient: Gradient) -> View:
+    import torch
+
+    tensors = [*module.parameters(), *module.buffers()]
+    return View(module, tensors[0].device if tensors else torch.device("cpu"), gradient, batch_size(predictor))
+
+
+def _asked(predictor: Predictor, module: nn.Module, gradient: Gradient, x: NDArray[np.float32]) -> tuple[View, float]:
+    """A view, and the share of samples on which it has no gradient."""
+    view = _view(predictor, module, gradient)
+    (dead,) = view.each_batch(lambda batch: (zero_gradients(view.module, batch),), x)
+    return view, float(dead.mean())
+
+
+def _alive(predictor: Predictor, gradient: Gradient, x: NDArray[np.float32]) -> View:
+    """A view that has gradients on real samples: the usual one, else one that goes straight through what rounds.
+
+    Raises:
+        NotDifferentiable: neither has, with the share of samples on which all is zero.
+    """
+    refusal: NotDifferentiable | None = None
+    shares: list[float] = []
+    try:
+        view, dead = _asked(predictor, predictor.differentiable(gradient=gradient), gradient, x)
+        if dead <= DEAD:
+            return view
+        shares.append(dead)
+    except NotDifferentiable as error:
+        refusal = error
+    try:
+        view, dead = _asked(predictor, predictor.straight_through(x), "straight_through", x)
+        if dead <= DEAD:
+            return view
+        shares.append(dead)
+    except Exception as error:  # the network's own code may need integers where it rounds
+        refusal = refusal or (error if isinstance(error, NotDifferentiable) else None)
+    if not shares:
+        assert refusal is not None
+        raise refusal
+    what = f"its gradients are zero on {min(shares):.1%} of {len(x)} samples, at most {DEAD:.0%} may be"
+    raise NotDifferentiable(f"{what}: what no gradient reaches is not robust, smooth or explained")
 
 
 def gradient_named(code: NDArray[Any]) -> Gradient:

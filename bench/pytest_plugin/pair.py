@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pytest
 
-from bench.engine.diff import diff_suite, parse_network
+from bench.engine.diff import Inputs, diff_suite, parse_network
 from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
@@ -23,7 +24,10 @@ from bench.results import Cell, ValueResult
 from bench.runtimes.base import IntegerSums
 from bench.wording import plain, title
 
-KEYWORDS = ("reference", "variant", "data", "bounds", "yardsticks", "integer_sums")
+KEYWORDS = (
+    "reference", "variant", "data", "bounds", "yardsticks", "integer_sums",
+    "input", "reference_input", "variant_input",
+)  # fmt: skip
 
 
 class Figure(NamedTuple):
@@ -64,7 +68,9 @@ class Pair:
                 ``data``, an ``.npz`` with ``x`` and, if known, ``y``, or these arrays by name; ``bounds``, the range
                 of ``x``, by default (0, 1) if ``x`` lies in it; ``yardsticks``, networks as good as the reference,
                 such as retrained ones: gaps need them, four for an interval; ``integer_sums``, how ONNX Runtime sums
-                8-bit products: native, exact or saturating. Paths are relative to the test's folder.
+                8-bit products: native, exact or saturating; ``input``, how both networks take their input, such as
+                ``{"layout": "NHWC", "scale": 255}``, or ``reference_input`` and ``variant_input``, each alone. Paths
+                are relative to the test's folder.
         """
         return Pair(self._request, {**self._given, **given})
 
@@ -89,8 +95,13 @@ class Pair:
         sums = self._given.get("integer_sums", "native")
         if sums not in get_args(IntegerSums):
             raise _failed(f"integer_sums={sums!r}; {nearest(str(sums), get_args(IntegerSums))}")
-        suite, dataset = diff_suite(reference, variant, self._data(folder), (metric,), limits, sums)
-        yardsticks = [parse_network(_located(item, folder), "yardsticks") for item in self._given.get("yardsticks", ())]
+        inputs = Inputs(*(self._given.get(name) for name in ("input", "reference_input", "variant_input")))
+        suite, dataset = diff_suite(reference, variant, self._data(folder), (metric,), limits, sums, inputs)
+        declared = inputs.declared()[0]
+        yardsticks = [
+            replace(parse_network(_located(item, folder), "yardsticks"), input=declared)
+            for item in self._given.get("yardsticks", ())
+        ]
         config = self._request.config
         options = RunOptions(store_url(config), config.getoption("crbench_device"))
         run = SuiteRun(suite, options, dataset, yardsticks)

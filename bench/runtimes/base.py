@@ -15,7 +15,9 @@ from bench.graph.network import InputSpec, Network
 from bench.registry import Registry, parameters
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import nn
 
 Optimisation = Literal["disabled", "basic", "extended", "all"]
@@ -106,7 +108,11 @@ class Predictor(ABC):
         size = 1 if self.spec.batch_dependent else self.batch_size
         with torch.no_grad():
             parts = [self.forward(self.preprocess(batch)).cpu() for batch in torch.split(x, size)]
-        return to_logits(torch.cat(parts, dim=1), self.spec.input, self.smallest)
+        return self.to_user(torch.cat(parts, dim=1))
+
+    def to_user(self, out: torch.Tensor) -> torch.Tensor:
+        """What ``forward`` gave as logits of the data's classes."""
+        return to_logits(out, self.spec.input, self.smallest)
 
     def as_shipped(self) -> Predictor:
         """The network with everything that it was shipped with, a final Softmax too: what its costs are taken of."""
@@ -128,6 +134,13 @@ class Predictor(ABC):
         """A module from user-space images (batch, ...) to logits (batch, classes) with input gradients."""
         raise NotDifferentiable(f"no input gradients on runtime {self.spec.target.runtime!r}")
 
+    def straight_through(self, x: NDArray[np.float32]) -> nn.Module:
+        """As ``differentiable``, with everything that rounds passed straight through; checked on real samples x.
+
+        For networks that round without being known as quantised.
+        """
+        return self.differentiable(gradient="straight_through")
+
 
 class Runtime(ABC):
     """A way to run networks: registered by name, opens predictors."""
@@ -136,6 +149,7 @@ class Runtime(ABC):
     kinds: ClassVar[frozenset[str]]  # network kinds it runs as they are
     packages: ClassVar[tuple[str, ...]]  # their versions enter every key
     gradients: ClassVar[int] = 0  # version of its differentiable view; enters the keys of what uses gradients
+    view_packages: ClassVar[tuple[str, ...]] = ()  # what the view stands on beside ``packages``
 
     @abstractmethod
     def open(self, network: Network, target: Target, device: str, *, floor: bool = False) -> Predictor:

@@ -12,7 +12,7 @@ import numpy as np
 from bench.errors import NotApplicable, NotDifferentiable, UserError
 from bench.graph.class_scores import scored, smallest_positive
 from bench.graph.integer_sums.pairs import Sums
-from bench.graph.interface import ONNX_INPUT_TYPES, class_scores, to_logits
+from bench.graph.interface import ONNX_INPUT_TYPES, class_scores
 from bench.graph.network import Network, OnnxNetwork
 from bench.runtimes.base import Optimisation, Predictor, PredictorSpec, Runtime, Softmax, Target, runtimes
 from bench.runtimes.integer_sums import resolved_sums
@@ -39,7 +39,8 @@ class OnnxRuntime(Runtime):
 
     kinds: ClassVar[frozenset[str]] = frozenset({"onnx", "onnx-quantised"})
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
-    gradients: ClassVar[int] = 1
+    gradients: ClassVar[int] = 2
+    view_packages: ClassVar[tuple[str, ...]] = ("onnx",)
 
     def open(self, network: Network, target: Target, device: str, *, floor: bool = False) -> OnnxPredictor:
         """Open a predictor; where it runs is the target's provider, not ``device``.
@@ -275,7 +276,7 @@ class SimulatedPredictor(OnnxPredictor):
 
         size = 1 if self.spec.batch_dependent else self.batch_size
         parts = [super(SimulatedPredictor, self).forward(self.preprocess(batch)) for batch in torch.split(x, size)]
-        return to_logits(torch.cat(parts, dim=1), self.spec.input, self.smallest)[0]
+        return self.to_user(torch.cat(parts, dim=1))[0]
 
 
 def graph_of(model: bytes, target: Target) -> bytes:

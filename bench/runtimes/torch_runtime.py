@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.errors import NotDifferentiable, UserError
 from bench.graph.arithmetic import arithmetic
-from bench.graph.interface import class_scores, to_logits, to_network
+from bench.graph.interface import class_scores, to_network
 from bench.graph.memory_layout import keep_contiguous
 from bench.graph.network import Network, TorchNetwork
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import nn
 
 FLOOR_BATCH = 96  # not a divisor of the usual batch, so that the split differs
@@ -30,6 +32,7 @@ class TorchRuntime(Runtime):
     rounding decisions: that is what its arithmetic leaves open, so it is the honest floor.
     """
 
+    gradients: ClassVar[int] = 1
     kinds: ClassVar[frozenset[str]] = frozenset({"torch", "torch-quantised"})
     packages: ClassVar[tuple[str, ...]] = ("torch", "brevitas")
 
@@ -77,7 +80,10 @@ class TorchPredictor(Predictor):
     ) -> None:
         self.network = network
         self.device, self.dtype, self.threads = device, dtype, threads
-        self.module = copy.deepcopy(network.module).to(device=device, dtype=dtype).eval().requires_grad_(False)
+        self.module = copy.deepcopy(network.module).to(device=device, dtype=dtype).eval()
+        for parameter in self.module.parameters():  # TorchScript has no requires_grad_ of its own
+            if parameter.is_leaf:
+                parameter.requires_grad_(False)
         keep_contiguous(self.module)
         self.softmax_call: int | None = None  # the one that is left out
         self.spec = PredictorSpec(input=network.input, target=target, batch_dependent=network.batch_dependent)
@@ -175,9 +181,30 @@ class TorchPredictor(Predictor):
             raise NotDifferentiable("the derivative of a quantised network is zero almost everywhere")
         return user_space(self)
 
+    def straight_through(self, x: NDArray[np.float32]) -> nn.Module:
+        """As ``differentiable``, with every call that rounds passed straight through.
 
-def user_space(predictor: TorchPredictor) -> nn.Module:
-    """The predictor's network with its preprocessing inside, as a module that stays in evaluation mode."""
+        Raises:
+            NotDifferentiable: on samples x it computes something else than the network.
+        """
+        import torch
+
+        module = user_space(self, straight_through=True)
+        right = self.logits(torch.from_numpy(x))[0].double()
+        size = 1 if self.spec.batch_dependent else self.batch_size
+        with torch.no_grad():
+            found = torch.cat([module(batch).cpu() for batch in torch.split(torch.from_numpy(x), size)]).double()
+        if not torch.allclose(found, right, rtol=1e-4, atol=1e-4 * float(right.std())):
+            gap = float((found - right).abs().max())
+            raise NotDifferentiable(f"straight through what rounds, its logits differ by up to {gap:.3g}")
+        return module
+
+
+def user_space(predictor: TorchPredictor, *, straight_through: bool = False) -> nn.Module:
+    """The predictor's network with its preprocessing inside, as a module that stays in evaluation mode.
+
+    ``straight_through``: rounding passes gradients on, wherever the network's code rounds.
+    """
     from torch import nn
 
     class UserSpace(nn.Module):
@@ -186,7 +213,7 @@ def user_space(predictor: TorchPredictor) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.network = predictor.module
-            self.gradient = "straight_through" if predictor.network.quantised else "exact"
+            self.gradient = "straight_through" if predictor.network.quantised or straight_through else "exact"
             super().train(False)
 
         def train(self, mode: bool = True) -> UserSpace:
@@ -195,6 +222,12 @@ def user_space(predictor: TorchPredictor) -> nn.Module:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             """Logits (batch, classes)."""
-            return to_logits(predictor.forward(predictor.preprocess(x))[0], predictor.spec.input)
+            if not straight_through:
+                return predictor.to_user(predictor.forward(predictor.preprocess(x))[0])
+            from bench.graph.function_modes import StraightThrough
+
+            with StraightThrough():
+                out = predictor.forward(predictor.preprocess(x))[0]
+            return predictor.to_user(out)
 
     return UserSpace()

@@ -49,8 +49,8 @@ def build_outside(
 ) -> Outside | None:
     """A network from outside; None where it is none or its files do not serve.
 
-    A checkpoint that names no factory belongs to that of the ``reference``, and a network of that factory takes its
-    input as the reference does unless it declares its own.
+    A checkpoint that names no factory belongs to that of the ``reference``. A network takes its input as the reference
+    does, whatever it is, unless it declares its own.
     """
     onnx, checkpoint = raw.get("onnx"), raw.get("checkpoint")
     factory = raw.get("factory", None if reference is None else reference.factory)
@@ -63,13 +63,10 @@ def build_outside(
             findings.add((*place, "input"), "the network is not from outside", "leave it out: the data declares it")
         return None
     table = findings.parse(InputTable, raw.get("input", {}), (*place, "input"), quiet=True)
-    if table is not None and table.mean and table.std and len(table.mean) != len(table.std):
-        what = f"{len(table.mean)} means and {len(table.std)} standard deviations"
-        findings.add((*place, "input"), what, "give one of each a channel")
-    declared = {} if table is None else table.model_dump(exclude_none=True)
-    if "classes" in declared:  # of the network's outputs: the data's own classes stay what they are
-        declared["order"] = declared.pop("classes")
-    if reference is not None and onnx is None and factory == reference.factory and "input" not in raw:
+    if table is not None and (wrong := table.contradiction()):
+        findings.add((*place, "input"), *wrong)
+    declared = {} if table is None else table.declared()
+    if reference is not None and "input" not in raw:
         declared = dict(reference.input)
     if isinstance(onnx, str):
         path = findings.file(onnx, (*place, "onnx"), (".onnx",))

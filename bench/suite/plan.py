@@ -150,7 +150,7 @@ def observation_parts(
         "packages": package_versions(tuple(sorted({*metric.packages, *runtime.packages}))),
     }
     if metric.gradients and runtime.gradients:
-        parts["gradients"] = {"version": runtime.gradients, "packages": package_versions(("onnx",))}
+        parts["gradients"] = {"version": runtime.gradients, "packages": package_versions(runtime.view_packages)}
     if metric.timing:
         parts["machine"] = machine.fingerprint
     return parts

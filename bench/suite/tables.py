@@ -63,6 +63,20 @@ class InputTable(_Table):
         None, min_length=2, description="the data's classes, names or numbers, in the order of the network's outputs"
     )
 
+    def contradiction(self) -> tuple[str, str] | None:
+        """What does not fit together, and what would be right."""
+        if self.mean and self.std and len(self.mean) != len(self.std):
+            what = f"{len(self.mean)} means and {len(self.std)} standard deviations"
+            return what, "give one of each a channel"
+        return None
+
+    def declared(self) -> dict[str, Any]:
+        """As ``InputSpec.canonical`` has it, what is declared alone; the data's own classes stay what they are."""
+        found = self.model_dump(exclude_none=True)
+        if "classes" in found:
+            found["order"] = found.pop("classes")
+        return found
+
 
 class DataTable(OpenTable):
     """Where the images come from; the loader's own parameters stand here too."""

@@ -177,6 +177,7 @@ def test_a_quantised_softmax_stays_and_zeros_count_as_a_step(tmp_path, digits):
     assert open_predictor(network, EDGE).spec.softmax == "kept"
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's own, of a copied script
 @pytest.mark.parametrize(
     ("name", "how"), [("softmax", "removed"), ("within", "removed"), ("by_hand", "kept"), ("scripted", "kept")]
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.data.base import Samples
-from bench.errors import NotApplicable
+from bench.errors import NotApplicable, NotDifferentiable
 from bench.metrics.base import Change, Metric, Observing, Quality, metrics
 from bench.metrics.families import FAMILIES
 from bench.runtimes.base import Predictor
@@ -78,6 +78,10 @@ def test_two_observations_under_one_seed_are_equal(measured, predictors, samples
 
 @pytest.mark.parametrize("network", ["reference", "ptq4", "saturated", "constant"])
 def test_a_network_has_not_changed_from_itself(measured, predictors, samples, observing, network) -> None:
+    if measured.gradients and network == "constant":
+        with pytest.raises(NotDifferentiable, match=r"its gradients are zero on 100\.0% of"):
+            measured.observe(predictors[network], samples, observing)
+        return
     shown = measured.observe(predictors[network], samples, observing)
     again = measured.observe(predictors[network], samples, observing)
     for value in measured.values:
@@ -133,6 +137,10 @@ def assert_finite(metric: Metric, predictor: Predictor, samples: Samples, observ
 
 @pytest.mark.parametrize("network", ["saturated", "constant", "equal"])
 def test_degenerate_networks_give_finite_figures(metric, predictors, samples, observing, network) -> None:
+    if metric.gradients and network != "saturated":
+        with pytest.raises(NotDifferentiable, match=r"its gradients are zero on 100\.0% of"):
+            metric.observe(predictors[network], samples, observing)
+        return
     other = metric.observe(predictors["reference"], samples, observing)
     assert_finite(metric, predictors[network], samples, observing, other)
 

@@ -102,8 +102,9 @@ def test_a_verdict_flips_where_only_one_of_two_networks_holds(predictors, sample
 
 def test_masked_gradients_are_told(predictors, samples, observing) -> None:
     metric = ProjectedGradientDescent(epsilon=0.1, steps=1)
-    details = metric.details(metric.observe(predictors["constant"], samples, observing))
-    assert details["zero_gradient_share"] == 1
+    flags = {"clean_correct": [1, 1, 1, 1, 0], "robust_correct": [1, 1, 0, 0, 0], "zero_gradient": [1, 0, 0, 0, 0]}
+    details = metric.details({name: np.array(found) for name, found in flags.items()} | {"gradient": np.array(0)})
+    assert details["zero_gradient_share"] == 0.25
     assert details["gradient"] == "exact"
     assert metric.details(metric.observe(predictors["ptq4"], samples, observing))["gradient"] == "straight_through"
 

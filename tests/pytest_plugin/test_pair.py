@@ -28,6 +28,14 @@ def test_arrays(crbench_pair):
     cell = crbench_pair(data={"x": x}).cell("fidelity.predictions")
     assert cell.n == 50
 
+def test_inputs(crbench_pair):
+    twice = crbench_pair(variant="reference.onnx", variant_input={"scale": 2})
+    assert twice.change("fidelity.predictions", "flip_rate").estimate == 0
+    # 2 z against z: a distance of |z| over a mean size of 1.5 |z|
+    assert twice.change("fidelity.predictions", "logit_relative_error").estimate == pytest.approx(2 / 3, rel=1e-4)
+    both = crbench_pair(variant="reference.onnx", input="scale=2")
+    assert both.change("fidelity.predictions", "logit_relative_error").estimate == 0
+
 @pytest.mark.crbench(variant="far.onnx")
 def test_fails_with_figures(crbench_pair):
     crbench_pair.assert_harm_below("fidelity.accuracy", "accuracy", 0.01)
@@ -68,7 +76,7 @@ def test_pairs(fresh):
         file.rename(fresh.folder / "deeper" / file.name)
     fresh.test(TESTS, name="deeper/test_mine.py")  # paths are relative to the test's own folder
     shown = fresh.pytest("deeper", "--junitxml=j.xml", expect=1)
-    assert "7 failed, 4 passed" in shown
+    assert "7 failed, 5 passed" in shown
     found = fresh.cases()
     for name, text in SAYS.items():
         assert found[name][0] == "failure"

@@ -79,14 +79,16 @@ def test_a_variant_of_the_references_factory_takes_its_input_alike(tmp_path, fac
     assert suite.reference.outside.input == {"mean": [0.5], "std": [0.25]}
 
 
-def test_another_networks_input_is_its_own(tmp_path):
+def test_any_variant_takes_its_input_as_the_reference_unless_it_says_otherwise(tmp_path):
     for name in ("w.safetensors", "net.onnx"):
         (tmp_path / name).write_bytes(b"")
     reference = '[reference]\nfactory = "net:build"\ninput = { mean = [0.5] }'
     for source in ('factory = "net:other"', 'factory = "net:other"\ncheckpoint = "w.safetensors"', 'onnx = "net.onnx"'):
         variant = f'[[variant]]\nname = "v"\n{source}'
         suite = load_suite(write(tmp_path, text(reference=reference, yardstick="", variant=variant)))
-        assert suite.variants[0].outside.input == {}
+        assert suite.variants[0].outside.input == {"mean": [0.5]}
+        own = load_suite(write(tmp_path, text(reference=reference, yardstick="", variant=f"{variant}\ninput = {{}}")))
+        assert own.variants[0].outside.input == {}
 
 
 def test_a_checkpoint_cannot_belong_to_an_onnx_file(tmp_path):

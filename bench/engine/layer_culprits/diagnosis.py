@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.base import Dataset, Samples
-from bench.engine.diff import diff_suite
+from bench.engine.diff import UNDECLARED, Inputs, diff_suite
 from bench.engine.intake import take_in
 from bench.engine.layer_culprits.deployed import deploy, parted
 from bench.engine.layer_culprits.files import as_onnx, fidelity
@@ -40,6 +40,7 @@ def why_diverged(
     bounds: tuple[float, float] | None = None,
     shown: Shown = lambda done, total, name: None,
     integer_sums: IntegerSums = "native",
+    inputs: Inputs = UNDECLARED,
 ) -> dict[str, Any]:
     """Rank the layers of a pair by guilt.
 
@@ -50,6 +51,7 @@ def why_diverged(
         bounds: the range of ``x``; by default (0, 1) if ``x`` lies in it.
         shown: called with the layers done, their number, and the name of the one at work.
         integer_sums: how ONNX Runtime sums 8-bit products where the networks are deployed.
+        inputs: how the networks take their input.
 
     Returns:
         What ``diagnose`` returns.
@@ -57,7 +59,7 @@ def why_diverged(
     Raises:
         UserError: whatever is wrong in what was given; no layer of one answers to a layer of the other.
     """
-    suite, dataset = diff_suite(reference, variant, Path(data), (), bounds, integer_sums)
+    suite, dataset = diff_suite(reference, variant, Path(data), (), bounds, integer_sums, inputs)
     given = suite.reference.outside, suite.variants[0].outside
     first, second = (_load(item, dataset, where) for item, where in zip(given, NAMES, strict=True))
     return diagnose(first, second, dataset.evaluation, shown, integer_sums)
