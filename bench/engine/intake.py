@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UnusableNetwork
-from bench.graph.class_scores import only_output, softmax_step
+from bench.graph.class_scores import holds_half, only_output, softmax_step
 from bench.graph.network import InputSpec, Network, OnnxNetwork
 from bench.models.outside import load_outside
 from bench.models.training import reproducible
@@ -37,7 +37,8 @@ class Limit(NamedTuple):
 
 DOUBLE: Final = Limit(1e-6, 0.0)
 SINGLE: Final = Limit(1e-3, 0.0)
-ROUNDED: Final = Limit(0.05, 0.5)  # single roundings fall the other way in another batch
+HALF: Final = Limit(0.02, 0.25)  # float16: single roundings fall the other way in another batch
+ROUNDED: Final = Limit(0.05, 0.5)  # 8 bits and fewer: likewise
 
 
 def take_in(outside: Outside, declared: InputSpec, x: NDArray[np.float32], where: str = "") -> Network:
@@ -134,16 +135,15 @@ def _with_batch(network: Network, x: NDArray[np.float32], where: str) -> Network
         together = _logits(predictor, company)
     with reproducible("intake", 1):
         again = _logits(predictor, company)
-    limit = _limit(network, predictor)
     spread = _spread(together)
-    chance = _differing(together, again, spread, limit)
+    chance = _differing(together, again, spread, DOUBLE)  # one batch twice: nothing rounds otherwise
     if chance:
         what = f"it answers by chance: two runs on the same {len(company)} samples differ on {chance} of them, "
         what += f"by up to {_largest(together, again, spread):.2g} of the logits' spread"
         right = "switch dropout and other random operations off in evaluation mode"
         raise UnusableNetwork.at(where or "network", what, right)
     alone = np.concatenate([_logits(predictor, company[place : place + 1]) for place in range(len(company))])
-    if not _differing(together, alone, spread, limit):
+    if not _differing(together, alone, spread, _limit(network, predictor)):
         return network
     if getattr(predictor, "fixed_batch", None):
         what = f"samples of one batch change each other's answers, and the file fixes a batch of {len(company)}"
@@ -164,7 +164,9 @@ def _limit(network: Network, predictor: Predictor) -> Limit:
 
     if getattr(predictor, "dtype", None) == torch.float64:
         return DOUBLE
-    return ROUNDED if network.quantised else SINGLE
+    if network.quantised:
+        return ROUNDED
+    return HALF if isinstance(network, OnnxNetwork) and holds_half(network.model) else SINGLE
 
 
 def _spread(logits: Float) -> float:

@@ -91,7 +91,7 @@ class SuiteRun:
 
         from bench.graph.arithmetic import arithmetic
 
-        predictor = self.engine.observations.open(cell.observed[0].node, cell.target)
+        predictor = self.engine.observations.open(cell.observed[0].node, cell.target).as_shipped()
         image = torch.from_numpy(self.engine.observations.samples(cell.observed[0]).x[:1].copy())
         with arithmetic(cell.target.threads):
             predictor.logits(image)  # the first call also allocates

@@ -90,6 +90,15 @@ def smallest_positive(model: bytes) -> float | None:
     return step if step is not None else SMALLEST_HALF if half else None
 
 
+def holds_half(model: bytes) -> bool:
+    """Whether any weight, or the input, is a float16 number."""
+    import onnx
+
+    graph = onnx.load_model_from_string(model).graph
+    types = [tensor.data_type for tensor in graph.initializer]
+    return onnx.TensorProto.FLOAT16 in (*types, *(value.type.tensor_type.elem_type for value in graph.input))
+
+
 def _quantiser_step(model: ModelProto) -> float | None:
     """The step of the quantiser that the first output comes from; None where it is not quantised."""
     from onnx import numpy_helper

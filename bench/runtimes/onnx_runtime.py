@@ -159,8 +159,21 @@ class OnnxPredictor(Predictor):
         found = parity_of(shown, self._session_logits(x), output_step(twin.network))
         self.parity = found.canonical()
         self._refusal = "" if found.trusted else f"the imported graph differs from ONNX Runtime's session {found}"
+        if self.spec.softmax == "removed" and not self.spec.simulated:
+            self.parity["shipped"] = self._from_shipped(x)
         if self._refusal:
             raise NotDifferentiable(self._refusal)
+
+    def _from_shipped(self, x: torch.Tensor) -> dict[str, float]:
+        """How far the softmax of what is measured is from what the user's own file answers on samples x."""
+        import torch
+
+        size = 1 if self.spec.batch_dependent else self.batch_size
+        shipped = self.as_shipped()
+        parts = [self.preprocess(batch) for batch in torch.split(x, size)]
+        own = torch.cat([self.forward(part)[0] for part in parts]).softmax(1)
+        theirs = torch.cat([shipped.forward(part)[0] for part in parts])
+        return {"largest_probability_difference": float((own - theirs).abs().max())}
 
     def differentiable(
         self,

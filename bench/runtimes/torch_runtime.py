@@ -101,7 +101,7 @@ class TorchPredictor(Predictor):
         try:
             with arithmetic(self.threads):
                 self.softmax_call = final_softmax(self.module, sample)
-        except (RuntimeError, ValueError, TypeError):
+        except (RuntimeError, ValueError, TypeError, AttributeError):
             return  # ``check`` says what is wrong with the network
         removed = self.softmax_call is not None
         declared = replace(declared, output="logits") if removed else declared

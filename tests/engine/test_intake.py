@@ -151,6 +151,7 @@ def test_a_softmax_at_the_end_of_a_file_is_cut_off(tmp_path, digits):
     predictor.trust(x)
     np.testing.assert_allclose(predictor.differentiable()(x).numpy(), expected(digits.x), rtol=1e-4, atol=1e-4)
     session = onnxruntime.InferenceSession(network.model, providers=["CPUExecutionProvider"])
+    assert predictor.parity["shipped"]["largest_probability_difference"] < 1e-6
     shipped = predictor.as_shipped().logits(x)[0].numpy()
     np.testing.assert_array_equal(shipped, session.run(None, {"x": digits.x})[0])
 
