@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def zero_gradients(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Whether the gradient of the log-odds of its own class is zero or not finite in every input: x (n, ...) to (n,).
 
-    ``∇_x (z_k − log Σ_{j≠k} e^{z_j})``, k the class that the module gives; in float64, so that confidence alone does
-    not make it vanish. The module must treat samples separately.
+    ``∇_x (z_k − log Σ_{j≠k} e^{z_j})``, k the class that the module gives: confidence alone does not make it vanish.
+    The module must treat samples separately.
 
     >>> import torch
     >>> from torch import nn
@@ -25,7 +25,7 @@ def zero_gradients(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
     points = x.detach().clone().requires_grad_()
     with torch.enable_grad():
-        logits = module(points).double()
+        logits = module(points)
         if not logits.requires_grad:
             return torch.ones(len(x), dtype=torch.bool)
         own = logits.argmax(dim=1, keepdim=True)

@@ -69,4 +69,6 @@ def test_in_python(folder):
     assert results.cells[0].values["js"].estimate < 1e-10
     again = api.diff(files[0], files[0], files[2], ["fidelity.predictions"], inputs=Inputs(VARIANT))
     assert again.cells[0].values["js"].estimate == 0
+    alike = api.diff(files[0], files[0], files[2], ["fidelity.predictions"], inputs=Inputs(reference=VARIANT))
+    assert alike.cells[0].values["js"].estimate == 0  # the variant as the reference
     assert again.cells[0].details["variant"]["output"] == {"is": "probabilities", "softmax": "removed"}

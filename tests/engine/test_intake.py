@@ -260,6 +260,20 @@ def test_why_diverged_reads_probabilities_as_such(tmp_path, digits):
     json.dumps(found, allow_nan=False)
 
 
+def test_why_diverged_counts_a_zero_as_a_step(tmp_path, digits):
+    """Both quantise their softmax; by hand from the two sessions' answers."""
+    from bench.engine.layer_culprits import why_diverged
+
+    other = WEIGHT + 0.05 * np.random.default_rng(1).normal(size=WEIGHT.shape).astype(np.float32)
+    paths = [quantised_softmax(tmp_path / f"{k}.onnx", weight) for k, weight in enumerate((WEIGHT, other))]
+    found = why_diverged(*map(str, paths), data_file(tmp_path / "data.npz", digits))
+    sessions = [onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]) for path in paths]
+    logs = [np.log(np.maximum(item.run(None, {"x": digits.x})[0], 1 / 256)).astype(np.float64) for item in sessions]
+    _, js = nll_and_js(*logs, digits.y)
+    np.testing.assert_allclose(found["deployed"]["js"]["estimate"], js, rtol=1e-4)
+    np.testing.assert_allclose(found["divergence"]["js"]["estimate"], js, rtol=0.02)  # ties may round apart
+
+
 SUITE = """
 name = "taken"
 [data]

@@ -101,6 +101,18 @@ def test_what_no_gradient_passes_is_skipped_with_the_figure(linear, digits, metr
         )
 
 
+def test_a_view_that_computes_something_else_is_not_used(linear, digits):
+    """Straight through, the cast's result is no integer: this code then takes another way."""
+
+    def asks(x):
+        whole = (x * 16).to(torch.int32)
+        return whole / 16 if not whole.is_floating_point() else whole / 8
+
+    with pytest.raises(NotDifferentiable, match=r"its gradients are zero on 100\.0% of 64 samples"):
+        with gradient_view(predictor(Rounds(linear, asks)), digits.evaluation):
+            pass
+
+
 def test_rounding_that_needs_integers_is_skipped(linear, digits):
     def looked_up(x):
         table = torch.linspace(0, 1, 256)
