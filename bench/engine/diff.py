@@ -14,8 +14,8 @@ import numpy as np
 
 from bench.data.base import Dataset, Loader, Samples
 from bench.data.npz import read_npz
-from bench.errors import Problem, UserError
-from bench.graph.network import InputSpec
+from bench.errors import Problem, UnusableNetwork, UserError
+from bench.graph.network import InputSpec, Network
 from bench.metrics.base import Metric
 from bench.metrics.base import metrics as registered
 from bench.metrics.families import FAMILIES
@@ -220,12 +220,27 @@ def _classes(outside: dict[str, Outside], samples: Samples, limits: tuple[float,
     counts: dict[str, int] = {}
     for where, item in outside.items():
         declared = InputSpec.from_canonical(_declared(samples, limits, 0).canonical() | _unordered(item.input))
-        network = load_outside(declared, onnx=item.onnx, factory=item.factory, checkpoint=item.checkpoint, where=where)
-        counts[where] = len(network.input.classes)
+        counts[where] = len(_loaded(item, declared, samples, where).input.classes)
     if len(set(counts.values())) > 1:
         what = f"{counts['VARIANT']} classes, the reference has {counts['REFERENCE']}"
         raise UserError.at("VARIANT", what, "compare networks of the same classes")
     return counts["REFERENCE"]
+
+
+def _loaded(item: Outside, declared: InputSpec, samples: Samples, where: str) -> Network:
+    """The network with its classes counted; of several outputs that could be, the one of as many classes as labels."""
+    files: dict[str, Any] = {"onnx": item.onnx, "factory": item.factory, "checkpoint": item.checkpoint}
+    try:
+        return load_outside(declared, where=where, **files)
+    except UnusableNetwork:
+        if samples.y is None:
+            raise
+        labelled = replace(declared, classes=tuple(map(str, range(int(samples.y.max(initial=0)) + 1))))
+        try:
+            return load_outside(labelled, where=where, **files)
+        except UserError:
+            pass
+        raise
 
 
 def _unordered(declared: dict[str, Any]) -> dict[str, Any]:

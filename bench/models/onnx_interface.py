@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,7 +76,7 @@ def probe_answer(model: bytes, declared: InputSpec, where: str) -> Answer:
     """Which output holds the class scores, from one run of ONNX Runtime on empty images.
 
     The declared ``output_name``, else the first output of shape (batch, classes) or (batch, classes, 1, ...) with as
-    many classes as are declared, or any number where none are.
+    many classes as are declared; where none are, there must be one alone, or several of one size.
 
     Raises:
         UnusableNetwork: ONNX Runtime cannot load or run it, or no output holds class scores.
@@ -127,6 +128,10 @@ def _chosen(outputs: dict[str, Any], count: int, declared: InputSpec, where: str
         classes = "classes" if alone or not wanted else str(wanted)
         right = f"put out (batch, {classes}) in floating point, one score a class"
         raise UnusableNetwork.at(where, what, right)
+    if not wanted and len(set(fitting.values())) > 1:
+        told = ", ".join(f"{name!r} ({count})" for name, count in fitting.items())
+        right = f"say which: input = {{ output_name = {json.dumps(list(fitting)[-1])} }}"
+        raise UnusableNetwork.at(where, f"several outputs may be class scores: {told}", right)
     name, classes_found = next(iter(fitting.items()))
     return Answer(name, classes_found, alone)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.engine.layer_culprits.restoring import Matching
+from bench.engine.layer_culprits.restoring import Matching, without_ones
 from bench.engine.layer_culprits.runs import Side, Values
 from bench.functional.layer_divergence import Figures, Moments, joined, moments, per_sample, pooled
 
@@ -93,11 +93,11 @@ def _observe_layer(seen: Seen, matching: Matching, pair: Pair, values: tuple[Val
     seen.broken_here += int((broken & np.all([_finite(values[1][name]) for name in theirs.entries], axis=0)).sum())
     if a.dtype.kind != "f" or b.dtype.kind != "f":
         seen.reason = "its output is integers whose scale is not known"
-    elif a.shape != b.shape:
+    elif without_ones(a.shape[1:]) != without_ones(b.shape[1:]):
         what = f"its output has shape {a.shape[1:]} in the reference and {b.shape[1:]} in the variant"
         seen.reason = f"{what}: the layer is matched, its channels are not"
     else:
-        seen.outputs.append(moments(a, b))
+        seen.outputs.append(moments(a, b.reshape(a.shape)))
         inner = [
             v.get(name or "")
             for v, name in zip(values, (ours.before_activation, theirs.before_activation), strict=True)

@@ -100,8 +100,9 @@ def restore(matching: Matching, place: int, sides: tuple[Side, Side], parts: Seq
         logits, added = [], []
         for part in parts:
             seen = variant.run(part)
-            given = {own: seen[other] for own, other in entries.items()}
+            given = {own: _shaped(seen[other], reference, own) for own, other in entries.items()}
             made = layer({matching.reference.input: reference.x[part], **given})
+            made = {own: _shaped(made[own], variant, other) for other, own in exits.items()}
             out = variant.with_values(part, {other: made[own] for other, own in exits.items()})
             logits.append(np.asarray(out, dtype=np.float64))
             added.append(moments(made[exits[main]], seen[main]))
@@ -123,8 +124,22 @@ def _fit(verb: str, reference: Side, own: str, variant: Side, other: str) -> Non
     if not (ours.real and theirs.real):
         odd = other if ours.real else own
         raise Impossible(f"it {verb} integers whose scale is not known ({odd!r})")
-    if ours.shape != theirs.shape:
+    if without_ones(ours.shape) != without_ones(theirs.shape):
         raise Impossible(f"it {verb} shape {ours.shape} in the reference and {theirs.shape} in the variant")
+
+
+def without_ones(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape less its axes of size 1, which move no value.
+
+    >>> without_ones((10, 1, 1))
+    (10,)
+    """
+    return tuple(size for size in shape if size != 1)
+
+
+def _shaped(value: NDArray[Any], side: Side, name: str) -> NDArray[Any]:
+    """A batch of values with the axes of size 1 that a network's own have."""
+    return value.reshape(len(value), *side.kept[name].shape)
 
 
 def _layer(reference: Side, entries: Mapping[str, str], exits: Mapping[str, str]) -> Part:
