@@ -29,12 +29,13 @@ def weights(suite: Path, store: str, device: str, quiet: bool) -> int:
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Default: beside it, with suffix .safetensors.")
+@click.option("--key", default="", help="Where the weights lie, for a checkpoint that holds several.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def convert(checkpoint: Path, out: Path | None, force: bool) -> int:
+def convert(checkpoint: Path, out: Path | None, key: str, force: bool) -> int:
     """Write the weights of a torch.save CHECKPOINT as safetensors; it is read in a process of its own."""
     from bench.models.convert import convert as convert_checkpoint
 
-    written = convert_checkpoint(checkpoint, out, force=force)
+    written = convert_checkpoint(checkpoint, out, force=force, key=key)
     source = f", out of {written.unwrapped}" if written.unwrapped else ""
     click.echo(f"{written.path}: {written.tensors} tensors, {written.parameters} values{source}")
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import UserError
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork, with_record
+from bench.models.checkpoint import make_lazy_parameters
 from bench.models.source import build_source, source_record
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def restore(record: dict[str, Any], weights: bytes) -> Network:
 
     network = rebuild_structure(record)
     state = load(weights)
+    make_lazy_parameters(network.module, state)
     _check_state(network.module.state_dict(), state)
     network.module.load_state_dict(state, strict=True)
     network.module.eval()

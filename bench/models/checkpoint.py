@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from bench.errors import UserError
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"})
+WRAPPERS: Final = ("module.", "_orig_mod.", "model.", "state_dict.")
+T = TypeVar("T")
 ADVICE = "convert it to safetensors with: crbench convert {}"
 
 
@@ -38,6 +40,8 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> None:
 
     Raises:
         UserError: no such file, a pickle, no safetensors, missing or extra keys, wrong shapes, NaN or infinite values.
+
+    Prefixes that wrappers put before every key are taken off where the rest is the network's.
     """
     import safetensors
     from safetensors.torch import load
@@ -51,6 +55,8 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> None:
     except (safetensors.SafetensorError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError.at(where, f"{str(path)!r} is no safetensors file: {reason}", "write it anew") from None
+    state = without_wrappers(state, module.state_dict())
+    make_lazy_parameters(module, state)
     expected = module.state_dict()
     _check_keys(expected, state, where)
     for name, value in expected.items():
@@ -59,6 +65,40 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> None:
             raise UserError.at(where, what, "give the checkpoint of this very network")
     check_finite(state.items(), where)
     module.load_state_dict(state, strict=True)
+
+
+def without_wrappers(state: Mapping[str, T], expected: Iterable[str]) -> dict[str, T]:
+    """The state without ``module.``, ``_orig_mod.``, ``model.`` or ``state_dict.`` before every key, one or several.
+
+    Only where the keys are the network's then; else the state as it is.
+
+    >>> without_wrappers({"module._orig_mod.a": 1}, ["a"])
+    {'a': 1}
+    >>> without_wrappers({"model.a": 1, "loss.b": 2}, ["a"])
+    {'model.a': 1, 'loss.b': 2}
+    """
+    wanted, bare = set(expected), dict(state)
+    while set(bare) != wanted:
+        prefix = next((item for item in WRAPPERS if bare and all(key.startswith(item) for key in bare)), None)
+        if prefix is None:
+            return dict(state) if not _lazily(set(bare), wanted) else bare
+        bare = {key.removeprefix(prefix): value for key, value in bare.items()}
+    return bare
+
+
+def _lazily(found: set[str], wanted: set[str]) -> bool:
+    """Whether the network's keys are all there, beside others that may appear while loading."""
+    return bool(wanted) and wanted <= found
+
+
+def make_lazy_parameters(module: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Let layers of brevitas make the parameters that a checkpoint has and that appear only while it is loaded."""
+    known = module.state_dict()
+    lazy = any(type(part).__module__.startswith("brevitas.") for part in module.modules())
+    if not lazy or set(state) <= set(known):
+        return
+    if all(state[name].shape == value.shape for name, value in known.items() if name in state):
+        module.load_state_dict(state, strict=False)
 
 
 def check_finite(tensors: Iterable[tuple[str, torch.Tensor]], where: str) -> None:

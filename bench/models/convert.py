@@ -27,16 +27,18 @@ class Converted(NamedTuple):
     unwrapped: str  # what the weights were taken out of, empty for a bare state dict
 
 
-def convert(checkpoint: Path, out: Path | None = None, *, force: bool = False) -> Converted:
+def convert(checkpoint: Path, out: Path | None = None, *, force: bool = False, key: str = "") -> Converted:
     """Read a checkpoint with ``torch.load(weights_only=True)`` and write its weights as safetensors.
 
     The reading is done by another process under limits of memory, time and file size; the file appears whole or not
-    at all. Weights may lie in ``{"state_dict": ...}``, and all names may begin with ``module.``, which is taken off.
+    at all. Weights may lie under ``state_dict``, ``model_state_dict`` or ``model``, and all names may begin with
+    ``module.`` or ``_orig_mod.``, which is taken off.
 
     Args:
         checkpoint: a file of torch.save.
         out: where to write; by default beside the checkpoint, with the suffix ``.safetensors``.
         force: write over a file that is there.
+        key: where the weights lie, for a checkpoint that holds several, such as an average beside the last.
 
     Raises:
         UserError: no such file, a file already there, or anything in it that is no named tensor.
@@ -53,7 +55,7 @@ def convert(checkpoint: Path, out: Path | None = None, *, force: bool = False) -
         raise UserError.at("--out", f"no folder {str(target.parent)!r}", "make it first")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".convert-") as folder:
         written = Path(folder) / "weights.safetensors"
-        report = _run(checkpoint, written)
+        report = _run(checkpoint, written, key)
         if "error" in report:
             raise UserError.at("CHECKPOINT", f"{str(checkpoint)!r}: {report['error']}", ADVICE)
         _put(written, target, force=force)
@@ -73,10 +75,10 @@ def _put(written: Path, target: Path, *, force: bool) -> None:
         written.replace(target)
 
 
-def _run(checkpoint: Path, written: Path) -> dict[str, str | int]:
+def _run(checkpoint: Path, written: Path, key: str = "") -> dict[str, str | int]:
     """What the worker says, or how it ended."""
     # -P: the worker's own folder must not shadow modules that torch imports
-    command = [sys.executable, "-P", str(WORKER), str(checkpoint.resolve()), str(written.resolve())]
+    command = [sys.executable, "-P", str(WORKER), str(checkpoint.resolve()), str(written.resolve()), key]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:

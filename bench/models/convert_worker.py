@@ -1,6 +1,6 @@
 """The process that opens a pickle: it reads tensors alone, under limits, and imports nothing of this package.
 
-``python -P convert_worker.py CHECKPOINT OUT`` prints one JSON line: what was written, or ``error``.
+``python -P convert_worker.py CHECKPOINT OUT [KEY]`` prints one JSON line: what was written, or ``error``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-WRAPPERS = ("state_dict", "model_state_dict")
-PREFIX = "module."  # of torch's data parallel wrappers
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")  # of the weights while training
+PREFIXES = ("module.", "_orig_mod.")  # of torch's parallel and compiled wrappers
 SECONDS = 600
 TOO_LARGE = "it needs far more memory than its size says"
 ROOM = 1 << 30  # bytes beside the checkpoint's own
@@ -46,26 +47,31 @@ def limit(size: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def unwrap(loaded: Any) -> tuple[dict[str, torch.Tensor], str]:
-    """Names and tensors, and what they were taken out of.
+def unwrap(loaded: Any, key: str = "") -> tuple[dict[str, torch.Tensor], str]:
+    """Names and tensors, and what they were taken out of: the entry of that key, else the one that is known.
 
     Raises:
         Refused: there is anything else in it.
     """
     if not isinstance(loaded, Mapping):
         raise Refused(f"it holds a {type(loaded).__name__}, not a state dict")
-    inside = [key for key in WRAPPERS if isinstance(loaded.get(key), Mapping)]
+    inside = [name for name in (*WRAPPERS, *AVERAGES) if isinstance(loaded.get(name), Mapping)]
+    if key:
+        if not isinstance(loaded.get(key), Mapping):
+            held = ", ".join(str(name) for name, value in loaded.items() if isinstance(value, Mapping)) or "none"
+            raise Refused(f"it holds no state dict {key!r}; there is: {held}")
+        inside = [key]
     if len(inside) > 1:
-        raise Refused(f"it holds {' and '.join(inside)}: which one is meant is not known")
+        raise Refused(f"it holds {' and '.join(inside)}: say which with --key, such as --key {inside[0]}")
     state: Mapping[Any, Any] = loaded[inside[0]] if inside else loaded
     words = list(inside)
     if not state:
         raise Refused("it holds no tensor")
     for name, value in state.items():
         check(name, value)
-    if all(name.startswith(PREFIX) for name in state):
-        state = {name.removeprefix(PREFIX): value for name, value in state.items()}
-        words.append(PREFIX.rstrip("."))
+    while prefix := next((item for item in PREFIXES if all(name.startswith(item) for name in state)), ""):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+        words.append(prefix.rstrip("."))
     if not all(state):
         raise Refused("a tensor has no name")
     # tied and expanded tensors become tensors of their own
@@ -84,7 +90,7 @@ def check(name: Any, value: Any) -> None:
         raise Refused(f"{name!r} is a sparse, quantised or empty tensor")
 
 
-def main(source: str, target: str) -> dict[str, str | int]:
+def main(source: str, target: str, key: str = "") -> dict[str, str | int]:
     """Convert; what went wrong is in ``error``."""
     import pickle
 
@@ -95,7 +101,7 @@ def main(source: str, target: str) -> dict[str, str | int]:
     limit(size)
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
-        state, unwrapped = unwrap(loaded)
+        state, unwrapped = unwrap(loaded, key)
         save_file(state, target)
     except Refused as error:
         return {"error": str(error)}
@@ -119,4 +125,4 @@ def first(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], sys.argv[2])))
+    print(json.dumps(main(*sys.argv[1:4])))

@@ -76,26 +76,13 @@ def _torchvision(package: Any, name: str, pretrained: bool) -> nn.Module:
 
 
 def _huggingface(package: Any, name: str, pretrained: bool) -> nn.Module:
-    from torch import nn
-
+    """Answers an object with ``logits``, which are taken as of any such network."""
     maker = package.AutoModelForImageClassification
     if pretrained:
-        model = maker.from_pretrained(name, use_safetensors=True)
+        module: nn.Module = maker.from_pretrained(name, use_safetensors=True)
     else:
-        model = maker.from_config(package.AutoConfig.from_pretrained(name))
-
-    class Logits(nn.Module):
-        """Images to logits alone."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, x: Any) -> Any:
-            """Logits (batch, classes)."""
-            return self.model(x).logits
-
-    return Logits()
+        module = maker.from_config(package.AutoConfig.from_pretrained(name))
+    return module
 
 
 BUILDERS: Final = {"timm": _timm, "torchvision": _torchvision, "huggingface": _huggingface}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UnusableNetwork, UserError
 from bench.graph.interface import check_declared
@@ -51,13 +51,19 @@ def load_outside(
         return _load_onnx(Path(onnx), declared, f"{prefix}onnx")
     assert factory is not None
     place = f"{prefix}factory"
+    from bench.models.answers import Part, found_part, with_answer
+
     module = call_factory(factory, 0, place, pretrained=checkpoint is None)
     if checkpoint is not None:
         load_checkpoint(module, Path(checkpoint), f"{prefix}checkpoint")
     else:
         check_finite(module.state_dict().items(), place)
-    declared = _with_classes(declared, _probe(module, declared, place), place)
-    return TorchNetwork(module, declared, factory_record(factory, declared))
+    part, classes = found_part(_answer(module, declared, place), 2, declared, place)
+    declared = _with_classes(declared, classes, place)
+    record = factory_record(factory, declared)
+    if part != Part("whole"):
+        record["answer"] = part.canonical()
+    return TorchNetwork(with_answer(module, record), declared, record)
 
 
 def _load_onnx(path: Path, declared: InputSpec, where: str) -> OnnxNetwork:
@@ -80,20 +86,16 @@ def _with_classes(declared: InputSpec, found: int, where: str) -> InputSpec:
     return declared
 
 
-def _probe(module: nn.Module, declared: InputSpec, where: str) -> int:
-    """How many classes come out for two empty images."""
+def _answer(module: nn.Module, declared: InputSpec, where: str) -> Any:
+    """What comes out for two empty images."""
     import torch
 
     try:
         with reproducible("probe"), torch.no_grad():
-            output = module(torch.zeros(2, *declared.network_shape, dtype=getattr(torch, declared.dtype)))
+            return module(torch.zeros(2, *declared.network_shape, dtype=getattr(torch, declared.dtype)))
     except Exception as error:  # the network's own code may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         sizes = ", ".join(map(str, declared.network_shape))
         kind = "" if declared.dtype == "float32" else f" of {declared.dtype}"
         what = f"it does not take inputs (2, {sizes}){kind}: {reason}"
         raise UnusableNetwork.at(where, what, "let network and data agree") from error
-    if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != 2:
-        shown = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise UnusableNetwork.at(where, f"two images give {shown}", "put out (batch, classes)")
-    return int(output.shape[1])

@@ -50,7 +50,9 @@ def build_source(record: dict[str, Any], seed: int) -> nn.Module:
         with reproducible("initialise", seed):
             return model.build(InputSpec.from_canonical(record["input"])).eval()
     if record["source"] == "factory":
-        return call_factory(record["factory"], seed, "factory")
+        from bench.models.answers import with_answer
+
+        return with_answer(call_factory(record["factory"], seed, "factory"), record)
     raise UserError.at("record", f"a source of kind {record['source']!r} has no structure to build", "")
 
 

@@ -40,11 +40,74 @@ STATE = network(1).state_dict()
 BAD = {
     "missing": ({k: v for k, v in STATE.items() if k != "first.bias"}, "missing 'first.bias'"),
     "extra": (STATE | {"third.weight": torch.ones(1)}, "extra 'third.weight'"),
-    "both": ({f"module.{k}": v for k, v in STATE.items()}, "missing .* and 1 more; extra 'module.first.bias'"),
+    "both": ({f"net.{k}": v for k, v in STATE.items()}, "missing .* and 1 more; extra 'net.first.bias'"),
+    "beside": ({f"model.{k}": v for k, v in STATE.items()} | {"loss.w": torch.ones(1)}, "extra 'loss.w', 'model.first"),
     "shape": (STATE | {"first.bias": torch.ones(4)}, r"'first.bias' has shape \(4,\), the network has \(3,\)"),
     "NaN": (STATE | {"second.bias": torch.tensor([0.0, float("nan")])}, "NaN or infinite weights in 'second.bias'"),
     "infinite": (STATE | {"first.bias": torch.full((3,), -float("inf"))}, "NaN or infinite weights in 'first.bias'"),
 }
+
+
+WRAPPERS = ["module.", "_orig_mod.", "model.", "state_dict.", "module._orig_mod.", "state_dict.model.module."]
+
+
+@pytest.mark.parametrize("prefix", WRAPPERS)
+def test_what_wrappers_put_before_every_key_is_taken_off(tmp_path, prefix):
+    save_file({f"{prefix}{name}": value for name, value in STATE.items()}, tmp_path / "net.safetensors")
+    module = network(0)
+    load_checkpoint(module, tmp_path / "net.safetensors", "checkpoint")
+    assert torch.equal(module.second.weight, network(1).second.weight)
+
+
+def test_a_networks_own_prefix_stays(tmp_path):
+    own = nn.ModuleDict({"model": nn.ModuleDict({"model": nn.Linear(2, 2)})})
+    state = {name: torch.full_like(value, 3.0) for name, value in own.state_dict().items()}
+    for prefix in ("", "module.", "model."):
+        save_file({f"{prefix}{name}": value for name, value in state.items()}, tmp_path / "net.safetensors")
+        own.model.model.weight.data.zero_()
+        load_checkpoint(own, tmp_path / "net.safetensors", "checkpoint")
+        assert (own.model.model.weight == 3).all()
+
+
+def brevitas_network():
+    """Scales of activations come from statistics of 2 batches: their parameters appear when those are over."""
+    from brevitas import nn as qnn
+    from brevitas.quant import Int8ActPerTensorFloat
+
+    class FewBatches(Int8ActPerTensorFloat):
+        collect_stats_steps = 2
+
+    return nn.Sequential(
+        qnn.QuantIdentity(act_quant=FewBatches),
+        qnn.QuantConv2d(1, 4, 3, weight_bit_width=4),
+        qnn.QuantReLU(bit_width=4),
+        nn.Flatten(),
+        qnn.QuantLinear(4 * 36, 10, bias=True, weight_bit_width=8),
+    )
+
+
+def test_parameters_of_brevitas_that_appear_while_loading(tmp_path):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        trained = brevitas_network().train()
+        for _ in range(40):
+            trained(torch.rand(8, 1, 8, 8))
+        trained.eval()
+        fresh = brevitas_network()
+        x = torch.rand(16, 1, 8, 8)
+    state = trained.state_dict()
+    assert set(state) - set(fresh.state_dict())  # which is what such a checkpoint was refused for
+    save_file(state, tmp_path / "net.safetensors")
+    load_checkpoint(fresh, tmp_path / "net.safetensors", "checkpoint")
+    with torch.no_grad():
+        torch.testing.assert_close(fresh.eval()(x), trained(x), rtol=0, atol=0)
+    save_file(state | {"9.weight": torch.ones(1)}, tmp_path / "extra.safetensors")
+    with pytest.raises(UserError, match=r"the keys differ from the network's: extra '9\.weight'"):
+        load_checkpoint(brevitas_network(), tmp_path / "extra.safetensors", "checkpoint")
+    few = {name: value for name, value in state.items() if name != "4.weight"}
+    save_file(few, tmp_path / "few.safetensors")
+    with pytest.raises(UserError, match=r"missing '4\.weight'"):
+        load_checkpoint(brevitas_network(), tmp_path / "few.safetensors", "checkpoint")
 
 
 @pytest.mark.parametrize(("state", "said"), BAD.values(), ids=BAD)

@@ -34,6 +34,8 @@ def prefixed(state):
         (lambda state: {"model_state_dict": state, "optimizer": {"lr": 1.0}}, "model_state_dict"),
         (prefixed, "module"),
         (lambda state: {"state_dict": prefixed(state)}, "state_dict.module"),
+        (lambda state: {"model": state, "epoch": 3}, "model"),
+        (lambda state: {"model": {f"module._orig_mod.{k}": v for k, v in state.items()}}, "model.module._orig_mod"),
     ],
 )
 def test_weights_are_taken_out(wrap, expected):
@@ -58,7 +60,7 @@ REFUSED = {
     "tensor": (torch.ones(2), "it holds a Tensor, not a state dict"),
     "number": ({"weight": torch.ones(2), "epoch": 3}, "'epoch' is a int, not a tensor"),
     "nested": ({"net": NET.state_dict()}, "'net' is a OrderedDict, not a tensor"),
-    "two": ({"state_dict": {"a": torch.ones(1)}, "model_state_dict": {"a": torch.ones(1)}}, "which one is meant"),
+    "two": ({"state_dict": {"a": torch.ones(1)}, "model_state_dict": {"a": torch.ones(1)}}, "say which with --key"),
     "empty": ({}, "it holds no tensor"),
     "unnamed": ({3: torch.ones(2)}, "an entry is named by a int"),
     "no name": ({"module.": torch.ones(2)}, "a tensor has no name"),
@@ -157,3 +159,15 @@ def test_wrong_places(tmp_path):
     same = save(tmp_path / "same.safetensors", NET.state_dict())
     with pytest.raises(UserError, match="cannot be written over"):
         convert(same, force=True)
+
+
+def test_an_average_beside_the_weights_is_no_guess(tmp_path):
+    average = {name: value + 1 for name, value in NET.state_dict().items()}
+    both = save(tmp_path / "both.pt", {"state_dict": NET.state_dict(), "state_dict_ema": average, "epoch": 3})
+    with pytest.raises(UserError, match="it holds state_dict and state_dict_ema: say which with --key, such as --key"):
+        convert(both)
+    assert run_cli(["convert", str(both), "--key", "state_dict_ema"]) == 0
+    found = load_file(tmp_path / "both.safetensors")
+    assert torch.equal(found["0.weight"], average["0.weight"])
+    with pytest.raises(UserError, match=r"it holds no state dict 'ema'; there is: state_dict, state_dict_ema"):
+        convert(both, force=True, key="ema")

@@ -137,7 +137,7 @@ def test_hugging_face(fake):
     assert network.module(torch.zeros(2, 1, 2, 2)).shape == (2, 3)
     again = restore(network.record, to_bytes(network))
     assert CALLS[-1] == "config of org/tiny-net"
-    assert torch.equal(again.module.model.net[1].weight, network.module.model.net[1].weight)
+    assert torch.equal(again.module.network.net[1].weight, network.module.network.net[1].weight)
 
 
 @pytest.mark.parametrize("name", ["timm:vit_tiny.a-b", "torchvision:resnet18", "huggingface:org/net-1.0"])

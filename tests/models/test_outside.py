@@ -100,9 +100,12 @@ def test_unnamed_classes_are_counted(factory, tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("wide", "variant[1].factory: it does not take inputs (2, 1, 2, 2): RuntimeError: mat1 and mat2"),
-        ("deep", "variant[1].factory: two images give (2, 1, 2, 3)"),
-        ("pair", "variant[1].factory: two images give tuple"),
+        ("wide", "variant[1].factory: it does not take inputs (2, 1, 2, 2): RuntimeError: mat1 and"),
+        ("deep", "variant[1].factory: two images give shape (2, 1, 2, 3); put out (batch, 3)"),
+        (
+            "pair",
+            "variant[1].factory: two images give [0] shape (2, 1, 2, 2), [1] shape (2, 1, 2, 2); put out (batch, 3)",
+        ),
         ("bad", "variant[1].factory: NaN or infinite weights in '2.bias'"),
         ("none", "variant[1].factory: 'factories_from_outside' has no 'none'"),
     ],
