@@ -85,6 +85,7 @@ class StructuredPrune(Step):
     version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("torch", "torch-pruning")
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})
+    reads_layers: ClassVar[bool] = True
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "quantised layers cannot be cut; prune before quantising",
         "onnx": "it cuts torch modules; prune before exporting",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from bench.errors import UserError
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"})
 WRAPPERS: Final = ("module.", "_orig_mod.", "model.", "state_dict.")
-T = TypeVar("T")
 ADVICE = "convert it to safetensors with: crbench convert {}"
 
 
@@ -35,13 +34,17 @@ def refuse_pickle(path: Path, head: bytes, where: str) -> None:
         raise UserError.at(where, what, ADVICE.format(path.name))
 
 
-def load_checkpoint(module: nn.Module, path: Path, where: str) -> None:
-    """Load a safetensors file into the module, strictly.
+def load_checkpoint(module: nn.Module, path: Path, where: str) -> list[str]:
+    """Load a safetensors file into the module, strictly, and make its weights plain parameters.
+
+    Prefixes that wrappers put before every key are taken off where the rest is the network's. The keys may be those of
+    the module with its parametrisations and masks, or without them.
+
+    Returns:
+        What was made plain, as ``materialise`` says it.
 
     Raises:
         UserError: no such file, a pickle, no safetensors, missing or extra keys, wrong shapes, NaN or infinite values.
-
-    Prefixes that wrappers put before every key are taken off where the rest is the network's.
     """
     import safetensors
     from safetensors.torch import load
@@ -55,7 +58,12 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> None:
     except (safetensors.SafetensorError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError.at(where, f"{str(path)!r} is no safetensors file: {reason}", "write it anew") from None
-    state = without_wrappers(state, module.state_dict())
+    from bench.models.materialise import materialise
+
+    made: list[str] = []
+    if set(fitted(state, module.state_dict())[0]) != set(module.state_dict()):
+        made = materialise(module, where)
+    state, told = fitted(state, module.state_dict())
     make_lazy_parameters(module, state)
     expected = module.state_dict()
     _check_keys(expected, state, where)
@@ -65,30 +73,30 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> None:
             raise UserError.at(where, what, "give the checkpoint of this very network")
     check_finite(state.items(), where)
     module.load_state_dict(state, strict=True)
+    return made + told or materialise(module, where)
 
 
-def without_wrappers(state: Mapping[str, T], expected: Iterable[str]) -> dict[str, T]:
-    """The state without ``module.``, ``_orig_mod.``, ``model.`` or ``state_dict.`` before every key, one or several.
+def fitted(state: Mapping[str, torch.Tensor], expected: Collection[str]) -> tuple[dict[str, torch.Tensor], list[str]]:
+    """The state under the network's own names, and what was multiplied with its mask for that.
 
-    Only where the keys are the network's then; else the state as it is.
-
-    >>> without_wrappers({"module._orig_mod.a": 1}, ["a"])
-    {'a': 1}
-    >>> without_wrappers({"model.a": 1, "loss.b": 2}, ["a"])
-    {'model.a': 1, 'loss.b': 2}
+    What wrappers put before every key (``module.``, ``_orig_mod.``, ``model.``, ``state_dict.``, one or several) is
+    taken off, and pruned weights are multiplied with their masks, where the keys are the network's then; where some
+    parameters of the state may appear while loading, all of the network's must be there. Else the state as it is.
     """
+    from bench.models.materialise import masked
+
     wanted, bare = set(expected), dict(state)
-    while set(bare) != wanted:
+    holding = None
+    while True:
+        found, told = masked(bare, expected)
+        if set(found) == wanted:
+            return found, told
+        if holding is None and wanted and wanted <= set(found):
+            holding = found, told
         prefix = next((item for item in WRAPPERS if bare and all(key.startswith(item) for key in bare)), None)
         if prefix is None:
-            return dict(state) if not _lazily(set(bare), wanted) else bare
+            return holding or (dict(state), [])
         bare = {key.removeprefix(prefix): value for key, value in bare.items()}
-    return bare
-
-
-def _lazily(found: set[str], wanted: set[str]) -> bool:
-    """Whether the network's keys are all there, beside others that may appear while loading."""
-    return bool(wanted) and wanted <= found
 
 
 def make_lazy_parameters(module: nn.Module, state: Mapping[str, torch.Tensor]) -> None:

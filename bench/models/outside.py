@@ -52,15 +52,19 @@ def load_outside(
     assert factory is not None
     place = f"{prefix}factory"
     from bench.models.answers import Part, found_part, with_answer
+    from bench.models.materialise import materialise
 
     module = call_factory(factory, 0, place, pretrained=checkpoint is None)
     if checkpoint is not None:
-        load_checkpoint(module, Path(checkpoint), f"{prefix}checkpoint")
+        made = load_checkpoint(module, Path(checkpoint), f"{prefix}checkpoint")
     else:
+        made = materialise(module, place)
         check_finite(module.state_dict().items(), place)
     part, classes = found_part(_answer(module, declared, place), 2, declared, place)
     declared = _with_classes(declared, classes, place)
     record = factory_record(factory, declared)
+    if made:
+        record["materialised"] = made
     if part != Part("whole"):
         record["answer"] = part.canonical()
     return TorchNetwork(with_answer(module, record), declared, record)

@@ -51,8 +51,11 @@ def build_source(record: dict[str, Any], seed: int) -> nn.Module:
             return model.build(InputSpec.from_canonical(record["input"])).eval()
     if record["source"] == "factory":
         from bench.models.answers import with_answer
+        from bench.models.materialise import materialise
 
-        return with_answer(call_factory(record["factory"], seed, "factory"), record)
+        module = call_factory(record["factory"], seed, "factory")
+        materialise(module, "factory")
+        return with_answer(module, record)
     raise UserError.at("record", f"a source of kind {record['source']!r} has no structure to build", "")
 
 
