@@ -43,7 +43,9 @@ class Inputs(NamedTuple):
         first = self.both if self.reference is None else self.reference
         second = first if self.variant is None else self.variant
         names = ("--reference-input" if self.reference is not None else "--input", "--variant-input")
-        found = [{} if item is None else parse_input(item, name) for item, name in zip((first, second), names)]
+        found = [
+            {} if item is None else parse_input(item, name) for item, name in zip((first, second), names, strict=True)
+        ]
         return found[0], found[1]
 
 

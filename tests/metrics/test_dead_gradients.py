@@ -108,9 +108,11 @@ def test_a_view_that_computes_something_else_is_not_used(linear, digits):
         whole = (x * 16).to(torch.int32)
         return whole / 16 if not whole.is_floating_point() else whole / 8
 
-    with pytest.raises(NotDifferentiable, match=r"its gradients are zero on 100\.0% of 64 samples"):
-        with gradient_view(predictor(Rounds(linear, asks)), digits.evaluation):
-            pass
+    with (
+        pytest.raises(NotDifferentiable, match=r"its gradients are zero on 100\.0% of 64 samples"),
+        gradient_view(predictor(Rounds(linear, asks)), digits.evaluation),
+    ):
+        pass
 
 
 def test_rounding_that_needs_integers_is_skipped(linear, digits):
@@ -118,9 +120,11 @@ def test_rounding_that_needs_integers_is_skipped(linear, digits):
         table = torch.linspace(0, 1, 256)
         return table[(x * 255).long()]
 
-    with pytest.raises(NotDifferentiable, match=r"its gradients are zero on 100\.0% of 64 samples"):
-        with gradient_view(predictor(Rounds(linear, looked_up)), digits.evaluation):
-            pass
+    with (
+        pytest.raises(NotDifferentiable, match=r"its gradients are zero on 100\.0% of 64 samples"),
+        gradient_view(predictor(Rounds(linear, looked_up)), digits.evaluation),
+    ):
+        pass
 
 
 def test_a_share_below_the_limit_passes(linear, digits):
@@ -138,9 +142,11 @@ def test_a_share_below_the_limit_passes(linear, digits):
 
     with gradient_view(predictor(Dead(3)), digits.evaluation) as view:
         assert view.gradient == "exact"
-    with pytest.raises(NotDifferentiable, match=r"zero on 6\.2% of 64 samples"):
-        with gradient_view(predictor(Dead(4)), digits.evaluation):
-            pass
+    with (
+        pytest.raises(NotDifferentiable, match=r"zero on 6\.2% of 64 samples"),
+        gradient_view(predictor(Dead(4)), digits.evaluation),
+    ):
+        pass
 
 
 def rounding_file(linear):
