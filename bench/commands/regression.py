@@ -52,6 +52,10 @@ def compare(before: Path, after: Path, strict: bool, **outputs: Any) -> int:
         raise UserError.at(str(after), f"runs of two suites, {names}", "compare runs of one suite")
     assert first.samples is not None
     known = baseline_of(first.results, first.samples, timings=True)
+    held = [
+        label for label in second.results.left_out if label not in first.results.left_out
+    ]  # neither run holds those
+    second = second._replace(results=second.results.model_copy(update={"left_out": held}))
     return _judge(second, known, f"run {before}", strict, outputs)
 
 
@@ -121,15 +125,19 @@ def baseline() -> None:
 @click.option("--timings", is_flag=True, help="Keep latencies too: for runs on one and the same machine.")
 @click.option("--restart", is_flag=True, help="Forget the first figures: the loss since then is accepted as well.")
 def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
-    """Accept RUN as the baseline: the only command that changes one."""
+    """Accept RUN as the baseline: the only command that changes one.
+
+    Gated cells that RUN skipped are accepted so, each by name: a later run with the same skip passes.
+    """
     from bench.errors import UserError
     from bench.gate import accept as accept_run
     from bench.gate import incomplete, load_baseline, load_run, write_baseline
+    from bench.gate.exit_codes import left_out
     from bench.suite.tables import NAME_PATTERN
 
     found = load_run(run, arrays=True)
     assert found.samples is not None
-    lines = incomplete(found.results)
+    lines = [*incomplete(found.results), *left_out(found.results)]
     if lines:
         click.echo(f"crbench: not accepted, the run is incomplete: {lines[0]} ({len(lines)} in all)", err=True)
         return INCOMPLETE
@@ -146,9 +154,12 @@ def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
     for word in ("added", "changed", "removed"):
         for cell in getattr(accepted, word):
             click.echo(f"{word}: {cell}")
+    for cell in accepted.skipped:
+        click.echo(f"accepted as skipped: {cell}")
     kept = len(accepted.baseline.cells) - len(accepted.added) - len(accepted.changed)
     click.echo(
         f"{out}  {size / 1e3:.0f} kB: accepted {accepted.baseline.accepted}, {len(accepted.added)} cells added, "
         f"{len(accepted.changed)} changed, {len(accepted.removed)} removed, {kept} kept"
+        + (f", {len(accepted.skipped)} accepted as skipped" if accepted.skipped else "")
     )
     return 0

@@ -70,7 +70,7 @@ def _write(results: Results, folder: Path) -> None:
 @DEVICE
 def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     """Validate suites and print their plans: what is stored, what would be measured, what it will cost."""
-    from bench.engine.forecast import forecast
+    from bench.engine.forecast import applicability, forecast
     from bench.engine.sums_forecast import sums_forecast
     from bench.errors import Problem, UserError
     from bench.gate.sight import sight
@@ -87,7 +87,7 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
             ]
             continue
         lines = [*describe_suite(loaded), *forecast(loaded, store, device)]
-        lines += [*sums_forecast(loaded, store, device), *sight(loaded, store, device)]
+        lines += [*sums_forecast(loaded, store, device), *sight(loaded, store, device), *applicability(loaded, device)]
         click.echo("\n".join(lines))
     if problems:
         raise UserError(problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import Any
 
 from bench.engine.run import make_plan
@@ -11,13 +10,14 @@ from bench.registry import nearest
 from bench.store.keys import differences
 from bench.store.store import Record, Store
 from bench.suite.plan import Observation, PlannedCell
+from bench.suite.selection import matches
 from bench.suite.suite import Suite
 
 
 def why(suite: Suite, pattern: str, store_url: str, device: str) -> list[str]:
     """Explain each cell that matches the pattern (a label, a glob, or the start of one)."""
     plan, _ = make_plan(suite, device)
-    cells = [cell for cell in plan.cells if fnmatch.fnmatch(cell.label, pattern) or cell.label.startswith(pattern)]
+    cells = [cell for cell in plan.cells if matches(cell.label, pattern) or cell.label.startswith(pattern)]
     if not cells:
         raise UserError.at("CELL", f"no cell {pattern!r}", nearest(pattern, [cell.label for cell in plan.cells]))
     store = Store(store_url)

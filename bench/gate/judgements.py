@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from bench.gate.baseline import BaselineCell, label_of
+from bench.gate.skips import SkippedCell
 from bench.results import Cell, Judgement, Word
 from bench.store.samples import place_of_cell
 
@@ -21,7 +22,7 @@ class CellId(NamedTuple):
     place: str
 
     @classmethod
-    def of(cls, cell: Cell | Judgement | BaselineCell) -> CellId:
+    def of(cls, cell: Cell | Judgement | BaselineCell | SkippedCell) -> CellId:
         """The id of a cell, or of what was said about one."""
         place = place_of_cell(cell)
         return cls(cell.variant, cell.target, cell.metric, place)
@@ -36,7 +37,7 @@ class Answer(NamedTuple):
 
 
 def judgement(
-    cell: Cell | BaselineCell, value: str, against: Literal["baseline", "first", "reference"], word: Word,
+    cell: Cell | BaselineCell | SkippedCell, value: str, against: Literal["baseline", "first", "reference"], word: Word,
     because: str, look: str, **figures: Any,
 ) -> Judgement:  # fmt: skip
     """A judgement of a value of a cell."""
@@ -55,12 +56,12 @@ def judgement(
     )
 
 
-def look_closer(cell: Cell | BaselineCell, suite_path: str) -> str:
+def look_closer(cell: Cell | BaselineCell | SkippedCell, suite_path: str) -> str:
     """The command that tells why a cell was measured or reused."""
     return f"crbench why {shlex.quote(label_of(cell))} --suite {shlex.quote(suite_path)}"
 
 
-def measure_it(cell: Cell | BaselineCell, suite_path: str) -> str:
+def measure_it(cell: Cell | BaselineCell | SkippedCell, suite_path: str) -> str:
     """The command that measures a cell."""
     return f"crbench run {shlex.quote(suite_path)} --only {shlex.quote(label_of(cell))}"
 

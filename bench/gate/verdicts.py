@@ -53,15 +53,16 @@ def verdict(cells: Iterable[Cell], subject: str = "") -> Verdict:
         names = dict.fromkeys(f"{plain(cell.variant)} ({plain(cell.target)})" for cell in cells)
         subject = ", ".join(names) or "the variant"
     gates = gates_of(cells)
-    failed, undecided = _phrases(gates, "failed"), _phrases(gates, "inconclusive")
+    failed, undecided, accepted = (_phrases(gates, word) for word in ("failed", "inconclusive", "accepted"))
     if failed:
-        return Verdict(ship=False, because=f"do not ship {subject}: {'; '.join(failed)}")
+        return Verdict(ship=False, because=f"do not ship {subject}: {'; '.join([*failed, *accepted])}")
     if undecided:
-        return Verdict(ship=None, because=f"undecided on {subject}: {'; '.join(undecided)}")
-    if not gates:
-        return Verdict(ship=None, because=f"undecided on {subject}: no gate was set")
-    many = "its gate" if len(gates) == 1 else f"all {len(gates)} gates"
-    return Verdict(ship=True, because=f"{subject} may ship: it passes {many}")
+        return Verdict(ship=None, because=f"undecided on {subject}: {'; '.join([*undecided, *accepted])}")
+    count = sum(gate.verdict == "passed" for _, gate in gates)
+    if not count:
+        return Verdict(ship=None, because=f"undecided on {subject}: {'; '.join(accepted) or 'no gate was set'}")
+    many = "its gate" if count == 1 else f"all {count} gates"
+    return Verdict(ship=True, because="; ".join([f"{subject} may ship: it passes {many}", *accepted]))
 
 
 def cells_of(variant: VariantResult, cells: Iterable[Cell]) -> list[Cell]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -23,7 +24,7 @@ from bench.results import Cell, ValueResult
 from bench.runtimes.base import IntegerSums
 from bench.wording import plain, title
 
-KEYWORDS = ("reference", "variant", "data", "bounds", "yardsticks", "integer_sums")
+KEYWORDS = ("reference", "variant", "data", "bounds", "yardsticks", "integer_sums", "not_applicable")
 
 
 class Figure(NamedTuple):
@@ -64,7 +65,8 @@ class Pair:
                 ``data``, an ``.npz`` with ``x`` and, if known, ``y``, or these arrays by name; ``bounds``, the range
                 of ``x``, by default (0, 1) if ``x`` lies in it; ``yardsticks``, networks as good as the reference,
                 such as retrained ones: gaps need them, four for an interval; ``integer_sums``, how ONNX Runtime sums
-                8-bit products: native, exact or saturating. Paths are relative to the test's folder.
+                8-bit products: native, exact or saturating; ``not_applicable``, globs of metrics that may be skipped,
+                and the test with them: by default what is not measured fails. Paths are relative to the test's folder.
         """
         return Pair(self._request, {**self._given, **given})
 
@@ -117,10 +119,16 @@ class Pair:
         return file
 
     def value(self, metric: str, value: str) -> ValueResult:
-        """One value with all that is known of it; fails the test where the metric could not be measured."""
+        """One value with all that is known of it; fails the test where the metric could not be measured.
+
+        It is skipped only where ``not_applicable`` names the metric and the metric says itself that it has no meaning.
+        """
         cell = self.cell(metric)
         if cell.status == "skipped":
-            raise pytest.skip.Exception(f"{metric}: {plain(cell.reason)}")
+            name = metric.partition("[")[0]
+            if any(fnmatchcase(name, pattern) for pattern in self._given.get("not_applicable", ())):
+                raise pytest.skip.Exception(f"{metric}: {plain(cell.reason)}")
+            raise _failed(f'{metric}: skipped: {plain(cell.reason)}\n  accept it by name: not_applicable=["{name}"]')
         if cell.status == "error":
             raise _failed(f"{metric}: {plain(cell.reason)}")
         if value not in cell.values:

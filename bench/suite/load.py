@@ -67,6 +67,7 @@ def load_suite(path: Path | str) -> Suite:
         metrics=uses,
         replicates=table.replicates,
         seed=table.seed,
+        not_applicable=tuple(table.not_applicable),
         document=content,
     )
 
