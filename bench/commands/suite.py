@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.commands.options import DEVICE, QUIET, STORE, Shard
+from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
 
 if TYPE_CHECKING:
@@ -42,17 +43,18 @@ def run(
     from bench.gate import exit_code
     from bench.store.samples import write_samples
 
-    loaded = api.load_suite(suite)
     options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
-    measured = with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
-    results, folder = measured.results, out or Path("reports") / loaded.name
-    _write(results, folder)
-    write_samples(measured.samples, folder)
-    if as_json:
-        click.echo(results.model_dump_json(by_alias=True))
-    elif not quiet:
-        show(results)
-        click.echo(f"{folder / 'results.json'}\n{folder / 'index.html'}")
+    with json_alone(as_json) as say:
+        loaded = api.load_suite(suite)
+        measured = with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
+        results, folder = measured.results, out or Path("reports") / loaded.name
+        _write(results, folder)
+        write_samples(measured.samples, folder)
+        if as_json:
+            say(results.model_dump_json(by_alias=True))
+        elif not quiet:
+            show(results)
+            say(f"{folder / 'results.json'}\n{folder / 'index.html'}")
     return exit_code(results, gate=gate)
 
 

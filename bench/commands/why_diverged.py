@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.commands.options import INTEGER_SUMS
+from bench.commands.output import json_alone
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,12 +40,13 @@ def why_diverged(
     from bench.engine.layer_culprits import why_diverged as analyse
 
     limits = None if bounds is None else parse_bounds(bounds)
-    found = _with_bar(
-        lambda shown: analyse(reference, variant, data, limits, shown, integer_sums), quiet=quiet or as_json
-    )
-    if as_json:
-        click.echo(json.dumps(found, allow_nan=False))
-        return 0
+    with json_alone(as_json) as say:
+        found = _with_bar(
+            lambda shown: analyse(reference, variant, data, limits, shown, integer_sums), quiet=quiet or as_json
+        )
+        if as_json:
+            say(json.dumps(found, allow_nan=False))
+            return 0
     from rich.console import Console
 
     _print(found, Console())
