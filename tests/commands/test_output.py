@@ -76,10 +76,12 @@ def loud(tmp_path):
     x = random.random((60, 1, 4, 4), dtype=np.float32)
     np.savez(tmp_path / "x.npz", x=x, y=np.arange(60) % 3)
 
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
     def run(*arguments, code=0):
         done = subprocess.run(
             [sys.executable, "-m", "bench", *arguments],
-            cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
+            cwd=tmp_path, capture_output=True, text=True, env={**buffered, "OMP_NUM_THREADS": "1"}, check=False,
         )  # fmt: skip
         assert done.returncode == code, done.stderr
         return done
