@@ -144,12 +144,11 @@ def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
     from bench.errors import UserError
     from bench.gate import accept as accept_run
     from bench.gate import incomplete, load_baseline, load_run, write_baseline
-    from bench.gate.exit_codes import left_out
     from bench.suite.tables import NAME_PATTERN
 
     found = load_run(run, arrays=True)
     assert found.samples is not None
-    lines = [*incomplete(found.results), *left_out(found.results)]
+    lines = incomplete(found.results)
     if lines:
         click.echo(f"crbench: not accepted, the run is incomplete: {lines[0]} ({len(lines)} in all)", err=True)
         return INCOMPLETE
