@@ -93,9 +93,10 @@ class FamilyResult(_Record):
 
 
 class Verdict(_Record):
-    """May it ship? True and false need evidence; null is undecided."""
+    """May it ship? True and false need evidence; null is undecided, or an error."""
 
     ship: bool | None = None
+    error: bool = Field(False, description="a cell failed, so that nothing could be decided")
     because: str = ""
 
 

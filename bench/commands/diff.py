@@ -49,5 +49,5 @@ def diff(
         if as_json:
             say(json.dumps({"cells": [cell.model_dump(mode="json") for cell in results.cells]}, allow_nan=False))
         elif not quiet:
-            show(results)
+            show(results, pair=True)
     return exit_code(results, gate=False)
