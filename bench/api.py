@@ -20,6 +20,7 @@ from bench.runtimes.base import IntegerSums
 from bench.store.files import write_atomic
 from bench.store.samples import RunSamples
 from bench.store.store import Store
+from bench.suite.extends import shown_path
 from bench.suite.load import load_suite
 from bench.suite.plan import cell_label, metric_label
 from bench.suite.selection import accepted_as, first_match
@@ -68,7 +69,7 @@ def measure(
     results = run_suite(loaded, options or RunOptions(store=".crbench"), progress, dataset, kept.append)
     declared = [(use.metric.name, use.metric.parameters(), use.gates) for use in loaded.metrics]
     judged = judge_results(results, declared, kept[0], _accepting(loaded))
-    judged.suite.path = loaded.path.name
+    judged.suite.path = shown_path(loaded.path)
     return Measurement(judged, kept[0])
 
 

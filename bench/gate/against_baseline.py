@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences
-from bench.gate.judgements import CellId, judgement, look_closer, measure_it
+from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences, label_of
+from bench.gate.judgements import CellId, judgement, look_closer, measure_it, suite_file
 from bench.gate.questions import Against, Question, answer, margin_of, pairing_of
 from bench.gate.shifts import shifts
 from bench.gate.skips import SkippedCell, accepted_by_suite, gated_names, same_reason
@@ -37,14 +37,14 @@ def judge_baseline(
         baseline: What it is compared with.
         timings: Judge latencies where the baseline has them.
         together: Where cells are judged one by one: the number of judgements of the whole run (Bonferroni).
-        suite_path: For the command that looks closer; the name in the results by default.
+        suite_path: For the command that looks closer; by default what the results name, where it is found.
 
     Raises:
         UserError: The baseline is another suite's.
     """
     check_suite(baseline, results)
-    judge = _Judge(results, samples, baseline, suite_path or plain(results.suite.path) or "SUITE")
-    places = {CellId.of(cell).place: cell for cell in results.cells}
+    judge = _Judge(results, samples, baseline, suite_path or suite_file(results))
+    places = judge.places
     for place, before in sorted(baseline.by_place().items()):
         judge.cell(before, places.get(place), "baseline", timings)
     for place, before in sorted(baseline.first_by_place().items()):
@@ -64,6 +64,7 @@ class _Judge:
         self.baseline = baseline
         self.suite_path = suite_path
         self.now = baseline_of(results, samples, timings=True).by_place()  # rounded as the baseline is
+        self.places = {CellId.of(cell).place: cell for cell in results.cells}
         self.said: list[Judgement] = []
         self.questions: list[Question] = []
 
@@ -76,7 +77,8 @@ class _Judge:
         if word in ("missing", "accepted") and not more.get("decides", True):
             look = ""  # new or accepted: there is nothing to look at
         elif word in ("missing", "errored"):
-            look = measure_it(cell, self.suite_path)
+            gone = CellId.of(cell).place not in self.places and label_of(cell) not in self.results.left_out
+            look = "" if gone else measure_it(cell, self.suite_path)
         self.said.append(judgement(cell, name, against, word, because, look, **more))
 
     def cell(self, before: BaselineCell, cell: Cell | None, against: Against, timings: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.gate.classes import judge_classes
 from bench.gate.exit_codes import looked_at
-from bench.gate.judgements import judgement, look_closer
+from bench.gate.judgements import judgement, look_closer, suite_file
 from bench.gate.tolerances import FITS, Tolerance, judge_gate
 from bench.gate.verdicts import with_verdicts
 from bench.results import Cell, GateResult, Judgement, Results, ValueResult, Word
@@ -89,7 +89,7 @@ def gated_values(results: Results) -> Iterator[tuple[Cell, str, GateResult]]:
 
 def judge_reference(results: Results, suite_path: str = "") -> list[Judgement]:
     """Every gate against the reference as a judgement: failed is regressed, passed is same."""
-    path = suite_path or plain(results.suite.path) or "SUITE"
+    path = suite_path or suite_file(results)
     words: Mapping[str, Word] = {"passed": "same", "failed": "regressed"}
     said = []
     for cell, name, gate in gated_values(results):

@@ -1,5 +1,9 @@
 """Suites as pytest items: names, markers, outcomes, properties, benchmarks."""
 
+import shlex
+import subprocess
+import sys
+
 import pytest
 
 NETWORKS = """
@@ -59,6 +63,8 @@ def test_what_fails_says_why_and_shows_no_traceback(measured):
     assert lines[1].startswith("accuracy: +")
     assert lines[1].endswith("tolerance 10 (max_harm, failed)")
     assert lines[2] == "look closer: crbench run suites/mine.toml --only far/edge/fidelity.accuracy"
+    command = [sys.executable, "-m", "bench", *shlex.split(lines[2])[3:], "--quiet"]
+    assert subprocess.run(command, cwd=measured.folder, check=False).returncode == 0  # as it is printed
     assert "Traceback" not in shown
     assert "pytest_plugin" not in shown
     assert "against the reference: 1 failed, 1 passed" in shown
