@@ -38,7 +38,7 @@ def diff(
 
     from bench import api
     from bench.engine.diff import parse_bounds
-    from bench.gate import exit_code
+    from bench.gate import exit_code, why_exit
 
     limits = None if bounds is None else parse_bounds(bounds)
     with json_alone(as_json) as say:
@@ -50,4 +50,6 @@ def diff(
             say(json.dumps({"cells": [cell.model_dump(mode="json") for cell in results.cells]}, allow_nan=False))
         elif not quiet:
             show(results, pair=True)
+    if why := why_exit(results, gate=False):
+        click.echo(f"crbench: {why}", err=True)
     return exit_code(results, gate=False)

@@ -40,7 +40,7 @@ def run(
     """Measure a suite: train or load, compress, observe, report."""
     from bench import api
     from bench.engine.run import RunOptions
-    from bench.gate import exit_code
+    from bench.gate import exit_code, why_exit
     from bench.store.samples import write_samples
 
     options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
@@ -55,7 +55,9 @@ def run(
         elif not quiet:
             show(results)
             say(f"{folder / 'results.json'}\n{folder / 'index.html'}")
-    return exit_code(results, gate=gate)
+    if why := why_exit(results, gate):
+        click.echo(f"crbench: {why}", err=True)
+    return exit_code(results, gate)
 
 
 def _write(results: Results, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.gate.verdicts import cells_of, subjects
+from bench.gate.verdicts import UNGATED, cells_of, subjects
 from bench.results import Cell, GateResult, Judgement, Results, Word
 from bench.wording import plain, title
 
@@ -29,6 +29,36 @@ def exit_code(results: Results, gate: bool, strict: bool = False) -> int:
         return INCOMPLETE
     broken = {"failed", "inconclusive"} if strict else {"failed"}
     return REGRESSION if found & broken else PASS
+
+
+def why_exit(results: Results, gate: bool, strict: bool = False) -> str:
+    """Why ``exit_code`` is not 0, in one line; empty where it is.
+
+    >>> from bench.results import ReferenceResult, SuiteInfo
+    >>> empty = Results(suite=SuiteInfo(name="s", fingerprint="f"), reference=ReferenceResult())
+    >>> exit_code(empty, True), why_exit(empty, True)
+    (3, 'incomplete: nothing ran')
+    """
+    code = exit_code(results, gate, strict)
+    if code == PASS:
+        return ""
+    if code == INCOMPLETE:
+        lines = incomplete(results) or unseen(results) or [f"{UNGATED}: --gate looked at nothing"]
+        return f"incomplete: {first_of(lines)}"
+    broken = ("failed", "inconclusive") if strict else ("failed",)
+    lines = [
+        f"{plain(cell.variant)} ({plain(cell.target)}): {title(name)} {each.because}"
+        for cell in results.cells
+        for name, value in cell.values.items()
+        for each in value.gates
+        if each.verdict in broken
+    ]
+    return f"regression: {first_of(lines)}"
+
+
+def first_of(lines: Sequence[str]) -> str:
+    """The first line, and how many more there are."""
+    return lines[0] + (f" and {len(lines) - 1} more" if len(lines) > 1 else "")
 
 
 def exit_code_of(results: Results, judgements: Sequence[Judgement], *, strict: bool = False) -> int:

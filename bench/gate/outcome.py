@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code_of, incomplete, left_out
+from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code_of, first_of, incomplete, left_out
 from bench.gate.verdicts import unmeasured_variants
 from bench.results import Comparison, Judgement, Results, Word
 from bench.wording import plain
@@ -59,6 +59,6 @@ def _closing(results: Results, judgements: Sequence[Judgement], code: int, stric
         parts.append("accept a skip by name: not_applicable in the suite, or crbench baseline accept")
     lines = [*incomplete(results), *left_out(results)]
     if lines:
-        parts.append(f"incomplete: {lines[0]}" + (f" and {len(lines) - 1} more" if len(lines) > 1 else ""))
+        parts.append(f"incomplete: {first_of(lines)}")
     word = {PASS: "passed", REGRESSION: "regression", INCOMPLETE: "incomplete"}[code]
     return f"{word}: {'; '.join(parts)}"

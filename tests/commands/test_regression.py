@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shutil
 import sys
 import xml.etree.ElementTree as ET
@@ -219,6 +220,34 @@ def test_a_baseline_keeps_the_skips_that_it_accepts_and_covers_no_error(measured
     assert measured.run("gate", "after", "--baseline", BASELINE) == 3
     assert "errored" in capsys.readouterr().out
     assert measured.run("baseline", "accept", "after") == 3
+
+
+def test_a_quiet_run_says_in_one_line_why_it_does_not_exit_0(measured, capsys):
+    def said(*arguments):
+        capsys.readouterr()
+        code = measured.run("run", "tiny.toml", "--quiet", "--out", "after", *arguments)
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        return code, shown.err
+
+    assert said("--gate") == (0, "")
+    line = "crbench: incomplete: 2 gated cells were left out by --only or --shard: noise (torch, edge)\n"
+    assert said("--gate", "--only", "int8") == (3, line)
+    measured.write("max_harm = 0.5", "max_harm = 0.001")
+    measured.write("sigma = 0.3", "sigma = 3.0", text=(measured.folder / "tiny.toml").read_text())
+    code, line = said("--gate")
+    assert code == 1
+    assert re.fullmatch(
+        r"crbench: regression: noise \(torch\): accuracy \+.* points .*, tolerance 0.1 and 1 more\n", line
+    )
+    assert said()[0] == 0  # without --gate nothing is judged
+    measured.write('gate = [{ value = "accuracy", max_harm = 0.5 }]', "")
+    assert said("--gate") == (3, "crbench: incomplete: no gate was set: --gate looked at nothing\n")
+    measured.write("sigma = 0.3", "sigma = 0.31")
+    code, line = said("--rerun", "never")
+    assert code == 3
+    assert line.startswith("crbench: incomplete: noise (torch) fidelity.predictions: not measured: --rerun never and ")
+    assert len(line.splitlines()) == 1
 
 
 def test_a_part_of_a_run_is_never_green_about_the_rest(measured, capsys):
