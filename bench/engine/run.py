@@ -50,7 +50,7 @@ class Progress:
 
 def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None) -> tuple[Plan, Dataset]:
     """Load the data and expand the suite; nothing is measured."""
-    dataset = dataset or load_dataset(suite.loader, suite.evaluation, suite.calibration)
+    dataset = dataset or _load(suite)
     for use in suite.metrics:
         wanted = use.metric.samples
         if wanted is not None and wanted > len(dataset.evaluation):
@@ -60,6 +60,16 @@ def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None)
                 "ask for fewer, or raise data.evaluation",
             )
     return planner(suite, device, dataset).plan(), dataset
+
+
+def _load(suite: Suite) -> Dataset:
+    """The suite's data; calibration samples that nobody asked for and no step demands are taken where there are any."""
+    try:
+        return load_dataset(suite.loader, suite.evaluation, suite.calibration)
+    except UserError:
+        if not suite.spare_calibration:
+            raise
+    return load_dataset(suite.loader, suite.evaluation, 0)
 
 
 def planner(suite: Suite, device: str, dataset: Dataset) -> Planner:

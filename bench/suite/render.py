@@ -90,9 +90,9 @@ def describe_suite(suite: Suite) -> list[str]:
     ]
     made = _networks(suite)
     lines = [f"suite {suite.name}"]
-    lines += [
-        f"  data       {call(suite.loader)}: {suite.evaluation} evaluation, {suite.calibration} calibration samples"
-    ]
+    spare = " at most, which no step demands" if suite.spare_calibration else ""
+    samples = f"{suite.evaluation} evaluation, {suite.calibration} calibration samples{spare}"
+    lines += [f"  data       {call(suite.loader)}: {samples}"]
     lines += [f"  reference  {_reference(suite)}", f"  yardstick  {_yardstick(suite)}"]
     lines += [f"networks to make: {made}", *_columns(per_variant)]
     lines += ["targets:", *_columns([(target.name, _target(target)) for target in suite.targets])]
