@@ -113,8 +113,8 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
         start = engine.evidence(cells[0])
     except Exception as error:
         return [_blank(metric, "error", f"{stages[0].name}: {_words(error)}") for _ in cells]
-    if start.variant[0].status != "ok":
-        reason = f"{stages[0].name}: {start.variant[0].reason}"
+    if start.skipped is not None:
+        reason = f"{stages[0].name}: {start.skipped[1].reason}"
         return [_blank(metric, "skipped", reason, start.n) for _ in cells]
     found, last = [_first(engine, metric, start)], (stages[0].name, start.reference)
     for stage, cell in zip(stages[1:], cells[1:], strict=True):
