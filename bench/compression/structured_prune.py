@@ -127,7 +127,8 @@ class StructuredPrune(Step):
             raise UserError.at("structured-prune.batch_norm_samples", "the network has no BatchNorm", "leave it out")
         found = find_channels(network.module, network.input)
         if not found.groups:
-            raise NotApplicable("structured-prune found no channel that it may remove")
+            why = "; ".join(f"{layer}: {reason}" for layer, reason in found.kept.items())
+            raise NotApplicable(f"structured-prune found no channel that it may remove ({why})")
         setting = Setting.of(found.groups, self.round_to, self._fixed(found))
         ratios: dict[str, float] = {}
         if self.allocation == "sensitivity":

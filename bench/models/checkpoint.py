@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.errors import UserError
+from bench.graph.shared import contradictions, shared_names
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +64,10 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> list[str]:
     made: list[str] = []
     if set(fitted(state, module.state_dict())[0]) != set(module.state_dict()):
         made = materialise(module, where)
+    shared = shared_names(module)
+    for name, other in shared.items():  # safetensors.torch.save_model keeps one name of a tied tensor
+        for held in ("", *WRAPPERS):
+            _name_both(state, f"{held}{name}", f"{held}{other}")
     state, told = fitted(state, module.state_dict())
     make_lazy_parameters(module, state)
     expected = module.state_dict()
@@ -72,6 +77,9 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> list[str]:
             what = f"{name!r} has shape {tuple(state[name].shape)}, the network has {tuple(value.shape)}"
             raise UserError.at(where, what, "give the checkpoint of this very network")
     check_finite(state.items(), where)
+    for name, other in contradictions(module, state).items():
+        what = f"{name!r} and {other!r} are one parameter of the network, and differ in {str(path)!r}"
+        raise UserError.at(where, what, "give the checkpoint of this very network")
     module.load_state_dict(state, strict=True)
     return made + told or materialise(module, where)
 
@@ -97,6 +105,14 @@ def fitted(state: Mapping[str, torch.Tensor], expected: Collection[str]) -> tupl
         if prefix is None:
             return holding or (dict(state), [])
         bare = {key.removeprefix(prefix): value for key, value in bare.items()}
+
+
+def _name_both(state: dict[str, torch.Tensor], name: str, other: str) -> None:
+    """Give a tensor that a state holds under one of two names the other one too."""
+    kept = state.get(name, state.get(other))
+    if kept is not None:
+        state.setdefault(name, kept)
+        state.setdefault(other, kept)
 
 
 def make_lazy_parameters(module: nn.Module, state: Mapping[str, torch.Tensor]) -> None:

@@ -65,6 +65,10 @@ def _parametrised(layer: nn.Module, name: str, where: str) -> Iterator[tuple[str
             what = f"layer {name!r} makes its {tensor} by a parametrisation ({told}) that cannot be taken off: {line}"
             right = f'call torch.nn.utils.parametrize.remove_parametrizations(layer, "{tensor}") in the factory'
             raise UserError.at(where, what, right) from error
+        if tensor in layer._buffers:  # torch makes a buffer of what was made of several tensors: it would not train
+            value = layer._buffers.pop(tensor)
+            assert value is not None
+            layer.register_parameter(tensor, nn.Parameter(value.clone()))
         yield tensor, told
 
 

@@ -66,10 +66,21 @@ def reproducible(*words: str | int, threads: int = 1) -> Iterator[None]:
 
 
 def initialise(model: Model, declared: InputSpec, seed: int) -> nn.Module:
-    """The untrained module of a seed, in eval mode; the global generator is left as it was."""
+    """The untrained module of a seed, in eval mode; the global generator is left as it was.
+
+    Raises:
+        UserError: the architecture does not take such samples, or makes weights anew at every call: steps would take
+            the last ones for its own.
+    """
+    from bench.models.materialise import materialise
+
     model.check(declared)
     with reproducible("initialise", seed):
-        return model.build(declared).eval()
+        module = model.build(declared).eval()
+    if found := materialise(copy.deepcopy(module)):
+        right = "build it without, or train it elsewhere and hand it over with factory and checkpoint"
+        raise UserError.at("reference.model", f"{model.name!r} makes weights anew at every call ({found[0]})", right)
+    return module
 
 
 def preprocess(x: torch.Tensor, declared: InputSpec) -> torch.Tensor:

@@ -130,6 +130,8 @@ def test_the_function_stays_and_the_record_says_so(factories, digits, name):
         assert not layer._forward_pre_hooks
         assert not parametrize.is_parametrized(layer)
     assert set(raw.state_dict()) == set(factories.plain().state_dict())
+    assert set(dict(raw.named_parameters())) == set(dict(factories.plain().named_parameters()))
+    assert all(parameter.requires_grad for parameter in raw.parameters())
     assert materialise(raw) == []
 
 

@@ -36,7 +36,8 @@ def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, 
     pooling and flattening, which do not change values), so that a runtime finds integers on both sides of each of
     these operators. The logits stay float.
 
-    Raises ``NotApplicable`` where torch.fx cannot trace the module or nothing in it can be quantised.
+    Layers that share a weight go on sharing it. Raises ``NotApplicable`` where torch.fx cannot trace the module or
+    nothing in it can be quantised.
     """
     import torch
     from torch import fx
@@ -60,7 +61,7 @@ def _replace_layers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
     from torch import nn
 
     layers: dict[str, Any] = {}
-    made: dict[int, nn.Module] = {}  # by the weight: what two layers shared they share again
+    first: dict[int, str] = {}
     called = {str(node.target) for node in traced.graph.nodes if node.op == "call_module"}
     for name, layer in list(traced.named_modules()):
         # what a module of torch's own holds inside, such as an encoder layer, gets no quantised input
@@ -68,12 +69,11 @@ def _replace_layers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
             continue
         bits = scheme.bits_of(name)
         quantised = quantised_layer(layer, scheme, bits)
-        if id(layer.weight) in made:
-            quantised.weight = made[id(layer.weight)].weight
-        made.setdefault(id(layer.weight), quantised)
         set_weight_range(quantised)
         traced.set_submodule(name, quantised)
         layers[name] = {"shape": list(layer.weight.shape), "weight_bits": bits}
+        if first.setdefault(id(layer.weight), name) != name:
+            layers[name]["weight_of"] = first[id(layer.weight)]
     return layers
 
 
