@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+from bench.graph.shared import contradictions, shared_names
+from bench.models.materialise import plain_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +35,8 @@ def refuse_pickle(path: Path, head: bytes, where: str) -> None:
         raise UserError.at(where, what, ADVICE.format(path.name))
 
 
-def load_checkpoint(module: nn.Module, path: Path, where: str) -> None:
-    """Load a safetensors file into the module, strictly.
+def load_checkpoint(module: nn.Module, path: Path, where: str) -> list[str]:
+    """Load a safetensors file into the module, strictly; returns the weights whose masks were made plain for it.
 
     Raises:
         UserError: no such file, a pickle, no safetensors, missing or extra keys, wrong shapes, NaN or infinite values.
@@ -52,13 +54,23 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> None:
         reason = " ".join(str(error).split())[:200]
         raise UserError.at(where, f"{str(path)!r} is no safetensors file: {reason}", "write it anew") from None
     expected = module.state_dict()
+    state, made = plain_checkpoint(state, expected)
+    for name, other in shared_names(module).items():  # safetensors.torch.save_model keeps one name of a tied tensor
+        kept = state.get(name, state.get(other))
+        if kept is not None:
+            state.setdefault(name, kept)
+            state.setdefault(other, kept)
     _check_keys(expected, state, where)
     for name, value in expected.items():
         if state[name].shape != value.shape:
             what = f"{name!r} has shape {tuple(state[name].shape)}, the network has {tuple(value.shape)}"
             raise UserError.at(where, what, "give the checkpoint of this very network")
     check_finite(state.items(), where)
+    for name, other in contradictions(module, state).items():
+        what = f"{name!r} and {other!r} are one parameter of the network, and differ in {str(path)!r}"
+        raise UserError.at(where, what, "give the checkpoint of this very network")
     module.load_state_dict(state, strict=True)
+    return made
 
 
 def check_finite(tensors: Iterable[tuple[str, torch.Tensor]], where: str) -> None:

@@ -11,6 +11,7 @@ from bench.errors import UnusableNetwork, UserError
 from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.models.checkpoint import check_finite, load_checkpoint
+from bench.models.materialise import made_weights, materialise, refuse_setters
 from bench.models.onnx_file import is_quantised, read_onnx
 from bench.models.onnx_interface import probe_answer
 from bench.models.source import call_factory, factory_record, file_record
@@ -52,12 +53,27 @@ def load_outside(
     assert factory is not None
     place = f"{prefix}factory"
     module = call_factory(factory, 0, place, pretrained=checkpoint is None)
-    if checkpoint is not None:
-        load_checkpoint(module, Path(checkpoint), f"{prefix}checkpoint")
-    else:
-        check_finite(module.state_dict().items(), place)
+    made = [] if checkpoint is None else _load(module, Path(checkpoint), f"{prefix}checkpoint")
+    made += materialise(module, place)
+    check_finite(module.state_dict().items(), place)
     declared = _with_classes(declared, _probe(module, declared, place), place)
-    return TorchNetwork(module, declared, factory_record(factory, declared))
+    refuse_setters(module, lambda: _probe(module, declared, place), place)
+    return TorchNetwork(module, declared, factory_record(factory, declared, made))
+
+
+def _load(module: nn.Module, checkpoint: Path, where: str) -> list[str]:
+    """Load weights into a factory's network, as it computes them or made plain; what was made plain for it."""
+    made = made_weights(module)
+    try:
+        return load_checkpoint(module, checkpoint, where)
+    except UserError as error:
+        if not made:
+            raise
+        materialise(module, where)
+        try:
+            return made + load_checkpoint(module, checkpoint, where)
+        except UserError:
+            raise error from None
 
 
 def _load_onnx(path: Path, declared: InputSpec, where: str) -> OnnxNetwork:
