@@ -185,7 +185,7 @@ def _values(name: str, layer: nn.Module, where: str) -> tuple[Values, Values]:
     for _ in range(PASSES if tensors else 0):
         _run_hooks(layer)
     both = [*tensors, *_parametrised(layer)]
-    first = {tensor: getattr(layer, tensor).detach().clone() for tensor in both}
+    first = {tensor: getattr(layer, tensor).detach().contiguous().clone() for tensor in both}  # as files keep them
     _run_hooks(layer)
     for tensor, value in first.items():
         if not _same(getattr(layer, tensor), value):
@@ -233,6 +233,7 @@ def _unhook(layer: Any, values: Values, shared: Shared) -> None:
         else:
             (remove_weight_norm if kind == "weight_norm" else remove_spectral_norm)(layer, tensor)
             delattr(layer, tensor)
+            _drop_loading(layer)
         setattr(layer, tensor, made)
 
 
@@ -242,6 +243,15 @@ def _drop_hook(layer: nn.Module, tensor: str) -> None:
     for key, hook in _pre_hooks(layer).items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == tensor:
             del layer._forward_pre_hooks[key]
+
+
+def _drop_loading(layer: nn.Module) -> None:
+    """Remove the hook that looks for a spectral norm's tensors in a state: torch leaves it behind."""
+    from torch.nn.utils.spectral_norm import SpectralNormLoadStateDictPreHook
+
+    for key, hook in list(layer._load_state_dict_pre_hooks.items()):
+        if isinstance(getattr(hook, "hook", hook), SpectralNormLoadStateDictPreHook):
+            del layer._load_state_dict_pre_hooks[key]
 
 
 def _unparametrise(layer: Any, values: Values, shared: Shared) -> None:
