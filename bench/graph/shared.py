@@ -40,7 +40,7 @@ def shared_layers(module: nn.Module) -> dict[str, str]:
     for name, layer in module.named_modules():
         for value in layer.parameters(recurse=False):
             holders.setdefault(id(value), []).append(name)
-    found = {}
+    found: dict[str, str] = {}
     for names in holders.values():
         for name in names if len(names) > 1 else ():
             found.setdefault(name, next(other for other in names if other != name))

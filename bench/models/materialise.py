@@ -34,7 +34,8 @@ def made_weights(module: nn.Module) -> list[str]:
 def materialise(module: nn.Module, where: str = "") -> list[str]:
     """Give each layer the weights that ``weight_norm``, ``spectral_norm``, pruning masks and parametrisations compute.
 
-    The same function in evaluation mode: a forward pass would compute the very same tensors. In place. Weights that
+    The same function in evaluation mode: a forward pass would compute the very same tensors, and those that lay
+    transposed in memory no longer do, which may change the last bit of a sum. In place. Weights that
     are equal and were computed from one shared parameter stay one parameter.
 
     Args:
@@ -195,7 +196,7 @@ def _values(name: str, layer: nn.Module, where: str) -> tuple[Values, Values]:
 
 
 def _run_hooks(layer: nn.Module) -> None:
-    classes = tuple(cls for cls, _, _ in _known())
+    classes: tuple[type[Any], ...] = tuple(cls for cls, _, _ in _known())
     for hook in _pre_hooks(layer).values():
         if isinstance(hook, classes):
             hook(layer, ())

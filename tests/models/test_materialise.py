@@ -19,7 +19,7 @@ from bench.models.outside import load_outside
 from bench.models.training import initialise
 
 DECLARED = InputSpec(shape=(1, 8, 8), classes=("a", "b", "c"))
-SOURCE = '''
+SOURCE = """
 import torch, warnings
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune, spectral_norm, weight_norm
@@ -113,7 +113,7 @@ def tied_both_masked():
     prune.l1_unstructured(net[1], "weight", 0.5)
     prune.l1_unstructured(net[3], "weight", 0.5)
     return net
-'''
+"""
 KINDS = {
     "weight_norm_old": ["0.weight: weight_norm", "6.weight: weight_norm"],
     "spectral_norm_old": ["2.weight: spectral_norm"],
@@ -155,15 +155,26 @@ def raw(nets, factory, seed=0):
     return net
 
 
+def state_of(net):
+    return {name: value.clone().contiguous() for name, value in net.state_dict().items()}
+
+
+def same(found, wanted, kind):
+    """Bit for bit; an orthogonal weight lay transposed in memory, so that its sums run in another order."""
+    size = 1e-6 if kind == "parametrised" else 0.0
+    torch.testing.assert_close(found, wanted, rtol=size, atol=size)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_function_stays_bit_for_bit_and_the_weights_are_parameters(nets, kind):
     x = torch.from_numpy(images().x)
     net = raw(nets, kind)
     with torch.no_grad():
         wanted = net(x)
+        weights = [net[place].weight.detach().clone() for place in (0, 2, 6)]
         assert materialise(net) == KINDS[kind]
-        assert torch.equal(net(x), wanted)
-    assert list(net.state_dict()) != []
+        same(net(x), wanted, kind)
+    assert all(torch.equal(net[place].weight, weight) for place, weight in zip((0, 2, 6), weights, strict=True))
     assert set(net.state_dict()) == set(nets.plain().state_dict())
     assert [type(layer) for layer in net] == [type(layer) for layer in nets.plain()]
     assert not any(layer._forward_pre_hooks for layer in net.modules())
@@ -177,7 +188,9 @@ def test_raw_and_plain_checkpoints_load_and_the_store_gives_them_back(nets, kind
     net = raw(nets, kind, seed=7)
     with torch.no_grad():
         wanted = net(x)
-    save_file({name: value.clone().contiguous() for name, value in net.state_dict().items()}, tmp_path / "raw.safetensors")
+    save_file(
+        {name: value.clone().contiguous() for name, value in net.state_dict().items()}, tmp_path / "raw.safetensors"
+    )
     materialise(net)
     save_file(net.state_dict(), tmp_path / "plain.safetensors")
     for form in ("raw", "plain"):
@@ -185,14 +198,16 @@ def test_raw_and_plain_checkpoints_load_and_the_store_gives_them_back(nets, kind
         assert network.record["materialised"] == KINDS[kind]
         again = restore(network.record, to_bytes(network))
         with torch.no_grad():
-            assert torch.equal(network.module(x), wanted), form
-            assert torch.equal(again.module(x), wanted), form
+            same(network.module(x), wanted, kind)
+            assert torch.equal(again.module(x), network.module(x)), form
     assert "materialised" not in load(nets, "plain").record
 
 
 def test_masks_of_a_checkpoint_are_applied_for_a_network_without_them(nets, tmp_path):
     net = raw(nets, "pruned", seed=7)
-    save_file({name: value.clone().contiguous() for name, value in net.state_dict().items()}, tmp_path / "masked.safetensors")
+    save_file(
+        {name: value.clone().contiguous() for name, value in net.state_dict().items()}, tmp_path / "masked.safetensors"
+    )
     network = load(nets, "plain", checkpoint=tmp_path / "masked.safetensors")
     x = torch.from_numpy(images().x)
     assert torch.equal(network.module(x), net(x))
@@ -213,15 +228,13 @@ def test_old_weight_norm_checkpoints_load_into_the_new_one(nets, tmp_path):
         f"from {nets.__name__} import plain\n"
         "def make():\n    net = plain()\n    parametrizations.weight_norm(net[0])\n    return net\n"
     )
-    network = load_outside(
-        DECLARED, factory="networks_with_new_norm:make", checkpoint=tmp_path / "old.safetensors"
-    )
+    network = load_outside(DECLARED, factory="networks_with_new_norm:make", checkpoint=tmp_path / "old.safetensors")
     torch.testing.assert_close(network.module(torch.ones(1, 1, 8, 8)), wanted)
 
 
 def test_a_checkpoint_that_fits_neither_form_names_the_raw_keys(nets, tmp_path):
     save_file({"other": torch.ones(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(UserError, match="missing '0.bias', '0.weight_g'"):
+    with pytest.raises(UserError, match=r"missing '0.bias', '0.weight_g'"):
         load(nets, "weight_norm_old", checkpoint=tmp_path / "other.safetensors")
 
 
@@ -231,7 +244,7 @@ def test_a_checkpoint_that_fits_neither_form_names_the_raw_keys(nets, tmp_path):
     [("ptq", {}), ("ptq-mixed", {"average_bits": 8}), ("qat", {"epochs": 1, "learning_rate": 1e-9})],
 )
 def test_quantising_takes_the_weights_that_the_network_computes_with(nets, kind, step, options):
-    """With stale weights the logits moved by .3 to 2 of their spread."""
+    """The tensors called weight before are stale: twice or half as large, or without their masks."""
     network = load(nets, kind)
     x = torch.from_numpy(images().x)
     made = run_step(steps.get(step)(**options), network, StepContext(images(), images(), None, 0))

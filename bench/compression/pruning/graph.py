@@ -91,7 +91,8 @@ def find_channels(module: nn.Module, declared: InputSpec, kept: Mapping[str, str
     """Group the channels of a module that maps images of the declared shape to classes.
 
     A group whose removal breaks the forward pass (heads of an attention that is cut into equal parts) is kept, with
-    the reason; so are those of layers that share a parameter, and the classes. ``kept`` are the reasons found before an earlier cut; no trial is made then.
+    the reason; so are those of layers that share a parameter, and the classes. ``kept`` are the reasons found before an
+    earlier cut; no trial is made then.
     """
     with _tracing():
         traced = copy.deepcopy(module)
