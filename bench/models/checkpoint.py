@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UserError
 from bench.graph.shared import contradictions, shared_names
-from bench.models.materialise import plain_checkpoint
+from bench.models.plain_checkpoint import plain_checkpoint
 
 if TYPE_CHECKING:
     import torch

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
+from bench.models.weight_hooks import refuse_plain
 
 if TYPE_CHECKING:
     import torch
@@ -31,22 +32,24 @@ def made_weights(module: nn.Module) -> list[str]:
     return found
 
 
-def materialise(module: nn.Module, where: str = "") -> list[str]:
+def materialise(module: nn.Module, where: str = "", run: Callable[[], object] | None = None) -> list[str]:
     """Give each layer the weights that ``weight_norm``, ``spectral_norm``, pruning masks and parametrisations compute.
 
     The same function in evaluation mode: a forward pass would compute the very same tensors, and those that lay
-    transposed in memory no longer do, which may change the last bit of a sum. In place. Weights that
-    are equal and were computed from one shared parameter stay one parameter.
+    transposed in memory no longer do, which may change the last bit of a sum. In place. Weights that are equal and
+    were computed from one shared parameter stay one parameter.
 
     Args:
         module: in evaluation mode, its weights loaded.
         where: what errors name.
+        run: a forward pass, to see whether the hooks run in it; without it that is taken for granted.
 
     Returns:
         What ``made_weights`` answered before.
 
     Raises:
-        UserError: a weight changes from pass to pass, or is no parameter for a reason that is not known.
+        UserError: a weight changes from pass to pass, is not the one that the network computes with, or is no parameter
+            for a reason that is not known.
     """
     import torch
 
@@ -56,74 +59,19 @@ def materialise(module: nn.Module, where: str = "") -> list[str]:
         if any(torch.nn.parameter.is_lazy(value) for value in layer.parameters(recurse=False)):
             right = "let the factory run the network once on a batch before it returns it"
             raise UserError.at(where, f"layer {name!r} has no weights yet: it is lazy", right)
+    idle = [] if run is None or not found else _idle(layers, run)
     with torch.no_grad():
         made = [(name, layer, *_values(name, layer, where)) for name, layer in layers]
+    for name, layer, hooked, _ in made:
+        for tensor, last in ((tensor, last) for other, tensor, last in idle if other is layer):
+            if not _same(hooked[tensor], last):
+                raise _never_run(name, tensor, dict(_hooked(layer))[tensor], where)
     shared: Shared = {}
     for _, layer, hooked, parametrised in made:  # all computed before any is removed: two may read one parameter
         _unhook(layer, hooked, shared)
         _unparametrise(layer, parametrised, shared)
-    _refuse_plain(module, where)
+    refuse_plain(module, where)
     return found
-
-
-def refuse_setters(module: nn.Module, run: Callable[[], object], where: str) -> None:
-    """Raise ``UserError`` where a forward hook writes weights: what steps change would be overwritten or stale.
-
-    Every parameter is moved by 1, the network is run, and the parameters are looked at; they are put back.
-
-    Args:
-        module: materialised, in evaluation mode.
-        run: a forward pass.
-        where: what the error names.
-    """
-    import torch
-
-    if not any(_any_hook(layer) for layer in module.modules()):
-        return
-    before = {name: value.detach().clone() for name, value in module.named_parameters()}
-    with torch.no_grad():
-        for value in module.parameters():
-            value.add_(1)
-        moved = {name: value.detach().clone() for name, value in module.named_parameters()}
-        try:
-            run()
-            after = dict(module.named_parameters())
-            written = [name for name, value in moved.items() if name not in after or not _same(after[name], value)]
-        finally:
-            for name, value in module.named_parameters():
-                if name in before:
-                    value.copy_(before[name])
-    if written:
-        raise _set_by_hook(written[0], where)
-    _refuse_plain(module, where)
-
-
-def plain_checkpoint(
-    state: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]
-) -> tuple[dict[str, torch.Tensor], list[str]]:
-    """The state of a checkpoint for a network that differs in how its weights are computed; and what was made plain.
-
-    ``weight_orig`` and ``weight_mask`` of ``torch.nn.utils.prune`` become ``weight = mask * orig`` where the network
-    has a plain weight; ``weight_g`` and ``weight_v`` of the old ``weight_norm`` are renamed for the new one, as torch
-    does itself.
-
-    >>> import torch
-    >>> state = {"weight_orig": torch.tensor([2.0, 3.0]), "weight_mask": torch.tensor([0.0, 1.0])}
-    >>> plain_checkpoint(state, {"weight": torch.zeros(2)})
-    ({'weight': tensor([0., 3.])}, ['weight: prune, of the checkpoint'])
-    """
-    made, notes = dict(state), []
-    for name in expected:
-        path, _, tensor = name.rpartition(".")
-        if f"{name}_orig" in made and f"{name}_mask" in made and name not in made:
-            made[name] = made.pop(f"{name}_mask") * made.pop(f"{name}_orig")
-            notes.append(f"{name}: prune, of the checkpoint")
-        if tensor == "original0" and path.rpartition(".")[0].endswith("parametrizations"):
-            owner, weight = path.rpartition(".")[0].removesuffix("parametrizations"), path.rpartition(".")[2]
-            for old, new in ((f"{owner}{weight}_g", name), (f"{owner}{weight}_v", f"{path}.original1")):
-                if old in made and new not in made:
-                    made[new] = made.pop(old)
-    return made, notes
 
 
 def _known() -> tuple[tuple[type, str, str], ...]:
@@ -141,10 +89,6 @@ def _known() -> tuple[tuple[type, str, str], ...]:
 
 def _pre_hooks(layer: nn.Module) -> dict[int, Any]:
     return dict(getattr(layer, "_forward_pre_hooks", None) or {})
-
-
-def _any_hook(layer: nn.Module) -> bool:
-    return bool(getattr(layer, "_forward_pre_hooks", None) or getattr(layer, "_forward_hooks", None))
 
 
 def _hooked(layer: nn.Module) -> list[tuple[str, str]]:
@@ -272,24 +216,21 @@ def _unparametrise(layer: Any, values: Values, shared: Shared) -> None:
             layer.register_buffer(tensor, value)
 
 
-def _refuse_plain(module: nn.Module, where: str) -> None:
-    """Raise ``UserError`` where a layer of torch computes with a tensor that is neither parameter nor buffer."""
-    import torch
-    from torch import nn
-    from torch.nn.modules.batchnorm import _NormBase
-    from torch.nn.modules.conv import _ConvNd
+def _idle(layers: list[tuple[str, nn.Module]], run: Callable[[], object]) -> list[tuple[nn.Module, str, torch.Tensor]]:
+    """Layer, tensor and last value of each known hook that does not run in a forward pass.
 
-    kinds = (nn.Linear, _ConvNd, _NormBase, nn.LayerNorm, nn.GroupNorm, nn.Embedding, nn.RNNBase)
-    for name, layer in module.named_modules():
-        for tensor, value in vars(layer).items() if isinstance(layer, kinds) else ():
-            if isinstance(value, torch.Tensor) and tensor.startswith(("weight", "bias")):
-                raise _set_by_hook(f"{name}.{tensor}" if name else tensor, where)
+    Attention reads the weight of its output layer without calling it, for one.
+    """
+    last = [(layer, tensor, getattr(layer, tensor)) for _, layer in layers for tensor, _ in _hooked(layer)]
+    run()
+    return [(layer, tensor, value) for layer, tensor, value in last if getattr(layer, tensor) is value]
 
 
-def _set_by_hook(weight: str, where: str) -> UserError:
-    path, _, tensor = weight.rpartition(".")
-    layer = f'network.get_submodule("{path}")'
-    what = f"layer {path!r}: its {tensor} is not a parameter of its own: a forward hook or other code sets it"
-    right = f"call handle.remove() of the hook, then layer = {layer}; value = layer.{tensor}.detach().clone(); "
-    right += f'layer.__dict__.pop("{tensor}", None); layer.{tensor} = torch.nn.Parameter(value)'
-    return UserError.at(where, what, right)
+def _never_run(name: str, tensor: str, kind: str, where: str) -> UserError:
+    what = (
+        f"layer {name!r}: the forward pass does not call it, so that its {kind} never runs, and its {tensor} is stale"
+    )
+    remove = {"prune": "prune.remove", "weight_norm": "remove_weight_norm", "spectral_norm": "remove_spectral_norm"}
+    layer = f'network.get_submodule("{name}")'
+    right = f'call torch.nn.utils.{remove[kind]}({layer}, "{tensor}") after the weights are loaded'
+    return UserError.at(where, what, f"{right}, and save that")

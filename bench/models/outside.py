@@ -11,11 +11,12 @@ from bench.errors import UnusableNetwork, UserError
 from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.models.checkpoint import check_finite, load_checkpoint
-from bench.models.materialise import made_weights, materialise, refuse_setters
+from bench.models.materialise import made_weights, materialise
 from bench.models.onnx_file import is_quantised, read_onnx
 from bench.models.onnx_interface import probe_answer
 from bench.models.source import call_factory, factory_record, file_record
 from bench.models.training import reproducible
+from bench.models.weight_hooks import refuse_setters
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,7 +55,7 @@ def load_outside(
     place = f"{prefix}factory"
     module = call_factory(factory, 0, place, pretrained=checkpoint is None)
     made = [] if checkpoint is None else _load(module, Path(checkpoint), f"{prefix}checkpoint")
-    made += materialise(module, place)
+    made += materialise(module, place, lambda: _probe(module, declared, place))
     check_finite(module.state_dict().items(), place)
     declared = _with_classes(declared, _probe(module, declared, place), place)
     refuse_setters(module, lambda: _probe(module, declared, place), place)

@@ -84,6 +84,37 @@ def hooked(how):
         return net
     return make
 
+class Attention(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 3)
+        if kind == "prune":
+            prune.l1_unstructured(self.attention.out_proj, "weight", 0.5)
+        elif kind == "spectral_norm":
+            spectral_norm(self.attention.out_proj)
+        else:
+            parametrizations.spectral_norm(self.attention.out_proj)
+            parametrizations.weight_norm(self.attention, "in_proj_weight")
+
+    def forward(self, x):
+        return self.head(self.attention(x[:, 0], x[:, 0], x[:, 0], need_weights=False)[0].mean(1))
+
+def attention_pruned(): return Attention("prune")
+def attention_normed(): return Attention("spectral_norm")
+def attention_parametrised(): return Attention("parametrised")
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = parametrizations.weight_norm(nn.LSTM(8, 6, batch_first=True), "weight_hh_l0")
+        self.second = weight_norm(nn.LSTM(6, 3, batch_first=True), "weight_hh_l0")
+        self.first.parametrizations.weight_hh_l0.original0.data.mul_(5)
+        self.second.weight_hh_l0_g.data.mul_(5)
+
+    def forward(self, x):
+        return self.second(self.first(x[:, 0])[0])[0][:, -1]
+
 by_data, by_plain, by_parent, by_input = map(hooked, ("data", "plain", "parent", "input"))
 
 class Noisy(nn.Module):
@@ -296,6 +327,40 @@ def test_a_hook_that_changes_inputs_alone_is_let_in_and_moves_no_weight(nets):
 def test_a_weight_that_changes_from_pass_to_pass_is_refused(nets):
     with pytest.raises(UserError, match="layer '2': its weight is computed anew before each pass"):
         load(nets, "noisy")
+
+
+def test_hooks_that_the_forward_pass_never_runs_are_not_believed(nets, tmp_path):
+    """Attention reads its output layer's weight: what a hook would compute is not what the network computes with."""
+    match = r"layer 'attention.out_proj': .* spectral_norm never runs.*remove_spectral_norm\(network.get_submodule"
+    with pytest.raises(UserError, match=match):
+        load(nets, "attention_normed")
+    x = torch.from_numpy(images().x)
+    network = load(nets, "attention_pruned")  # the mask was applied when it was made: nothing is stale
+    assert network.record["materialised"] == ["attention.out_proj.weight: prune"]
+    again = restore(network.record, to_bytes(network))
+    assert torch.equal(again.module(x), network.module(x))
+    wanted = raw(nets, "attention_pruned")
+    before = wanted(x)
+    materialise(wanted)
+    assert torch.equal(wanted(x), before)
+    wanted = raw(nets, "attention_pruned")
+    state = {name: value.clone() for name, value in wanted.state_dict().items()}
+    state["attention.out_proj.weight_orig"] += 1
+    save_file(state, tmp_path / "moved.safetensors")
+    with pytest.raises(UserError, match=r"its prune never runs.*torch.nn.utils.prune.remove"):
+        load(nets, "attention_pruned", checkpoint=tmp_path / "moved.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["attention_parametrised", "Recurrent"])
+def test_attention_and_recurrent_layers(nets, kind):
+    x = torch.from_numpy(images().x)
+    net = raw(nets, kind)
+    with torch.no_grad():
+        wanted = net(x)
+        assert len(materialise(net)) == 2
+        torch.testing.assert_close(net(x), wanted, rtol=1e-6, atol=1e-6)
+        network = load(nets, kind)
+        assert torch.equal(restore(network.record, to_bytes(network)).module(x), network.module(x))
 
 
 def test_lazy_layers_are_refused_by_name(nets):
