@@ -64,7 +64,6 @@ class Quantisation(Step):
     version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("torch", "brevitas")
     needs: ClassVar[frozenset[Need]] = frozenset({"calibration"})
-    reads_layers: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _effective(self) -> Quantisation:

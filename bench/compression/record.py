@@ -56,10 +56,6 @@ def run_step(step: Step, network: Network, context: StepContext) -> Network:
         UserError: the step does not take this kind of network.
     """
     _accept(step, network.kind, network.record.get("step", ""), step.name)
-    if step.reads_layers and isinstance(network, TorchNetwork):
-        from bench.models.materialise import refuse_hooks
-
-        refuse_hooks(network.module, step.name)
     made, record = step.apply(network, context)
     if isinstance(made, TorchNetwork):
         made.module.eval()
