@@ -81,11 +81,10 @@ def draw_word(row: int, seed: int) -> NDArray[np.float32]:
     image = Image.new("RGB", size, paper)
     ImageDraw.Draw(image).text((margin[0] - left, margin[2] - top), text, fill=ink, font=font)
     image = image.filter(ImageFilter.GaussianBlur(float(random.uniform(0, 1.2))))
-    if row % 2:
-        image = image.transpose(Image.Transpose.ROTATE_180)
     width = min(WIDTH, math.ceil(HEIGHT * image.width / image.height))
     pixels = np.asarray(image.resize((width, HEIGHT), Image.Resampling.BILINEAR), dtype=np.float32) / np.float32(255)
     pixels = pixels + np.float32(random.uniform(0, 0.1)) * random.standard_normal(pixels.shape, dtype=np.float32)
+    pixels = pixels[::-1, ::-1] if row % 2 else pixels
     padded = np.full((3, HEIGHT, WIDTH), PADDING, dtype=np.float32)
     padded[:, :, :width] = pixels.clip(0, 1).transpose(2, 0, 1)
     return padded
