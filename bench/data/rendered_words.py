@@ -23,14 +23,15 @@ HEIGHT: Final = 48
 WIDTH: Final = 192
 PADDING: Final = 0.5  # zero, once (x - 0.5) / 0.5 is taken
 CONTRAST: Final = 0.25  # least distance of the two colours' mean brightness
-WORDS: Final = (
+TEXT: Final = (
     "about above after again along apple arrival autumn bakery basket before bottle bridge butter candle castle "
     "change chapel coffee corner cotton delivery dinner doctor engine entrance evening exit family father flower "
     "forest garden gate glass harbour history hotel island january kitchen ladder letter library market meadow "
     "middle mirror monday morning museum number office orange paper pencil people platform police price quarter "
     "question railway receipt river school season shelter silver station street summer sunday table theatre ticket "
     "timber total tower travel tunnel village violet wagon water weather window winter yellow young zebra"
-).split()
+)
+WORDS: Final = TEXT.split()
 
 
 @loaders.register(NAME)
@@ -43,7 +44,7 @@ class RenderedWords(Loader):
     """
 
     words: Annotated[int, Field(ge=2, le=100_000, description="how many are drawn for all three splits")] = 1000
-    channels: Annotated[Literal["RGB", "BGR"], Field(description="their order; networks fed by OpenCV take BGR")] = "RGB"
+    channels: Annotated[Literal["RGB", "BGR"], Field(description="their order; OpenCV gives BGR")] = "RGB"
     seed: Annotated[int, Field(ge=0, description="which words and colours, and the order of the splits")] = 0
 
     def load(self, evaluation: int, calibration: int) -> Dataset:

@@ -46,8 +46,12 @@ steps = [{{ use = "onnx-export" }}, {{ use = "ort-static-quant" }}]
 
 [[variant]]
 name = "export"
-targets = ["edge"]
 steps = [{{ use = "onnx-export" }}]
+
+[[variant]]
+name = "noise"
+targets = ["torch"]
+steps = [{{ use = "weight-noise", sigma = 0.02 }}]
 
 [[metric]]
 use = "fidelity.predictions"
@@ -101,7 +105,7 @@ def ran(request, tmp_path):
     }  # fmt: skip
     command = [sys.executable, "-m", "bench", "run", "hub.toml", "--quiet"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 3, done.stdout + done.stderr  # ptq cannot trace it
     return module, json.loads((tmp_path / "reports" / "hub" / "results.json").read_text())
 
 
@@ -114,9 +118,14 @@ def test_figures_are_those_of_the_published_weights(ran):
     nll = -log_p[np.arange(len(samples)), samples.y].mean()
     cells = {(cell["variant"], cell["target"], cell["metric"]): cell for cell in results["cells"]}
     assert len(cells) == 20
-    assert {cell["status"] for cell in cells.values()} == {"ok"}
     for (variant, target, metric), cell in cells.items():
         values = cell["values"]
+        if variant == "ptq":
+            assert cell["status"] == "error"
+            assert "torch.fx cannot trace the network" in cell["reason"]
+            assert cell["reason"].endswith("; quantise its file: onnx-export, then ort-static-quant")
+            continue
+        assert cell["status"] == "ok"
         if metric == "fidelity.accuracy":
             assert values["accuracy"]["reference"] == accuracy
         if metric == "uncertainty.calibration":
@@ -125,4 +134,4 @@ def test_figures_are_those_of_the_published_weights(ran):
             assert (values["flip_rate"]["estimate"], target) == (0, "edge")
             assert values["js"]["estimate"] < 1e-10
         if metric == "fidelity.predictions" and variant != "export":
-            assert 0 < values["js"]["estimate"] < 0.05
+            assert 0 < values["js"]["estimate"] < 0.01

@@ -67,7 +67,8 @@ def test_the_extras_bring_these_packages():
 
 def test_in_a_suite(nets, tmp_path):
     def suite(name):
-        return write(tmp_path, text(reference=f'[reference]\nonnx = "{name}"', yardstick="", target="", variant=VARIANT))
+        reference = f'[reference]\nonnx = "{name}"'
+        return write(tmp_path, text(reference=reference, yardstick="", target="", variant=VARIANT))
 
     assert load_suite(suite("package:nets/data/small.onnx")).reference.outside.onnx == nets / "data" / "small.onnx"
     (problem,) = problems(suite("package:nets/none.onnx"))
