@@ -20,6 +20,7 @@ from bench.metrics.base import Metric
 from bench.metrics.base import metrics as registered
 from bench.metrics.families import FAMILIES
 from bench.models.outside import load_outside
+from bench.models.packaged import is_packaged, packaged
 from bench.registry import nearest
 from bench.runtimes.base import IntegerSums, Target
 from bench.suite.given_input import parse_input, parse_parameters
@@ -137,11 +138,13 @@ def parse_bounds(text: str) -> tuple[float, float]:
 
 
 def parse_network(text: str, where: str) -> Outside:
-    """An ONNX file, or ``module:factory[@checkpoint.safetensors]``.
+    """An ONNX file, ``package:NAME/path.onnx``, or ``module:factory[@checkpoint.safetensors]``.
 
     >>> parse_network("nets:small", "REFERENCE").factory
     'nets:small'
     """
+    if is_packaged(text):
+        text = str(packaged(text, where))
     if text.endswith(".onnx") or Path(text).is_file():
         path = Path(text)
         if not path.is_file():
@@ -153,6 +156,8 @@ def parse_network(text: str, where: str) -> Outside:
     factory, _, checkpoint = text.partition("@")
     if not re.fullmatch(r"[\w.]+:\w+", factory):
         raise UserError.at(where, f"no file {text}", "give an ONNX file or module:factory[@checkpoint.safetensors]")
+    if is_packaged(checkpoint):
+        checkpoint = str(packaged(checkpoint, where))
     if checkpoint and not Path(checkpoint).is_file():
         raise UserError.at(where, f"no file {checkpoint}", "give a safetensors checkpoint")
     return Outside(factory=factory, checkpoint=Path(checkpoint) if checkpoint else None)

@@ -18,6 +18,7 @@ from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
 from bench.gate import FITS, Rule, judge_gate
+from bench.models.packaged import is_packaged
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.explanation import sums_note
 from bench.registry import nearest
@@ -209,8 +210,12 @@ def _located(network: str | os.PathLike[str], folder: Path) -> str:
     """A file relative to the test's own folder; ``module:factory`` as it is, and its checkpoint like a file."""
     text = os.fspath(network)
     factory, mark, checkpoint = text.partition("@")
+    if is_packaged(text):
+        return text
     if ":" in factory and not text.endswith(".onnx"):
-        return f"{factory}@{folder / checkpoint}" if mark else factory
+        if mark and not is_packaged(checkpoint):
+            checkpoint = str(folder / checkpoint)
+        return f"{factory}@{checkpoint}" if mark else factory
     return str(folder / text)
 
 

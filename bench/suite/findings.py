@@ -15,6 +15,7 @@ from bench.data.base import Loader
 from bench.errors import Problem, UserError
 from bench.metrics.base import Metric
 from bench.models.base import Model
+from bench.models.packaged import is_packaged, packaged
 from bench.registry import Registry
 from bench.runtimes.base import Runtime
 from bench.suite.extends import Document, is_file
@@ -119,8 +120,10 @@ class Findings:
         return cls
 
     def file(self, name: str, place: Place, suffixes: tuple[str, ...] = ()) -> Path | None:
-        """The path of an outside file, relative to the file that names it; None where it does not serve."""
-        path = self.document.origin(place).parent / name
+        """The path of an outside file, relative to the file that names it or in a package; None where it is no use."""
+        path = self._located(name, place)
+        if path is None:
+            return None
         suffix = path.suffix.lower()
         if suffix in {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle"} and suffixes:
             right = (
@@ -139,8 +142,19 @@ class Findings:
 
     def folder(self, name: str, place: Place) -> Path | None:
         """The path of an outside folder, relative to the file that names it; None where there is none."""
-        path = self.document.origin(place).parent / name
-        if path.is_dir():
+        path = self._located(name, place)
+        if path is None or path.is_dir():
             return path
         self.add(place, f"{show(name)} is no folder", f"paths are relative to {self.document.origin(place).name}")
         return None
+
+    def _located(self, name: str, place: Place) -> Path | None:
+        """Where a name points: into an installed package, or from the file that gives it; None where it cannot."""
+        if not is_packaged(name):
+            return self.document.origin(place).parent / name
+        try:
+            return packaged(name)
+        except UserError as error:
+            for problem in error.problems:
+                self.add(place, problem.what, problem.right)
+            return None

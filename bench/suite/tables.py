@@ -94,7 +94,7 @@ class ReferenceTable(OpenTable):
         None,
         description="module:object, a callable that returns a torch module; or timm:, torchvision:, huggingface:NAME",
     )
-    onnx: str | None = Field(None, description="an ONNX file, relative to this file")
+    onnx: str | None = Field(None, description="an ONNX file, relative to this file, or package:NAME/path in a package")
     checkpoint: str | None = Field(None, description="a safetensors file with the factory's weights")
     recipe: Recipe | None = Field(None, description="how the network is trained, and retrained")
     weights: str | None = Field(
@@ -133,7 +133,7 @@ class VariantTable(_Table):
         None,
         description="module:object, a callable that returns a torch module; or timm:, torchvision:, huggingface:NAME",
     )
-    onnx: str | None = Field(None, description="an ONNX file, relative to this file")
+    onnx: str | None = Field(None, description="an ONNX file, relative to this file, or package:NAME/path in a package")
     checkpoint: str | None = Field(None, description="a safetensors file with the factory's weights")
     input: InputTable | None = Field(
         None, description="how an outside network takes its input; as the reference does where they share the factory"

@@ -80,10 +80,6 @@ def test_every_level_and_format_runs(files, context, digits, name):
 @pytest.mark.parametrize("name", STEPS)
 def test_bad_files_are_refused(files, context, name):
     step = steps.get(name)()
-    old = onnx.load_model_from_string(files["pool"].model)
-    old.opset_import[0].version = 11
-    with pytest.raises(UserError, match="uses opset 11; export it with opset 13 or newer"):
-        step.apply(replace(files["pool"], model=old.SerializeToString()), context)
     with pytest.raises(UserError, match="not a valid ONNX file"):
         step.apply(replace(files["pool"], model=b"nothing"), context)
     half = run_step(steps.get("ort-fp16")(), files["pool"], context)

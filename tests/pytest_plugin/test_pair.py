@@ -1,5 +1,9 @@
 """The fixture ``crbench_pair`` in a user's own tests."""
 
+from pathlib import Path
+
+from bench.pytest_plugin.pair import _located
+
 TESTS = """
 import numpy as np
 import pytest
@@ -93,3 +97,11 @@ def test_pairs(fresh):
     assert "Traceback" not in shown
     assert "pair.py" not in shown
     assert fresh.cells() > 0  # kept for the next run
+
+
+def test_files_of_packages_are_not_looked_for_beside_the_test():
+    folder = Path("tests")
+    assert _located("package:nets/net.onnx", folder) == "package:nets/net.onnx"
+    assert _located("nets:make@package:nets/w.safetensors", folder) == "nets:make@package:nets/w.safetensors"
+    assert _located("nets:make@w.safetensors", folder) == "nets:make@tests/w.safetensors"
+    assert _located("net.onnx", folder) == "tests/net.onnx"

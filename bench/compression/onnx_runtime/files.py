@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from bench.compression.base import Step, StepContext
+from bench.compression.onnx_runtime.opsets import modern
 from bench.errors import UserError
 from bench.functional.onnx_cost import onnx_figures
+from bench.graph.batch_norm_folding.onnx_files.wiring import read_by
 from bench.graph.network import Network, OnnxNetwork
 from bench.models.training import preprocess
 from bench.runtimes.base import Target
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-OLDEST_OPSET: Final = 13  # below it, one scale a channel is silently dropped
 OPSET_21_IR: Final = 10  # the format's version that opset 21 needs
 QUANTISED_ALREADY: Final = {
     "torch": "it takes an ONNX file; put onnx-export before it",
@@ -53,15 +54,16 @@ class OrtStep(Step):
         """Convert the file and describe what came out.
 
         Raises:
-            UserError: a file older than opset 13, or one that the step cannot convert.
+            UserError: a file that cannot be raised to opset 13, or one that the step cannot convert.
         """
         assert isinstance(network, OnnxNetwork)
         check_file(network.model, self.name)
-        model, own = self.convert(network, context)
+        source, notes = modern(network, self.name)
+        model, own = self.convert(source, context)
         made = OnnxNetwork(model, network.input, quantised=self.quantises)
         record = describe(network, made)
         self.check(record["operators"])
-        return made, own | record
+        return made, own | record | ({"notes": notes} if notes else {})
 
     @abstractmethod
     def convert(self, network: OnnxNetwork, context: StepContext) -> tuple[bytes, dict[str, Any]]:
@@ -95,10 +97,10 @@ def calibration_inputs(network: OnnxNetwork, context: StepContext) -> tuple[str,
 
 
 def check_file(model: bytes, step: str) -> None:
-    """The file must be float32 and of opset 13 or newer; else ``UserError``.
+    """The file must be float32; else ``UserError``.
 
     Raises:
-        UserError: the file is older, holds float16 weights, or cannot be read.
+        UserError: the file holds float16 weights, or cannot be read.
     """
     import onnx
 
@@ -106,10 +108,6 @@ def check_file(model: bytes, step: str) -> None:
         loaded = onnx.load_model_from_string(model)
     except Exception as error:  # protobuf's own class is not a public name
         raise UserError.at(step, "the file is not a valid ONNX file", "give a self-contained one") from error
-    found = [entry.version for entry in loaded.opset_import if entry.domain in ("", "ai.onnx")]
-    if found and found[0] < OLDEST_OPSET:
-        what = f"the file uses opset {found[0]}"
-        raise UserError.at(step, what, f"export it with opset {OLDEST_OPSET} or newer")
     if any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in loaded.graph.initializer):
         raise UserError.at(step, "the file holds float16 weights already", "start from the float32 file")
 
@@ -134,7 +132,30 @@ def simplified(model: bytes, opset: int | None = None) -> ModelProto:
     if opset is not None and version < opset:
         made = _raised(made, opset)
     del made.graph.value_info[:]
+    _flatten_biases(made)
     return made
+
+
+def _flatten_biases(model: ModelProto) -> None:
+    """Stored biases of Gemm as (outputs,): the static quantiser reads no others, such as (1, outputs)."""
+    from onnx import numpy_helper
+
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    replaced: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type != "Gemm" or len(node.input) < 3 or not {*node.input[1:3]} <= set(stored):
+            continue
+        turned = any(entry.name == "transB" and entry.i for entry in node.attribute)
+        outputs = stored[node.input[1]].dims[0 if turned else 1]
+        bias = numpy_helper.to_array(stored[node.input[2]])
+        if bias.shape != (outputs,) and bias.size in (1, outputs):  # else a bias of its own for each sample
+            flat = np.broadcast_to(bias.reshape(-1), (outputs,)).copy()
+            replaced.add(node.input[2])  # others may read it too
+            node.input[2] = f"{node.input[2]}_of_{node.output[0]}"
+            model.graph.initializer.append(numpy_helper.from_array(flat, node.input[2]))
+    read = {name for node in model.graph.node for name in read_by(node)} | {each.name for each in model.graph.output}
+    for name in replaced - read:
+        model.graph.initializer.remove(stored[name])
 
 
 def _raised(model: ModelProto, opset: int) -> ModelProto:

@@ -47,7 +47,8 @@ def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, 
         traced = fx.symbolic_trace(copy.deepcopy(module).eval())
     except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise NotApplicable(f"torch.fx cannot trace the network, so quantisers cannot be placed: {why}") from error
+        what = f"torch.fx cannot trace the network, so quantisers cannot be placed: {why}"
+        raise NotApplicable(f"{what}; quantise its file: onnx-export, then ort-static-quant") from error
     refuse_hooks([("", module), *_touched(traced)], "quantising would lose")
     with torch.random.fork_rng(devices=[]), quiet_brevitas():  # new layers draw initial weights
         layers = _replace_layers(traced, scheme)

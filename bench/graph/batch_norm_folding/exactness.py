@@ -27,8 +27,28 @@ def run_in_double(model: ModelProto, x: NDArray[np.float64]) -> NDArray[np.float
 
     stored = {tensor.name for tensor in model.graph.initializer}
     name = next(value.name for value in model.graph.input if value.name not in stored)
-    made = ReferenceEvaluator(model).run(None, {name: x})
+    made = ReferenceEvaluator(model, new_ops=[_evaluation_batch_norm()]).run(None, {name: x})
     return np.asarray(made[0], dtype=np.float64)
+
+
+def _evaluation_batch_norm() -> type[Any]:
+    """BatchNormalization on its stored statistics: below opset 14 the reference takes those of the batch."""
+    from onnx.reference.op_run import OpRun
+
+    class BatchNormalization(OpRun):  # type: ignore[misc]
+        op_domain = ""
+
+        def _run(
+            self, x: Any, scale: Any, shift: Any, mean: Any, variance: Any, epsilon: float = 1e-5,
+            training_mode: int = 0, **_: Any,
+        ) -> tuple[Any]:  # fmt: skip
+            if training_mode:
+                raise NotImplementedError("BatchNormalization in training mode")
+            channels = (-1, *(1,) * (x.ndim - 2))
+            scale, shift, mean, variance = (each.reshape(channels) for each in (scale, shift, mean, variance))
+            return ((x - mean) / np.sqrt(variance + epsilon) * scale + shift,)
+
+    return BatchNormalization
 
 
 def _double(graph: GraphProto) -> None:

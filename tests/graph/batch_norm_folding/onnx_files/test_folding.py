@@ -128,3 +128,14 @@ def test_what_depends_on_the_batch_is_refused_by_name():
     given = model(("Conv", "{} w"), (*NORM[:2], {"training_mode": 1}), ("Relu", "{}"), features=0)
     _, plan = fold_onnx(given)
     assert [(kept.batch_norm, kept.reason) for kept in plan.kept] == [("BatchNormalization1", "it is in training mode")]
+
+
+@pytest.mark.parametrize("opset", [7, 9, 13, 14, 17])
+def test_statistics_are_the_stored_ones_in_every_opset(opset):
+    """ONNX's own reference takes the batch's statistics below opset 14, as if it trained."""
+    made = model(NORM, ("Flatten", "{}"))
+    made.opset_import[0].version = opset
+    x = OWN.normal(size=(2, 4, 6, 6))
+    gamma, beta, mean, var = (VALUES[name].reshape(4, 1, 1) for name in ("gamma", "beta", "mean", "var"))
+    expected = (x - mean) / np.sqrt(var + np.float32(0.1)) * gamma + beta
+    np.testing.assert_allclose(run_in_double(made, x), expected.reshape(2, -1), rtol=1e-6)
