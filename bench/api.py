@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +15,17 @@ from bench.engine.networks import Networks
 from bench.engine.run import Progress, RunOptions, make_plan, run_suite
 from bench.errors import UserError
 from bench.gate import judge_results
-from bench.results import Results
+from bench.results import Cell, Results
 from bench.runtimes.base import IntegerSums
 from bench.store.files import write_atomic
 from bench.store.samples import RunSamples
 from bench.store.store import Store
+from bench.suite.extends import shown_path
 from bench.suite.load import load_suite
+from bench.suite.plan import cell_label, metric_label
+from bench.suite.selection import accepted_as, first_match
 from bench.suite.suite import Suite
+from bench.wording import canonical
 
 __all__ = ["Inputs", "diff", "load_suite", "measure", "run", "write_weights"]
 
@@ -64,9 +68,20 @@ def measure(
     kept: list[RunSamples] = []
     results = run_suite(loaded, options or RunOptions(store=".crbench"), progress, dataset, kept.append)
     declared = [(use.metric.name, use.metric.parameters(), use.gates) for use in loaded.metrics]
-    judged = judge_results(results, declared, kept[0])
-    judged.suite.path = loaded.path.name
+    judged = judge_results(results, declared, kept[0], _accepting(loaded))
+    judged.suite.path = shown_path(loaded.path)
     return Measurement(judged, kept[0])
+
+
+def _accepting(suite: Suite) -> Callable[[Cell], str]:
+    """What in the suite accepts the skip of a cell, in words; empty where nothing does."""
+    labels = {(use.metric.name, canonical(use.metric.parameters())): metric_label(use.metric) for use in suite.metrics}
+
+    def accepted(cell: Cell) -> str:
+        label = cell_label(cell.variant, cell.target, labels[cell.metric, canonical(cell.params)], cell.replicate)
+        return accepted_as(first_match(label, suite.not_applicable))
+
+    return accepted
 
 
 def write_weights(

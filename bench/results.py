@@ -27,8 +27,11 @@ class GateResult(_Record):
 
     rule: Literal["max_harm", "max_gap", "max_change", "min_value"]
     tolerance: float
-    verdict: Literal["passed", "failed", "inconclusive"]
+    verdict: Literal["passed", "failed", "inconclusive", "accepted"] = Field(
+        description="accepted: the cell is skipped, and the suite says by name that it may be"
+    )
     because: str
+    looked: bool = Field(True, description="false: there was nothing to look at, which no run with gates passes")
     per: Literal["class"] | None = Field(None, description="judged in every class apart; null: over all samples")
     margin: float | None = Field(None, description="how much worse than a baseline it may be; null: the tolerance")
 
@@ -90,9 +93,10 @@ class FamilyResult(_Record):
 
 
 class Verdict(_Record):
-    """May it ship? True and false need evidence; null is undecided."""
+    """May it ship? True and false need evidence; null is undecided, or an error."""
 
     ship: bool | None = None
+    error: bool = Field(False, description="a cell failed, so that nothing could be decided")
     because: str = ""
 
 
@@ -173,11 +177,12 @@ class Results(_Record):
     verdict: Verdict = Field(default_factory=Verdict)
     variants: list[VariantResult] = Field(default_factory=list)
     cells: list[Cell] = Field(default_factory=list)
+    left_out: list[str] = Field(default_factory=list, description="gated cells that --only or --shard left out")
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
-Word = Literal["regressed", "improved", "same", "inconclusive", "incomparable", "missing", "errored"]
+Word = Literal["regressed", "improved", "same", "inconclusive", "incomparable", "missing", "errored", "accepted"]
 
 
 class Judgement(_Record):

@@ -1,10 +1,14 @@
 """The command line beside ``run`` and ``diff``: help, check, list, describe, why, gc, and every mistake in one line."""
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
+import numpy as np
+import onnx
 import pytest
 
 from bench.cli import run_cli
@@ -82,11 +86,54 @@ def test_why_names_what_changed(measured, capsys):
     assert measured.run("why", cell, "--suite", "tiny.toml") == 0
     shown = capsys.readouterr().out
     assert f"{cell}: to be measured" in shown
-    assert "variant: never observed so; nearest stored: network.parameters.sigma was 0.3, is 0.2" in shown
+    assert "variant: changed since it was last measured: network.parameters.sigma was 0.3, is 0.2" in shown
     assert "reference:" not in shown
     assert measured.run("why", "noise/torch/fidelity.prediction", "--suite", "tiny.toml") == 0
     assert measured.run("why", "nise/torch/fidelity.predictions", "--suite", "tiny.toml") == 2
     assert f"did you mean {cell!r}?" in capsys.readouterr().err
+
+
+def test_why_answers_for_a_file_that_was_swapped(tiny, capsys):
+    """With the cell of that name, whatever else is stored, and also where the new content is another variant's."""
+    random = np.random.default_rng(0)
+    weight = random.normal(size=(64, 10)).astype(np.float32)
+
+    def write(name, noise):
+        moved = weight + noise * random.normal(size=weight.shape).astype(np.float32)
+        ports = [onnx.helper.make_tensor_value_info(*port) for port in (("x", 1, ["n", 1, 8, 8]), ("z", 1, ["n", 10]))]
+        nodes = [onnx.helper.make_node("Flatten", ["x"], ["f"]), onnx.helper.make_node("MatMul", ["f", "w"], ["z"])]
+        graph = onnx.helper.make_graph(nodes, "g", ports[:1], ports[1:], [onnx.numpy_helper.from_array(moved, "w")])
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=10)
+        (tiny.folder / name).write_bytes(model.SerializeToString())
+
+    for name, noise in (("float.onnx", 0), ("a.onnx", 0.1), ("b.onnx", 0.2)):
+        write(name, noise)
+    variants = "".join(f'[[variant]]\nname = "{name}"\nonnx = "{name}.onnx"\n' for name in ("a", "b"))
+    data = tiny.text[: tiny.text.index("[reference]")]
+    metric = '[[metric]]\nuse = "fidelity.accuracy"\n'
+    (tiny.folder / "tiny.toml").write_text(f'{data}[reference]\nonnx = "float.onnx"\n{variants}{metric}')
+    assert tiny.run("run", "tiny.toml", "--quiet") == 0
+    cell = "b/onnxruntime/fidelity.accuracy"
+
+    def told():
+        capsys.readouterr()
+        assert tiny.run("why", cell, "--suite", "tiny.toml") == 0
+        return capsys.readouterr().out
+
+    before = hashlib.sha256((tiny.folder / "b.onnx").read_bytes()).hexdigest()[:12]
+    write("b.onnx", 0.3)
+    after = hashlib.sha256((tiny.folder / "b.onnx").read_bytes()).hexdigest()[:12]
+    changed = f"variant: changed since it was last measured: the content of b.onnx changed (sha256 was {before}, is "
+    shown = told()
+    assert f"{cell}: to be measured" in shown
+    assert f"{changed}{after})" in shown
+    shutil.copy(tiny.folder / "a.onnx", tiny.folder / "b.onnx")
+    shown = told()
+    assert f"{cell}: reused, it is the same work as a/onnxruntime/fidelity.accuracy" in shown
+    assert changed in shown
+    write("b.onnx", 0.2)
+    write("float.onnx", 0.01)
+    assert "reference: changed since it was last measured: the content of float.onnx changed" in told()
 
 
 def test_gc_frees_what_no_suite_uses(measured, capsys):

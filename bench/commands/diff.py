@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.commands.options import DEVICE, INTEGER_SUMS, QUIET, inputs
+from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
 
 if TYPE_CHECKING:
@@ -39,16 +40,21 @@ def diff(
 
     from bench import api
     from bench.engine.diff import Inputs, parse_bounds
-    from bench.gate import exit_code
+    from bench.gate import exit_code, why_exit
 
     limits = None if bounds is None else parse_bounds(bounds)
     declared = Inputs(both_inputs, reference_input, variant_input)
-    results = with_progress(
-        lambda progress: api.diff(reference, variant, data, metrics, limits, device, progress, integer_sums, declared),
-        quiet=quiet or as_json,
-    )
-    if as_json:
-        click.echo(json.dumps({"cells": [cell.model_dump(mode="json") for cell in results.cells]}, allow_nan=False))
-    elif not quiet:
-        show(results)
+    with json_alone(as_json) as say:
+        results = with_progress(
+            lambda progress: api.diff(
+                reference, variant, data, metrics, limits, device, progress, integer_sums, declared
+            ),
+            quiet=quiet or as_json,
+        )
+        if as_json:
+            say(json.dumps({"cells": [cell.model_dump(mode="json") for cell in results.cells]}, allow_nan=False))
+        elif not quiet:
+            show(results, pair=True)
+    if why := why_exit(results, gate=False):
+        click.echo(f"crbench: {why}", err=True)
     return exit_code(results, gate=False)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bench.commands.output import json_alone
+
 if TYPE_CHECKING:
     from bench.gate import Baseline, Run
-    from bench.results import Comparison, Results
+    from bench.results import Comparison
 
 F = TypeVar("F", bound=Callable[..., Any])
 INCOMPLETE = 3
@@ -43,6 +45,10 @@ def compare(before: Path, after: Path, strict: bool, **outputs: Any) -> int:
     Every gated value in one word (regressed, improved, same, inconclusive, incomparable, missing, errored), latencies
     too where both were measured on one machine. Exits 1 where something regressed, 3 where something is missing.
     """
+    return _answered(lambda: _compared(before, after, strict), outputs)
+
+
+def _compared(before: Path, after: Path, strict: bool) -> Comparison:
     from bench.errors import UserError
     from bench.gate import baseline_of, load_run
 
@@ -52,7 +58,9 @@ def compare(before: Path, after: Path, strict: bool, **outputs: Any) -> int:
         raise UserError.at(str(after), f"runs of two suites, {names}", "compare runs of one suite")
     assert first.samples is not None
     known = baseline_of(first.results, first.samples, timings=True)
-    return _judge(second, known, f"run {before}", strict, outputs)
+    held = [label for label in second.results.left_out if label not in first.results.left_out]  # others: neither run
+    second = second._replace(results=second.results.model_copy(update={"left_out": held}))
+    return _judged(second, known, f"run {before}", strict)
 
 
 @click.command()
@@ -65,27 +73,36 @@ def gate(run: Path, file: Path | None, strict: bool, **outputs: Any) -> int:
     Without --baseline, every gate of the suite against the reference decides. With one: did anything become worse
     since it was accepted, or since it was first accepted, or fail a gate that it did not fail then?
     """
+    return _answered(lambda: _gated(run, file, strict), outputs)
+
+
+def _gated(run: Path, file: Path | None, strict: bool) -> Comparison:
     from bench.gate import conclude, judge_reference, load_baseline, load_run
 
     if file is None:
         found = load_run(run)
-        judgements = judge_reference(found.results)
-        return _show(conclude(found.results, judgements, "the reference", strict=strict), found.results, outputs)
+        return conclude(found.results, judge_reference(found.results), "the reference", strict=strict)
     known = load_baseline(file)
     name = f"baseline {file.name}, accepted {known.accepted}"
-    return _judge(load_run(run, arrays=True), known, name, strict, outputs)
+    return _judged(load_run(run, arrays=True), known, name, strict)
 
 
-def _judge(run: Run, known: Baseline, name: str, strict: bool, outputs: dict[str, Any]) -> int:
+def _judged(run: Run, known: Baseline, name: str, strict: bool) -> Comparison:
     from bench.gate import conclude, judge_baseline
 
     assert run.samples is not None
-    judgements = judge_baseline(run.results, run.samples, known)
-    return _show(conclude(run.results, judgements, name, strict=strict), run.results, outputs)
+    return conclude(run.results, judge_baseline(run.results, run.samples, known), name, strict=strict)
 
 
-def _show(comparison: Comparison, results: Results, outputs: dict[str, Any]) -> int:
-    """Write and print what was asked for."""
+def _answered(judge: Callable[[], Comparison], outputs: dict[str, Any]) -> int:
+    """Judge; write and print what was asked for."""
+    with json_alone(outputs["as_json"]) as say:
+        comparison = judge()
+        _show(comparison, outputs, say)
+    return comparison.exit_code
+
+
+def _show(comparison: Comparison, outputs: dict[str, Any], say: Callable[[str], None]) -> None:
     from bench.report.gating import error_lines, junit, summary
     from bench.store.files import write_atomic
 
@@ -94,20 +111,19 @@ def _show(comparison: Comparison, results: Results, outputs: dict[str, Any]) -> 
     if outputs["junit"] is not None:
         write_atomic(outputs["junit"], junit(comparison))
     if outputs["as_json"]:
-        click.echo(comparison.model_dump_json(indent=1))
-        return comparison.exit_code
+        say(comparison.model_dump_json(indent=1))
+        return
     if outputs["github"]:
         for line in error_lines(comparison):
-            click.echo(line)
+            say(line)
     if outputs["quiet"]:
-        click.echo(comparison.closing)
+        say(comparison.closing)
     else:
         from rich.console import Console
 
         from bench.report.gating import render
 
         render(comparison, Console())
-    return comparison.exit_code
 
 
 @click.group()
@@ -121,7 +137,10 @@ def baseline() -> None:
 @click.option("--timings", is_flag=True, help="Keep latencies too: for runs on one and the same machine.")
 @click.option("--restart", is_flag=True, help="Forget the first figures: the loss since then is accepted as well.")
 def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
-    """Accept RUN as the baseline: the only command that changes one."""
+    """Accept RUN as the baseline: the only command that changes one.
+
+    Gated cells that RUN skipped are accepted so, each by name: a later run with the same skip passes.
+    """
     from bench.errors import UserError
     from bench.gate import accept as accept_run
     from bench.gate import incomplete, load_baseline, load_run, write_baseline
@@ -146,9 +165,12 @@ def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
     for word in ("added", "changed", "removed"):
         for cell in getattr(accepted, word):
             click.echo(f"{word}: {cell}")
+    for cell in accepted.skipped:
+        click.echo(f"accepted as skipped: {cell}")
     kept = len(accepted.baseline.cells) - len(accepted.added) - len(accepted.changed)
     click.echo(
         f"{out}  {size / 1e3:.0f} kB: accepted {accepted.baseline.accepted}, {len(accepted.added)} cells added, "
         f"{len(accepted.changed)} changed, {len(accepted.removed)} removed, {kept} kept"
+        + (f", {len(accepted.skipped)} accepted as skipped" if accepted.skipped else "")
     )
     return 0

@@ -35,10 +35,15 @@ def with_progress(call: Callable[[Progress], T], *, quiet: bool) -> T:
         )
 
 
-def show(results: Results) -> None:
-    """Print the report."""
+def show(results: Results, *, pair: bool = False) -> None:
+    """Print the report; of a ``pair`` every value."""
     from rich.console import Console
 
+    if pair:
+        from bench.report.pair import render_pair
+
+        render_pair(results, Console())
+        return
     from bench.report.terminal import render
 
     render(results, Console())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.commands.options import DEVICE, QUIET, STORE, Shard
+from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
 
 if TYPE_CHECKING:
@@ -39,21 +40,24 @@ def run(
     """Measure a suite: train or load, compress, observe, report."""
     from bench import api
     from bench.engine.run import RunOptions
-    from bench.gate import exit_code
+    from bench.gate import exit_code, why_exit
     from bench.store.samples import write_samples
 
-    loaded = api.load_suite(suite)
     options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
-    measured = with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
-    results, folder = measured.results, out or Path("reports") / loaded.name
-    _write(results, folder)
-    write_samples(measured.samples, folder)
-    if as_json:
-        click.echo(results.model_dump_json(by_alias=True))
-    elif not quiet:
-        show(results)
-        click.echo(f"{folder / 'results.json'}\n{folder / 'index.html'}")
-    return exit_code(results, gate=gate)
+    with json_alone(as_json) as say:
+        loaded = api.load_suite(suite)
+        measured = with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
+        results, folder = measured.results, out or Path("reports") / loaded.name
+        _write(results, folder)
+        write_samples(measured.samples, folder)
+        if as_json:
+            say(results.model_dump_json(by_alias=True))
+        elif not quiet:
+            show(results)
+            say(f"{folder / 'results.json'}\n{folder / 'index.html'}")
+    if why := why_exit(results, gate):
+        click.echo(f"crbench: {why}", err=True)
+    return exit_code(results, gate)
 
 
 def _write(results: Results, folder: Path) -> None:
@@ -70,7 +74,7 @@ def _write(results: Results, folder: Path) -> None:
 @DEVICE
 def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     """Validate suites and print their plans: what is stored, what would be measured, what it will cost."""
-    from bench.engine.forecast import forecast
+    from bench.engine.forecast import applicability, forecast
     from bench.engine.sums_forecast import sums_forecast
     from bench.errors import Problem, UserError
     from bench.gate.sight import sight
@@ -87,7 +91,7 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
             ]
             continue
         lines = [*describe_suite(loaded), *forecast(loaded, store, device)]
-        lines += [*sums_forecast(loaded, store, device), *sight(loaded, store, device)]
+        lines += [*sums_forecast(loaded, store, device), *sight(loaded, store, device), *applicability(loaded, device)]
         click.echo("\n".join(lines))
     if problems:
         raise UserError(problems)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.commands.options import INTEGER_SUMS, inputs
+from bench.commands.output import json_alone
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,12 +43,14 @@ def why_diverged(
 
     limits = None if bounds is None else parse_bounds(bounds)
     declared = Inputs(both_inputs, reference_input, variant_input)
-    found = _with_bar(
-        lambda shown: analyse(reference, variant, data, limits, shown, integer_sums, declared), quiet=quiet or as_json
-    )
-    if as_json:
-        click.echo(json.dumps(found, allow_nan=False))
-        return 0
+    with json_alone(as_json) as say:
+        found = _with_bar(
+            lambda shown: analyse(reference, variant, data, limits, shown, integer_sums, declared),
+            quiet=quiet or as_json,
+        )
+        if as_json:
+            say(json.dumps(found, allow_nan=False))
+            return 0
     from rich.console import Console
 
     _print(found, Console())

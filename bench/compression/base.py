@@ -52,6 +52,10 @@ class Step(ABC):
         """Which of ``needs`` these very parameters use; their fingerprints enter the key."""
         return self.needs
 
+    def demands(self) -> frozenset[Need]:
+        """Which of them these parameters cannot do without: a split that nothing demands may be empty."""
+        return self.uses()
+
     @abstractmethod
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Make the new network (never in place) and the JSON-only record that rebuilds its structure."""

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import UserError
+from bench.graph.attention import plain_attention
 from bench.graph.network import Network, OnnxNetwork, TorchNetwork
 from bench.models.training import reproducible
 from bench.registry import parameters
@@ -75,12 +76,14 @@ class OnnxExport(Step):
         """
         assert isinstance(network, TorchNetwork)
         self._check(network)
-        with reproducible("onnx-export"), _quiet():
+        with reproducible("onnx-export"), _quiet(), plain_attention():
             model = _export_quantised(network, self.opset) if network.quantised else self._export_float(network)
         if network.quantised:
             _quantise_moves(model)
         _strip(model)
-        exported = OnnxNetwork(model.SerializeToString(deterministic=True), network.input, quantised=network.quantised)
+        exported = OnnxNetwork(
+            model.SerializeToString(deterministic=True), network.input, network.record, network.quantised
+        )
         counts = operators(exported.model)
         before = _batch_norms(network.module)
         record = {
@@ -233,9 +236,8 @@ def _weight_bytes(model: ModelProto) -> dict[str, int]:
 def _check_integers(module: nn.Module, stored: dict[str, int]) -> None:
     from brevitas.nn.quant_layer import QuantWeightBiasInputOutputLayer
 
-    weights = sum(
-        layer.weight.numel() for layer in module.modules() if isinstance(layer, QuantWeightBiasInputOutputLayer)
-    )
+    layers = [layer for layer in module.modules() if isinstance(layer, QuantWeightBiasInputOutputLayer)]
+    weights = sum({layer.weight.data_ptr(): layer.weight.numel() for layer in layers}.values())  # shared ones once
     held = stored.get("int8", 0) + stored.get("uint8", 0)  # unsigned where weights have a zero point
     if held < weights:
         raise RuntimeError(f"the exported file holds {held} of {weights} quantised weights as 8-bit integers")

@@ -61,6 +61,10 @@ class WeightNoise(Step):
             raise ValueError("give either sigma or accuracy_loss")
         return self
 
+    def demands(self) -> frozenset[Need]:
+        """``sigma`` looks at no sample, ``accuracy_loss`` at whatever is labelled."""
+        return frozenset()
+
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Add the noise.
 

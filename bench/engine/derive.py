@@ -24,13 +24,21 @@ DRAWS = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The observations of a cell, by draw."""
+    """The observations of a cell, by draw; what need not be made beside a skipped network is not in it."""
 
     reference: Sequence[Observed]
     variant: Sequence[Observed]
     yardsticks: Sequence[Sequence[Observed]]
     floor: Observed | None
     n: int
+
+    @property
+    def skipped(self) -> tuple[str, Observed] | None:
+        """Which of the two networks has no figures here, the variant first."""
+        for role, observed in (("variant", self.variant), ("reference", self.reference)):
+            if observed and observed[0].status == "skipped":
+                return role, observed[0]
+        return None
 
 
 class Derived(NamedTuple):

@@ -7,6 +7,7 @@ from collections import defaultdict
 from bench.engine.run import make_plan, planner
 from bench.store.store import Store
 from bench.suite.nodes import Node
+from bench.suite.selection import unused
 from bench.suite.stages import observations_of, stage_cells, staged
 from bench.suite.suite import Suite
 
@@ -45,6 +46,12 @@ def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
         share = f"{len(known)} of {len(observations)} observations are of metrics seen before"
         lines.append(f"expected time: about {total:.0f} s ({share})" if known else "expected time: not known yet")
     return lines
+
+
+def applicability(suite: Suite, device: str) -> list[str]:
+    """Warnings on ``not_applicable`` patterns that no cell matches."""
+    labels = [cell.label for cell in make_plan(suite, device)[0].cells] if suite.not_applicable else []
+    return [f"warning: {line}" for line in unused(labels, suite.not_applicable)]
 
 
 def _missing(store: Store, key: str) -> bool:

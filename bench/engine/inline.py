@@ -141,7 +141,11 @@ class InlineEngine:
         return measured
 
     def evidence(self, cell: PlannedCell) -> Evidence:
-        """Every observation of a cell, made where it is missing."""
+        """Every observation of a cell, made where it is missing.
+
+        Whether both networks can be differentiated is asked before either is attacked, and where one of the two is
+        skipped, nothing else is made.
+        """
 
         def get(role: str, item: Observation) -> Observed:
             try:
@@ -151,19 +155,27 @@ class InlineEngine:
             except Exception as error:
                 raise ObservationFailure(f"{role}: {one_line(error)}") from error
 
+        n = len(self.observations.samples(cell.observed[0]))
+        both = cell.observed[0], cell.reference[0]
+        missing = all(self.observations.missing(item) for item in both)  # a cheap refusal comes before what is dear
+        if missing and self.observations.refused(both[1]) and not self.observations.refused(both[0]):
+            return Evidence([get("reference", both[1])], [], [], None, n)
         variant = [get("variant", item) for item in cell.observed]
+        if variant[0].status == "skipped":
+            return Evidence([], variant, [], None, n)
         reference = [get("reference", item) for item in cell.reference]
+        if reference[0].status == "skipped":
+            return Evidence(reference, variant, [], None, n)
         marks = [[get("yardstick", item) for item in mark] for mark in cell.yardsticks]
         floor = None if cell.floor is None else get("numerical floor", cell.floor)
-        n = len(self.observations.samples(cell.observed[0]))
         return Evidence(reference, variant, marks, floor, n)
 
     def derive(self, cell: PlannedCell) -> Measured:
         """The values of a cell from its observations."""
         evidence = self.evidence(cell)
-        for name, observed in (("variant", evidence.variant[0]), ("reference", evidence.reference[0])):
-            if observed.status == "skipped":
-                return Measured(self._cell(cell, status="skipped", reason=f"{name}: {observed.reason}"))
+        if evidence.skipped is not None:
+            role, observed = evidence.skipped
+            return Measured(self._cell(cell, status="skipped", reason=f"{role}: {observed.reason}"))
         shown = {"details": describe_details(evidence), "parity": describe_parity(evidence)}
         out = Measured(self._cell(cell, status="ok", n=evidence.n, **shown))
         for value in cell.use.metric.values:

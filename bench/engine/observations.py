@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from bench.data.base import Dataset, Samples
 from bench.engine.networks import Networks, one_line
 from bench.engine.reading import reading
-from bench.errors import NotApplicable
+from bench.errors import NotApplicable, NotDifferentiable
 from bench.metrics.base import Observing
 from bench.metrics.evaluation import PARITY_SAMPLES
-from bench.runtimes.base import Predictor, Target
+from bench.runtimes.base import Predictor, Target, runtimes
 from bench.store.store import Store
 from bench.suite.nodes import Node
 from bench.suite.plan import Observation
@@ -66,6 +66,33 @@ class Observations:
     def known(self, key: str) -> Observed | None:
         """The observation of that key from memory or the store, else None: nothing is measured."""
         return self._seen.get(key) or self._load(key)
+
+    def missing(self, observation: Observation) -> bool:
+        """Whether it would have to be made."""
+        key = observation.key
+        return key not in self._seen and (self.remeasure or self.store.get("observations", key) is None)
+
+    def refused(self, observation: Observation) -> bool:
+        """Whether the network gives no gradients that its metric could use, asked before anything is measured.
+
+        A network that cannot be made or opened is not refused: its observation says what is wrong with it.
+        """
+        import torch
+
+        from bench.graph.arithmetic import arithmetic
+
+        metric, target = observation.metric, observation.target
+        if not metric.gradients or not runtimes.get(target.runtime).gradients:
+            return False
+        samples = self.samples(observation).x[:PARITY_SAMPLES]
+        try:
+            with arithmetic(target.threads):
+                self.open(observation.node, target, floor=observation.floor).trust(torch.from_numpy(samples))
+        except NotDifferentiable:
+            return True
+        except Exception:
+            return False
+        return False
 
     def _load(self, key: str) -> Observed | None:
         record = self.store.get("observations", key)

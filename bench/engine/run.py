@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from bench.store.samples import RunSamples
 from bench.store.store import Store
 from bench.suite.nodes import Splits
 from bench.suite.plan import Plan, PlannedCell, Planner
+from bench.suite.selection import matches, unused
 from bench.suite.suite import Suite
 
 
@@ -52,7 +52,7 @@ class Progress:
 
 def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None) -> tuple[Plan, Dataset]:
     """Load the data and expand the suite; nothing is measured."""
-    dataset = dataset or load_dataset(suite.loader, suite.evaluation, suite.calibration)
+    dataset = dataset or _load(suite)
     for use in suite.metrics:
         wanted = use.metric.samples
         if wanted is not None and wanted > len(dataset.evaluation):
@@ -62,6 +62,16 @@ def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None)
                 "ask for fewer, or raise data.evaluation",
             )
     return planner(suite, device, dataset).plan(), dataset
+
+
+def _load(suite: Suite) -> Dataset:
+    """The suite's data; calibration samples that nobody asked for and no step demands are taken where there are any."""
+    try:
+        return load_dataset(suite.loader, suite.evaluation, suite.calibration)
+    except UserError:
+        if not suite.spare_calibration:
+            raise
+    return load_dataset(suite.loader, suite.evaluation, 0)
 
 
 def planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
@@ -79,7 +89,7 @@ def select(cells: Iterable[PlannedCell], options: RunOptions) -> list[PlannedCel
     if options.only is None:
         return chosen
     pattern = options.only
-    kept = [c for c in chosen if fnmatch.fnmatch(c.label, pattern) or fnmatch.fnmatch(c.variant, pattern)]
+    kept = [cell for cell in chosen if matches(cell.label, pattern)]
     if not kept:
         example = chosen[0].label if chosen else "(the plan is empty)"
         raise UserError.at("--only", f"no cell matches {pattern!r}", f"match a variant or a cell such as {example}")
@@ -135,7 +145,13 @@ def _run(
         keep(collect(plan, dataset, engine, measured))
     results.run = provenance(seed=plan.suite.seed, device=options.device, started=started, targets=plan.suite.targets)
     results.run["rerun"] = options.rerun
-    results.run["warnings"] = [*readings(results.cells), *warnings(expand, dataset, engine, cells)]
+    results.run["warnings"] = [
+        *readings(results.cells),
+        *warnings(expand, dataset, engine, cells),
+        *unused([cell.label for cell in plan.cells], plan.suite.not_applicable),
+    ]
+    held = {cell.label for cell in cells}
+    results.left_out = [cell.label for cell in plan.cells if cell.use.gates and cell.label not in held]
     results.run["reused"] = sum(found.cell.cached for _, found in measured)
     if options.only is None and options.shard == (1, 1):
         store.set_roots(plan.suite.name, _roots(engine, measured))

@@ -115,8 +115,8 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
         return [_blank(metric, "error", told(error, cells[0])) for _ in cells]
     except Exception as error:
         return [_blank(metric, "error", f"{stages[0].name}: {_words(error)}") for _ in cells]
-    if start.variant[0].status != "ok":
-        reason = f"{stages[0].name}: {start.variant[0].reason}"
+    if start.skipped is not None:
+        reason = f"{stages[0].name}: {start.skipped[1].reason}"
         return [_blank(metric, "skipped", reason, start.n) for _ in cells]
     found, last = [_first(engine, metric, start)], (stages[0].name, start.reference)
     for stage, cell in zip(stages[1:], cells[1:], strict=True):

@@ -2,49 +2,119 @@
 
 from __future__ import annotations
 
-import fnmatch
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.engine.run import make_plan
 from bench.errors import UserError
 from bench.registry import nearest
-from bench.store.keys import differences
+from bench.store.keys import differences, key_of
 from bench.store.store import Record, Store
+from bench.suite.nodes import Node
 from bench.suite.plan import Observation, PlannedCell
+from bench.suite.selection import matches
 from bench.suite.suite import Suite
+from bench.wording import canonical
+
+SHOWN = 4  # differences
 
 
 def why(suite: Suite, pattern: str, store_url: str, device: str) -> list[str]:
     """Explain each cell that matches the pattern (a label, a glob, or the start of one)."""
     plan, _ = make_plan(suite, device)
-    cells = [cell for cell in plan.cells if fnmatch.fnmatch(cell.label, pattern) or cell.label.startswith(pattern)]
+    cells = [cell for cell in plan.cells if matches(cell.label, pattern) or cell.label.startswith(pattern)]
     if not cells:
         raise UserError.at("CELL", f"no cell {pattern!r}", nearest(pattern, [cell.label for cell in plan.cells]))
     store = Store(store_url)
     lines: list[str] = []
-    observed = list(store.records("observations"))
+    observed, known = list(store.records("observations")), list(store.records("cells"))
     for cell in cells:
-        lines += _explain(cell, store, observed)
+        lines += _explain(cell, store, observed, known)
     return lines
 
 
-def _explain(cell: PlannedCell, store: Store, observed: list[Record]) -> list[str]:
+def _explain(cell: PlannedCell, store: Store, observed: list[Record], known: list[Record]) -> list[str]:
     record = store.get("cells", cell.key)
     if record is not None and record.content["status"] != "error":
-        return [f"{cell.label}: reused, nothing in its key changed", f"  key {cell.key}"]
+        twin = _place(record)
+        if twin[:4] == _place_of(cell)[:4]:
+            return [f"{cell.label}: reused, nothing in its key changed", f"  key {cell.key}"]
+        same = f"{cell.label}: reused, it is the same work as {'/'.join(map(str, twin[:3]))}"
+        return [same, f"  key {cell.key}", *_changes(cell, _former(cell, store, known))]
     if record is not None:
         return [f"{cell.label}: measured again, it failed: {record.content['reason']}", f"  key {cell.key}"]
     lines = [f"{cell.label}: to be measured", f"  key {cell.key}"]
-    roles: list[tuple[str, Observation]] = [("variant", item) for item in cell.observed]
-    roles += [("reference", item) for item in cell.reference]
-    roles += [(f"yardstick {index + 1}", item) for index, mark in enumerate(cell.yardsticks) for item in mark]
-    roles += [] if cell.floor is None else [("numerical floor", cell.floor)]
-    missing = [(role, item) for role, item in roles if store.get("observations", item.key) is None]
+    missing = [(role, item) for role, item in _roles(cell) if store.get("observations", item.key) is None]
+    before = _former(cell, store, known)
     if not missing:
-        return [*lines, "  every observation is stored; only the statistics run again"]
+        return [*lines, "  every observation is stored; only the statistics run again", *_changes(cell, before)]
     for role, item in missing:
-        lines.append(f"  {role}: {_nearest(item, observed)}")
+        lines.append(f"  {role}: {_changed(item, before[role]) if role in before else _nearest(item, observed)}")
     return lines
+
+
+def _place(record: Record) -> tuple[Any, ...]:
+    """The name under which a cell was measured."""
+    variant, target, metric, replicate = map(record.content.get, ("variant", "target", "metric", "replicate"))
+    return variant, target, metric, canonical(record.content.get("params", {})), replicate
+
+
+def _place_of(cell: PlannedCell) -> tuple[Any, ...]:
+    metric = cell.use.metric
+    return cell.variant, cell.target.name, metric.name, canonical(metric.parameters()), cell.replicate
+
+
+def _changes(cell: PlannedCell, before: Mapping[str, dict[str, Any]]) -> list[str]:
+    """What of a cell, all of which is stored, is another thing than when it was last measured under its name."""
+    return [
+        f"  {role}: {_changed(item, before[role])}"
+        for role, item in _roles(cell)
+        if role in before and key_of(before[role]) != item.key
+    ]
+
+
+def _roles(cell: PlannedCell) -> list[tuple[str, Observation]]:
+    """Every observation of a cell; further draws have the name of the first with their number."""
+
+    def draws(role: str, items: Sequence[Observation]) -> list[tuple[str, Observation]]:
+        return [(role if draw == 0 else f"{role}, draw {draw + 1}", item) for draw, item in enumerate(items)]
+
+    found = [*draws("variant", cell.observed), *draws("reference", cell.reference)]
+    for index, mark in enumerate(cell.yardsticks):
+        found += draws(f"yardstick {index + 1}", mark)
+    return found if cell.floor is None else [*found, ("numerical floor", cell.floor)]
+
+
+def _former(cell: PlannedCell, store: Store, known: list[Record]) -> dict[str, dict[str, Any]]:
+    """What the cell of this name was made of when it was last measured, by role; the most alike, then the latest."""
+    mine = [item for item in known if _place(item) == _place_of(cell)]
+    if not mine:
+        return {}
+
+    def unlike(record: Record) -> tuple[int, float]:
+        file = f"cells/{record.key[:2]}/{record.key}.json"
+        return len(list(differences(record.parts, cell.parts))), -store.files.modified(file)
+
+    parts = min(mine, key=unlike).parts
+    stored: dict[str, Any] = {"reference": parts["reference"], "floor": [parts["floor"]]}
+    stored |= {f"yardstick {index + 1}": keys for index, keys in enumerate(parts["yardsticks"])}
+    found = dict(zip((role for role, _ in _roles(cell)), parts["variant"], strict=False))
+    found = {role: item for role, item in found.items() if role.startswith("variant")}
+    for name, keys in stored.items():
+        for draw, key in enumerate(keys):
+            record = None if key is None else store.get("observations", key)
+            if record is not None:
+                role = "numerical floor" if name == "floor" else name
+                found[role if draw == 0 else f"{role}, draw {draw + 1}"] = record.parts
+    return found
+
+
+def _changed(item: Observation, before: dict[str, Any]) -> str:
+    """What differs from the same observation when the cell was last measured."""
+    found = list(differences(before, item.parts))
+    if not found:
+        return "no longer in the store"
+    return f"changed since it was last measured: {_told(found, item)}"
 
 
 def _nearest(item: Observation, observed: list[Record]) -> str:
@@ -57,8 +127,36 @@ def _nearest(item: Observation, observed: list[Record]) -> str:
                 best = found
     if best is None:
         return "never observed"
-    shown = "; ".join(f"{path} was {_short(old)}, is {_short(new)}" for path, old, new in best[:4])
-    return f"never observed so; nearest stored: {shown}" + ("; ..." if len(best) > 4 else "")
+    return f"never observed so; nearest stored: {_told(best)}"
+
+
+def _told(found: Sequence[tuple[str, Any, Any]], item: Observation | None = None) -> str:
+    """The first differences in words; of ``item`` itself, a file by its name."""
+    shown = [_difference(path, old, new, item) for path, old, new in found[:SHOWN]]
+    return "; ".join([*shown, *(["..."] if len(found) > SHOWN else [])])
+
+
+def _difference(path: str, old: Any, new: Any, item: Observation | None) -> str:
+    name = path.rpartition(".")[2]
+    if item is not None and path.startswith("network.") and name in ("onnx", "checkpoint", "weights", "code"):
+        file = _file_of(item.node, name)
+        if file and isinstance(old, str) and isinstance(new, str):
+            return f"the content of {file} changed (sha256 was {old[:12]}, is {new[:12]})"
+    return f"{path} was {_short(old)}, is {_short(new)}"
+
+
+def _file_of(node: Node, name: str) -> str:
+    """The file of the user's own that a chain begins with, under this name of its parts."""
+    while node.parent is not None:
+        node = node.parent
+    outside = node.outside
+    if outside is None:
+        return node.weights.name if node.weights is not None and name == "weights" else ""
+    files = {"onnx": outside.onnx, "checkpoint": outside.checkpoint}
+    if name == "code":
+        return f"the module of {outside.factory}"
+    found = files.get(name)
+    return "" if found is None else found.name
 
 
 def _short(value: Any) -> str:

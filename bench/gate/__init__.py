@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.gate.against_baseline import judge_baseline
 from bench.gate.against_reference import judge_cell, judge_reference, judge_results
 from bench.gate.baseline import Accepted, Baseline, accept, baseline_of, load_baseline, write_baseline
-from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code, exit_code_of, incomplete
+from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code, exit_code_of, incomplete, unseen, why_exit
 from bench.gate.judgements import CellId, by_cell
 from bench.gate.outcome import conclude
 from bench.gate.runs import Run, load_run
@@ -21,8 +21,40 @@ from bench.gate.verdicts import (
 )
 
 __all__ = [
-    "FITS", "INCOMPLETE", "PASS", "REGRESSION", "Accepted", "Baseline", "CellId", "Kind", "Rule", "Run", "Tolerance",
-    "accept", "baseline_of", "by_cell", "cells_of", "conclude", "exit_code", "exit_code_of", "gates_of", "incomplete",
-    "judge_baseline", "judge_cell", "judge_gate", "judge_reference", "judge_results", "load_baseline", "load_run",
-    "overall_verdict", "own_interval", "subjects", "variant_verdict", "verdict", "with_verdicts", "write_baseline",
+    "FITS",
+    "INCOMPLETE",
+    "PASS",
+    "REGRESSION",
+    "Accepted",
+    "Baseline",
+    "CellId",
+    "Kind",
+    "Rule",
+    "Run",
+    "Tolerance",
+    "accept",
+    "baseline_of",
+    "by_cell",
+    "cells_of",
+    "conclude",
+    "exit_code",
+    "exit_code_of",
+    "gates_of",
+    "incomplete",
+    "judge_baseline",
+    "judge_cell",
+    "judge_gate",
+    "judge_reference",
+    "judge_results",
+    "load_baseline",
+    "load_run",
+    "overall_verdict",
+    "own_interval",
+    "subjects",
+    "unseen",
+    "variant_verdict",
+    "verdict",
+    "why_exit",
+    "with_verdicts",
+    "write_baseline",
 ]  # fmt: skip

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences
-from bench.gate.judgements import CellId, judgement, look_closer, measure_it
+from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences, label_of
+from bench.gate.judgements import CellId, judgement, look_closer, measure_it, suite_file
 from bench.gate.questions import Against, Question, answer, margin_of, pairing_of
 from bench.gate.shifts import shifts
+from bench.gate.skips import SkippedCell, accepted_by_suite, gated_names, same_reason
 from bench.gate.timings import SLOWER, judge_timing
 from bench.results import Cell, Judgement, Results, ValueResult, Word
 from bench.stats.multiplicity import holm
@@ -36,19 +37,20 @@ def judge_baseline(
         baseline: What it is compared with.
         timings: Judge latencies where the baseline has them.
         together: Where cells are judged one by one: the number of judgements of the whole run (Bonferroni).
-        suite_path: For the command that looks closer; the name in the results by default.
+        suite_path: For the command that looks closer; by default what the results name, where it is found.
 
     Raises:
         UserError: The baseline is another suite's.
     """
     check_suite(baseline, results)
-    judge = _Judge(results, samples, baseline, suite_path or plain(results.suite.path) or "SUITE")
-    places = {CellId.of(cell).place: cell for cell in results.cells}
+    judge = _Judge(results, samples, baseline, suite_path or suite_file(results))
+    places = judge.places
     for place, before in sorted(baseline.by_place().items()):
         judge.cell(before, places.get(place), "baseline", timings)
     for place, before in sorted(baseline.first_by_place().items()):
         if place in places and any(cell.place == place for cell in baseline.first):
             judge.cell(before, places[place], "first", timings=False)
+    judge.skips()
     judge.newcomers()
     judge.references()
     return judge.finish(together)
@@ -62,19 +64,21 @@ class _Judge:
         self.baseline = baseline
         self.suite_path = suite_path
         self.now = baseline_of(results, samples, timings=True).by_place()  # rounded as the baseline is
+        self.places = {CellId.of(cell).place: cell for cell in results.cells}
         self.said: list[Judgement] = []
         self.questions: list[Question] = []
 
     def say(
-        self, cell: Cell | BaselineCell, name: str, against: Literal["baseline", "first", "reference"], word: Word,
-        because: str, **more: Any,
+        self, cell: Cell | BaselineCell | SkippedCell, name: str,
+        against: Literal["baseline", "first", "reference"], word: Word, because: str, **more: Any,
     ) -> None:  # fmt: skip
         """One judgement."""
         look = look_closer(cell, self.suite_path)
-        if word == "missing" and not more.get("decides", True):
-            look = ""  # new: there is nothing to look at
+        if word in ("missing", "accepted") and not more.get("decides", True):
+            look = ""  # new or accepted: there is nothing to look at
         elif word in ("missing", "errored"):
-            look = measure_it(cell, self.suite_path)
+            gone = CellId.of(cell).place not in self.places and label_of(cell) not in self.results.left_out
+            look = "" if gone else measure_it(cell, self.suite_path)
         self.said.append(judgement(cell, name, against, word, because, look, **more))
 
     def cell(self, before: BaselineCell, cell: Cell | None, against: Against, timings: bool) -> None:
@@ -147,6 +151,34 @@ class _Judge:
         found = judge_timing(before.values[name].samples(), after.values[name].samples())
         self.say(cell, name, "baseline", found.word, found.because, **more, **found.figures)
 
+    def skips(self) -> None:
+        """Gated cells that hold nothing and have no figures in the baseline; those that it accepted as skipped."""
+        known, places = self.baseline.by_place(), set()
+        accepted = {cell.place: cell for cell in self.baseline.skipped}
+        for cell in self.results.cells:
+            place = CellId.of(cell).place
+            places.add(place)
+            for name in gated_names(cell) if place not in known else ():
+                if cell.status == "error":
+                    self.say(cell, name, "baseline", "errored", plain(cell.reason) or "an error without a message")
+                elif cell.status == "skipped":
+                    self._skip(cell, name, accepted.get(place))
+        for place, before in accepted.items():
+            if place not in places:
+                for name in before.values:
+                    self.say(before, name, "baseline", "missing", "in the baseline as skipped, not in this run")
+
+    def _skip(self, cell: Cell, name: str, before: SkippedCell | None) -> None:
+        because = f"skipped: {plain(cell.reason) or 'no reason given'}"
+        if accepted_by_suite(cell):
+            self.say(cell, name, "baseline", "accepted", f"{because} (accepted: not_applicable)", decides=False)
+        elif before is None:
+            self.say(cell, name, "baseline", "missing", f"{because}; not in the baseline")
+        elif same_reason(before.reason, cell.reason):
+            self.say(cell, name, "baseline", "accepted", f"{because} (accepted: the baseline)", decides=False)
+        else:
+            self.say(cell, name, "baseline", "missing", f"{because}; accepted was another reason: {before.reason}")
+
     def newcomers(self) -> None:
         """What the run gates and the baseline does not know."""
         known = self.baseline.by_place()
@@ -157,7 +189,10 @@ class _Judge:
             for name, value in cell.values.items():
                 if value.gates and (place not in known or name not in known[place].values):
                     because = "not in the baseline: crbench baseline accept takes it in"
-                    self.say(cell, name, "baseline", "missing", because, decides=False)
+                    unseen = not all(gate.looked for gate in value.gates)
+                    if unseen:
+                        because = f"not measured: {plain(value.reason) or 'no reason given'}"
+                    self.say(cell, name, "baseline", "missing", because, decides=unseen)
 
     def references(self) -> None:
         """Gates that fail against the reference, and that nobody has accepted as failing."""

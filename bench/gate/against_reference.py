@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.gate.classes import judge_classes
-from bench.gate.judgements import judgement, look_closer
+from bench.gate.exit_codes import looked_at
+from bench.gate.judgements import judgement, look_closer, suite_file
 from bench.gate.tolerances import FITS, Tolerance, judge_gate
 from bench.gate.verdicts import with_verdicts
 from bench.results import Cell, GateResult, Judgement, Results, ValueResult, Word
@@ -18,45 +19,64 @@ def judge_results(
     results: Results,
     declared: Iterable[tuple[str, Mapping[str, Any], Sequence[Tolerance]]],
     samples: RunSamples | None = None,
+    accepted: Callable[[Cell], str] = lambda cell: "",
 ) -> Results:
     """Judge every declared gate, then every verdict; a new ``Results``, the given one is untouched.
 
     ``declared`` holds (metric name, its parameters, its tolerances). A gate whose value is absent, as in an errored
     or skipped cell, is kept as inconclusive on an empty value: the results alone tell what could not be judged.
-    ``samples`` are the run's per-sample arrays; without them no class can be judged apart.
+    ``samples`` are the run's per-sample arrays; without them no class can be judged apart. ``accepted`` names what
+    accepts the skip of a cell, where something does.
     """
     table: dict[tuple[str, str], list[Tolerance]] = {}
     for metric, params, tolerances in declared:
         table.setdefault((metric, canonical(params)), []).extend(tolerances)
-    cells = [judge_cell(cell, table.get((cell.metric, canonical(cell.params)), ()), samples) for cell in results.cells]
+    cells = [
+        judge_cell(cell, table.get((cell.metric, canonical(cell.params)), ()), samples, accepted(cell))
+        for cell in results.cells
+    ]
     return with_verdicts(results.model_copy(update={"cells": cells}))
 
 
-def judge_cell(cell: Cell, tolerances: Sequence[Tolerance], samples: RunSamples | None = None) -> Cell:
+def judge_cell(
+    cell: Cell, tolerances: Sequence[Tolerance], samples: RunSamples | None = None, accepted: str = ""
+) -> Cell:
     """A copy of the cell whose values carry these gates and no others.
 
     A cell over all replicates has no arrays of its own: what is asked per class is judged in each replicate.
+    ``accepted`` names what accepts that the cell is skipped; it never covers an error.
     """
     values = {name: value.model_copy(update={"gates": []}) for name, value in cell.values.items()}
     for item in tolerances:
         per, margin = getattr(item, "per", None), getattr(item, "margin", None)
         if per is not None and cell.replicate is None:
             continue
-        if item.value not in values:
+        absent = item.value not in values
+        if absent:
             reason = plain(cell.reason) or "the cell holds no such value"
             values[item.value] = ValueResult(kind=FITS[item.rule][0], reason=reason)
         value = values[item.value]
         if cell.status == "ok":
             judged = judge_gate(value, item.rule, item.tolerance)
-            if per is not None:
+            if absent:
+                judged.looked = False
+            elif per is not None:
                 judged = judge_classes(cell, item, value, samples)
         else:
-            word = "an error" if cell.status == "error" else "skipped"
-            because = f"{word}: {plain(cell.reason) or 'no reason given'}"
-            judged = GateResult(rule=item.rule, tolerance=item.tolerance, verdict="inconclusive", because=because)
+            judged = _not_looked_at(cell, item, accepted)
         judged = judged.model_copy(update={"per": per, "margin": margin})
         values[item.value] = value.model_copy(update={"gates": [*value.gates, judged]})
     return cell.model_copy(update={"values": values})
+
+
+def _not_looked_at(cell: Cell, item: Tolerance, accepted: str) -> GateResult:
+    """A gate on a cell that holds nothing: accepted by name, or open."""
+    skipped = cell.status == "skipped"
+    because = f"{'skipped' if skipped else 'an error'}: {plain(cell.reason) or 'no reason given'}"
+    if skipped and accepted:
+        because += f" (accepted: {plain(accepted)})"
+        return GateResult(rule=item.rule, tolerance=item.tolerance, verdict="accepted", because=because, looked=False)
+    return GateResult(rule=item.rule, tolerance=item.tolerance, verdict="inconclusive", because=because, looked=False)
 
 
 def gated_values(results: Results) -> Iterator[tuple[Cell, str, GateResult]]:
@@ -69,17 +89,19 @@ def gated_values(results: Results) -> Iterator[tuple[Cell, str, GateResult]]:
 
 def judge_reference(results: Results, suite_path: str = "") -> list[Judgement]:
     """Every gate against the reference as a judgement: failed is regressed, passed is same."""
-    path = suite_path or plain(results.suite.path) or "SUITE"
-    words: Mapping[str, Word] = {"passed": "same", "failed": "regressed", "inconclusive": "inconclusive"}
+    path = suite_path or suite_file(results)
+    words: Mapping[str, Word] = {"passed": "same", "failed": "regressed"}
     said = []
     for cell, name, gate in gated_values(results):
-        word = words[gate.verdict]
-        if cell.status == "error":
+        word: Word = words.get(gate.verdict, "inconclusive")
+        if gate.verdict == "accepted":
+            word = "accepted"
+        elif cell.status == "error":
             word = "errored"
-        elif cell.status == "skipped":
+        elif not looked_at(cell, gate):
             word = "missing"
         told: dict[str, Any] = {"rule": gate.rule, "margin": gate.tolerance, "not_worse": gate.verdict == "passed"}
-        decides = cell.status != "skipped"
-        look = look_closer(cell, path)
+        decides = word != "accepted"
+        look = look_closer(cell, path) if decides else ""
         said.append(judgement(cell, name, "reference", word, gate.because, look, decides=decides, **told))
     return said

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import UserError
 from bench.gate.encoding import decode, encode
+from bench.gate.skips import SkippedCell, skipped_cells
 from bench.results import Cell, Results, ValueResult
 from bench.store.files import write_atomic
 from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, check_samples, place_of_cell
@@ -85,6 +86,7 @@ class Baseline(_Record):
     accepted: int = Field(1, description="how often a run was accepted")
     cells: list[BaselineCell]
     first: list[BaselineCell] = Field(default_factory=list)
+    skipped: list[SkippedCell] = Field(default_factory=list, description="gated cells accepted as skipped")
 
     def by_place(self) -> dict[str, BaselineCell]:
         """Cells by their place."""
@@ -102,12 +104,13 @@ class Accepted(NamedTuple):
     added: list[str]
     changed: list[str]
     removed: list[str]
+    skipped: list[str]  # with their reasons
 
 
 def label(variant: str, target: str, metric: str, params: Mapping[str, Any], replicate: int | None) -> str:
     """A cell in words that ``crbench why`` understands: variant, target, metric with its own parameters."""
     from bench.metrics.base import metrics
-    from bench.suite.plan import metric_label
+    from bench.suite.plan import cell_label, metric_label
 
     shown = plain(metric)
     if metric in metrics.names():  # never imports what a file names
@@ -115,11 +118,10 @@ def label(variant: str, target: str, metric: str, params: Mapping[str, Any], rep
             shown = metric_label(metrics.get(metric)(**params))
         except Exception:  # parameters of another version: its name alone
             shown = plain(metric)
-    tail = f"#{replicate}" if replicate else ""
-    return plain(f"{variant}/{target}/{shown}{tail}")
+    return plain(cell_label(variant, target, shown, replicate))
 
 
-def label_of(cell: BaselineCell | Cell) -> str:
+def label_of(cell: BaselineCell | SkippedCell | Cell) -> str:
     """``label`` of a cell."""
     return label(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
 
@@ -166,7 +168,7 @@ def write_baseline(baseline: Baseline, path: Path | str) -> int:
 
 
 def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False, accepted: int = 1) -> Baseline:
-    """Everything of a run that a later one can be compared with: gated values, and latencies if asked for."""
+    """What a later run can be compared with: gated values, latencies if asked for, and gated cells that are skipped."""
     cells = []
     for cell in results.cells:
         place = place_of_cell(cell)
@@ -179,7 +181,8 @@ def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False,
             }
             if values:
                 cells.append(_cell(cell, found, values, accepted))
-    return Baseline(suite=results.suite.name, accepted=accepted, cells=sorted(cells, key=lambda cell: cell.place))
+    cells.sort(key=lambda cell: cell.place)
+    return Baseline(suite=results.suite.name, accepted=accepted, cells=cells, skipped=skipped_cells(results))
 
 
 def _cell(cell: Cell, found: CellSamples, values: dict[str, BaselineValue], accepted: int) -> BaselineCell:
@@ -212,6 +215,8 @@ def accept(
 ) -> Accepted:  # fmt: skip
     """The baseline after a run is accepted; the first figures of every cell stay in it, to see drift.
 
+    Gated cells that are skipped are accepted so, each by name; an error never is.
+
     Args:
         results: A run without errors.
         samples: Its arrays.
@@ -227,8 +232,9 @@ def accept(
     if not made.cells:
         advice = "gate a value in the suite, and measure it"
         raise UserError.at(plain(results.suite.name), "no gated value was measured: nothing to accept", advice)
+    skipped = [f"{label_of(cell)}: {cell.reason}" for cell in made.skipped]
     if previous is None:
-        return Accepted(made, [label_of(cell) for cell in made.cells], [], [])
+        return Accepted(made, [label_of(cell) for cell in made.cells], [], [], skipped)
     check_suite(previous, results)
     before, oldest = previous.by_place(), previous.first_by_place()
     changed = []
@@ -248,6 +254,7 @@ def accept(
         [label_of(cell) for cell in made.cells if cell.place not in before],
         changed,
         [label_of(cell) for place, cell in before.items() if place not in places],
+        skipped,
     )
 
 

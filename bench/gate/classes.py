@@ -30,15 +30,16 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
     Passing needs no correction, since every class must pass; a class without samples is not judged.
     """
 
-    def result(verdict: Verdict, because: str) -> GateResult:
-        return GateResult(rule=gate.rule, tolerance=gate.tolerance, verdict=verdict, because=because, per="class")
+    def result(verdict: Verdict, because: str, looked: bool = True) -> GateResult:
+        common: dict[str, Any] = {"rule": gate.rule, "tolerance": gate.tolerance, "per": "class"}
+        return GateResult(verdict=verdict, because=because, looked=looked, **common)
 
     place = place_of_cell(cell)
     found = None if samples is None or place not in samples.cells else samples.cells[place].values.get(gate.value)
     if samples is None or found is None or found.form not in ("proportion", "mean", "count", "distance"):
-        return result("inconclusive", "per class: the per-sample arrays are missing")
+        return result("inconclusive", "per class: the per-sample arrays are missing", looked=False)
     if samples.labels is None:
-        return result("inconclusive", "per class: the data has no labels")
+        return result("inconclusive", "per class: the data has no labels", looked=False)
     labels = samples.labels[: found.variant["x"].size]
     judged = [(_name(samples, label), *_judge(found, labels == label, gate, value)) for label in np.unique(labels)]
     adjusted = holm([p for _, _, p, _ in judged])

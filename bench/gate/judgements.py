@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shlex
+import tomllib
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from bench.gate.baseline import BaselineCell, label_of
-from bench.results import Cell, Judgement, Word
+from bench.gate.skips import SkippedCell
+from bench.results import Cell, Judgement, Results, Word
 from bench.store.samples import place_of_cell
+from bench.wording import plain
 
 
 class CellId(NamedTuple):
@@ -21,7 +25,7 @@ class CellId(NamedTuple):
     place: str
 
     @classmethod
-    def of(cls, cell: Cell | Judgement | BaselineCell) -> CellId:
+    def of(cls, cell: Cell | Judgement | BaselineCell | SkippedCell) -> CellId:
         """The id of a cell, or of what was said about one."""
         place = place_of_cell(cell)
         return cls(cell.variant, cell.target, cell.metric, place)
@@ -36,7 +40,7 @@ class Answer(NamedTuple):
 
 
 def judgement(
-    cell: Cell | BaselineCell, value: str, against: Literal["baseline", "first", "reference"], word: Word,
+    cell: Cell | BaselineCell | SkippedCell, value: str, against: Literal["baseline", "first", "reference"], word: Word,
     because: str, look: str, **figures: Any,
 ) -> Judgement:  # fmt: skip
     """A judgement of a value of a cell."""
@@ -55,13 +59,33 @@ def judgement(
     )
 
 
-def look_closer(cell: Cell | BaselineCell, suite_path: str) -> str:
-    """The command that tells why a cell was measured or reused."""
+def suite_file(results: Results) -> str:
+    """The suite of a run as a path from the current folder; empty where it is not there, as beside a downloaded run.
+
+    It is looked for where it was, here, and in ``suites``, and must name itself as the run's does.
+    """
+    named = Path(plain(results.suite.path))
+    for file in (named, Path(named.name), Path("suites") / named.name):
+        try:
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if content.get("name", file.stem) == results.suite.name:
+            return file.as_posix()
+    return ""
+
+
+def look_closer(cell: Cell | BaselineCell | SkippedCell, suite_path: str) -> str:
+    """The command that tells why a cell was measured or reused; empty without the suite's file."""
+    if not suite_path:
+        return ""
     return f"crbench why {shlex.quote(label_of(cell))} --suite {shlex.quote(suite_path)}"
 
 
-def measure_it(cell: Cell | BaselineCell, suite_path: str) -> str:
-    """The command that measures a cell."""
+def measure_it(cell: Cell | BaselineCell | SkippedCell, suite_path: str) -> str:
+    """The command that measures a cell; empty without the suite's file."""
+    if not suite_path:
+        return ""
     return f"crbench run {shlex.quote(suite_path)} --only {shlex.quote(label_of(cell))}"
 
 

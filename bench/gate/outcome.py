@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code_of, incomplete
+from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code_of, first_of, incomplete, left_out
 from bench.gate.verdicts import unmeasured_variants
 from bench.results import Comparison, Judgement, Results, Word
 from bench.wording import plain
 
-ORDER: tuple[Word, ...] = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "same")
+ORDER: tuple[Word, ...] = (
+    "regressed",
+    "errored",
+    "missing",
+    "incomparable",
+    "inconclusive",
+    "improved",
+    "accepted",
+    "same",
+)
 
 
 def conclude(results: Results, judgements: Sequence[Judgement], baseline: str, *, strict: bool = False) -> Comparison:
@@ -43,11 +52,13 @@ def _closing(results: Results, judgements: Sequence[Judgement], code: int, stric
     if open_:
         fails = "--strict fails them" if not strict else "--strict: they fail"
         parts.append(f"{open_} not shown to be no worse ({fails})")
-    silent = sum(not item.decides for item in judgements)
+    silent = sum(not item.decides and item.verdict != "accepted" for item in judgements)
     if silent:
         parts.append(f"{silent} told without a say")
-    lines = incomplete(results)
+    if any(item.verdict == "missing" and item.because.startswith("skipped") and item.decides for item in judgements):
+        parts.append("accept a skip by name: not_applicable in the suite, or crbench baseline accept")
+    lines = [*incomplete(results), *left_out(results)]
     if lines:
-        parts.append(f"incomplete: {lines[0]}" + (f" and {len(lines) - 1} more" if len(lines) > 1 else ""))
+        parts.append(f"incomplete: {first_of(lines)}")
     word = {PASS: "passed", REGRESSION: "regression", INCOMPLETE: "incomplete"}[code]
     return f"{word}: {'; '.join(parts)}"

@@ -10,6 +10,8 @@ from bench.results import Cell, GateResult, Results, VariantResult, Verdict
 from bench.wording import canonical, plain, title, told_apart
 from bench.wording_of_sums import caveat, kinds_elsewhere, sums_told, unmeasured
 
+UNGATED = "no gate was set"
+
 
 def gates_of(cells: Iterable[Cell]) -> list[tuple[str, GateResult]]:
     """Every gate with the name of its value in words, parameters where the same metric stands twice."""
@@ -36,8 +38,8 @@ def _phrases(gates: Iterable[tuple[str, GateResult]], wanted: str) -> list[str]:
 def verdict(cells: Iterable[Cell], subject: str = "") -> Verdict:
     """May the variant of these cells ship? The sentence names what decided.
 
-    False when any gate failed; undecided (null) when any is inconclusive, its cell errored or skipped, or nothing is
-    gated; true when all passed. ``subject`` is the variant in words; by default its name and target.
+    False when any gate failed; null when any is inconclusive, its cell errored (then ``error``) or skipped, or nothing
+    is gated; true when all passed. ``subject`` is the variant in words; by default its name and target.
 
     >>> from bench.results import ValueResult
     >>> harm = ValueResult(kind="quality", estimate=0.061, ci=(0.032, 0.09), interval="score")
@@ -53,15 +55,20 @@ def verdict(cells: Iterable[Cell], subject: str = "") -> Verdict:
         names = dict.fromkeys(f"{plain(cell.variant)} ({plain(cell.target)})" for cell in cells)
         subject = ", ".join(names) or "the variant"
     gates = gates_of(cells)
-    failed, undecided = _phrases(gates, "failed"), _phrases(gates, "inconclusive")
+    failed, undecided, accepted = (_phrases(gates, word) for word in ("failed", "inconclusive", "accepted"))
     if failed:
-        return Verdict(ship=False, because=f"do not ship {subject}: {'; '.join(failed)}")
+        return Verdict(ship=False, because=f"do not ship {subject}: {'; '.join([*failed, *accepted])}")
+    broken = [cell for cell in cells if cell.status == "error" and (gates_of([cell]) or not gates)]
+    if broken:
+        said = undecided or dict.fromkeys(f"{plain(c.metric)} {plain(c.reason) or 'no reason given'}" for c in broken)
+        return Verdict(ship=None, error=True, because=f"error in {subject}: {'; '.join([*said, *accepted])}")
     if undecided:
-        return Verdict(ship=None, because=f"undecided on {subject}: {'; '.join(undecided)}")
-    if not gates:
-        return Verdict(ship=None, because=f"undecided on {subject}: no gate was set")
-    many = "its gate" if len(gates) == 1 else f"all {len(gates)} gates"
-    return Verdict(ship=True, because=f"{subject} may ship: it passes {many}")
+        return Verdict(ship=None, because=f"undecided on {subject}: {'; '.join([*undecided, *accepted])}")
+    count = sum(gate.verdict == "passed" for _, gate in gates)
+    if not count:
+        return Verdict(ship=None, because=f"undecided on {subject}: {'; '.join(accepted) or UNGATED}")
+    many = "its gate" if count == 1 else f"all {count} gates"
+    return Verdict(ship=True, because="; ".join([f"{subject} may ship: it passes {many}", *accepted]))
 
 
 def cells_of(variant: VariantResult, cells: Iterable[Cell]) -> list[Cell]:
@@ -88,16 +95,29 @@ def variant_verdict(name: str, target: str, cells: Iterable[Cell]) -> Verdict:
 
 
 def overall_verdict(variants: Sequence[VariantResult]) -> Verdict:
-    """The run's verdict: false where any variant's is, else undecided where any is, else true."""
+    """The run's verdict: false where any variant's is, else null where any is, else true.
+
+    It is an error where nothing failed its gates and something could not be measured.
+    """
     if not variants:
         return Verdict(ship=None, because="undecided: no variant was measured")
     parts = []
-    for ship, words in ((False, "do not ship"), (None, "undecided on"), (True, "may ship:")):
-        those = [name for name, v in zip(subjects(variants), variants, strict=True) if v.verdict.ship is ship]
+    kinds: tuple[tuple[bool | None, bool, str], ...] = (
+        (False, False, "do not ship"), (None, True, "error in"), (None, False, "undecided on"),
+        (True, False, "may ship:"),
+    )  # fmt: skip
+    for ship, error, words in kinds:
+        those = [
+            name
+            for name, v in zip(subjects(variants), variants, strict=True)
+            if (v.verdict.ship, v.verdict.error) == (ship, error)
+        ]
         if those:
             parts.append(f"{words} {', '.join(those)}")
     states = {variant.verdict.ship for variant in variants}
-    return Verdict(ship=False if False in states else None if None in states else True, because="; ".join(parts))
+    decided = False if False in states else None if None in states else True
+    error = decided is None and any(variant.verdict.error for variant in variants)
+    return Verdict(ship=decided, error=error, because="; ".join(parts))
 
 
 def with_verdicts(results: Results) -> Results:
@@ -109,6 +129,8 @@ def with_verdicts(results: Results) -> Results:
         told.because += f"; {more}" if more else ""
         variants.append(variant.model_copy(update={"verdict": told}))
     whole = overall_verdict(variants)
+    if variants and whole.ship is None and not whole.error and not gates_of(results.cells):
+        whole = Verdict(ship=None, because=f"undecided: {UNGATED}")
     open_ = [name for name, _ in unmeasured_variants(results)]
     if open_:
         whole.because += f"; other functions on other processors, not measured here: {', '.join(open_)}"

@@ -28,7 +28,7 @@ MARKERS = {
     **FAMILIES,
     "slow": "crbench: needs input gradients, or trains a variant again",
     "gpu": "crbench: runs on an accelerator",
-    "crbench(reference, variant, data, bounds, yardsticks, integer_sums)": "networks and data of crbench_pair",
+    "crbench(reference, variant, data, bounds, yardsticks, integer_sums, not_applicable)": "what crbench_pair compares",
 }
 
 GROUPED: pytest.StashKey[bool] = pytest.StashKey()

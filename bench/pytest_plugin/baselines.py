@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
 from bench.gate import Baseline, accept, judge_baseline, load_baseline, write_baseline
 from bench.gate.baseline import label_of
+from bench.gate.skips import same_reason
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.recognition import RUNS, relative
 from bench.results import Cell, Judgement, ReferenceResult, Results, SuiteInfo
@@ -47,13 +49,21 @@ class BaselineOfSuite:
         """Whether the cell is in it, to be compared."""
         return not self.update and self.baseline is not None and place_of_cell(cell) in self.baseline.by_place()
 
+    def accepts(self, cell: Cell) -> bool:
+        """Whether the cell's skip is accepted in it, or is about to be."""
+        if self.update or self.baseline is None:
+            return True
+        mine = place_of_cell(cell)
+        return any(each.place == mine and same_reason(each.reason, cell.reason) for each in self.baseline.skipped)
+
     def judge(self, cell: Cell, samples: RunSamples, *, timings: bool, path: str) -> list[Judgement]:
         """One cell alone, as strictly as within the whole run: it does not matter which others are selected."""
         if self.baseline is None:
             return []
         mine = place_of_cell(cell)
         known = {"cells": self.baseline.cells, "first": self.baseline.first}
-        update = {side: [each for each in cells if each.place == mine] for side, cells in known.items()}
+        update: dict[str, Any] = {side: [each for each in cells if each.place == mine] for side, cells in known.items()}
+        update["skipped"] = [each for each in self.baseline.skipped if each.place == mine]
         suite = SuiteInfo(name=self.run.suite.name, fingerprint="", path=path)
         results = Results(suite=suite, reference=ReferenceResult(), cells=[cell])
         alone = self.baseline.model_copy(update=update)
@@ -65,7 +75,7 @@ class BaselineOfSuite:
             place_of(cell.variant, cell.target.name, cell.use.metric.name, cell.use.metric.parameters(), cell.replicate)
             for cell in self.run.plan.cells
         }
-        cells = [] if self.baseline is None else self.baseline.cells
+        cells = [] if self.baseline is None else [*self.baseline.cells, *self.baseline.skipped]
         return [label_of(cell) for cell in cells if cell.place not in planned]
 
 
@@ -111,5 +121,6 @@ def renew_for(config: pytest.Config, path: Path) -> str:
     found = accept(measured.results, measured.samples, load_baseline(file) if file.exists() else None)
     size = write_baseline(found.baseline, file)
     shown = relative(file, config)
-    added, changed, removed = (len(cells) for cells in found[1:])
-    return f"{shown}: {added} cells added, {changed} changed, {removed} removed; {size} bytes"
+    added, changed, removed, skipped = (len(cells) for cells in found[1:])
+    more = f", {skipped} accepted as skipped" if skipped else ""
+    return f"{shown}: {added} cells added, {changed} changed, {removed} removed{more}; {size} bytes"

@@ -9,8 +9,8 @@ import pytest
 
 from bench.pytest_plugin.recognition import SUMS_NOTE, Tally
 
-REFERENCE = ("failed", "errored", "inconclusive", "passed")
-BASELINE = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "same")
+REFERENCE = ("failed", "errored", "not looked at", "inconclusive", "accepted", "passed")
+BASELINE = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "accepted", "same")
 
 
 class Closing:

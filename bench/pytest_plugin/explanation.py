@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.pytest_plugin.recognition import SUMS_NOTE
-from bench.results import Cell, Judgement, ValueResult
+from bench.results import Cell, GateResult, Judgement, ValueResult
 from bench.wording import plain, title
 from bench.wording_of_sums import caveat, sums_told, unmeasured
 
@@ -32,14 +32,24 @@ def heading(cell: Cell, says: str) -> str:
     return f"{plain(cell.variant)} on {plain(cell.target)}, {plain(cell.metric)}: {says}"
 
 
+def verdict_word(gate: GateResult) -> str:
+    """A gate's verdict; of one that had nothing to look at and is not accepted so: not looked at."""
+    return gate.verdict if gate.looked or gate.verdict == "accepted" else "not looked at"
+
+
 def gate_lines(cell: Cell, verdicts: Sequence[str]) -> list[str]:
-    """Gates against the reference with one of these verdicts: value, rule, interval, tolerance."""
-    return [
-        f"  {title(name)}: {gate.because} ({gate.rule}{' per class' if gate.per else ''}, {gate.verdict})"
-        for name, value in cell.values.items()
-        for gate in value.gates
-        if gate.verdict in verdicts
-    ]
+    """Gates against the reference with one of these verdicts: value, rule, interval, tolerance.
+
+    What is inconclusive since there was nothing to look at is ``not looked at``.
+    """
+    found = []
+    for name, value in cell.values.items():
+        for gate in value.gates:
+            word = verdict_word(gate)
+            if word in verdicts or gate.verdict in verdicts:
+                per = " per class" if gate.per else ""
+                found.append(f"  {title(name)}: {gate.because} ({gate.rule}{per}, {word})")
+    return found
 
 
 def judgement_lines(judgements: Sequence[Judgement]) -> list[str]:
@@ -80,7 +90,7 @@ def properties(cell: Cell, judgements: Sequence[Judgement]) -> list[Property]:
     if told is not None:
         found.append(("integer_sums", plain(told.get("kind") or "unknown")))
     states = [gate.verdict for value in cell.values.values() for gate in value.gates]
-    word = next((state for state in ("failed", "inconclusive", "passed") if state in states), "not gated")
+    word = next((state for state in ("failed", "inconclusive", "passed", "accepted") if state in states), "not gated")
     return [*found, ("verdict", word)]
 
 

@@ -17,6 +17,7 @@ from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import Problem, UserError
 from bench.gate import judge_cell
+from bench.gate.skips import accepted_by_suite
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.baselines import BaselineOfSuite, baseline_for
 from bench.pytest_plugin.explanation import (
@@ -28,6 +29,7 @@ from bench.pytest_plugin.explanation import (
     judgement_lines,
     properties,
     sums_note,
+    verdict_word,
 )
 from bench.pytest_plugin.names import cell_name, unique
 from bench.pytest_plugin.recognition import RUNS, TALLY, Tally, relative
@@ -35,6 +37,7 @@ from bench.results import Cell, Judgement
 from bench.store.samples import RunSamples
 from bench.suite.load import load_suite
 from bench.suite.plan import PlannedCell, other_sums
+from bench.suite.selection import accepted_as, first_match
 from bench.wording import plain
 
 if TYPE_CHECKING:
@@ -203,7 +206,8 @@ class CellItem(SuiteItem):
                 gates = self.planned.use.gates
                 compared = self.baseline is not None or any(gate.per is not None for gate in gates)
                 self.samples = self.run.samples([(self.planned, measured)]) if compared else None
-                self.found = judge_cell(measured.cell, gates, self.samples)
+                pattern = first_match(self.planned.label, self.run.suite.not_applicable)
+                self.found = judge_cell(measured.cell, gates, self.samples, accepted_as(pattern))
         except UserError as error:
             raise self.failure(*(plain(problem) for problem in error.problems)) from None
         cell = self.found
@@ -211,7 +215,8 @@ class CellItem(SuiteItem):
             self._note([])
             raise self.failure(heading(cell, "error"), f"  {plain(cell.reason)}", self.closer)
         known = self.baseline is not None and self.baseline.knows(cell)
-        if cell.status == "skipped" and not known and not (self.strict and gates):
+        accepted = accepted_by_suite(cell) or (self.baseline is not None and self.baseline.accepts(cell))
+        if cell.status == "skipped" and not known and (accepted or not gates):
             self._note([])
             raise pytest.skip.Exception(plain(cell.reason), _use_item_location=True)
 
@@ -225,14 +230,16 @@ class CellItem(SuiteItem):
             self._untimed("pytest-benchmark is not active")
         lines = self._broken_gates(said) + judgement_lines(failing(said, strict=self.strict))
         if lines:
-            raise self.failure(heading(cell, "do not ship"), *lines, self.closer)
+            says = "not looked at" if cell.status == "skipped" else "do not ship"
+            raise self.failure(heading(cell, says), *lines, self.closer)
 
     def _note(self, said: list[Judgement]) -> None:
         """Keep what the cell says for JUnit and for the closing lines."""
         here, planned = machine(self.run.suite.targets), self.planned
         elsewhere = other_sums(self.run.plan, here, planned.variant, planned.target.name)
         self.user_properties += [*properties(self.found, said), *sums_note(self.found, elsewhere)]
-        verdicts = [gate.verdict for value in self.found.values.values() for gate in value.gates]
+        gates = [gate for value in self.found.values.values() for gate in value.gates]
+        verdicts = [verdict_word(gate) for gate in gates]
         self.stash[TALLY] = Tally(
             suite=str(self.path),
             reference=["errored" if self.found.status == "error" else verdict for verdict in verdicts],
@@ -255,7 +262,11 @@ class CellItem(SuiteItem):
         """Against the reference; a gate that failed in the baseline too is told there, and fails nothing."""
         if said:
             return []
-        return gate_lines(self.found, ("failed", "inconclusive") if self.strict else ("failed",))
+        lines = gate_lines(self.found, ("failed", "inconclusive") if self.strict else ("failed", "not looked at"))
+        if self.found.status == "skipped":
+            pattern = f"{self.planned.variant}/{self.planned.target.name}/{self.planned.use.metric.name}"
+            lines.append(f'  accept it by name in the suite: not_applicable = ["{pattern}"]')
+        return lines
 
     def _time(self, benchmark: BenchmarkFixture) -> None:
         """One real forward pass, by pytest-benchmark."""

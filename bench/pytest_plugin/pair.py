@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -25,7 +26,7 @@ from bench.runtimes.base import IntegerSums
 from bench.wording import plain, title
 
 KEYWORDS = (
-    "reference", "variant", "data", "bounds", "yardsticks", "integer_sums",
+    "reference", "variant", "data", "bounds", "yardsticks", "integer_sums", "not_applicable",
     "input", "reference_input", "variant_input",
 )  # fmt: skip
 
@@ -69,8 +70,9 @@ class Pair:
                 of ``x``, by default (0, 1) if ``x`` lies in it; ``yardsticks``, networks as good as the reference,
                 such as retrained ones: gaps need them, four for an interval; ``integer_sums``, how ONNX Runtime sums
                 8-bit products: native, exact or saturating; ``input``, how both networks take their input, such as
-                ``{"layout": "NHWC", "scale": 255}``, or ``reference_input`` and ``variant_input``, each alone. Paths
-                are relative to the test's folder.
+                ``{"layout": "NHWC", "scale": 255}``, or ``reference_input`` and ``variant_input``, each alone;
+                ``not_applicable``, globs of metrics that may be skipped, and the test with them: by default what is
+                not measured fails. Paths are relative to the test's folder.
         """
         return Pair(self._request, {**self._given, **given})
 
@@ -128,10 +130,16 @@ class Pair:
         return file
 
     def value(self, metric: str, value: str) -> ValueResult:
-        """One value with all that is known of it; fails the test where the metric could not be measured."""
+        """One value with all that is known of it; fails the test where the metric could not be measured.
+
+        It is skipped only where ``not_applicable`` names the metric and the metric says itself that it has no meaning.
+        """
         cell = self.cell(metric)
         if cell.status == "skipped":
-            raise pytest.skip.Exception(f"{metric}: {plain(cell.reason)}")
+            name = metric.partition("[")[0]
+            if any(fnmatchcase(name, pattern) for pattern in self._given.get("not_applicable", ())):
+                raise pytest.skip.Exception(f"{metric}: {plain(cell.reason)}")
+            raise _failed(f'{metric}: skipped: {plain(cell.reason)}\n  accept it by name: not_applicable=["{name}"]')
         if cell.status == "error":
             raise _failed(f"{metric}: {plain(cell.reason)}")
         if value not in cell.values:

@@ -20,7 +20,9 @@ LATENCIES = ("latency_median", "latency_p50", "latency_median_ms", "latency_p50_
 
 
 def state_of(verdict: Verdict) -> State:
-    """A verdict as one of three words."""
+    """A verdict as one of four words."""
+    if verdict.error:
+        return "error"
     return "open" if verdict.ship is None else "ship" if verdict.ship else "stop"
 
 

@@ -11,11 +11,12 @@ from bench.report.yardsticks import YardstickWords
 from bench.results import Cell, ValueResult
 from bench.wording import canonical
 
-State: TypeAlias = Literal["ship", "stop", "open"]
+State: TypeAlias = Literal["ship", "stop", "open", "error"]
 Lack: TypeAlias = Literal["error", "skipped", "no gap"]
 
-WORDS: dict[State, str] = {"ship": "may ship", "stop": "do not ship", "open": "undecided"}
-SIGNS: dict[State, str] = {"ship": "✓", "stop": "✗", "open": "?"}
+WORDS: dict[State, str] = {"ship": "may ship", "stop": "do not ship", "open": "undecided", "error": "error"}
+SIGNS: dict[State, str] = {"ship": "✓", "stop": "✗", "open": "?", "error": "!"}
+UNGATED = "no gate was set"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Row:
     @property
     def reason(self) -> str:
         """The verdict's sentence without the words that name the variant and the verdict."""
-        openings = (f"do not ship {self.label}: ", f"undecided on {self.label}: ", f"{self.label} may ship: ")
+        words = ("do not ship", "undecided on", "error in")
+        openings = (*(f"{word} {self.label}: " for word in words), f"{self.label} may ship: ")
         return next((self.because.removeprefix(o) for o in openings if self.because.startswith(o)), self.because)
 
 

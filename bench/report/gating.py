@@ -20,7 +20,7 @@ LIMIT = 1_000_000  # bytes of a job summary; GitHub refuses more than 1,024 kB
 STYLES = {"regressed": "bold red", "errored": "bold red", "missing": "yellow", "incomparable": "yellow"}
 SIGNS = {
     "regressed": "✗", "errored": "✗", "missing": "?", "incomparable": "?", "inconclusive": "?", "improved": "▲",
-    "same": "✓",
+    "accepted": "–", "same": "✓",
 }  # fmt: skip
 AGAINST = {"baseline": "", "first": ", against the first baseline", "reference": ", against the reference"}
 REFERENCE_WORDS = {"regressed": "failed", "same": "passed"}
@@ -48,10 +48,11 @@ def labels(judgements: Sequence[Judgement]) -> list[str]:
 def _with_gates(names: Sequence[str], judgements: Sequence[Judgement]) -> list[str]:
     """Names that stand more than once, with the rule and the margin of their gates: JUnit wants them apart."""
     often = Counter(names)
-    return [
-        f"{name}, {plain(item.rule)}{'' if item.margin is None else f' {item.margin:g}'}" if often[name] > 1 else name
-        for name, item in zip(names, judgements, strict=True)
-    ]
+
+    def gate(item: Judgement) -> str:
+        return f", {plain(item.rule)}{'' if item.margin is None else f' {item.margin:g}'}" if item.rule else ""
+
+    return [f"{name}{gate(item)}" if often[name] > 1 else name for name, item in zip(names, judgements, strict=True)]
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
@@ -166,6 +167,8 @@ def outcome_of(item: Judgement, strict: bool = False) -> str:
         return "" if item.not_worse else "failure" if strict else "skipped"
     if item.verdict in ("improved", "same"):
         return ""
+    if item.verdict == "accepted":
+        return "skipped"
     return "failure" if item.decides or (strict and item.verdict != "incomparable") else "skipped"
 
 
@@ -196,7 +199,7 @@ def error_lines(comparison: Comparison) -> list[str]:
     lines = []
     for name, item in zip(labels(comparison.judgements), comparison.judgements, strict=True):
         kind = {"failure": "error", "error": "error", "skipped": "warning"}.get(outcome_of(item, comparison.strict))
-        if kind:
+        if kind and item.verdict != "accepted":
             text = _command(f"{name}: {word_of(item)}: {plain(item.because)}")
             lines.append(f"::{kind} title={_property(comparison.suite)}::{text}")
     if comparison.exit_code and not any(line.startswith("::error") for line in lines):

@@ -88,7 +88,7 @@ def render_html(results: Results) -> str:
             harms=harms,
             left_out=[column.title for i, column in enumerate(shown.columns) if i not in harms],
             rows=rows,
-            states=[("ship", "May ship"), ("stop", "Do not ship"), ("open", "Undecided")],
+            states=[("ship", "May ship"), ("stop", "Do not ship"), ("error", "Error"), ("open", "Undecided")],
             words=WORDS,
             signs=SIGNS,
             meanings=meanings,

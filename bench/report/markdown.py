@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bench.report.arrange import board
-from bench.report.board import SIGNS, WORDS
+from bench.report.board import SIGNS, UNGATED, WORDS
 from bench.report.figures import Figure
 from bench.results import Results
 
@@ -52,8 +52,9 @@ def render_markdown(results: Results) -> str:
         lines += ["", f"Harm: + is worse. Gap: 0 = same function, {escape(shown.yardsticks)}. 95 % intervals.", ""]
     lines += [
         f"- {SIGNS[row.state]} {escape(row.because)}"
-        for state in ("stop", "open", "ship")
+        for state in ("stop", "error", "open", "ship")
         for row in shown.those(state)
+        if row.reason != UNGATED  # the headline says so
     ]
     alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
     if alarms:

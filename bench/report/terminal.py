@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.report import figures
 from bench.report.arrange import board
-from bench.report.board import SIGNS, WORDS, Board, Note, State
+from bench.report.board import SIGNS, UNGATED, WORDS, Board, Note, State
 from bench.report.figures import Figure
 from bench.report.parity import twins
 from bench.report.waterfall import Bar, stages_shown
@@ -20,13 +20,14 @@ from bench.results import Results
 from bench.wording import plain
 from bench.wording_of_sums import sums_lines
 
-STYLES: dict[State, str] = {"ship": "bold green", "stop": "bold red", "open": "bold yellow"}
+STYLES: dict[State, str] = {"ship": "bold green", "stop": "bold red", "open": "bold yellow", "error": "bold red"}
 FIGURE_STYLES = {"failed": "bold red", "inconclusive": "yellow", "worse": "red", "better": "green", "alarm": "bold red"}
 ASCII = str.maketrans("✓✗▲▼≤≥×–²→·…", "+x^v<>x-2>-.")
 FIXED_WIDTH = 17 + 14 + 14  # variant, verdict, cost
 HARM_WIDTH = 16
 NAME_WIDTH = 16
-LAST_IS_NEAREST: tuple[State, ...] = ("ship", "open", "stop")
+WARNINGS = "Warnings: look at these before the figures"
+LAST_IS_NEAREST: tuple[State, ...] = ("ship", "open", "error", "stop")
 
 
 def render(results: Results, console: Console) -> None:
@@ -48,14 +49,19 @@ def render(results: Results, console: Console) -> None:
     parts += _stages(results, console.width)
     parts += [_legend(shown), *_alarms(shown), *_twins(results), *_sums(results), *_notes(shown.notes)]
     parts += [*_warnings(shown.warnings), *_verdicts(shown)]
+    emit(Group(*parts), console)
+
+
+def emit(parts: RenderableType, console: Console) -> None:
+    """Print; what the terminal cannot encode becomes the nearest ASCII character."""
     encoding = (console.encoding or "").lower()
     if not encoding.startswith("utf"):
         with console.capture() as caught:
-            console.print(Group(*parts))
+            console.print(parts)
         text = caught.get().translate(ASCII)
         console.out(text.encode(encoding or "ascii", "replace").decode(encoding or "ascii"), end="", highlight=False)
         return
-    console.print(Group(*parts))
+    console.print(parts)
 
 
 def _heading(title: str, note: str) -> Text:
@@ -153,7 +159,8 @@ def _legend(shown: Board) -> Text:
     return Text("\n" + "\n".join(words) if words else "", style="dim")
 
 
-def _listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[RenderableType]:
+def listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[RenderableType]:
+    """Lines with their heads under a title; nothing where there are none."""
     if not lines:
         return []
     body = [Padding(Text.assemble((head, style), f" {rest}"), (0, 0, 0, 2), expand=False) for head, rest in lines]
@@ -163,39 +170,41 @@ def _listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[R
 def _alarms(shown: Board) -> list[RenderableType]:
     alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
     lines = [(f"! {row.label}", f"{gap.family}: {gap.alarm_words}") for row, gap in alarms]
-    return _listing(f"Alarms: surely further from the reference than {shown.yardstick.network}", lines, "bold red")
+    return listing(f"Alarms: surely further from the reference than {shown.yardstick.network}", lines, "bold red")
 
 
 def _twins(results: Results) -> list[RenderableType]:
     lines = [(f"{name}:", figures) for name, figures in twins(results.cells)]
-    return _listing("Twins: gradients come from an import of the graph that runs", lines, "bold")
+    return listing("Twins: gradients come from an import of the graph that runs", lines, "bold")
 
 
 def _sums(results: Results) -> list[RenderableType]:
     lines = [(f"{name}:", line) for name, line in sums_lines(results.cells)]
-    return _listing("Sums of 8-bit products", lines, "bold")
+    return listing("Sums of 8-bit products", lines, "bold")
 
 
 def _notes(notes: Sequence[Note]) -> list[RenderableType]:
     lines = [(f"{note.kind}:", f"{note.what} on {', '.join(note.where)}: {note.reason}") for note in notes]
-    return _listing("Missing", lines, "bold")
+    return listing("Missing", lines, "bold")
 
 
 def _warnings(lines: Sequence[str]) -> list[RenderableType]:
-    return _listing(
-        "Warnings: do not trust these figures before they are explained", [("!", x) for x in lines], "bold red"
-    )
+    return listing(WARNINGS, [("!", line) for line in lines], "bold red")
 
 
 def _verdicts(shown: Board) -> list[RenderableType]:
     lines = [
-        f"{SIGNS[state]} {WORDS[state]}: {', '.join(row.label for row in those)}: {reason}"
+        f"{SIGNS[state]} {WORDS[state]}: {', '.join(row.label for row in those)}: {reason.removeprefix(f'{UNGATED}; ')}"
         for state in LAST_IS_NEAREST
         for reason, those in shown.reasons(state)
+        if reason != UNGATED  # said once, in the last line
     ]
+    closing = f"{SIGNS[shown.state]} {shown.because}"
+    if not lines and not shown.gated and shown.rows:
+        return [Text(f"\n{closing}", style=STYLES[shown.state])]
     body = [Padding(Text(sentence), (0, 0, 0, 2), expand=False) for sentence in lines]
     return [
         Text("\nVerdict", style="bold"),
         *body,
-        Text(f"\n{SIGNS[shown.state]} {shown.because}", style=STYLES[shown.state]),
+        Text(f"\n{closing}", style=STYLES[shown.state]),
     ]

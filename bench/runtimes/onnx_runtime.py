@@ -161,7 +161,7 @@ class OnnxPredictor(Predictor):
             raise NotDifferentiable(f"the imported graph does not run: {error}") from error
         found = parity_of(shown, self._session_logits(x), output_step(twin.network))
         self.parity = found.canonical()
-        self._refusal = "" if found.trusted else f"the imported graph differs from ONNX Runtime's session {found}"
+        self._refusal = "" if found.trusted else found.refusal
         if self.spec.softmax == "removed" and not self.spec.simulated:
             self.parity["shipped"] = self._from_shipped(x)
         if self._refusal:

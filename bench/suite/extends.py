@@ -50,6 +50,18 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def shown_path(path: Path) -> str:
+    """A path as results hold it: as it was typed, or seen from the current folder; never where on a machine it lies.
+
+    >>> shown_path(Path("suites/digits.toml")), shown_path(Path("/elsewhere/digits.toml"))
+    ('suites/digits.toml', 'digits.toml')
+    """
+    if not path.is_absolute():
+        return path.as_posix()
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+
+
 def parse_toml(path: Path) -> dict[str, Any]:
     """The content of one file; what cannot be read raises ``UserError`` with the line."""
     if not is_file(path):

@@ -51,6 +51,8 @@ def load_suite(path: Path | str) -> Suite:
     uses = build_metrics(findings, content, evaluation, has_yardstick)
     name = _name(findings, path, content)
     findings.stop()
+    made = tuple(variant for variant in variants if isinstance(variant, Variant))
+    demanded = any("calibration" in step.demands() for variant in made for step in variant.steps)
     assert table is not None
     assert loader is not None
     assert reference is not None
@@ -63,10 +65,12 @@ def load_suite(path: Path | str) -> Suite:
         reference=reference,
         yardstick=yardstick,
         targets=targets,
-        variants=tuple(variant for variant in variants if isinstance(variant, Variant)),
+        variants=made,
         metrics=uses,
         replicates=table.replicates,
         seed=table.seed,
+        spare_calibration=not demanded and "calibration" not in content["data"],
+        not_applicable=tuple(table.not_applicable),
         document=content,
     )
 

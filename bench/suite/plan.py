@@ -70,6 +70,11 @@ def metric_label(metric: Metric) -> str:
     return f"{metric.name}[{shown}]" if shown else metric.name
 
 
+def cell_label(variant: str, target: str, metric: str, replicate: int | None) -> str:
+    """variant/target/metric and, from the second on, the replicate."""
+    return f"{variant}/{target}/{metric}{f'#{replicate}' if replicate else ''}"
+
+
 @dataclass(frozen=True, eq=False)
 class PlannedCell:
     """One (variant, target, metric, replicate) with every observation it is derived from."""
@@ -95,8 +100,7 @@ class PlannedCell:
 
         Variant, target, metric with its parameters and, from the second on, the replicate.
         """
-        tail = f"#{self.replicate}" if self.replicate else ""
-        return f"{self.variant}/{self.target.name}/{metric_label(self.use.metric)}{tail}"
+        return cell_label(self.variant, self.target.name, metric_label(self.use.metric), self.replicate)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ from bench.errors import UserError
 from bench.graph.network import Kind
 from bench.metrics.base import Change, Metric, Quality, Value, metrics
 from bench.models.base import models
-from bench.registry import Registry, nearest
+from bench.registry import Registry, load_object, nearest
 from bench.runtimes.base import Runtime, Target, runtimes
-from bench.suite.findings import schema_of
+from bench.suite.findings import BASES, schema_of
 from bench.suite.networks import can_run, kind_of
 from bench.suite.nodes import onnx_kind
 from bench.suite.schema import summary
@@ -90,9 +90,9 @@ def describe_suite(suite: Suite) -> list[str]:
     ]
     made = _networks(suite)
     lines = [f"suite {suite.name}"]
-    lines += [
-        f"  data       {call(suite.loader)}: {suite.evaluation} evaluation, {suite.calibration} calibration samples"
-    ]
+    spare = " at most, which no step demands" if suite.spare_calibration else ""
+    samples = f"{suite.evaluation} evaluation, {suite.calibration} calibration samples{spare}"
+    lines += [f"  data       {call(suite.loader)}: {samples}"]
     lines += [f"  reference  {_reference(suite)}", f"  yardstick  {_yardstick(suite)}"]
     lines += [f"networks to make: {made}", *_columns(per_variant)]
     lines += ["targets:", *_columns([(target.name, _target(target)) for target in suite.targets])]
@@ -184,8 +184,19 @@ def list_names(kind: str) -> list[tuple[str, str]]:
     return [(name, summary(registry.get(name))) for name in registry.names()]
 
 
+def is_class_of(thing: Any, base: type[Any]) -> bool:
+    """Whether it is a class of that kind."""
+    return isinstance(thing, type) and issubclass(thing, base)
+
+
 def kinds_of(name: str) -> list[str]:
-    """The kinds in which a name is registered; an unknown one raises ``UserError`` with the nearest."""
+    """The kinds in which a name is registered, or what ``module:object`` is; else ``UserError`` with the nearest."""
+    if ":" in name:
+        thing = load_object(name)
+        kinds = [kind for kind, registry in KINDS.items() if is_class_of(thing, BASES[registry.kind])]
+        if not kinds:
+            raise UserError.at("", f"{name!r} is no metric, step, model, loader or runtime")
+        return kinds
     found = [kind for kind, registry in KINDS.items() if name in registry.names()]
     if not found:
         raise UserError.at("", f"unknown name {name!r}", nearest(name, {n for r in KINDS.values() for n in r.names()}))

@@ -94,4 +94,6 @@ class Suite:
     metrics: tuple[MetricUse, ...]
     replicates: int = 1
     seed: int = 0
+    spare_calibration: bool = False  # nobody asked for calibration samples, and no step demands any
+    not_applicable: tuple[str, ...] = ()  # cells that may be skipped though they are gated
     document: dict[str, Any] = field(default_factory=dict)  # as written, after ``extends``

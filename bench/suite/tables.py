@@ -181,6 +181,10 @@ class SuiteTable(_Table):
         1, ge=1, description="independent trainings of the whole chain; 5 or more for a recipe's interval"
     )
     seed: int = Field(0, ge=0, description="every random number derives from it")
+    not_applicable: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list,
+        description="gated cells that may be skipped: globs over variant/target/metric, variant/target or variant",
+    )
     data: DataTable = Field(description="the table [data] with a loader")
     reference: ReferenceTable = Field(description="the table [reference] with a model, factory or onnx")
     yardstick: YardstickTable = Field(

@@ -80,7 +80,7 @@ def _build_chain(
 
 def _check_needs(findings: Findings, step: Step, place: Place, setting: Setting) -> None:
     """What a step uses of the suite must be there."""
-    if "calibration" in step.uses() and setting.calibration == 0:
+    if "calibration" in step.demands() and setting.calibration == 0:
         what = f"{step.name!r} calibrates, and there are no calibration samples"
         findings.add(place, what, "give data.calibration = 128")
     if "recipe" in step.uses() and setting.reference is not None and setting.reference.recipe is None:

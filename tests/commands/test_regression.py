@@ -1,7 +1,10 @@
 """``gate``, ``compare`` and ``baseline accept`` on the tiny suite, as a user runs them."""
 
+import importlib
 import json
+import re
 import shutil
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -148,3 +151,123 @@ def test_runs_of_two_suites_are_not_compared(measured, capsys):
     file.write_text(file.read_text().replace('"name": "tiny"', '"name": "big"', 1))
     assert measured.run("compare", RUN, "other") == 2
     assert "runs of two suites" in capsys.readouterr().err
+
+
+PICKY = """
+from bench.errors import NotApplicable
+from bench.metrics.fidelity.accuracy import Accuracy
+from bench.registry import parameters
+
+WHEN = "False"
+
+@parameters
+class Picky(Accuracy):
+    strength: float = 0.5
+
+    def observe(self, predictor, samples, observing):
+        if eval(WHEN):
+            raise NotApplicable("no figure of 7 here")
+        return super().observe(predictor, samples, observing)
+"""
+GATED = '\n[[metric]]\nuse = "MODULE:Picky"\nstrength = 1.0\ngate = [{ value = "accuracy", max_harm = 0.5 }]\n'
+
+
+def picky(handle, name, when, version=1, extra=""):  # each test's module has a name of its own: imports are kept
+    """The tiny suite with a gated metric of the user's own that has no meaning ``when``, run into a folder."""
+    (handle.folder / f"{name}.py").write_text(PICKY)
+    sys.path.insert(0, str(handle.folder))
+    module = importlib.import_module(name)
+    sys.path.remove(str(handle.folder))
+    module.WHEN, module.Picky.version = when, version
+    text = extra + handle.text + GATED.replace("MODULE", name)
+    (handle.folder / "tiny.toml").write_text(text)
+    return handle.run("run", "tiny.toml", "--quiet", "--gate", "--out", "after")
+
+
+def test_a_gated_skip_exits_3_until_the_suite_accepts_it_by_name(measured, capsys):
+    skips = 'predictor.spec.target.name == "edge"'
+    assert picky(measured, "picky_one", skips) == 3
+    assert measured.run("gate", "after") == 3
+    shown = capsys.readouterr().out
+    assert "missing  int8 (edge): accuracy" in shown
+    assert "skipped: variant: no figure of 7 here" in shown
+    assert "not_applicable in the suite, or crbench baseline accept" in shown.splitlines()[-1]
+    for pattern in ("*/edge/picky_one:Picky", "*/edge/*strength=1.0*"):
+        assert picky(measured, "picky_one", skips, extra=f'not_applicable = ["{pattern}"]\n') == 0, pattern
+        for strict in ((), ("--strict",)):
+            assert measured.run("gate", "after", *strict) == 0
+        assert "2 accepted, 4 same" in capsys.readouterr().out
+    assert picky(measured, "picky_one", skips, extra='not_applicable = ["int8", "nois"]\n') == 3  # noise on edge
+    (warning,) = json.loads((measured.folder / "after" / "results.json").read_text())["run"]["warnings"]
+    assert warning.startswith("not_applicable: 'nois' matches no cell, a cell is such as noise/torch/")
+    assert measured.run("check", "tiny.toml") == 0
+    assert f"warning: {warning}" in capsys.readouterr().out
+
+
+def test_a_baseline_keeps_the_skips_that_it_accepts_and_covers_no_error(measured, capsys):
+    skips = 'predictor.spec.target.name == "edge"'
+    picky(measured, "picky_two", skips)
+    assert measured.run("baseline", "accept", "after") == 0
+    shown = capsys.readouterr().out
+    assert "accepted as skipped: int8/edge/picky_two:Picky: variant: no figure of 7 here" in shown
+    assert ", 2 accepted as skipped" in shown.splitlines()[-1]
+    for strict in ((), ("--strict",)):
+        assert measured.run("gate", "after", "--baseline", BASELINE, *strict) == 0
+        assert "passed: 2 accepted, 4 same" in capsys.readouterr().out
+        assert measured.run("compare", "after", "after", *strict) == 0
+    assert measured.run("gate", "after") == 3  # without the baseline nothing accepts it
+    assert picky(measured, "picky_two", f"{skips} and 1 / 0", 2) == 3
+    assert measured.run("gate", "after", "--baseline", BASELINE) == 3
+    assert "errored" in capsys.readouterr().out
+    assert measured.run("baseline", "accept", "after") == 3
+
+
+def test_a_quiet_run_says_in_one_line_why_it_does_not_exit_0(measured, capsys):
+    def said(*arguments):
+        capsys.readouterr()
+        code = measured.run("run", "tiny.toml", "--quiet", "--out", "after", *arguments)
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        return code, shown.err
+
+    assert said("--gate") == (0, "")
+    line = "crbench: incomplete: 2 gated cells were left out by --only or --shard: noise (torch, edge)\n"
+    assert said("--gate", "--only", "int8") == (3, line)
+    measured.write("max_harm = 0.5", "max_harm = 0.001")
+    measured.write("sigma = 0.3", "sigma = 3.0", text=(measured.folder / "tiny.toml").read_text())
+    code, line = said("--gate")
+    assert code == 1
+    assert re.fullmatch(
+        r"crbench: regression: noise \(torch\): accuracy \+.* points .*, tolerance 0.1 and 1 more\n", line
+    )
+    assert said()[0] == 0  # without --gate nothing is judged
+    measured.write('gate = [{ value = "accuracy", max_harm = 0.5 }]', "")
+    assert said("--gate") == (3, "crbench: incomplete: no gate was set: --gate looked at nothing\n")
+    measured.write("sigma = 0.3", "sigma = 0.31")
+    code, line = said("--rerun", "never")
+    assert code == 3
+    assert line.startswith("crbench: incomplete: noise (torch) fidelity.predictions: not measured: --rerun never and ")
+    assert len(line.splitlines()) == 1
+
+
+def test_a_part_of_a_run_is_never_green_about_the_rest(measured, capsys):
+    part = ("run", "tiny.toml", "--quiet", "--out", "part")
+    assert measured.run(*part, "--only", "int8") == 0
+    assert measured.run("gate", "part") == 3
+    shown = capsys.readouterr().out
+    assert "2 gated cells were left out by --only or --shard: noise (torch, edge)" in shown.splitlines()[-1]
+    assert measured.run(*part, "--only", "int8", "--gate") == 3
+    assert measured.run("baseline", "accept", "part") == 0
+    assert measured.run("gate", "part", "--baseline", BASELINE) == 3  # nor beside a baseline of the same part
+    capsys.readouterr()
+    assert measured.run("compare", "part", "part") == 0  # neither holds it
+    assert measured.run(*part, "--only", "*/fidelity.accuracy", "--gate") == 0  # every gate
+    held = []
+    for shard in ("1/2", "2/2"):
+        assert measured.run(*part, "--shard", shard) == 0
+        found = json.loads((measured.folder / "part" / "results.json").read_text())
+        held += found["left_out"]
+        assert measured.run("gate", "part") == (3 if found["left_out"] else 0)
+    assert sorted(held) == [f"{place}/fidelity.accuracy" for place in ("int8/edge", "noise/edge", "noise/torch")]
+    assert measured.run("run", "tiny.toml", "--quiet", "--out", "whole", "--gate") == 0
+    assert json.loads((measured.folder / "whole" / "results.json").read_text())["left_out"] == []

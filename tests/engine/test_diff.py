@@ -102,10 +102,14 @@ def test_onnx_against_torch_runs_both_on_onnx_runtime(pair, capsys):
     assert found["fidelity.predictions"]["values"]["js"]["estimate"] > 0
 
 
-def test_the_table_is_for_people_and_nothing_is_written(pair, capsys):
+def test_the_table_is_for_people_and_nothing_is_written(pair, capsys, monkeypatch):
     before = sorted(path.name for path in pair.iterdir())
+    monkeypatch.setenv("COLUMNS", "120")
     assert run_cli(["diff", "diff_nets:linear", "net.onnx", "--data", "x.npz"]) == 0
-    assert "fidelity" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    for name in ("flip rate", "Jensen-Shannon divergence", "logit relative error", "accuracy", "NLL", "MACs"):
+        assert f" {name} " in shown  # without yardsticks too
+    assert shown.count("no gate was set") == 1
     assert [name for name in sorted(path.name for path in pair.iterdir()) if name != "__pycache__"] == before
 
 

@@ -1,6 +1,7 @@
 """Gradient metrics on ONNX Runtime through the twin: in runs and diffs, with the parity in every cell."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -8,9 +9,13 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+import bench
 from bench import load_suite
 from bench.cli import run_cli
 from bench.engine.run import make_plan
+from bench.errors import NotDifferentiable
+from bench.functional import linf_pgd
+from bench.runtimes.onnx_runtime import OnnxPredictor, graph_of
 from bench.store.keys import key_of
 
 GRADIENTS = ("adversarial.pgd[epsilon=0.1,steps=3]", "attribution.ig[steps=4]", "lipschitz.local")
@@ -115,3 +120,54 @@ def test_cells_derived_anew_from_stored_observations_have_it_too(measured):
     assert measured.run("run", "tiny.toml", "--quiet") == 0
     assert not any(cell["cached"] for cell in measured.results()["cells"])
     assert [cell["parity"] for cell in measured.results()["cells"]] == before
+
+
+def other_graph(whose):
+    """A graph property that hands out another network's graph for those networks."""
+
+    def graph(predictor):
+        own = predictor.running
+        if whose(predictor.network):
+            model = onnx.load_from_string(own)
+            for tensor in model.graph.initializer:
+                if tensor.name == "w":
+                    tensor.CopyFrom(numpy_helper.from_array(np.roll(numpy_helper.to_array(tensor), 1, 0), "w"))
+            own = model.SerializeToString()
+        return graph_of(own, predictor.spec.target)
+
+    return property(graph)
+
+
+@pytest.mark.parametrize("refused", ["variant", "reference", "both"])
+def test_a_refusal_comes_before_any_attack_and_says_what_to_do(files, monkeypatch, refused):
+    """Whichever of the two imports is another function: nothing is attacked, no yardstick either."""
+    whose = {"variant": lambda n: n.quantised, "reference": lambda n: not n.quantised, "both": lambda n: True}[refused]
+    monkeypatch.setattr(OnnxPredictor, "graph", other_graph(whose))
+    attacks = []
+    monkeypatch.setattr(linf_pgd, "linf_pgd", lambda *given, **more: attacks.append(given) or pytest.fail("attacked"))
+    found = bench.diff("float.onnx", "int8.onnx", "x.npz", ["adversarial.pgd[epsilon=0.1]"])
+    (cell,) = found.cells
+    assert (cell.status, attacks) == ("skipped", [])
+    role = "reference" if refused == "reference" else "variant"
+    said = rf"{role}: no gradients to trust: .* differs from ONNX Runtime's session on 40 samples, .*: median .* on "
+    assert re.match(said, cell.reason), cell.reason
+    assert "another function's. Measure the metric on a torch target, or accept the skip by name" in cell.reason
+    assert cell.reason.endswith("not_applicable")  # not cut off
+
+
+def test_stages_of_a_refused_reference_are_skipped(measured, monkeypatch):
+    measured.write('name = "int8"\n', 'name = "int8"\nstages = true\n')
+    text = (measured.folder / "tiny.toml").read_text().replace("epsilon = 0.05", "epsilon = 0.06")
+    (measured.folder / "tiny.toml").write_text(text)
+    monkeypatch.setattr(OnnxPredictor, "trust", refuse)
+    assert measured.run("run", "tiny.toml", "--quiet") == 0
+    found = measured.results()
+    attacks = [cell for cell in found["cells"] if cell["metric"] == "adversarial.pgd" and cell["target"] == "edge"]
+    assert {(cell["status"], cell["reason"]) for cell in attacks} == {("skipped", "variant: refused")}
+    (int8,) = (variant for variant in found["variants"] if variant["name"] == "int8")
+    shown = {(item["status"], item["reason"]) for stage in int8["stages"] for item in stage["metrics"][2:]}
+    assert shown == {("ok", ""), ("skipped", "refused")}  # on torch, and from the runtime on
+
+
+def refuse(self, x):
+    raise NotDifferentiable("refused")

@@ -7,6 +7,7 @@ import pytest
 from bench.errors import UserError
 from bench.gate import accept, baseline_of, judge_baseline, load_baseline, write_baseline
 from bench.gate.encoding import encode
+from bench.results import GateResult, ValueResult
 from bench.stats.streams import generator
 
 
@@ -56,6 +57,21 @@ def test_accept_counts_and_says_what_it_changes(make, outcomes):
     assert (was.accepted, was.values["figure"].figure) == (1, pytest.approx(3 / 200))
     fourth = accept(*make(key="3").add(outcomes(8), variant="a").run(), third.baseline)
     assert fourth.baseline.first == third.baseline.first  # the first stays the first
+
+
+def test_skips_are_accepted_by_name_and_kept(make, outcomes, tmp_path):
+    run = make().add(outcomes(3)).add(outcomes(3), variant="s", status="skipped", reason="no gradient")
+    plain = accept(*run.run())
+    assert (plain.skipped, plain.baseline.skipped) == ([], [])  # nothing gates it
+    gate = GateResult(rule="max_harm", tolerance=0.1, verdict="inconclusive", because="x", looked=False)
+    run.cells[-1].values["figure"] = ValueResult(kind="quality", gates=[gate])
+    found = accept(*run.run(), plain.baseline)
+    assert found.skipped == ["s/torch/made.up: no gradient"]
+    write_baseline(found.baseline, tmp_path / "b.json")
+    (kept,) = load_baseline(tmp_path / "b.json").skipped
+    assert (kept.variant, kept.reason, kept.values) == ("s", "no gradient", ["figure"])
+    gate.verdict = "accepted"  # the suite accepts it: the baseline need not
+    assert accept(*run.run()).skipped == []
 
 
 def test_drift_starts_anew_where_the_first_can_no_longer_be_compared(make, outcomes):

@@ -9,6 +9,7 @@ from bench.gate import (
     exit_code,
     incomplete,
     judge_results,
+    unseen,
     with_verdicts,
 )
 from bench.results import VariantResult
@@ -41,11 +42,61 @@ def test_incomplete_goes_before_regression():
 
 def test_a_skip_with_a_reason_is_whole_and_without_one_is_not():
     good = cell({"robust_error": GOOD})
-    assert (
-        exit_code(judge_results(run(good, cell(metric="x", status="skipped", reason="no gradient")), GATES), True)
-        == PASS
-    )
+    found = judge_results(run(good, cell(metric="x", status="skipped", reason="no gradient")), GATES)
+    assert exit_code(found, True) == PASS  # nothing gates it
     assert exit_code(judge_results(run(good, cell(metric="x", status="skipped")), GATES), True) == INCOMPLETE
+
+
+def skipped(**more):
+    return cell(**{"variant": "b", "status": "skipped", "reason": "no gradient", **more})
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_gate_on_a_skipped_cell_never_passes_unless_it_is_accepted(strict):
+    found = run(cell({"robust_error": GOOD}), skipped())
+    judged = judge_results(found, GATES)
+    assert exit_code(judged, True, strict) == INCOMPLETE
+    assert unseen(judged) == ["b (torch) adversarial.pgd, gated by robust error: skipped: no gradient"]
+    assert exit_code(judged, False) == PASS  # a plain run reports
+    accepted = judge_results(found, GATES, accepted=lambda cell: "by name" if cell.variant == "b" else "")
+    assert exit_code(accepted, True, strict) == PASS
+    assert unseen(accepted) == []
+    assert [variant.verdict.ship for variant in accepted.variants] == [True, None]
+    because = "undecided on b (torch): robust error skipped: no gradient (accepted: by name)"
+    assert accepted.variants[1].verdict.because == because
+    bad = judge_results(run(cell({"robust_error": BAD}), skipped()), GATES, accepted=lambda cell: "by name")
+    assert exit_code(bad, True, strict) == REGRESSION
+
+
+def test_what_accepts_a_skip_accepts_no_error_and_no_measured_value():
+    broken = run(cell({"robust_error": GOOD}), skipped(status="error", reason="boom"))
+    assert exit_code(judge_results(broken, GATES, accepted=lambda cell: "by name"), True) == INCOMPLETE
+    measured = judge_results(run(cell({"robust_error": BAD})), GATES, accepted=lambda cell: "by name")
+    assert exit_code(measured, True) == REGRESSION
+    only = judge_results(run(skipped(), cell({"x": GOOD}, metric="y")), GATES, accepted=lambda cell: "by name")
+    assert exit_code(only, True) == INCOMPLETE  # no gate looked at anything
+
+
+def test_an_accepted_skip_is_named_beside_the_gates_that_pass():
+    gates = [*GATES, ("attribution.ig", {}, (Gate("cosine_distance", "max_gap", 1.0),))]
+    found = run(cell({"robust_error": GOOD}), skipped(variant="prune50", metric="attribution.ig"))
+    (variant,) = judge_results(found, gates, accepted=lambda cell: "by name").variants
+    said = "it passes its gate; cosine distance skipped: no gradient (accepted: by name)"
+    assert (variant.verdict.ship, variant.verdict.because) == (True, f"prune50 (torch) may ship: {said}")
+
+
+def test_a_gate_on_a_value_that_the_cell_lacks_never_passes():
+    found = judge_results(run(cell({"robust_error": GOOD}), cell({"other": GOOD}, variant="b")), GATES)
+    assert exit_code(found, True) == INCOMPLETE
+    assert unseen(found) == ["b (torch) adversarial.pgd, gated by robust error: not measured"]
+
+
+def test_gated_cells_that_the_run_left_out_are_named():
+    found = judge_results(run(cell({"robust_error": GOOD})), GATES)
+    found.left_out = ["a/edge/adversarial.pgd[epsilon=0.1]", "a/torch/adversarial.pgd", "b/edge/adversarial.pgd"]
+    assert exit_code(found, True) == INCOMPLETE
+    assert exit_code(found, False) == PASS
+    assert unseen(found) == ["3 gated cells were left out by --only or --shard: a (edge, torch), b (edge)"]
 
 
 @pytest.mark.parametrize(

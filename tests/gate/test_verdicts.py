@@ -40,6 +40,28 @@ def test_one_failure_stops_and_one_doubt_leaves_open(verdicts, ship):
     assert verdict(cells or [cell({"v": harm()})]).ship is ship
 
 
+def test_an_error_is_not_titled_undecided():
+    gates = [Gate("v", "max_harm", 0.03)]
+    broken = judge_cell(cell(status="error", reason="boom", metric="m"), gates)
+    good = judge_cell(cell({"v": harm(0.0, 0.01)}), gates)
+    found = verdict([good, broken])
+    assert (found.ship, found.error, found.because) == (None, True, "error in prune50 (torch): v an error: boom")
+    bad = judge_cell(cell({"v": harm(0.05, 0.06)}), gates)
+    assert verdict([bad, broken]) == Verdict(ship=False, because=verdict([bad, broken]).because)
+    ungated = cell(status="error", reason="boom", metric="m")
+    assert verdict([ungated]).because == "error in prune50 (torch): m boom"
+    assert verdict([good, ungated]).ship is True
+    unsure = judge_cell(cell({"v": harm(0.02, 0.04)}), gates)
+    assert not verdict([unsure, ungated]).error  # its own gate is open
+    variants = [
+        VariantResult(name=name, target="torch", verdict=given)
+        for name, given in (("a", Verdict(ship=True)), ("b", Verdict(error=True)), ("c", Verdict()))
+    ]
+    because = "error in b (torch); undecided on c (torch); may ship: a (torch)"
+    assert overall_verdict(variants) == Verdict(ship=None, error=True, because=because)
+    assert not overall_verdict([*variants, VariantResult(name="d", target="t", verdict=Verdict(ship=False))]).error
+
+
 def test_the_runs_verdict_names_everyone():
     variants = [
         VariantResult(name=name, target="torch", verdict=Verdict(ship=ship))

@@ -1,5 +1,9 @@
 """Suites as pytest items: names, markers, outcomes, properties, benchmarks."""
 
+import shlex
+import subprocess
+import sys
+
 import pytest
 
 NETWORKS = """
@@ -59,6 +63,8 @@ def test_what_fails_says_why_and_shows_no_traceback(measured):
     assert lines[1].startswith("accuracy: +")
     assert lines[1].endswith("tolerance 10 (max_harm, failed)")
     assert lines[2] == "look closer: crbench run suites/mine.toml --only far/edge/fidelity.accuracy"
+    command = [sys.executable, "-m", "bench", *shlex.split(lines[2])[3:], "--quiet"]
+    assert subprocess.run(command, cwd=measured.folder, check=False).returncode == 0  # as it is printed
     assert "Traceback" not in shown
     assert "pytest_plugin" not in shown
     assert "against the reference: 1 failed, 1 passed" in shown
@@ -148,17 +154,26 @@ def test_errors_are_errors_and_cells_without_a_meaning_are_skipped(fresh):
     line = suite.read_text().splitlines().index('name = "close"') + 1
     assert f"SKIPPED [1] suites/mine.toml:{line}: " in shown
     kind, text, said = found["close-edge-fidelity.accuracy"]
-    assert (kind, said["status"]) == ("failure", "skipped")  # strict: its gate could not be judged
-    assert "against the reference: 1 errored, 1 inconclusive (they fail)" in shown
+    assert (kind, said["status"]) == ("failure", "skipped")  # its gate was not looked at
+    assert "close on edge, fidelity.accuracy: not looked at" in text
+    advice, *_ = [line for line in text.splitlines() if "not_applicable" in line]
+    assert advice.strip() == 'accept it by name in the suite: not_applicable = ["close/edge/fidelity.accuracy"]'
+    assert "against the reference: 1 errored, 1 not looked at" in shown
     for metric in ("fidelity.accuracy", "fidelity.predictions"):
         kind, text, said = found[f"far-edge-{metric}"]
         assert (kind, said["status"]) == ("error", "error")
         assert "4 classes" in text
         assert f"look closer: crbench run suites/mine.toml --only far/edge/{metric}" in text
     assert "Traceback" not in shown
-    shown = fresh.pytest("suites/mine.toml", "-k", "close and not cost")
-    assert "1 passed, 2 skipped, 5 deselected" in shown
-    assert "against the reference: 1 inconclusive (--crbench-strict fails them)" in shown
+    shown = fresh.pytest("suites/mine.toml", "-k", "close and not cost", expect=1)
+    assert "1 failed, 1 passed, 1 skipped, 5 deselected" in shown
+    suite.write_text(advice.partition(": ")[2] + "\n" + suite.read_text())  # the advice works as it is printed
+    for strict in ((), ("--crbench-strict",)):
+        shown = fresh.pytest("suites/mine.toml", "-k", "close and not cost", *strict)
+        assert "1 passed, 2 skipped, 5 deselected" in shown
+        assert "against the reference: 1 accepted" in shown
+    shown = fresh.pytest("suites/mine.toml", "-k", "far and accuracy", expect=1)
+    assert "1 error" in shown  # never covered by a pattern
 
 
 def test_workers_share_a_variant_and_costs_say_that_they_were_not_timed(measured):

@@ -55,6 +55,14 @@ def test_fails_on_a_change(crbench_pair):
 def test_fails_on_a_wrong_keyword(crbench_pair):
     crbench_pair(refrence="x.onnx").cell("fidelity.accuracy")
 
+@pytest.mark.crbench(data="unlabelled.npz")
+def test_fails_where_nothing_was_looked_at(crbench_pair):
+    crbench_pair.assert_harm_below("fidelity.accuracy", "accuracy", 0.05)
+
+@pytest.mark.crbench(data="unlabelled.npz", not_applicable=["fidelity.acc*"])
+def test_accepted_skip(crbench_pair):
+    crbench_pair.assert_harm_below("fidelity.accuracy", "accuracy", 0.05)
+
 def test_fails_on_no_file(crbench_pair):
     crbench_pair(variant="nowhere.onnx").cell("fidelity.accuracy")
 """
@@ -64,6 +72,7 @@ SAYS = {
     "test_fails_without_yardsticks": "a gap needs yardsticks=[...]",
     "test_fails_on_a_wrong_name": "did you mean 'fidelity.accuracy'?",
     "test_fails_on_a_wrong_value": "did you mean 'accuracy'?",
+    "test_fails_where_nothing_was_looked_at": "needs labels; the data has none\n  accept it by name: not_applicable=",
     "test_fails_on_a_change": "is a change: it has no harm",
     "test_fails_on_a_wrong_keyword": "crbench_pair knows no 'refrence'; did you mean 'reference'?",
     "test_fails_on_no_file": "nowhere.onnx",
@@ -72,11 +81,11 @@ SAYS = {
 
 def test_pairs(fresh):
     (fresh.folder / "deeper").mkdir()
-    for file in [*fresh.folder.glob("*.onnx"), fresh.folder / "x.npz"]:
+    for file in [*fresh.folder.glob("*.onnx"), fresh.folder / "x.npz", fresh.folder / "unlabelled.npz"]:
         file.rename(fresh.folder / "deeper" / file.name)
     fresh.test(TESTS, name="deeper/test_mine.py")  # paths are relative to the test's own folder
     shown = fresh.pytest("deeper", "--junitxml=j.xml", expect=1)
-    assert "7 failed, 5 passed" in shown
+    assert "8 failed, 5 passed, 1 skipped" in shown
     found = fresh.cases()
     for name, text in SAYS.items():
         assert found[name][0] == "failure"

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from bench.report.arrange import board, harm_columns
+from bench.report.html import render_html
+from bench.report.markdown import escape, render_markdown
+from bench.report.terminal import render
 from bench.results import Results, VariantResult, Verdict
 
 
@@ -30,11 +36,28 @@ def test_figures_stand_in_the_row_they_belong_to(sample_run):
 
 def test_one_reason_is_told_once_for_all_it_holds_for(sample_run):
     groups = board(sample_run).reasons("open")
-    assert sum(len(those) for _, those in groups) == 5
+    assert sum(len(those) for _, those in groups) == 4
+    ((_, broken),) = board(sample_run).reasons("error")
+    assert len(broken) == 1
     (edge,) = [
         those for reason, those in groups if reason.startswith("robust error (epsilon 0.1), cosine distance skipped")
     ]
     assert [row.label for row in edge] == ["prune30-finetune (edge)", "ptq8 (edge)", "ort-int8 (edge)"]
+
+
+def test_an_errored_variant_is_titled_so_in_every_report(sample_run):
+    (row,) = board(sample_run).those("error")
+    assert row.reason.endswith(next(cell.reason for cell in row.cells if cell.status == "error"))
+    output = io.StringIO()
+    render(sample_run, Console(file=output, width=100))
+    shown = " ".join(output.getvalue().split())
+    assert f"! error: {row.label}: " in shown
+    html, markdown = render_html(sample_run), render_markdown(sample_run)
+    assert "<h2>! Error (1)</h2>" in html
+    assert f"! error in {escape(row.label)}: " in markdown
+    assert "| ! error |" in markdown
+    for text in (shown, html, markdown):
+        assert f"undecided on {row.label}" not in text
 
 
 def test_reference_figures_per_target(sample_run):

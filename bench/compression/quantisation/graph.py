@@ -60,11 +60,17 @@ def _replace_layers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
     from torch import nn
 
     layers: dict[str, Any] = {}
+    made: dict[int, nn.Module] = {}  # by the weight: what two layers shared they share again
+    called = {str(node.target) for node in traced.graph.nodes if node.op == "call_module"}
     for name, layer in list(traced.named_modules()):
-        if type(layer) not in (nn.Conv2d, nn.Linear):
+        # what a module of torch's own holds inside, such as an encoder layer, gets no quantised input
+        if type(layer) not in (nn.Conv2d, nn.Linear) or name not in called:
             continue
         bits = scheme.bits_of(name)
         quantised = quantised_layer(layer, scheme, bits)
+        if id(layer.weight) in made:
+            quantised.weight = made[id(layer.weight)].weight
+        made.setdefault(id(layer.weight), quantised)
         set_weight_range(quantised)
         traced.set_submodule(name, quantised)
         layers[name] = {"shape": list(layer.weight.shape), "weight_bits": bits}

@@ -18,6 +18,7 @@ from bench.compression.base import StepContext
 from bench.data.base import Samples
 from bench.errors import UserError
 from bench.functional.divergences import flips
+from bench.graph.attention import plain_attention
 from bench.graph.network import Network, OnnxNetwork, TorchNetwork
 from bench.models.training import reproducible
 
@@ -36,7 +37,7 @@ def as_onnx(network: Network, where: str) -> OnnxNetwork:
     try:
         if network.quantised or _holds_brevitas(network):
             return _export_quantised(replace(network, quantised=True))
-        with reproducible("onnx-export"), _quiet():
+        with reproducible("onnx-export"), _quiet(), plain_attention():
             return OnnxNetwork(_export(network), network.input)
     except UserError:
         raise

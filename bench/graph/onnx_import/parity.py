@@ -57,6 +57,15 @@ class Parity:
             "argmax_agreement": self.agreement,
         }
 
+    @property
+    def refusal(self) -> str:
+        """What it means that the twin is not trusted, the figures, and what to do."""
+        return (
+            f"no gradients to trust: the imported graph differs from ONNX Runtime's session {self}; attacks, Jacobians "
+            "and attributions of it would be another function's. Measure the metric on a torch target, or accept the "
+            "skip by name: not_applicable"
+        )
+
     def __str__(self) -> str:
         """As the reason of a refusal gives it."""
         return (

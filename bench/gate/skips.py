@@ -1,0 +1,66 @@
+"""Gated cells that were skipped when a baseline was accepted: accepted by name, as long as they are skipped so."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.results import Cell, Results
+from bench.store.samples import place_of_cell
+from bench.wording import plain
+
+
+class SkippedCell(BaseModel):
+    """A skip that was accepted, and its reason then."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    variant: str
+    target: str
+    metric: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    replicate: int = 0
+    reason: str
+    values: list[str] = Field(description="the values that are gated")
+
+    @property
+    def place(self) -> str:
+        """Where it stands in a run."""
+        return place_of_cell(self)
+
+
+def gated_names(cell: Cell) -> list[str]:
+    """The names of a cell's gated values."""
+    return [name for name, value in cell.values.items() if value.gates]
+
+
+def accepted_by_suite(cell: Cell) -> bool:
+    """Whether the suite says by name that the cell may be skipped."""
+    return any(gate.verdict == "accepted" for value in cell.values.values() for gate in value.gates)
+
+
+def skipped_cells(results: Results) -> list[SkippedCell]:
+    """The gated cells of a run that are skipped and that its suite does not accept itself."""
+    found = [
+        SkippedCell(
+            variant=cell.variant, target=cell.target, metric=cell.metric, params=cell.params,
+            replicate=cell.replicate or 0, reason=plain(cell.reason), values=sorted(names),
+        )
+        for cell in results.cells
+        if cell.status == "skipped" and (names := gated_names(cell)) and not accepted_by_suite(cell)
+    ]  # fmt: skip
+    return sorted(found, key=lambda cell: cell.place)
+
+
+def same_reason(before: str, after: str) -> bool:
+    """Whether two skips say the same; figures in their words may differ from machine to machine.
+
+    >>> same_reason("differs by 0.31 on 64 samples", "differs by 2e-3 on 16 samples")
+    True
+    >>> same_reason("no input gradient", "needs labels")
+    False
+    """
+    first, second = (re.sub(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "#", plain(text)) for text in (before, after))
+    return first == second

@@ -1,0 +1,111 @@
+"""One pair in a terminal: every value that was measured, reference and variant side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bench.report.board import UNGATED
+from bench.report.detail import value_row
+from bench.report.figures import within_arithmetic
+from bench.report.parity import twins
+from bench.report.terminal import FIGURE_STYLES, WARNINGS, emit, listing
+from bench.results import Cell, Results, ValueResult
+from bench.wording import NOTHING, plain, title
+from bench.wording_of_sums import caveat, kinds_elsewhere, sums_lines, sums_told
+
+MEANINGS = "change: 0 is the same; harm: + is worse; ratio: variant over reference"
+COLUMNS = ("", "reference", "variant", "difference", "95 % interval")
+GAP: Final = 2
+Row: TypeAlias = tuple[Text, Text, Text, Text, Text]
+
+
+def render_pair(results: Results, console: Console) -> None:
+    """Print every value of every cell, whether or not there are yardsticks; what is missing stands in its place."""
+    given = results.run.get("warnings")
+    warned = [("!", plain(line)) for line in given] if isinstance(given, list) else []
+    gradients = [(f"{name}:", figures) for name, figures in twins(results.cells)]
+    sums = [(f"{name}:", line) for name, line in sums_lines(results.cells)]
+    parts = [
+        _heading(results),
+        *_metrics(results.cells, console.width),
+        *listing("Twins: gradients come from an import of the graph that runs", gradients, "bold"),
+        *listing("Sums of 8-bit products", [*sums, *_elsewhere(results)], "bold"),
+        *listing(WARNINGS, warned, "bold red"),
+        Text(f"\n{_closing(results)}", style="bold"),
+    ]
+    emit(Group(*parts), console)
+
+
+def _heading(results: Results) -> Text:
+    cells = results.cells
+    pair = f"{plain(cells[0].variant)} against the reference, on {plain(cells[0].target)}" if cells else "nothing"
+    data = results.suite.data
+    samples = f", {data.get('evaluation')} samples of {plain(data.get('name'))}" if data.get("name") else ""
+    return Text.assemble("\n", (f"{pair}{samples}", "bold"), "\n", (MEANINGS, "dim"))
+
+
+def _metrics(cells: Sequence[Cell], width: int) -> list[RenderableType]:
+    """A line for each metric and its rows below; the columns stand in one line over all of them."""
+    head: Row = tuple(Text(name, "bold") for name in COLUMNS)  # type: ignore[assignment]
+    measured = [cell for cell in cells if cell.status == "ok"]
+    rows = {id(cell): [_row(name, value) for name, value in cell.values.items()] for cell in measured}
+    everything = [head, *(row for found in rows.values() for row in found)]
+    widths = [max(row[column].cell_len for row in everything) for column in range(len(head))]
+    widths[0] = max(12, min(widths[0], width - sum(widths[1:]) - GAP * (len(head) - 1)))
+    parts: list[RenderableType] = [_table([head], widths)]
+    for cell in cells:
+        given = ", ".join(f"{title(key)} {plain(value)}" for key, value in cell.params.items() if value is not None)
+        parts.append(Text.assemble((plain(cell.metric), "bold"), (f"  {given}" if given else "", "dim")))
+        if cell.status != "ok":
+            said = f"{cell.status}: {plain(cell.reason) or 'no reason given'}"
+            parts.append(Padding(Text(said, style="bold red" if cell.status == "error" else "dim"), (0, 0, 0, 2)))
+            continue
+        parts.append(_table(rows[id(cell)], widths))
+        for name, value in cell.values.items():
+            if value.ci is None and value.reason and not within_arithmetic(value):
+                parts.append(Padding(Text(f"{title(name)}: {plain(value.reason)}", style="dim"), (0, 0, 0, 2)))
+    return parts
+
+
+def _table(rows: Sequence[Row], widths: Sequence[int]) -> Table:
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_header=False, expand=False)
+    for index, width in enumerate(widths):
+        table.add_column(width=width, justify="right" if 0 < index < len(widths) - 1 else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _row(name: str, value: ValueResult) -> Row:
+    row = value_row(name, value)
+    shown = row.estimate
+    word = "" if shown.value == NOTHING else f"{row.meaning} "
+    style = FIGURE_STYLES.get(shown.mark, "")
+    difference = Text.assemble((word, "dim"), (f"{shown.value} {shown.sign}".strip(), style))
+    gap = f"gap {row.gap}" if row.gap.value != NOTHING else ""
+    interval = Text(" ".join(filter(None, (shown.interval, gap))))
+    return Text(f"  {row.name}"), Text(row.reference.value), Text(row.variant.value), difference, interval
+
+
+def _elsewhere(results: Results) -> list[tuple[str, str]]:
+    """What must be said of a variant that is another function on other processors."""
+    found = []
+    for variant in results.variants:
+        mine = [cell for cell in results.cells if (cell.variant, cell.target) == (variant.name, variant.target)]
+        more = caveat(sums_told(mine), kinds_elsewhere(results.cells, variant.name, variant.target))
+        if more:
+            found.append((f"{plain(variant.name)} ({plain(variant.target)}):", more))
+    return found
+
+
+def _closing(results: Results) -> str:
+    gated = any(value.gates for cell in results.cells for value in cell.values.values())
+    errors = sum(cell.status == "error" for cell in results.cells)
+    failed = f"; {errors} of {len(results.cells)} metrics failed" if errors else ""
+    return f"{plain(results.verdict.because) if gated else f'{UNGATED}: nothing is judged'}{failed}"
