@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import UserError
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork, with_record
+from bench.graph.torchscript import refuse_torchscript
 from bench.models.checkpoint import make_lazy_parameters
 from bench.models.source import build_source, source_record
 
@@ -54,6 +55,8 @@ def run_step(step: Step, network: Network, context: StepContext) -> Network:
         UserError: the step does not take this kind of network.
     """
     _accept(step, network.kind, network.record.get("step", ""), step.name)
+    if not step.takes_torchscript and isinstance(network, TorchNetwork):
+        refuse_torchscript(network.module, step.name)
     if step.reads_layers and isinstance(network, TorchNetwork):
         from bench.models.materialise import refuse_hooks
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import UnusableNetwork, UserError
 from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
+from bench.graph.torchscript import refuse_frozen
 from bench.models.checkpoint import check_finite, load_checkpoint
 from bench.models.onnx_file import is_quantised, read_onnx
 from bench.models.onnx_interface import probe_answer
@@ -55,6 +56,7 @@ def load_outside(
     from bench.models.materialise import materialise
 
     module = call_factory(factory, 0, place, pretrained=checkpoint is None)
+    refuse_frozen(module, place)
     if checkpoint is not None:
         made = load_checkpoint(module, Path(checkpoint), f"{prefix}checkpoint")
     else:
