@@ -73,15 +73,22 @@ def _write(results: Results, folder: Path) -> None:
 @STORE
 @DEVICE
 def check(suites: tuple[Path, ...], store: str, device: str) -> int:
-    """Validate suites and print their plans: what is stored, what would be measured, what it will cost."""
+    """Validate suites and print their plans: what is stored, what would be measured, what it will cost.
+
+    Exits 3 where a cell would fail, as far as that can be known without training: networks from outside are loaded, and
+    ONNX Runtime's tools are tried on them and on stored networks.
+    """
     from bench.engine.forecast import applicability, forecast
+    from bench.engine.foresight import foresee
     from bench.engine.sums_forecast import sums_forecast
     from bench.errors import Problem, UserError
+    from bench.gate import INCOMPLETE
     from bench.gate.sight import sight
     from bench.suite.load import load_suite
     from bench.suite.render import describe_suite
 
     problems: list[Problem] = []
+    failing = False
     for path in suites:
         try:
             loaded = load_suite(path)
@@ -92,7 +99,11 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
             continue
         lines = [*describe_suite(loaded), *forecast(loaded, store, device)]
         lines += [*sums_forecast(loaded, store, device), *sight(loaded, store, device), *applicability(loaded, device)]
+        foreseen = foresee(loaded, store, device)
+        lines += [f"warning: {line}" for line in foreseen.warnings]
+        lines += [f"will fail: {line}" for line in foreseen.failures]
+        failing = failing or bool(foreseen.failures)
         click.echo("\n".join(lines))
     if problems:
         raise UserError(problems)
-    return 0
+    return INCOMPLETE if failing else 0

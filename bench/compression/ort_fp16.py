@@ -61,8 +61,9 @@ class OrtFp16(OrtStep):
         simple = simplified(network.model)
         _check_weights(simple)
         largest = largest_values(simple, name, x, batch)
+        given = {name: float(np.abs(x).max())} if x.dtype.kind == "f" else {}  # it is rounded too
         tensor, value = max(largest.items(), key=lambda item: item[1])
-        for found, magnitude in largest.items():  # in the order of the graph: the first is the cause
+        for found, magnitude in (given | largest).items():  # in the order of the graph: the first is the cause
             if not magnitude * self.headroom <= LARGEST:
                 what = f"fp16 overflow: {found!r} reaches {magnitude:.3g} on the calibration samples"
                 raise UserError.at(self.name, what, f"float16 ends at {LARGEST / self.headroom:.6g} here")

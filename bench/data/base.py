@@ -17,7 +17,7 @@ from bench.registry import Registry
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Images (n, channels, height, width) float32 in the user's bounds, with ids that never change."""
+    """Images (n, channels, height, width) or vectors (n, features), float32 in the user's bounds, with fixed ids."""
 
     ids: tuple[str, ...]
     x: NDArray[np.float32]

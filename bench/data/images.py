@@ -20,7 +20,7 @@ ADVICE: Final = "give 8-bit PNG or JPEG images, whole"
 
 
 def decode(path: Path, size: int | None, crop: float, grayscale: bool, where: str) -> NDArray[np.uint8]:
-    """One image as (channels, height, width); transparency is dropped, what EXIF says of rotation is not applied.
+    """One image as (channels, height, width), turned as EXIF says and viewers do; transparency is dropped.
 
     Args:
         path: a PNG or JPEG file of eight bits a channel.
@@ -32,7 +32,7 @@ def decode(path: Path, size: int | None, crop: float, grayscale: bool, where: st
     Raises:
         UserError: the file cannot be read, is cut short, too large, or of another format.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     broken = (OSError, SyntaxError, ValueError, UnidentifiedImageError)
     bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -42,7 +42,8 @@ def decode(path: Path, size: int | None, crop: float, grayscale: bool, where: st
             with Image.open(path, formats=FORMATS) as image:
                 if image.mode not in EIGHT_BIT:
                     raise UserError.at(where, f"{str(path)!r} has pixels of mode {image.mode!r}", ADVICE)
-                found = image.convert("RGBA") if image.mode in ("P", "PA") else image
+                upright = ImageOps.exif_transpose(image)
+                found = upright.convert("RGBA") if upright.mode in ("P", "PA") else upright
                 picture: Image.Image = found.convert("L" if grayscale else "RGB")
     except (*broken, *bombs) as error:
         reason = " ".join(str(error).split())

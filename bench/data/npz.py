@@ -1,4 +1,4 @@
-"""Images of the user's own from a numpy ``.npz`` file."""
+"""Images, or vectors, of the user's own from a numpy ``.npz`` file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pydantic import Field
 from bench.data.base import Dataset, Loader, Samples, loaders
 from bench.data.splitting import check_values, split, stratified_order
 from bench.errors import UserError
-from bench.graph.network import InputSpec
+from bench.graph.network import InputSpec, declared_axis
 from bench.registry import parameters
 from bench.store.arrays import DAMAGE
 
-LAYOUT = "give x of shape (n, channels, height, width) or (n, height, width)"
+LAYOUT = "give images (n, channels, height, width) or (n, height, width), or vectors (n, features)"
 
 
 def read_npz(path: Path, bounds: tuple[float, float] = (0.0, 1.0), where: str = "data") -> Samples:
-    """Read ``x`` (n, channels, height, width) or (n, height, width), and ``y`` (n,) where it is there.
+    """Read ``x``, images (n, channels, height, width) or (n, height, width) or vectors (n, features), and ``y`` (n,).
 
     Ids are ``npz/ROW`` by row in the file. Objects are never unpickled.
 
@@ -61,7 +61,7 @@ def _images(x: NDArray[Any], where: str) -> NDArray[np.float32]:
         raise UserError.at(where, f"type {x.dtype}", "give real numbers")
     if x.ndim == 3:
         x = x[:, None]
-    if x.ndim != 4 or 0 in x.shape:
+    if x.ndim not in (2, 4) or 0 in x.shape:
         raise UserError.at(where, f"shape {x.shape}", LAYOUT)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
         return np.ascontiguousarray(x, dtype=np.float32)
@@ -69,7 +69,7 @@ def _images(x: NDArray[Any], where: str) -> NDArray[np.float32]:
 
 def _labels(y: NDArray[Any], n: int, where: str) -> NDArray[np.int64]:
     if y.shape != (n,):
-        raise UserError.at(where, f"shape {y.shape}", f"give ({n},), one label an image")
+        raise UserError.at(where, f"shape {y.shape}", f"give ({n},), one label a sample")
     whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and bool(np.isfinite(y).all()) and bool((y % 1 == 0).all()))
     if not whole or int(y.min()) < 0:
         raise UserError.at(where, f"labels of type {y.dtype} that are no classes", "give whole numbers from 0 on")
@@ -79,13 +79,15 @@ def _labels(y: NDArray[Any], n: int, where: str) -> NDArray[np.int64]:
 @loaders.register("npz")
 @parameters
 class Npz(Loader):
-    """Images of a numpy ``.npz`` file: ``x`` (n, channels, height, width) and, with labels, ``y`` (n,)."""
+    """A numpy ``.npz`` file: ``x``, images (n, channels, height, width) or vectors (n, features); ``y`` (n,) labels."""
 
     path: Annotated[Path, Field(description="the .npz file; relative paths start at the current folder")]
     bounds: Annotated[tuple[float, float], Field(description="lowest and highest value a pixel may have")] = (0.0, 1.0)
     classes: Annotated[tuple[str, ...] | None, Field(description="names in order; 0..max(y) by default")] = None
-    mean: Annotated[tuple[float, ...], Field(min_length=1, description="taken off each channel")] = (0.0,)
-    std: Annotated[tuple[float, ...], Field(min_length=1, description="each channel is divided by it")] = (1.0,)
+    mean: Annotated[tuple[float, ...], Field(min_length=1, description="taken off each channel, or feature")] = (0.0,)
+    std: Annotated[tuple[float, ...], Field(min_length=1, description="each channel, or feature, is divided by it")] = (
+        1.0,
+    )
     seed: Annotated[int, Field(ge=0, description="which fixed order the splits are cut from")] = 0
 
     def load(self, evaluation: int, calibration: int) -> Dataset:
@@ -96,7 +98,7 @@ class Npz(Loader):
         channels = samples.x.shape[1]
         for key in ("mean", "std"):
             if len(getattr(self, key)) not in (1, channels):
-                what = f"{len(getattr(self, key))} values for {channels} channels"
+                what = f"{len(getattr(self, key))} values for {channels} {declared_axis(samples.x.shape[1:])}"
                 raise UserError.at(f"data.{key}", what, f"give 1 or {channels}")
         if min(self.std) <= 0:
             raise UserError.at("data.std", f"{list(self.std)}", "give positive values")

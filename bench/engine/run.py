@@ -20,6 +20,7 @@ from bench.engine.replicates import recipe_cells
 from bench.engine.samples import collect
 from bench.engine.stages import stage_results
 from bench.errors import UserError
+from bench.models.base import check_recipe
 from bench.results import Cell, ReferenceResult, Results, SuiteInfo, VariantResult
 from bench.store.keys import key_of
 from bench.store.samples import RunSamples
@@ -53,6 +54,10 @@ class Progress:
 def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None) -> tuple[Plan, Dataset]:
     """Load the data and expand the suite; nothing is measured."""
     dataset = dataset or _load(suite)
+    if suite.reference.model is not None:
+        suite.reference.model.check(dataset.input)
+    if suite.reference.recipe is not None:
+        check_recipe(suite.reference.recipe, dataset.input)
     for use in suite.metrics:
         wanted = use.metric.samples
         if wanted is not None and wanted > len(dataset.evaluation):

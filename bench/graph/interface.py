@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec
+from bench.graph.network import InputSpec, declared_axis
 
 if TYPE_CHECKING:
     import torch
@@ -26,11 +26,12 @@ def to_network(x: torch.Tensor, declared: InputSpec) -> torch.Tensor:
     """``(scale x - mean) / std`` per channel, in the network's layout and dtype.
 
     Args:
-        x: (n, channels, height, width) in the user's bounds, of any floating type, which is kept.
+        x: images (n, channels, height, width) or vectors (n, features) in the user's bounds, of any floating type,
+            which is kept.
         declared: how the network takes it. uint8 rounds to the nearest whole number (half to even).
 
     Returns:
-        (n, channels, height, width), or (n, height, width, channels) for NHWC; x itself where nothing is declared.
+        The same shape, or (n, height, width, channels) for NHWC; x itself where nothing is declared.
 
     >>> import torch
     >>> spec = InputSpec(shape=(1, 1, 2), classes=(), mean=(1.0,), std=(2.0,), scale=3.0)
@@ -42,8 +43,9 @@ def to_network(x: torch.Tensor, declared: InputSpec) -> torch.Tensor:
     if declared.scale != 1.0:
         x = x * declared.scale
     if not (set(declared.mean) == {0.0} and set(declared.std) == {1.0}):
-        mean = torch.tensor(declared.mean, dtype=x.dtype, device=x.device).view(1, -1, 1, 1)
-        std = torch.tensor(declared.std, dtype=x.dtype, device=x.device).view(1, -1, 1, 1)
+        each = (1, -1, *[1] * (x.ndim - 2))  # channels of images, features of vectors
+        mean = torch.tensor(declared.mean, dtype=x.dtype, device=x.device).view(each)
+        std = torch.tensor(declared.std, dtype=x.dtype, device=x.device).view(each)
         x = (x - mean) / std
     if declared.layout == "NHWC":
         x = x.permute(0, 2, 3, 1).contiguous()
@@ -97,9 +99,12 @@ def to_outputs(labels: torch.Tensor, declared: InputSpec) -> torch.Tensor:
 def check_declared(declared: InputSpec, where: str) -> None:
     """Raise ``UserError`` for a declaration that contradicts itself."""
     channels = declared.shape[0]
+    if declared.layout == "NHWC" and len(declared.shape) != 3:
+        what = f"layout NHWC of samples of shape {declared.shape}"
+        raise UserError.at(f"{where}.layout", what, "leave it out: only images have a layout")
     for key, values in (("mean", declared.mean), ("std", declared.std)):
         if len(values) not in (1, channels):
-            what = f"{len(values)} values for {channels} channels"
+            what = f"{len(values)} values for {channels} {declared_axis(declared.shape)}"
             raise UserError.at(f"{where}.{key}", what, f"give 1 or {channels}")
     if declared.dtype != "uint8":
         return

@@ -22,7 +22,8 @@ Dtype: TypeAlias = Literal["float32", "uint8"]
 class InputSpec:
     """The user's input space, in which everything is measured, and how a network takes it and answers.
 
-    ``shape`` is (channels, height, width) of one float32 sample whose values lie in ``bounds``. A network is given
+    ``shape`` is (channels, height, width) of one float32 sample whose values lie in ``bounds``, or (features,) of a
+    vector, whose features stand where an image has its channels. A network is given
     ``(scale x - mean) / std`` in its ``layout`` and ``dtype``. ``order[j]`` is the class that its output ``j`` means;
     empty where outputs and ``classes`` stand in the same order. ``output_name`` is the output that holds the class
     scores, where there are several.
@@ -100,6 +101,15 @@ class InputSpec:
             order=class_order(data.get("order", ()), classes),
             output_name=data.get("output_name", ""),
         )
+
+
+def declared_axis(shape: Sequence[int]) -> str:
+    """What a mean and a std are given for: the first axis of a sample.
+
+    >>> declared_axis((3, 8, 8)), declared_axis((64,))
+    ('channels', 'features')
+    """
+    return "features" if len(shape) == 1 else "channels"
 
 
 def class_order(listed: Sequence[str | int], classes: tuple[str, ...]) -> tuple[int, ...]:

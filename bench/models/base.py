@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
+from bench.errors import UserError
 from bench.graph.network import InputSpec
 from bench.models.augmentation import Augmentation
 from bench.registry import Registry, parameters
@@ -22,6 +23,13 @@ class Model(ABC):
     """An architecture: a frozen dataclass of parameters with one method."""
 
     name: ClassVar[str]
+    vectors: ClassVar[bool] = False  # builds networks on vectors too
+
+    def check(self, declared: InputSpec, where: str = "reference.model") -> None:
+        """Raise ``UserError`` where the samples are no images and the architecture needs them."""
+        if len(declared.shape) != 3 and not self.vectors:
+            what = f"{self.name!r} takes images, the data are vectors of {declared.shape[0]} features"
+            raise UserError.at(where, what, 'give model = "mlp", or a factory of your own')
 
     @abstractmethod
     def build(self, declared: InputSpec) -> nn.Module:
@@ -49,6 +57,13 @@ class Recipe:
         float, Field(ge=0, description="train on images attacked within this max-norm distance; 0: on clean ones")
     ] = 0.0
     threads: Annotated[int, Field(ge=1, description="of the training; the result's last bits depend on it")] = 1
+
+
+def check_recipe(recipe: Recipe, declared: InputSpec, where: str = "reference.recipe") -> None:
+    """Raise ``UserError`` where a recipe moves pixels of samples that are no images."""
+    if recipe.augmentation != "none" and len(declared.shape) != 3:
+        what = f"{recipe.augmentation!r} moves pixels, the data are vectors of {declared.shape[0]} features"
+        raise UserError.at(f"{where}.augmentation", what, 'give augmentation = "none"')
 
 
 models: Registry[type[Model]] = Registry("model", "bench.models")

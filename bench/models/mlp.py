@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -26,8 +26,10 @@ class Mlp(Model):
     hidden: Annotated[tuple[Width, ...], Field(description="widths of the hidden layers")] = (128, 64)
     batch_norm: Annotated[bool, Field(description="BatchNorm after each hidden linear layer")] = False
 
+    vectors: ClassVar[bool] = True
+
     def build(self, declared: InputSpec) -> nn.Module:
-        """Build (n, channels, height, width) -> (n, classes)."""
+        """Build (n, channels, height, width) or (n, features) -> (n, classes)."""
         from torch import nn
 
         features = math.prod(declared.shape)

@@ -67,6 +67,7 @@ def reproducible(*words: str | int, threads: int = 1) -> Iterator[None]:
 
 def initialise(model: Model, declared: InputSpec, seed: int) -> nn.Module:
     """The untrained module of a seed, in eval mode; the global generator is left as it was."""
+    model.check(declared)
     with reproducible("initialise", seed):
         return model.build(declared).eval()
 

@@ -75,8 +75,10 @@ class BaselineOfSuite:
             place_of(cell.variant, cell.target.name, cell.use.metric.name, cell.use.metric.parameters(), cell.replicate)
             for cell in self.run.plan.cells
         }
-        cells = [] if self.baseline is None else [*self.baseline.cells, *self.baseline.skipped]
-        return [label_of(cell) for cell in cells if cell.place not in planned]
+        known = self.baseline
+        cells = [(cell.place, label_of(cell)) for cell in ([] if known is None else known.cells)]
+        cells += [(cell.place, label_of(cell)) for cell in ([] if known is None else known.skipped)]
+        return [label for place, label in cells if place not in planned]
 
 
 def baseline_for(config: pytest.Config, run: SuiteRun) -> BaselineOfSuite | None:

@@ -13,6 +13,7 @@ from bench.wording import plain, title
 from bench.wording_of_sums import caveat, sums_told, unmeasured
 
 Property = tuple[str, object]
+SAYS = {"skipped": "not looked at"}  # of a failed item, by what its cell is
 UNSURE = ("errored", "missing", "incomparable")
 
 
@@ -30,6 +31,13 @@ def closer(suite: Path | str, label: str, store: str | None) -> str:
 def heading(cell: Cell, says: str) -> str:
     """Which cell, and what of it."""
     return f"{plain(cell.variant)} on {plain(cell.target)}, {plain(cell.metric)}: {says}"
+
+
+def how_to_accept(cell: Cell) -> list[str]:
+    """What accepts that the cell is skipped; nothing where it is not."""
+    if cell.status != "skipped":
+        return []
+    return [f'  accept it by name in the suite: not_applicable = ["{cell.variant}/{cell.target}/{cell.metric}"]']
 
 
 def verdict_word(gate: GateResult) -> str:

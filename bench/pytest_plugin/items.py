@@ -21,11 +21,13 @@ from bench.gate.skips import accepted_by_suite
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.baselines import BaselineOfSuite, baseline_for
 from bench.pytest_plugin.explanation import (
+    SAYS,
     closer,
     failing,
     figures,
     gate_lines,
     heading,
+    how_to_accept,
     judgement_lines,
     properties,
     sums_note,
@@ -230,8 +232,7 @@ class CellItem(SuiteItem):
             self._untimed("pytest-benchmark is not active")
         lines = self._broken_gates(said) + judgement_lines(failing(said, strict=self.strict))
         if lines:
-            says = "not looked at" if cell.status == "skipped" else "do not ship"
-            raise self.failure(heading(cell, says), *lines, self.closer)
+            raise self.failure(heading(cell, SAYS.get(cell.status, "do not ship")), *lines, self.closer)
 
     def _note(self, said: list[Judgement]) -> None:
         """Keep what the cell says for JUnit and for the closing lines."""
@@ -239,10 +240,9 @@ class CellItem(SuiteItem):
         elsewhere = other_sums(self.run.plan, here, planned.variant, planned.target.name)
         self.user_properties += [*properties(self.found, said), *sums_note(self.found, elsewhere)]
         gates = [gate for value in self.found.values.values() for gate in value.gates]
-        verdicts = [verdict_word(gate) for gate in gates]
         self.stash[TALLY] = Tally(
             suite=str(self.path),
-            reference=["errored" if self.found.status == "error" else verdict for verdict in verdicts],
+            reference=["errored" if self.found.status == "error" else verdict for verdict in map(verdict_word, gates)],
             baseline=[item.verdict for item in said],
             untimed=0,
         )
@@ -263,10 +263,7 @@ class CellItem(SuiteItem):
         if said:
             return []
         lines = gate_lines(self.found, ("failed", "inconclusive") if self.strict else ("failed", "not looked at"))
-        if self.found.status == "skipped":
-            pattern = f"{self.planned.variant}/{self.planned.target.name}/{self.planned.use.metric.name}"
-            lines.append(f'  accept it by name in the suite: not_applicable = ["{pattern}"]')
-        return lines
+        return [*lines, *how_to_accept(self.found)]
 
     def _time(self, benchmark: BenchmarkFixture) -> None:
         """One real forward pass, by pytest-benchmark."""

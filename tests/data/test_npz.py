@@ -36,7 +36,7 @@ def test_read(write):
 BAD = {
     "no x": ({"images": X}, "holds images; give the arrays x"),
     "more": ({"x": X, "z": X}, "holds x, z"),
-    "two axes": ({"x": X[0, 0]}, r"data\.x: shape \(2, 2\); give x of shape"),
+    "one axis": ({"x": X[0, 0, 0]}, r"data\.x: shape \(2,\); give images .*, or vectors \(n, features\)"),
     "five axes": ({"x": X[None]}, r"shape \(1, 6, 1, 2, 2\)"),
     "none": ({"x": X[:0]}, r"shape \(0, 1, 2, 2\)"),
     "NaN": ({"x": np.where(X > 0.9, np.nan, X)}, "1 of 6 images hold NaN"),
