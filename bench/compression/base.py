@@ -42,7 +42,6 @@ class Step(ABC):
     consumes: ClassVar[frozenset[str]] = frozenset({"torch"})
     refusal: ClassVar[dict[str, str]] = {}  # network kind -> why it is refused
     needs: ClassVar[frozenset[Need]] = frozenset()
-    reads_layers: ClassVar[bool] = False  # takes torch layers apart: hooks of theirs would be lost
     takes_torchscript: ClassVar[bool] = False  # else a network with TorchScript in it is refused
 
     def produces(self, kind: str) -> str:

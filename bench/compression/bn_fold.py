@@ -45,7 +45,6 @@ class BnFold(Step):
     version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("torch", "onnx")
     consumes: ClassVar[frozenset[str]] = frozenset({"torch", "onnx"})
-    reads_layers: ClassVar[bool] = True
     refusal: ClassVar[dict[str, str]] = {
         "onnx-quantised": "its weights are rounded already; fold before quantising",
         "torch-quantised": "the scales of a quantised layer are already set; fold before quantising",

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 from bench.compression.base import StepContext, steps
 from bench.compression.ptq import REFUSAL, Quantisation
 from bench.compression.quantisation.bit_allocation import CHOICES, Allocation, allocate, sensitivities
-from bench.errors import UserError
+from bench.errors import NotApplicable, UserError
 from bench.graph.network import Network, TorchNetwork
+from bench.graph.shared import shared_layers
 from bench.registry import parameters
 
 ACTIVATIONS = 8
@@ -48,10 +49,12 @@ class MixedPrecision(Quantisation):
 
         Raises:
             UserError: the budget cannot be met with 2 bits everywhere, or there are no calibration samples.
-            NotApplicable: nothing can be quantised.
+            NotApplicable: nothing can be quantised, or two layers share a parameter.
         """
         assert isinstance(network, TorchNetwork)
         x = self.samples(network, context)
+        for name, other in shared_layers(network.module).items():
+            raise NotApplicable(f"{name} and {other} share a parameter, and bits are chosen for each layer; use ptq")
         prepared, before = self.prepare(network, x)
         scheme = self.scheme(CHOICES[0], ACTIVATIONS)
         measured = sensitivities(prepared, x, scheme)

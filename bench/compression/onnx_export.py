@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.compression.base import Step, StepContext, steps
+from bench.compression.quantisation.quantisers import quiet_brevitas
 from bench.errors import UserError
 from bench.graph.attention import plain_attention
 from bench.graph.network import Network, OnnxNetwork, TorchNetwork
@@ -238,10 +239,16 @@ def _weight_bytes(model: ModelProto) -> dict[str, int]:
 
 
 def _check_integers(module: nn.Module, stored: dict[str, int]) -> None:
+    import torch
     from brevitas.nn.quant_layer import QuantWeightBiasInputOutputLayer
 
-    layers = [layer for layer in module.modules() if isinstance(layer, QuantWeightBiasInputOutputLayer)]
-    weights = sum({layer.weight.data_ptr(): layer.weight.numel() for layer in layers}.values())  # shared ones once
+    different: dict[tuple[Any, ...], int] = {}  # the exporter writes equal tensors once: tied weights, say
+    with torch.no_grad(), quiet_brevitas():
+        for layer in module.modules():
+            if isinstance(layer, QuantWeightBiasInputOutputLayer):
+                integers = layer.quant_weight().int().contiguous()
+                different[(tuple(integers.shape), integers.numpy().tobytes())] = integers.numel()
+    weights = sum(different.values())
     held = stored.get("int8", 0) + stored.get("uint8", 0)  # unsigned where weights have a zero point
     if held < weights:
         raise RuntimeError(f"the exported file holds {held} of {weights} quantised weights as 8-bit integers")

@@ -17,6 +17,7 @@ from bench.compression.quantisation.quantisers import PERCENTILE, Calibration, S
 from bench.errors import UserError
 from bench.graph.bn_fold import Folded, fold_batch_norms, replace_batch_norm
 from bench.graph.network import Network, TorchNetwork
+from bench.graph.shared import shared_names
 from bench.models.training import preprocess, reproducible
 from bench.registry import parameters
 
@@ -63,7 +64,6 @@ class Quantisation(Step):
     version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("torch", "brevitas")
     needs: ClassVar[frozenset[Need]] = frozenset({"calibration"})
-    reads_layers: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _effective(self) -> Quantisation:
@@ -122,6 +122,8 @@ class Quantisation(Step):
     def quantise(self, module: nn.Module, x: torch.Tensor, scheme: Scheme) -> tuple[nn.Module, dict[str, Any]]:
         """Place quantisers in a prepared network and calibrate them; answers the module and its record."""
         made, placed = quantised_graph(module, scheme)
+        if self.bias_correction:
+            self._refuse_shared_bias(made)
         with reproducible("ptq"), quiet_brevitas():
             smallest = calibrate(made, x, scheme, bias_correction=self.bias_correction)
         record = {
@@ -135,6 +137,12 @@ class Quantisation(Step):
             "notes": notes(scheme),
         }
         return made, record
+
+    def _refuse_shared_bias(self, module: nn.Module) -> None:
+        for name, other in shared_names(module).items():
+            if name.endswith(".bias") and ".weight_quant." not in name:
+                what = f"{name} and {other} are one parameter, and their layers' mean errors are not the same"
+                raise UserError.at(f"{self.name}.bias_correction", what, "leave it out")
 
     def restructure(self, network: TorchNetwork, record: dict[str, Any], scheme: Scheme) -> nn.Module:
         """The layers and quantisers of a record, these with their scales, without data."""
@@ -189,11 +197,14 @@ class PostTrainingQuantisation(Quantisation):
 def storage(layers: dict[str, Any]) -> dict[str, Any]:
     """Nominal and stored bits of a weight: what its bit width promises, and what files hold.
 
+    A weight that several layers share counts once for each width.
+
     >>> storage({"a": {"shape": [2, 3], "weight_bits": 4}, "b": {"shape": [2], "weight_bits": 8}})["nominal_bits"]
     5.0
     """
-    counts = {name: int(np.prod(layer["shape"])) for name, layer in layers.items()}
-    nominal = sum(counts[name] * int(layer["weight_bits"]) for name, layer in layers.items())
+    own = {(layer.get("weight_of", name), layer["weight_bits"]): layer for name, layer in layers.items()}
+    counts = {place: int(np.prod(layer["shape"])) for place, layer in own.items()}
+    nominal = sum(count * int(bits) for (_, bits), count in counts.items())
     total = sum(counts.values())
     return {
         "weights": total,

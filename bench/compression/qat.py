@@ -49,7 +49,6 @@ class QuantisationAwareTraining(PostTrainingQuantisation):
     temperature: Annotated[float, Field(gt=0, description="at which the two networks are compared")] = TEMPERATURE
 
     consumes: ClassVar[frozenset[str]] = frozenset({"torch", "torch-quantised"})
-    reads_layers: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})
     refusal: ClassVar[dict[str, str]] = {
         "onnx": "an ONNX file cannot be trained; put qat before onnx-export",

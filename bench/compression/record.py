@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import UserError
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork, with_record
+from bench.graph.shared import contradictions
 from bench.graph.torchscript import refuse_torchscript
 from bench.models.checkpoint import make_lazy_parameters
 from bench.models.source import build_source, source_record
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 __all__ = ["check_chain", "rebuild_structure", "restore", "run_step", "source_of", "source_record", "to_bytes"]
 
@@ -57,10 +59,6 @@ def run_step(step: Step, network: Network, context: StepContext) -> Network:
     _accept(step, network.kind, network.record.get("step", ""), step.name)
     if not step.takes_torchscript and isinstance(network, TorchNetwork):
         refuse_torchscript(network.module, step.name)
-    if step.reads_layers and isinstance(network, TorchNetwork):
-        from bench.models.materialise import refuse_hooks
-
-        refuse_hooks(network.module, step.name)
     made, record = step.apply(network, context)
     if isinstance(made, TorchNetwork):
         made.module.eval()
@@ -105,6 +103,7 @@ def restore(record: dict[str, Any], weights: bytes) -> Network:
     state = load(weights)
     make_lazy_parameters(network.module, state)
     _check_state(network.module.state_dict(), state)
+    _untie(network.module, state)
     network.module.load_state_dict(state, strict=True)
     network.module.eval()
     return TorchNetwork(network.module, declared, record, quantised=kind == "torch-quantised")
@@ -134,6 +133,18 @@ def source_of(record: dict[str, Any]) -> dict[str, Any]:
     while "source" not in record:
         record = record["of"]
     return record
+
+
+def _untie(module: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Give tensors of their own to names that share one in the structure and differ in the file, in place.
+
+    Two layers that share a weight under different masks are such.
+    """
+    from torch import nn
+
+    for name in contradictions(module, state):
+        path, _, tensor = name.rpartition(".")
+        setattr(module.get_submodule(path), tensor, nn.Parameter(state[name].clone()))
 
 
 def _check_state(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:

@@ -25,6 +25,7 @@ from bench.compression.pruning.sensitivity import scan
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import NotApplicable, UserError
 from bench.functional.module_cost import multiply_accumulates, parameter_count
+from bench.graph.hooks import refuse_hooks
 from bench.graph.network import InputSpec, Network, TorchNetwork
 from bench.models.base import Recipe
 from bench.models.training import train
@@ -85,7 +86,6 @@ class StructuredPrune(Step):
     version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("torch", "torch-pruning")
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})
-    reads_layers: ClassVar[bool] = True
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "quantised layers cannot be cut; prune before quantising",
         "onnx": "it cuts torch modules; prune before exporting",
@@ -125,9 +125,12 @@ class StructuredPrune(Step):
         assert isinstance(network, TorchNetwork)
         if self.batch_norm_samples and not batch_norms(network.module):
             raise UserError.at("structured-prune.batch_norm_samples", "the network has no BatchNorm", "leave it out")
+        own = ((name, layer) for name, layer in network.module.named_modules() if list(layer.parameters(recurse=False)))
+        refuse_hooks(own, "structured-prune would take for part of the layer")
         found = find_channels(network.module, network.input)
         if not found.groups:
-            raise NotApplicable("structured-prune found no channel that it may remove")
+            why = "; ".join(f"{layer}: {reason}" for layer, reason in found.kept.items())
+            raise NotApplicable(f"structured-prune found no channel that it may remove ({why})")
         setting = Setting.of(found.groups, self.round_to, self._fixed(found))
         ratios: dict[str, float] = {}
         if self.allocation == "sensitivity":

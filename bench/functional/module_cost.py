@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.graph.shared import shared_names
 from bench.graph.torchscript import copied, script_layer
 
 if TYPE_CHECKING:
@@ -19,10 +20,15 @@ class Bits(NamedTuple):
 
 
 def state_bytes(module: nn.Module) -> int:
-    """Size of the module's state as a safetensors file, in bytes; tied tensors count once each."""
+    """Size of the module's state as a safetensors file, in bytes; a tensor that layers share counts once."""
     from safetensors.torch import save
 
-    state = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
+    tied = shared_names(module)
+    state = {
+        name: value.detach().cpu().contiguous().clone()
+        for name, value in module.state_dict().items()
+        if name not in tied
+    }
     return len(save(state))
 
 
@@ -50,21 +56,27 @@ def _nominal(layer: nn.Module, stored: int) -> float:
 def weight_bits(module: nn.Module) -> Bits | None:
     """Stored and nominal bits of weights with two axes or more; None where there are none.
 
-    A quantised layer may store 32-bit floats that its quantiser rounds to 4 bits: stored 32, nominal 4.
+    A quantised layer may store 32-bit floats that its quantiser rounds to 4 bits: stored 32, nominal 4. A weight that
+    layers share counts once for each width.
 
     >>> from torch import nn
     >>> weight_bits(nn.Linear(3, 2))
     Bits(stored=32.0, nominal=32.0)
     """
     count, stored, nominal = 0, 0.0, 0.0
+    seen: set[tuple[int, float]] = set()
     for layer in module.modules():
         weight: Any = getattr(layer, "weight", None)
         if getattr(weight, "ndim", 0) < 2:
             continue
         width = 8 * weight.element_size()
+        rounded = _nominal(layer, width)
+        if (id(weight), rounded) in seen:
+            continue
+        seen.add((id(weight), rounded))
         count += weight.numel()
         stored += width * weight.numel()
-        nominal += _nominal(layer, width) * weight.numel()
+        nominal += rounded * weight.numel()
     return Bits(stored / count, nominal / count) if count else None
 
 

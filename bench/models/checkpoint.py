@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.errors import UserError
+from bench.graph.shared import contradictions, shared_names
+from bench.models.plain_checkpoint import plain_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -35,13 +37,9 @@ def refuse_pickle(path: Path, head: bytes, where: str) -> None:
 
 
 def load_checkpoint(module: nn.Module, path: Path, where: str) -> list[str]:
-    """Load a safetensors file into the module, strictly, and make its weights plain parameters.
+    """Load a safetensors file into the module, strictly; returns the weights whose masks were made plain for it.
 
-    Prefixes that wrappers put before every key are taken off where the rest is the network's. The keys may be those of
-    the module with its parametrisations and masks, or without them.
-
-    Returns:
-        What was made plain, as ``materialise`` says it.
+    Prefixes that wrappers put before every key are taken off where the rest is the network's.
 
     Raises:
         UserError: no such file, a pickle, no safetensors, missing or extra keys, wrong shapes, NaN or infinite values.
@@ -58,12 +56,10 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> list[str]:
     except (safetensors.SafetensorError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError.at(where, f"{str(path)!r} is no safetensors file: {reason}", "write it anew") from None
-    from bench.models.materialise import materialise
-
-    made: list[str] = []
-    if set(fitted(state, module.state_dict())[0]) != set(module.state_dict()):
-        made = materialise(module, where)
-    state, told = fitted(state, module.state_dict())
+    for name, other in shared_names(module).items():  # safetensors.torch.save_model keeps one name of a tied tensor
+        for held in ("", *WRAPPERS):
+            _name_both(state, f"{held}{name}", f"{held}{other}")
+    state, made = fitted(state, module.state_dict())
     make_lazy_parameters(module, state)
     expected = module.state_dict()
     _check_keys(expected, state, where)
@@ -72,23 +68,26 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> list[str]:
             what = f"{name!r} has shape {tuple(state[name].shape)}, the network has {tuple(value.shape)}"
             raise UserError.at(where, what, "give the checkpoint of this very network")
     check_finite(state.items(), where)
+    for name, other in contradictions(module, state).items():
+        what = f"{name!r} and {other!r} are one parameter of the network, and differ in {str(path)!r}"
+        raise UserError.at(where, what, "give the checkpoint of this very network")
     module.load_state_dict(state, strict=True)
-    return made + told or materialise(module, where)
+    return made
 
 
-def fitted(state: Mapping[str, torch.Tensor], expected: Collection[str]) -> tuple[dict[str, torch.Tensor], list[str]]:
+def fitted(
+    state: Mapping[str, torch.Tensor], expected: dict[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], list[str]]:
     """The state under the network's own names, and what was multiplied with its mask for that.
 
     What wrappers put before every key (``module.``, ``_orig_mod.``, ``model.``, ``state_dict.``, one or several) is
     taken off, and pruned weights are multiplied with their masks, where the keys are the network's then; where some
     parameters of the state may appear while loading, all of the network's must be there. Else the state as it is.
     """
-    from bench.models.materialise import masked
-
     wanted, bare = set(expected), dict(state)
     holding = None
     while True:
-        found, told = masked(bare, expected)
+        found, told = plain_checkpoint(bare, expected)
         if set(found) == wanted:
             return found, told
         if holding is None and wanted and wanted <= set(found):
@@ -97,6 +96,14 @@ def fitted(state: Mapping[str, torch.Tensor], expected: Collection[str]) -> tupl
         if prefix is None:
             return holding or (dict(state), [])
         bare = {key.removeprefix(prefix): value for key, value in bare.items()}
+
+
+def _name_both(state: dict[str, torch.Tensor], name: str, other: str) -> None:
+    """Give a tensor that a state holds under one of two names the other one too."""
+    kept = state.get(name, state.get(other))
+    if kept is not None:
+        state.setdefault(name, kept)
+        state.setdefault(other, kept)
 
 
 def make_lazy_parameters(module: nn.Module, state: Mapping[str, torch.Tensor]) -> None:

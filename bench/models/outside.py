@@ -12,10 +12,12 @@ from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.graph.torchscript import refuse_frozen
 from bench.models.checkpoint import check_finite, load_checkpoint
+from bench.models.materialise import made_weights, materialise
 from bench.models.onnx_file import is_quantised, read_onnx
 from bench.models.onnx_interface import probe_answer
 from bench.models.source import call_factory, factory_record, file_record
 from bench.models.training import reproducible
+from bench.models.weight_hooks import refuse_setters
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,23 +55,38 @@ def load_outside(
     assert factory is not None
     place = f"{prefix}factory"
     from bench.models.answers import Part, found_part, with_answer
-    from bench.models.materialise import materialise
 
     module = call_factory(factory, 0, place, pretrained=checkpoint is None)
     refuse_frozen(module, place)
-    if checkpoint is not None:
-        made = load_checkpoint(module, Path(checkpoint), f"{prefix}checkpoint")
-    else:
-        made = materialise(module, place)
-        check_finite(module.state_dict().items(), place)
-    part, classes = found_part(_answer(module, declared, place), 2, declared, place)
+    made = [] if checkpoint is None else _load(module, Path(checkpoint), f"{prefix}checkpoint")
+
+    def run() -> Any:
+        return _answer(module, declared, place)
+
+    made += materialise(module, place, run)
+    check_finite(module.state_dict().items(), place)
+    part, classes = found_part(run(), 2, declared, place)
+    refuse_setters(module, run, place)
     declared = _with_classes(declared, classes, place)
-    record = factory_record(factory, declared)
-    if made:
-        record["materialised"] = made
+    record = factory_record(factory, declared, made)
     if part != Part("whole"):
         record["answer"] = part.canonical()
     return TorchNetwork(with_answer(module, record), declared, record)
+
+
+def _load(module: nn.Module, checkpoint: Path, where: str) -> list[str]:
+    """Load weights into a factory's network, as it computes them or made plain; what was made plain for it."""
+    made = made_weights(module)
+    try:
+        return load_checkpoint(module, checkpoint, where)
+    except UserError as error:
+        if not made:
+            raise
+        materialise(module, where)
+        try:
+            return made + load_checkpoint(module, checkpoint, where)
+        except UserError:
+            raise error from None
 
 
 def _load_onnx(path: Path, declared: InputSpec, where: str) -> OnnxNetwork:

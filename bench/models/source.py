@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
 from bench.graph.network import InputSpec
 from bench.models.base import Model, models
 from bench.models.hub import build_named, hub_package
+from bench.models.materialise import materialise
 from bench.models.training import reproducible
 from bench.registry import load_object
 
@@ -29,9 +31,10 @@ def source_record(model: Model, declared: InputSpec) -> dict[str, Any]:
     }
 
 
-def factory_record(factory: str, declared: InputSpec) -> dict[str, Any]:
-    """The record of a network that a factory builds."""
-    return {"source": "factory", "factory": factory, "input": declared.canonical(), "kind": "torch"}
+def factory_record(factory: str, declared: InputSpec, materialised: Sequence[str] = ()) -> dict[str, Any]:
+    """The record of a network that a factory builds; ``materialised`` only where its weights were computed."""
+    record = {"source": "factory", "factory": factory, "input": declared.canonical(), "kind": "torch"}
+    return {**record, "materialised": list(materialised)} if materialised else record
 
 
 def file_record(kind: str, sha256: str, declared: InputSpec) -> dict[str, Any]:
@@ -42,6 +45,8 @@ def file_record(kind: str, sha256: str, declared: InputSpec) -> dict[str, Any]:
 def build_source(record: dict[str, Any], seed: int) -> nn.Module:
     """The untrained module of a source record, in eval mode, initialised by the seed as ``initialise`` does.
 
+    Weights that a factory's network computes before each pass are parameters, as they were when it was taken in.
+
     Raises:
         UserError: the record is of a file, or of a factory that no longer gives a module.
     """
@@ -51,7 +56,6 @@ def build_source(record: dict[str, Any], seed: int) -> nn.Module:
             return model.build(InputSpec.from_canonical(record["input"])).eval()
     if record["source"] == "factory":
         from bench.models.answers import with_answer
-        from bench.models.materialise import materialise
 
         module = call_factory(record["factory"], seed, "factory")
         materialise(module, "factory")

@@ -15,6 +15,7 @@ from bench.graph.network import InputSpec
 from bench.models.augmentation import augment
 from bench.models.base import Model, Progress, Recipe
 from bench.models.descent import Descent, batches, descend
+from bench.models.materialise import made_weights
 from bench.models.single_step import single_step
 from bench.stats.streams import derive_seed
 
@@ -66,10 +67,18 @@ def reproducible(*words: str | int, threads: int = 1) -> Iterator[None]:
 
 
 def initialise(model: Model, declared: InputSpec, seed: int) -> nn.Module:
-    """The untrained module of a seed, in eval mode; the global generator is left as it was."""
+    """The untrained module of a seed, in eval mode; the global generator is left as it was.
+
+    Raises:
+        UserError: the architecture computes weights before each pass: steps would take the last ones for weights.
+    """
     model.check(declared)
     with reproducible("initialise", seed):
-        return model.build(declared).eval()
+        module = model.build(declared).eval()
+    if found := made_weights(module):
+        right = "build it without, or train it elsewhere and hand it over with factory and checkpoint"
+        raise UserError.at("reference.model", f"{model.name!r} computes weights before each pass ({found[0]})", right)
+    return module
 
 
 def preprocess(x: torch.Tensor, declared: InputSpec) -> torch.Tensor:

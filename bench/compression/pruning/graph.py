@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from bench.graph.network import InputSpec
+from bench.graph.shared import shared_layers
 from bench.models.training import reproducible
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def find_channels(module: nn.Module, declared: InputSpec, kept: Mapping[str, str
     """Group the channels of a module that maps images of the declared shape to classes.
 
     A group whose removal breaks the forward pass (heads of an attention that is cut into equal parts) is kept, with
-    the reason; so are the classes. ``kept`` are the reasons found before an earlier cut; no trial is made then.
+    the reason; so are those of layers that share a parameter, and the classes. ``kept`` are the reasons found before an
+    earlier cut; no trial is made then.
     """
     with _tracing():
         traced = copy.deepcopy(module)
@@ -100,7 +102,8 @@ def find_channels(module: nn.Module, declared: InputSpec, kept: Mapping[str, str
         found = [_read(group, graph, names) for group in _groups(graph, outputs)]
         if kept is not None:
             return Channels(tuple(group for group in found if group.name not in kept), dict(kept))
-        refused = _refused(module, declared, found)
+        refused = _sharing(module, found)
+        refused |= _refused(module, declared, [group for group in found if group.name not in refused])
     reasons = {names[layer]: "its channels are the outputs" for layer in outputs}
     reasons |= {maker: refused[group.name] for group in found if group.name in refused for maker in group.makers}
     known = set(reasons) | {maker for group in found for maker in group.makers}
@@ -227,6 +230,17 @@ def _repeats(layer: Any) -> int:
     if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) and layer.groups != layer.out_channels:
         return layer.groups
     return 1
+
+
+def _sharing(module: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, str]:
+    """Groups with a layer that shares a parameter: cut in one layer alone, it would no longer be shared."""
+    shared = shared_layers(module)
+    refused = {}
+    for group in groups:
+        layer = next((entry.layer for entry in group.entries if entry.layer in shared), None)
+        if layer is not None:
+            refused[group.name] = f"{layer} and {shared[layer]} share a parameter"
+    return refused
 
 
 def _refused(module: nn.Module, declared: InputSpec, groups: Sequence[ChannelGroup]) -> dict[str, str]:

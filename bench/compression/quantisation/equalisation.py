@@ -6,6 +6,8 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.graph.hooks import has_hooks
+
 if TYPE_CHECKING:
     import torch
     from torch import fx, nn
@@ -127,7 +129,7 @@ def _layer(traced: fx.GraphModule, node: fx.Node, calls: dict[int, int]) -> Any:
         return None
     layer = traced.get_submodule(str(node.target))
     alone = all(calls[id(parameter)] == 1 for parameter in layer.parameters())
-    return layer if type(layer) in (nn.Conv2d, nn.Linear) and alone else None
+    return layer if type(layer) in (nn.Conv2d, nn.Linear) and alone and not has_hooks(layer) else None
 
 
 def _next_layer(traced: fx.GraphModule, node: fx.Node) -> fx.Node | None:
@@ -148,6 +150,8 @@ def _homogeneous(traced: fx.GraphModule, node: fx.Node) -> bool:
         return False
     if node.op == "call_module":
         part = traced.get_submodule(str(node.target))
+        if has_hooks(part):
+            return False
         pools = nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.Flatten
         return isinstance(part, pools | nn.ReLU | nn.LeakyReLU | nn.Dropout | nn.Dropout2d | nn.Identity)
     if node.op == "call_method":

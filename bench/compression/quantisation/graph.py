@@ -18,6 +18,7 @@ from bench.compression.quantisation.quantisers import (
     set_weight_range,
 )
 from bench.errors import NotApplicable
+from bench.graph.hooks import refuse_hooks
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,8 @@ def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, 
     pooling and flattening, which do not change values), so that a runtime finds integers on both sides of each of
     these operators. The logits stay float.
 
-    Raises ``NotApplicable`` where torch.fx cannot trace the module or nothing in it can be quantised.
+    Layers that share a weight go on sharing it. Raises ``NotApplicable`` where torch.fx cannot trace the module,
+    nothing in it can be quantised, or a hook would be lost.
     """
     import torch
     from torch import fx
@@ -46,6 +48,7 @@ def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, 
     except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise NotApplicable(f"torch.fx cannot trace the network, so quantisers cannot be placed: {why}") from error
+    refuse_hooks([("", module), *_touched(traced)], "quantising would lose")
     with torch.random.fork_rng(devices=[]), quiet_brevitas():  # new layers draw initial weights
         layers = _replace_layers(traced, scheme)
         if not layers:
@@ -56,11 +59,23 @@ def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, 
     return traced.eval(), {"layers": layers, "quantisers": quantisers, "left_float": _left_float(traced)}
 
 
+def _touched(traced: fx.GraphModule) -> list[tuple[str, nn.Module]]:
+    """The layers that are replaced, and those that quantisers look through."""
+    from torch import nn
+
+    passing = {str(node.target) for node in traced.graph.nodes if _preserves_values(traced, node)}
+    return [
+        (name, layer)
+        for name, layer in traced.named_modules()
+        if type(layer) in (nn.Conv2d, nn.Linear) or name in passing
+    ]
+
+
 def _replace_layers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
     from torch import nn
 
     layers: dict[str, Any] = {}
-    made: dict[int, nn.Module] = {}  # by the weight: what two layers shared they share again
+    first: dict[int, str] = {}
     called = {str(node.target) for node in traced.graph.nodes if node.op == "call_module"}
     for name, layer in list(traced.named_modules()):
         # what a module of torch's own holds inside, such as an encoder layer, gets no quantised input
@@ -68,12 +83,11 @@ def _replace_layers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
             continue
         bits = scheme.bits_of(name)
         quantised = quantised_layer(layer, scheme, bits)
-        if id(layer.weight) in made:
-            quantised.weight = made[id(layer.weight)].weight
-        made.setdefault(id(layer.weight), quantised)
         set_weight_range(quantised)
         traced.set_submodule(name, quantised)
         layers[name] = {"shape": list(layer.weight.shape), "weight_bits": bits}
+        if first.setdefault(id(layer.weight), name) != name:
+            layers[name]["weight_of"] = first[id(layer.weight)]
     return layers
 
 

@@ -67,7 +67,7 @@ def quiet_brevitas() -> Iterator[None]:
 
 
 def quantised_layer(layer: Any, scheme: Scheme, bits: int, smallest: float = 0.0) -> nn.Module:
-    """A convolution or linear layer with quantised weights and the same parameters.
+    """A convolution or linear layer with quantised weights and the very same parameters, which others may share.
 
     ``smallest`` is a lower limit of the weights' range. The layer keeps ``scheme`` and ``bits`` as attributes.
     """
@@ -92,6 +92,7 @@ def quantised_layer(layer: Any, scheme: Scheme, bits: int, smallest: float = 0.0
         quantised = convolution(layer.in_channels, layer.out_channels, **sizes, **more, **options)
     else:
         quantised = linear(layer.in_features, layer.out_features, **options)
+    quantised.weight, quantised.bias = layer.weight, layer.bias  # quantisers find them anew while loading
     quantised.load_state_dict(layer.state_dict(), strict=False)  # the quantisers' own state comes by calibration
     quantised.scheme, quantised.bits = scheme, bits
     made: nn.Module = quantised.to(layer.weight.device)
