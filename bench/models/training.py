@@ -13,7 +13,7 @@ from bench.graph.interface import scores_in_training, to_network, to_outputs
 from bench.graph.memory_layout import keep_contiguous, needs_contiguous
 from bench.graph.network import InputSpec
 from bench.models.augmentation import augment
-from bench.models.base import Model, Progress, Recipe
+from bench.models.base import Model, Progress, Recipe, check_recipe
 from bench.models.descent import Descent, batches, descend
 from bench.models.materialise import made_weights
 from bench.models.single_step import single_step
@@ -109,10 +109,12 @@ def train(
         progress: told after each epoch.
 
     Raises:
-        UserError: no labelled samples, attacks on uint8 pixels, or the loss stopped being finite.
+        UserError: no labelled samples, attacks on uint8 pixels, shifts of what is no image, or the loss stopped being
+            finite.
     """
     import torch
 
+    check_recipe(recipe, declared, "recipe")
     if recipe.adversarial_epsilon > 0 and declared.dtype == "uint8":
         what = "whole-number pixels give no gradient to attack with"
         raise UserError.at("recipe.adversarial_epsilon", what, "leave it out")
