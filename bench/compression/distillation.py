@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+from bench.graph.interface import scores_in_training
 from bench.graph.memory_layout import keep_contiguous
 from bench.models.descent import Descent, Schedule, batches, descend
 from bench.models.training import fast_layout, lay_out, preprocess, reproducible
@@ -68,7 +69,8 @@ def train_on(
 
         def batch_loss(index: torch.Tensor) -> torch.Tensor:
             labels = None if y is None else y[index]
-            return loss_of(trained(x[index]), labels, None if taught is None else taught[index], declared, training)
+            answer = scores_in_training(trained(x[index]))
+            return loss_of(answer, labels, None if taught is None else taught[index], declared, training)
 
         descent = Descent(training.epochs, training.learning_rate, training.weight_decay, training.schedule)
         descend(trained.parameters(), batch_loss, batches(len(x), training.batch), descent, shuffle, progress)

@@ -20,6 +20,7 @@ from bench.compression.quantisation.quantisers import quiet_brevitas
 from bench.errors import UserError
 from bench.graph.attention import plain_attention
 from bench.graph.network import Network, OnnxNetwork, TorchNetwork
+from bench.graph.torchscript import copied, exportable, script_layer
 from bench.models.training import reproducible
 from bench.registry import parameters
 from bench.runtimes.base import Optimisation, Target
@@ -60,6 +61,7 @@ class OnnxExport(Step):
     version: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("torch", "onnx", "onnxscript", "onnxoptimizer", "brevitas")
     consumes: ClassVar[frozenset[str]] = frozenset({"torch", "torch-quantised"})
+    takes_torchscript: ClassVar[bool] = True
     refusal: ClassVar[dict[str, str]] = {
         "onnx": "the network is an ONNX file already",
         "onnx-quantised": "the network is an ONNX file already",
@@ -110,6 +112,8 @@ class OnnxExport(Step):
         if self.exporter == "dynamo" and network.quantised:
             what = "the dynamo exporter keeps float weights of a quantised network"
             raise UserError.at("onnx-export.exporter", what, 'use "torchscript"')
+        if self.exporter == "dynamo" and script_layer(network.module) is not None:
+            raise UserError.at("onnx-export.exporter", "the dynamo exporter takes no TorchScript", 'use "torchscript"')
         if self.exporter == "dynamo" and self.opset < 18:
             raise UserError.at("onnx-export.opset", f"the dynamo exporter starts at 18, not {self.opset}", "give 18-20")
 
@@ -117,8 +121,8 @@ class OnnxExport(Step):
         import onnx
         import torch
 
-        module = copy.deepcopy(network.module).eval()
         example = torch.zeros(2, *network.input.network_shape)
+        module = exportable(copied(network.module).eval(), example)
         names: dict[str, Any] = {"input_names": ["input"], "output_names": ["logits"], "opset_version": self.opset}
         if self.exporter == "dynamo":
             dynamic = ({0: torch.export.Dim("batch")},)

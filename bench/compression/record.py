@@ -10,6 +10,7 @@ from bench.compression.base import Step, StepContext, steps
 from bench.errors import UserError
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork, with_record
 from bench.graph.shared import contradictions
+from bench.graph.torchscript import refuse_torchscript
 from bench.models.checkpoint import make_lazy_parameters
 from bench.models.source import build_source, source_record
 
@@ -56,6 +57,8 @@ def run_step(step: Step, network: Network, context: StepContext) -> Network:
         UserError: the step does not take this kind of network.
     """
     _accept(step, network.kind, network.record.get("step", ""), step.name)
+    if not step.takes_torchscript and isinstance(network, TorchNetwork):
+        refuse_torchscript(network.module, step.name)
     made, record = step.apply(network, context)
     if isinstance(made, TorchNetwork):
         made.module.eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from bench.compression.seeding import Seed, own_seed
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
 from bench.graph.network import InputSpec, Network, TorchNetwork
+from bench.graph.torchscript import copied
 from bench.models.training import accuracy
 from bench.registry import parameters
 from bench.stats.streams import generator
@@ -49,6 +49,7 @@ class WeightNoise(Step):
 
     version: ClassVar[int] = 2
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})
+    takes_torchscript: ClassVar[bool] = True
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "its weights lie on a grid; add noise before quantising",
         "onnx": "it changes torch modules; add noise before exporting",
@@ -106,11 +107,12 @@ def _noise(module: nn.Module, seed: int) -> dict[str, torch.Tensor]:
 def _noisy(module: nn.Module, noise: dict[str, torch.Tensor], sigma: float) -> nn.Module:
     import torch
 
-    copied = copy.deepcopy(module).eval()
+    made = copied(module).eval()
+    found = dict(made.named_parameters())
     with torch.no_grad():
         for name, scaled in noise.items():
-            copied.get_parameter(name).add_(scaled, alpha=sigma)
-    return copied
+            found[name].add_(scaled, alpha=sigma)
+    return made
 
 
 def _labelled(context: StepContext) -> Samples:

@@ -15,7 +15,8 @@ from bench.errors import UnusableNetwork, UserError
 from bench.results import Cell
 from bench.store.keys import key_of
 from bench.store.store import Kind, Store
-from bench.suite.nodes import Node
+from bench.suite.exporting import EXPORT
+from bench.suite.nodes import Node, chain
 from bench.suite.plan import Observation, Plan, PlannedCell
 
 Rerun = Literal["missing", "failed", "always", "never"]
@@ -31,6 +32,19 @@ class Measured:
 
     cell: Cell
     derived: dict[str, Derived] = field(default_factory=dict)
+
+
+def told(error: NetworkFailure, cell: PlannedCell) -> str:
+    """The reason of a network that could not be made; where it is no variant's, whose it is, and how it is exported."""
+    chains = {"reference": [cell.reference[0]], "yardstick": [mark[0] for mark in cell.yardsticks]}
+    for role, observations in chains.items():
+        if error.node.key in {node.key for item in observations for node in chain(item.node)}:
+            step = error.node.step
+            if step is None or step.name != EXPORT:
+                return f"{role}: {error}"
+            options = ", ".join(f"{name} {value}" for name, value in sorted(step.canonical()["parameters"].items()))
+            return f"{role} ({options}, as the suite's onnx-export steps agree on or by default): {error}"
+    return str(error)
 
 
 def _with_asked(details: dict[str, Any], cell: PlannedCell) -> dict[str, Any]:
@@ -116,7 +130,9 @@ class InlineEngine:
         started = time.perf_counter()
         try:
             measured = self.derive(cell)
-        except (NetworkFailure, ObservationFailure) as error:
+        except NetworkFailure as error:
+            measured = Measured(self._cell(cell, status="error", reason=told(error, cell)))
+        except ObservationFailure as error:
             measured = Measured(self._cell(cell, status="error", reason=str(error)))
         except Exception as error:
             measured = Measured(self._cell(cell, status="error", reason=one_line(error)))

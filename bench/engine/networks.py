@@ -16,7 +16,11 @@ from bench.suite.nodes import Node
 
 
 class NetworkFailure(Exception):
-    """A network could not be made; every cell that needs it is an error with this reason."""
+    """A network could not be made, ``node``; every cell that needs it is an error with this reason."""
+
+    def __init__(self, reason: str, node: Node) -> None:
+        super().__init__(reason)
+        self.node = node
 
 
 class Networks:
@@ -33,7 +37,7 @@ class Networks:
         """The network; a failure is remembered and raises ``NetworkFailure`` again."""
         if node.key in self._failed:
             known = self._failed[node.key]
-            raise NetworkFailure(str(known)) from known.__cause__
+            raise NetworkFailure(str(known), known.node) from known.__cause__
         if node.key not in self._made:
             try:
                 self._made[node.key] = self._load(node) or self._make(node)
@@ -41,7 +45,7 @@ class Networks:
                 self._failed[node.key] = error
                 raise
             except Exception as error:
-                self._failed[node.key] = NetworkFailure(f"{_title(node)}: {one_line(error)}")
+                self._failed[node.key] = NetworkFailure(f"{_title(node)}: {one_line(error)}", node)
                 raise self._failed[node.key] from error
         return self._made[node.key]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from bench.engine.derive import Evidence, sample_distances
-from bench.engine.inline import InlineEngine, Measured, ObservationFailure
+from bench.engine.inline import InlineEngine, Measured, ObservationFailure, told
 from bench.engine.networks import NetworkFailure, one_line
 from bench.engine.observations import Observed
 from bench.metrics.base import Change, Metric, Pair, Quality, Value
@@ -111,6 +111,8 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
     metric = cells[0].use.metric
     try:
         start = engine.evidence(cells[0])
+    except NetworkFailure as error:
+        return [_blank(metric, "error", told(error, cells[0])) for _ in cells]
     except Exception as error:
         return [_blank(metric, "error", f"{stages[0].name}: {_words(error)}") for _ in cells]
     if start.skipped is not None:
@@ -137,6 +139,8 @@ def _observe(engine: InlineEngine, cell: PlannedCell) -> Shown:
     """The observations of one stage; whatever goes wrong stays in it."""
     try:
         observed = [engine.observations.get(item) for item in cell.observed]
+    except NetworkFailure as error:
+        return Shown(status="error", reason=told(error, cell))
     except Exception as error:
         return Shown(status="error", reason=_words(error))
     for item in observed:
@@ -147,7 +151,7 @@ def _observe(engine: InlineEngine, cell: PlannedCell) -> Shown:
 
 def _words(error: Exception) -> str:
     """A fault in one line; those that the engine has put into words already stay as they are."""
-    return str(error) if isinstance(error, NetworkFailure | ObservationFailure) else one_line(error)
+    return str(error) if isinstance(error, ObservationFailure) else one_line(error)
 
 
 def _first(engine: InlineEngine, metric: Metric, start: Evidence) -> StageMetric:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.graph.shared import shared_names
+from bench.graph.torchscript import copied, script_layer
 
 if TYPE_CHECKING:
     import torch
@@ -83,8 +83,10 @@ def weight_bits(module: nn.Module) -> Bits | None:
 def multiply_accumulates(module: nn.Module, shape: tuple[int, ...]) -> int:
     """Multiply-accumulates of convolutions and linear layers on one sample of ``shape``; a copy of the module runs.
 
-    Convolution: output elements · kernel elements · input channels / groups. Linear: output elements · inputs.
-    Functions called outside of modules, normalisation, pooling and activations are not counted.
+    Convolution: output elements · kernel elements · input channels / groups. Linear: output elements · inputs. Of
+    ``nn.MultiheadAttention`` its projections. Functions called outside of modules, normalisation, pooling and
+    activations are not counted. In a network with TorchScript, whose layers cannot be asked, every convolution and
+    every product with a matrix counts, wherever it is called.
 
     >>> from torch import nn
     >>> multiply_accumulates(nn.Conv2d(1, 2, 3, padding=1), (1, 4, 4))
@@ -104,12 +106,52 @@ def multiply_accumulates(module: nn.Module, shape: tuple[int, ...]) -> int:
         else:
             total += getattr(output, "value", output).numel() * weight[0].numel()
 
-    counted = copy.deepcopy(module).cpu().eval()
+    def count_attention(
+        layer: nn.MultiheadAttention, given: tuple[torch.Tensor, ...], named: dict[str, Any], output: Any
+    ) -> None:
+        nonlocal total
+        inputs = [*given[:3], *(named[name] for name in ("query", "key", "value") if name in named)]
+        total += layer.embed_dim * sum(tensor.numel() for tensor in (*inputs, output[0]))
+
+    counted = copied(module).cpu().eval()
     first = next((value for value in counted.state_dict().values() if value.is_floating_point()), None)
+    example = torch.zeros(1, *shape, dtype=None if first is None else first.dtype)
+    if script_layer(counted) is not None:
+        return dispatched_multiply_accumulates(counted, example)
     layers = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
     for layer in counted.modules():
         if isinstance(layer, layers):
             layer.register_forward_hook(count)
+        if isinstance(layer, nn.MultiheadAttention):
+            layer.register_forward_hook(count_attention, with_kwargs=True)
     with torch.no_grad():
-        counted(torch.zeros(1, *shape, dtype=None if first is None else first.dtype))
+        counted(example)
+    return total
+
+
+def dispatched_multiply_accumulates(module: nn.Module, example: torch.Tensor) -> int:
+    """Those of the convolutions and products with a matrix that torch really calls, TorchScript's among them.
+
+    >>> import torch
+    >>> dispatched_multiply_accumulates(torch.nn.Linear(4, 3), torch.zeros(1, 2, 4))
+    24
+    """
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    aten, total = torch.ops.aten, 0
+
+    class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal total
+            output = func(*args, **(kwargs or {}))
+            if func in (aten.convolution.default, aten._convolution.default):
+                transposed = args[6]
+                total += (args[0] if transposed else output).numel() * args[1][0].numel()
+            elif func in (aten.mm.default, aten.addmm.default):
+                total += output.numel() * args[1 if func is aten.mm.default else 2].shape[0]
+            return output
+
+    with torch.no_grad(), Counting():  # type: ignore[no-untyped-call]
+        module(example)
     return total

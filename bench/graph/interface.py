@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
@@ -60,6 +60,20 @@ def class_scores(out: Array) -> Array:
     (2, 10)
     """
     return out.reshape(out.shape[:2]) if len(out.shape) > 2 and set(out.shape[2:]) <= {1} else out
+
+
+def scores_in_training(answer: Any) -> torch.Tensor:
+    """What a network answers while it trains; raises ``UserError`` where that is more than the class scores.
+
+    Some networks answer auxiliary scores too, and only then; no step knows how they were weighed.
+    """
+    import torch
+
+    if isinstance(answer, torch.Tensor):
+        return answer
+    what = f"in training mode the network answers a {type(answer).__name__}, in evaluation mode class scores alone"
+    right = "let the factory switch auxiliary answers off, such as aux_logits = False, or answer alike in both modes"
+    raise UserError.at("network", what, right)
 
 
 def to_logits(out: torch.Tensor, declared: InputSpec, smallest: float | None = None) -> torch.Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import UnusableNetwork, UserError
 from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
+from bench.graph.torchscript import refuse_frozen
 from bench.models.checkpoint import check_finite, load_checkpoint
 from bench.models.materialise import made_weights, materialise
 from bench.models.onnx_file import is_quantised, read_onnx
@@ -56,6 +57,7 @@ def load_outside(
     from bench.models.answers import Part, found_part, with_answer
 
     module = call_factory(factory, 0, place, pretrained=checkpoint is None)
+    refuse_frozen(module, place)
     made = [] if checkpoint is None else _load(module, Path(checkpoint), f"{prefix}checkpoint")
 
     def run() -> Any:

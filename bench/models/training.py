@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import UserError
-from bench.graph.interface import to_network, to_outputs
+from bench.graph.interface import scores_in_training, to_network, to_outputs
 from bench.graph.memory_layout import keep_contiguous, needs_contiguous
 from bench.graph.network import InputSpec
 from bench.models.augmentation import augment
@@ -151,7 +151,7 @@ def _batch_loss(
     """The loss on a batch of images in the user's bounds and labels, augmented and attacked as the recipe says."""
 
     def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        output = module(preprocess(x, declared).contiguous(memory_format=layout))
+        output = scores_in_training(module(preprocess(x, declared).contiguous(memory_format=layout)))
         return _cross_entropy(output, y, declared, recipe.label_smoothing)
 
     def changed_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

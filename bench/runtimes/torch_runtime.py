@@ -12,6 +12,7 @@ from bench.graph.arithmetic import arithmetic
 from bench.graph.interface import class_scores, to_network
 from bench.graph.memory_layout import keep_contiguous
 from bench.graph.network import Network, TorchNetwork
+from bench.graph.torchscript import copied
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
 
 if TYPE_CHECKING:
@@ -80,10 +81,9 @@ class TorchPredictor(Predictor):
     ) -> None:
         self.network = network
         self.device, self.dtype, self.threads = device, dtype, threads
-        self.module = copy.deepcopy(network.module).to(device=device, dtype=dtype).eval()
+        self.module = copied(network.module).to(device=device, dtype=dtype).eval()
         for parameter in self.module.parameters():  # TorchScript has no requires_grad_ of its own
-            if parameter.is_leaf:
-                parameter.requires_grad_(False)
+            parameter.requires_grad_(False)
         keep_contiguous(self.module)
         self.softmax_call: int | None = None  # the one that is left out
         self.spec = PredictorSpec(input=network.input, target=target, batch_dependent=network.batch_dependent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -89,6 +90,13 @@ class Node:
     def key(self) -> str:
         """Content address."""
         return key_of(self.parts)
+
+
+def chain(node: Node | None) -> Iterator[Node]:
+    """A network and those it was made of, last first."""
+    while node is not None:
+        yield node
+        node = node.parent
 
 
 @dataclass(frozen=True)

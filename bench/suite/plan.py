@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-from bench.compression.base import steps
 from bench.graph.integer_sums.pairs import Sums
 from bench.metrics.base import Change, Metric, Pair, Quality
 from bench.runtimes.base import Target, runtimes
 from bench.store.keys import key_of
+from bench.suite.exporting import Exports, exports_of
 from bench.suite.nodes import (
     Node,
     Splits,
@@ -125,13 +125,13 @@ def other_sums(plan: Plan, machine: Machine, variant: str, target: str) -> dict[
     return found
 
 
-def executable(node: Node, target: Target, splits: Splits) -> Node | None:
+def executable(node: Node, target: Target, splits: Splits, exports: Exports) -> Node | None:
     """The node as the target's runtime takes it: a torch network is exported for ONNX Runtime; None if it cannot."""
     kinds = runtimes.get(target.runtime, "target.runtime").kinds
     if node.kind in kinds:
         return node
-    export = steps.get("onnx-export")()
-    if node.kind in export.consumes and export.produces(node.kind) in kinds:
+    export = exports.get(node.kind)
+    if export is not None and export.produces(node.kind) in kinds:
         return step_node(node, export, 0, splits, None)
     return None
 
@@ -174,6 +174,7 @@ class Planner:
         self.evaluation = evaluation
         self.machine = machine
         self.device = device
+        self.exports = exports_of(suite)
 
     def observation(self, metric: Metric, node: Node, target: Target, reference: Node, **role: Any) -> Observation:
         """An observation of a node in a role (draw, floor)."""
@@ -197,9 +198,9 @@ class Planner:
         """A cell with its observations."""
         metric = use.metric
         original = plan.references[replicate]
-        reference = executable(original, target, self.splits) or original
+        reference = executable(original, target, self.splits, self.exports) or original
         scaled = any(isinstance(value, Change | Quality | Pair) for value in metric.values)
-        yardsticks = [executable(item, target, self.splits) for item in plan.yardsticks if scaled]
+        yardsticks = [executable(item, target, self.splits, self.exports) for item in plan.yardsticks if scaled]
         independent = any(isinstance(value, Change) and value.coupling == "independent" for value in metric.values)
         draws = (0, 1) if independent else (0,)
 
@@ -247,7 +248,9 @@ class Planner:
         for replicate in range(suite.replicates):
             for variant in suite.variants:
                 node = variants[variant.name, replicate]
-                runnable = {target.name: executable(node, target, self.splits) for target in suite.targets}
+                runnable = {
+                    target.name: executable(node, target, self.splits, self.exports) for target in suite.targets
+                }
                 for target in self._targets(variant, runnable):
                     shown = runnable[target.name] or node
                     cells += [self.cell(variant.name, shown, target, use, replicate, plan) for use in suite.metrics]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from bench.graph.integer_sums.pairs import Sums
 from bench.runtimes.base import Target, runtimes
-from bench.suite.nodes import Node, Splits
+from bench.suite.exporting import Exports
+from bench.suite.nodes import Node, Splits, chain
 from bench.suite.plan import Observation, Plan, PlannedCell, Planner, executable
 
 REFERENCE, OUTSIDE, EXPORT = "reference", "outside network", "export"
@@ -48,7 +49,13 @@ def with_exact_sums(target: Target, node: Node) -> Target:
 
 
 def stages_of(
-    original: Node, node: Node, target: Target, targets: Sequence[Target], splits: Splits, sums: Sums | None = "exact"
+    original: Node,
+    node: Node,
+    target: Target,
+    targets: Sequence[Target],
+    splits: Splits,
+    exports: Exports,
+    sums: Sums | None = "exact",
 ) -> tuple[Stage, ...]:
     """From the reference through every step to the target: reference, steps, export, graph optimisation, processor.
 
@@ -62,17 +69,18 @@ def stages_of(
         target: Where the variant runs.
         targets: All that the suite declares.
         splits: The data's, for the export.
+        exports: How the suite exports what its chains do not.
         sums: How the target sums 8-bit products; None where it does not tell.
     """
-    chain = list(_chain(node))[::-1]
-    if chain[0].key != original.key:  # a network from outside stands beside the reference
-        chain = [original, *chain]
-    words = [REFERENCE, *(OUTSIDE if item.step is None else item.step.name for item in chain[1:])]
+    made = list(chain(node))[::-1]
+    if made[0].key != original.key:  # a network from outside stands beside the reference
+        made = [original, *made]
+    words = [REFERENCE, *(OUTSIDE if item.step is None else item.step.name for item in made[1:])]
     stages = [
         Stage(name, item, plain_target(item, target, targets))
-        for name, item in zip(_numbered(words), chain, strict=True)
+        for name, item in zip(_numbered(words), made, strict=True)
     ]
-    shown = executable(node, target, splits) or node
+    shown = executable(node, target, splits, exports) or node
     if shown.key != node.key:
         stages.append(Stage(EXPORT, shown, plain_target(shown, target, targets)))
     inexact = shown.kind.endswith("-quantised") and target.runtime == "onnxruntime" and sums != "exact"
@@ -88,7 +96,7 @@ def stage_cells(planner: Planner, plan: Plan, planned: PlannedCell) -> tuple[tup
     original = plan.references[planned.replicate]
     node = plan.variants[planned.variant, planned.replicate]
     sums = planner.machine.sums(planned.target)
-    stages = stages_of(original, node, planned.target, plan.suite.targets, planner.splits, sums)
+    stages = stages_of(original, node, planned.target, plan.suite.targets, planner.splits, planner.exports, sums)
     cells = [
         planner.cell(planned.variant, stage.node, stage.target, planned.use, planned.replicate, plan)
         for stage in stages
@@ -106,21 +114,14 @@ def observations_of(cells: Sequence[PlannedCell]) -> list[Observation]:
 
 def networks_of(observation: Observation) -> Iterator[Node]:
     """Every network that must be there for an observation, back to where the chains began."""
-    yield from _chain(observation.node)
-    yield from _chain(observation.against)
-    yield from _chain(observation.anchor)
+    yield from chain(observation.node)
+    yield from chain(observation.against)
+    yield from chain(observation.anchor)
 
 
 def staged(plan: Plan) -> frozenset[str]:
     """Names of the variants whose stages are measured too."""
     return frozenset(variant.name for variant in plan.suite.variants if variant.stages)
-
-
-def _chain(node: Node | None) -> Iterator[Node]:
-    """A network and those it was made of, last first."""
-    while node is not None:
-        yield node
-        node = node.parent
 
 
 def _numbered(names: Sequence[str]) -> list[str]:

@@ -108,3 +108,18 @@ def test_several_seeds_are_several_networks(network, context):
 def test_a_loss_that_explodes_is_said(network, context):
     with pytest.raises(UserError, match="the loss is not finite in epoch 1; give less than 1e\\+30"):
         run_step(Finetune(epochs=1, learning_rate=1e30, schedule="constant"), network, context)
+
+
+@pytest.mark.parametrize("step", [Finetune(epochs=1), StructuredPrune(ratio=0.3, rounds=2, finetune_epochs=1)])
+def test_auxiliary_answers_of_training_mode_are_refused_in_words(network, context, step):
+    class Auxiliary(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network.module
+
+        def forward(self, x):
+            scores = self.network(x)
+            return (scores, scores * 0.3) if self.training else scores
+
+    with pytest.raises(UserError, match=r"in training mode the network answers a tuple.*aux_logits = False"):
+        run_step(step, replace(network, module=Auxiliary().eval()), context)

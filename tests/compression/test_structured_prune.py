@@ -5,13 +5,17 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pydantic
 import pytest
 import torch
 from torch import nn
 
+from bench.compression.base import StepContext
+from bench.compression.pruning.graph import find_channels
 from bench.compression.record import restore, run_step, to_bytes
 from bench.compression.structured_prune import StructuredPrune
+from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
 from bench.functional.module_cost import multiply_accumulates
 from bench.graph.network import InputSpec, TorchNetwork
@@ -256,3 +260,18 @@ def test_only_data_that_is_looked_at_enters_the_key():
 def test_settings_that_contradict_each_other_are_refused(wrong):
     with pytest.raises(pydantic.ValidationError):
         StructuredPrune(**wrong)
+
+
+def test_channels_that_a_second_call_ties_to_several_units_are_kept_with_the_reason():
+    """Four features a channel behind the flattening: to cut one of them would cut the channel."""
+    layer = torch.nn.Linear(32, 32)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 6, 3), torch.nn.ReLU(), torch.nn.Conv2d(6, 8, 3), torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(), layer, torch.nn.ReLU(), layer, torch.nn.Linear(32, 10),
+    ).eval()  # fmt: skip
+    network = TorchNetwork(module, InputSpec((1, 8, 8), tuple("0123456789")), {"source": "none"})
+    empty = Samples((), np.zeros((0, 1, 8, 8), np.float32), None)
+    made = run_step(StructuredPrune(ratio=0.5), network, StepContext(empty, empty, None, 0))
+    assert (made.module[0].out_channels, made.module[2].out_channels, made.module[5].out_features) == (3, 8, 32)
+    found = find_channels(module, network.input)
+    assert found.kept["2"] == "several of its units are one channel of 2"

@@ -86,6 +86,14 @@ def brevitas_network():
     )
 
 
+def brevitas_state():
+    with torch.random.fork_rng(devices=[]):
+        trained = brevitas_network().train()
+        for _ in range(40):
+            trained(torch.rand(8, 1, 8, 8))
+    return trained.eval().state_dict()
+
+
 def test_parameters_of_brevitas_that_appear_while_loading(tmp_path):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -150,3 +158,22 @@ def test_files(tmp_path):
     save_file(network().state_dict(), tmp_path / "net.pt")
     with pytest.raises(UserError, match="is a pickle"):
         load_checkpoint(network(), tmp_path / "net.pt", "checkpoint")
+
+
+def test_a_parameter_of_brevitas_that_appears_while_loading_is_missed_by_name(tmp_path):
+    """Not the network's before, nor the checkpoint's: the layer alone knows that it needs it."""
+    state = brevitas_state()
+    late = sorted(set(state) - set(brevitas_network().state_dict()))
+    assert late
+    path = tmp_path / "few.safetensors"
+    save_file({name: value for name, value in state.items() if name != late[0]}, path)
+    with pytest.raises(UserError, match=f"the keys differ from the network's: missing '{late[0]}'"):
+        load_checkpoint(brevitas_network(), path, "checkpoint")
+
+
+def test_a_wrong_shape_is_named_where_other_parameters_appear_while_loading(tmp_path):
+    state = brevitas_state()
+    weight = next(name for name in state if name.endswith("weight"))
+    save_file({**state, weight: state[weight][..., :1].contiguous()}, tmp_path / "wrong.safetensors")
+    with pytest.raises(UserError, match=f"checkpoint: '{weight}' has shape"):
+        load_checkpoint(brevitas_network(), tmp_path / "wrong.safetensors", "checkpoint")

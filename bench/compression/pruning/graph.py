@@ -102,7 +102,7 @@ def find_channels(module: nn.Module, declared: InputSpec, kept: Mapping[str, str
         found = [_read(group, graph, names) for group in _groups(graph, outputs)]
         if kept is not None:
             return Channels(tuple(group for group in found if group.name not in kept), dict(kept))
-        refused = _sharing(module, found)
+        refused = _sharing(module, found) | _merging(found)
         refused |= _refused(module, declared, [group for group in found if group.name not in refused])
     reasons = {names[layer]: "its channels are the outputs" for layer in outputs}
     reasons |= {maker: refused[group.name] for group in found if group.name in refused for maker in group.makers}
@@ -241,6 +241,19 @@ def _sharing(module: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, str
         if layer is not None:
             refused[group.name] = f"{layer} and {shared[layer]} share a parameter"
     return refused
+
+
+def _merging(groups: Sequence[ChannelGroup]) -> dict[str, str]:
+    """Groups of which several units are one channel of a layer: behind a flattening that a layer's second call reads.
+
+    One of these units cannot be taken alone, and the library cuts more channels than the units stand for.
+    """
+    return {
+        group.name: f"several of its units are one channel of {entry.layer}"
+        for group in groups
+        for entry in group.entries
+        if len(set(entry.channels)) < len(entry.channels)
+    }
 
 
 def _refused(module: nn.Module, declared: InputSpec, groups: Sequence[ChannelGroup]) -> dict[str, str]:

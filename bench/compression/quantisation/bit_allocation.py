@@ -120,7 +120,9 @@ def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[st
         for bits in CHOICES:
             weights_only = replace(scheme, weights=bits, activations=None, layer_bits={})
             quantised, placed = quantised_graph(module, weights_only)
-            for name in placed["layers"]:
+            for name, entry in placed["layers"].items():
+                if "weight_of" in entry:  # another call of the same layer
+                    continue
                 layer: Any = probe.get_submodule(name)
                 kept = layer.weight.data
                 rounded: Any = quantised.get_submodule(name)

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bench.compression.quantisation.calls import separate_calls
 from bench.compression.quantisation.quantisers import (
     Scheme,
     activation_quantiser,
@@ -37,8 +38,8 @@ def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, 
     pooling and flattening, which do not change values), so that a runtime finds integers on both sides of each of
     these operators. The logits stay float.
 
-    Layers that share a weight go on sharing it. Raises ``NotApplicable`` where torch.fx cannot trace the module,
-    nothing in it can be quantised, or a hook would be lost.
+    Layers that share a weight go on sharing it, and so do the calls of one layer, each with scales of its own. Raises
+    ``NotApplicable`` where torch.fx cannot trace the module, nothing in it can be quantised, or a hook would be lost.
     """
     import torch
     from torch import fx
@@ -51,7 +52,7 @@ def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, 
         raise NotApplicable(f"{what}; quantise its file: onnx-export, then ort-static-quant") from error
     refuse_hooks([("", module), *_touched(traced)], "quantising would lose")
     with torch.random.fork_rng(devices=[]), quiet_brevitas():  # new layers draw initial weights
-        layers = _replace_layers(traced, scheme)
+        layers = _replace_layers(traced, scheme, separate_calls(traced))
         if not layers:
             raise NotApplicable("the network has no 2d convolution and no linear layer to quantise")
         quantisers = {} if scheme.activations is None else _place_quantisers(traced, scheme)
@@ -72,7 +73,7 @@ def _touched(traced: fx.GraphModule) -> list[tuple[str, nn.Module]]:
     ]
 
 
-def _replace_layers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
+def _replace_layers(traced: fx.GraphModule, scheme: Scheme, calls: Mapping[str, str]) -> dict[str, Any]:
     from torch import nn
 
     layers: dict[str, Any] = {}
@@ -82,7 +83,7 @@ def _replace_layers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
         # what a module of torch's own holds inside, such as an encoder layer, gets no quantised input
         if type(layer) not in (nn.Conv2d, nn.Linear) or name not in called:
             continue
-        bits = scheme.bits_of(name)
+        bits = scheme.bits_of(calls.get(name, name))
         quantised = quantised_layer(layer, scheme, bits)
         set_weight_range(quantised)
         traced.set_submodule(name, quantised)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import logging
 import warnings
@@ -20,6 +19,7 @@ from bench.errors import UserError
 from bench.functional.divergences import flips
 from bench.graph.attention import plain_attention
 from bench.graph.network import Network, OnnxNetwork, TorchNetwork
+from bench.graph.torchscript import copied, exportable
 from bench.models.training import reproducible
 
 OPSET = 18
@@ -64,8 +64,8 @@ def _export(network: TorchNetwork) -> bytes:
     """By tracing; unlike the step, a network that gives NaN is exported too: where they come from is the question."""
     import torch
 
-    module = copy.deepcopy(network.module).cpu().eval()
     example = torch.zeros(2, *network.input.network_shape)
+    module = exportable(copied(network.module).cpu().eval(), example)
     file: Any = io.BytesIO()  # which the exporter takes, whatever its annotation says
     axes = {"input": {0: "batch"}, "logits": {0: "batch"}}
     torch.onnx.export(
