@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 FORMATS: Final = ("PNG", "JPEG")
 EIGHT_BIT: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+EIGHT: Final = 8
+ORIENTATION: Final = 0x0112  # the number of EXIF's tag
 ADVICE: Final = "give 8-bit PNG or JPEG images, whole"
 
 
 def decode(path: Path, size: int | None, crop: float, grayscale: bool, where: str) -> NDArray[np.uint8]:
-    """One image as (channels, height, width), turned as EXIF says and viewers do; transparency is dropped.
+    """One image as (channels, height, width), upright as its EXIF orientation says; transparency is dropped.
+
+    EXIF that cannot be read says nothing, as for viewers. CMYK becomes RGB without its colour profile.
 
     Args:
         path: a PNG or JPEG file of eight bits a channel.
@@ -32,24 +36,67 @@ def decode(path: Path, size: int | None, crop: float, grayscale: bool, where: st
     Raises:
         UserError: the file cannot be read, is cut short, too large, or of another format.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     broken = (OSError, SyntaxError, ValueError, UnidentifiedImageError)
     bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     try:
         with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*orrupt EXIF")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 if image.mode not in EIGHT_BIT:
                     raise UserError.at(where, f"{str(path)!r} has pixels of mode {image.mode!r}", ADVICE)
-                upright = ImageOps.exif_transpose(image)
-                found = upright.convert("RGBA") if upright.mode in ("P", "PA") else upright
+                if image.format == "PNG" and _depth(path) > EIGHT:  # which Pillow would cut off
+                    raise UserError.at(where, f"{str(path)!r} has 16 bits a channel", ADVICE)
+                image.load()
+                found = image.convert("RGBA") if image.mode in ("P", "PA") else image
+                found = upright(found, orientation(image))
                 picture: Image.Image = found.convert("L" if grayscale else "RGB")
     except (*broken, *bombs) as error:
         reason = " ".join(str(error).split())
         raise UserError.at(where, f"{str(path)!r} cannot be read: {reason}", ADVICE) from None
     pixels = np.asarray(picture if size is None else centre_crop(picture, size, crop), dtype=np.uint8)
     return pixels[None] if grayscale else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _depth(path: Path) -> int:
+    """Bits a channel of a PNG file, from its header."""
+    with path.open("rb") as file:
+        return file.read(25)[24]
+
+
+def orientation(image: Image) -> int:
+    """The EXIF orientation of an opened image, 1 to 8; 1, upright, where there is none or it cannot be read.
+
+    Of a PNG file it may stand behind the pixels: load them first.
+    """
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # Pillow's parser raises anything on damaged EXIF
+        return 1
+    return found if found in range(1, 9) else 1
+
+
+def upright(image: Image, found: int) -> Image:
+    """The image as its EXIF orientation says that it is to be looked at.
+
+    >>> from PIL import Image
+    >>> list(upright(Image.frombytes("L", (3, 1), b"abc"), 8).tobytes())  # turned a quarter to the left
+    [99, 98, 97]
+    """
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(turns[found]) if found in turns else image
 
 
 def centre_crop(image: Image, size: int, crop: float) -> Image:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bench.data.base import Dataset, Loader, Samples
 from bench.errors import UserError
+from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec
 from bench.stats.streams import generator
 
@@ -98,9 +99,14 @@ def check_dataset(dataset: Dataset) -> Dataset:
     """Return the dataset if the harness can trust it.
 
     Raises:
-        UserError: samples shared by two splits or doubled, a wrong shape, values that are not finite or out of
-            bounds, labels that are no class, or, unless it says ``partial``, a class without any evaluation sample.
+        UserError: a mean, std or layout that does not fit the samples, samples shared by two splits or doubled, a
+            wrong shape, values that are not finite or out of bounds, labels that are no class, or, unless it says
+            ``partial``, a class without any evaluation sample.
     """
+    if not dataset.input.shape:
+        right = "give images (channels, height, width), vectors (features,) or sequences (channels, steps)"
+        raise UserError.at("data", "one sample is a single number, of shape ()", right)
+    check_declared(dataset.input, "data")
     seen: dict[str, str] = {}
     for name in ("train", "calibration", "evaluation"):
         part: Samples = getattr(dataset, name)
@@ -132,7 +138,7 @@ def check_values(x: NDArray[np.float32], bounds: tuple[float, float], where: str
         return
     if not np.isfinite([x.min(), x.max()]).all():  # NaN spreads; no copy as large as the images is made
         bad = int((~np.isfinite(x)).reshape(len(x), -1).any(axis=1).sum())
-        raise UserError.at(where, f"{bad} of {len(x)} images hold NaN or infinite values", "give finite values")
+        raise UserError.at(where, f"{bad} of {len(x)} samples hold NaN or infinite values", "give finite values")
     low, high = float(x.min()), float(x.max())
     if low < bounds[0] or high > bounds[1]:
         what = f"values lie in [{low:g}, {high:g}], outside the bounds [{bounds[0]:g}, {bounds[1]:g}]"

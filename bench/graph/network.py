@@ -112,6 +112,15 @@ def declared_axis(shape: Sequence[int]) -> str:
     return "features" if len(shape) == 1 else "channels"
 
 
+def spelled(shape: Sequence[int]) -> str:
+    """What samples of a shape are, in words.
+
+    >>> spelled((64,)), spelled((2, 50))
+    ('vectors of 64 features', 'samples of shape (2, 50)')
+    """
+    return f"vectors of {shape[0]} features" if len(shape) == 1 else f"samples of shape {tuple(shape)}"
+
+
 def class_order(listed: Sequence[str | int], classes: tuple[str, ...]) -> tuple[int, ...]:
     """The class that each output means, from names or numbers; empty for none listed.
 

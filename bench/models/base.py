@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec
+from bench.graph.network import InputSpec, spelled
 from bench.models.augmentation import Augmentation
 from bench.registry import Registry, parameters
 
@@ -28,7 +28,7 @@ class Model(ABC):
     def check(self, declared: InputSpec, where: str = "reference.model") -> None:
         """Raise ``UserError`` where the samples are no images and the architecture needs them."""
         if len(declared.shape) != 3 and not self.vectors:
-            what = f"{self.name!r} takes images, the data are vectors of {declared.shape[0]} features"
+            what = f"{self.name!r} takes images, the data are {spelled(declared.shape)}"
             raise UserError.at(where, what, 'give model = "mlp", or a factory of your own')
 
     @abstractmethod
@@ -62,7 +62,7 @@ class Recipe:
 def check_recipe(recipe: Recipe, declared: InputSpec, where: str = "reference.recipe") -> None:
     """Raise ``UserError`` where a recipe moves pixels of samples that are no images."""
     if recipe.augmentation != "none" and len(declared.shape) != 3:
-        what = f"{recipe.augmentation!r} moves pixels, the data are vectors of {declared.shape[0]} features"
+        what = f"{recipe.augmentation!r} moves pixels, the data are {spelled(declared.shape)}"
         raise UserError.at(f"{where}.augmentation", what, 'give augmentation = "none"')
 
 

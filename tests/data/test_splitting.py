@@ -77,7 +77,7 @@ BAD = {
     "doubled id": ({"evaluation": Samples(("e", "e"), samples(2).x, samples(2).y)}, "'e' is also in evaluation"),
     "empty class": ({"evaluation": samples(4, 6, y=[0, 0, 0, 0])}, "1 of 2 classes: 'b'"),
     "no evaluation": ({"evaluation": samples(0)}, "no evaluation samples"),
-    "NaN": ({"train": with_x(samples(4), np.full((4, 1, 2, 2), np.nan))}, "4 of 4 images hold NaN"),
+    "NaN": ({"train": with_x(samples(4), np.full((4, 1, 2, 2), np.nan))}, "4 of 4 samples hold NaN"),
     "bounds": ({"train": with_x(samples(4), np.full((4, 1, 2, 2), 255))}, r"\[255, 255\], outside the bounds \[0, 1\]"),
     "shape": ({"train": with_x(samples(4), np.zeros((4, 1, 3, 3)))}, r"\(1, 3, 3\); give \(1, 2, 2\)"),
     "label": ({"train": samples(4, y=[0, 1, 2, 1])}, r"0\.\.2; give classes 0\.\.1"),
