@@ -54,7 +54,7 @@ def load_outside(
         return _load_onnx(Path(onnx), declared, f"{prefix}onnx")
     assert factory is not None
     place = f"{prefix}factory"
-    from bench.models.answers import Part, found_part, with_answer
+    from bench.graph.answers import Part, found_part, with_answer
 
     module = call_factory(factory, 0, place, pretrained=checkpoint is None)
     refuse_frozen(module, place)

@@ -55,7 +55,7 @@ def build_source(record: dict[str, Any], seed: int) -> nn.Module:
         with reproducible("initialise", seed):
             return model.build(InputSpec.from_canonical(record["input"])).eval()
     if record["source"] == "factory":
-        from bench.models.answers import with_answer
+        from bench.graph.answers import with_answer
 
         module = call_factory(record["factory"], seed, "factory")
         materialise(module, "factory")

@@ -170,6 +170,9 @@ def test_classes_of_the_user_are_named_by_module(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.name)
 def test_shipped_suites_load(path, tmp_path):
+    if path.name.startswith("wild"):
+        for package in ("qonnx", "rapidocr"):
+            pytest.importorskip(package, reason="its files come with the extra wild")
     shutil.copytree(SHIPPED, tmp_path / "suites")
     weights = tmp_path / "suites" / "weights" / "efficientnet-lite0.safetensors"
     weights.touch()  # the user's own conversion, named in the suite's first lines; only looked for here
