@@ -46,7 +46,6 @@ def network(nodes, opset=17, dtype=1, **constants):
 LINEAR = [("Flatten", ["x"], "f"), ("MatMul", ["f", "w"], "z")]
 FILES = {
     "float": network(LINEAR, w=WEIGHT),
-    "old": network(LINEAR, opset=11, w=WEIGHT),
     "half": network([("Cast", ["w"], "v"), *LINEAR[:1], ("MatMul", ["f", "v"], "z")], w=WEIGHT.astype(np.float16)),
     "wide": network(LINEAR, w=np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)),
     "bare": network([("Flatten", ["x"], "f"), ("Slice", ["f", "a", "b", "one"], "z")],
@@ -97,7 +96,6 @@ STEPS = ("ort-static-quant", "ort-dynamic-quant", "ort-int4", "ort-fp16")
 @pytest.mark.parametrize(
     ("variant", "message"),
     [
-        *((by(step, "old"), f"step {step}: {step}: the file uses opset 11; export it with opset 13") for step in STEPS),
         *((by(step, "half"), f"step {step}: {step}: the file holds float16 weights already") for step in STEPS),
         (by("ort-static-quant", "bare"), "ort-static-quant: ONNX Runtime found nothing to quantise in the file"),
         (by("ort-dynamic-quant", "bare"), "ort-dynamic-quant: ONNX Runtime found nothing to quantise in the file"),
