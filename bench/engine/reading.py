@@ -10,9 +10,9 @@ from bench.runtimes.base import Predictor
 
 SMALLEST: Final = 2.0**-126  # the smallest normal float32
 WORDS: Final = {
-    "removed": "puts out probabilities: logits are read before the final softmax, costs with it",
-    "kept": "puts out probabilities: logits are their logarithms, with 0 counted as {zero:.3g}",
-    "batch": "answers a sample otherwise in other company: every sample is run alone",
+    "removed": "outputs are probabilities: logits are read before the final softmax, costs with it",
+    "kept": "outputs are probabilities: logits are their logarithms, with 0 counted as {zero:.3g}",
+    "batch": "answers depend on the batch: every sample is run alone",
 }
 
 
@@ -33,7 +33,7 @@ def readings(cells: Iterable[Cell]) -> list[str]:
     >>> cell = Cell(variant="edge", target="cpu", metric="m", family="fidelity", status="ok")
     >>> cell.details = {"variant": {"output": {"is": "probabilities", "softmax": "removed"}}}
     >>> readings([cell])
-    ['edge puts out probabilities: logits are read before the final softmax, costs with it']
+    ['edge: outputs are probabilities: logits are read before the final softmax, costs with it']
     """
     said: dict[str, list[str]] = {}
     for cell in cells:
@@ -42,7 +42,7 @@ def readings(cells: Iterable[Cell]) -> list[str]:
                 names = said.setdefault(text, [])
                 if name not in names:
                     names.append(name)
-    return [f"{', '.join(names)} {text}" for text, names in said.items()]
+    return [f"{', '.join(names)}: {text}" for text, names in said.items()]
 
 
 def _texts(details: dict[str, Any]) -> list[str]:

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from bench.errors import NotApplicable, NotDifferentiable, UserError
+from bench.errors import NotDifferentiable, UserError
 from bench.graph.class_scores import scored, smallest_positive
 from bench.graph.integer_sums.pairs import Sums
 from bench.graph.interface import ONNX_INPUT_TYPES, class_scores
 from bench.graph.network import Network, OnnxNetwork
-from bench.runtimes.base import Optimisation, Predictor, PredictorSpec, Runtime, Softmax, Target, runtimes
+from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Softmax, Target, runtimes
 from bench.runtimes.integer_sums import resolved_sums
 from bench.runtimes.onnx_operators import DYNAMIC, operators
-from bench.runtimes.onnx_session import reason, saved, session_options, start_session
+from bench.runtimes.onnx_session import graph_of, open_session, reason
 from bench.runtimes.running_file import running_file, saturates
 
 if TYPE_CHECKING:
     import torch
-    from onnxruntime import InferenceSession
 
     from bench.graph.onnx_import.twin import Twin
 
@@ -293,38 +292,3 @@ class SimulatedPredictor(OnnxPredictor):
         size = 1 if self.spec.batch_dependent else self.batch_size
         parts = [super(SimulatedPredictor, self).forward(self.preprocess(batch)) for batch in torch.split(x, size)]
         return self.to_user(torch.cat(parts, dim=1))[0]
-
-
-def graph_of(model: bytes, target: Target) -> bytes:
-    """The graph that a session of a file runs on a target, short of the processor's own layouts."""
-    level: Optimisation = "extended" if target.optimisation == "all" else target.optimisation
-    return saved(model, replace(target, optimisation=level, format="onnx"), "ONNX")
-
-
-def open_session(network: OnnxNetwork, running: bytes, target: Target, threads: int) -> tuple[bytes, InferenceSession]:
-    """The user's file as the target opens it (the ONNX file, or an ``.ort`` file made from it), and the session.
-
-    Args:
-        network: the user's file.
-        running: what the session is to hold.
-        target: where.
-        threads: of the session.
-
-    Raises:
-        UserError: the provider is missing, or the ONNX file cannot be loaded.
-        NotApplicable: the network cannot be stored as ``.ort``.
-    """
-    import onnxruntime
-
-    options = session_options(target, threads)
-    if target.format == "onnx":
-        return network.model, start_session(running, target, options)
-    try:
-        file = saved(running, target, "ORT")
-        session = start_session(file, target, options)
-        return (file if running == network.model else saved(network.model, target, "ORT")), session
-    except UserError as error:
-        start_session(network.model, target, session_options(target, threads))  # is it the ONNX file's own fault?
-        why = error.problems[0].what.partition("cannot load the file: ")[2] or str(error)
-        what = f"onnxruntime {onnxruntime.__version__} cannot store this network as .ort: {why}"
-        raise NotApplicable(what) from error

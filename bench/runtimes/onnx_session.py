@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from bench.errors import UserError
+from bench.errors import NotApplicable, UserError
+from bench.graph.network import OnnxNetwork
 from bench.registry import nearest
-from bench.runtimes.base import Target
+from bench.runtimes.base import Optimisation, Target
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -62,6 +64,41 @@ def saved(model: bytes, target: Target, kind: Literal["ONNX", "ORT"]) -> bytes:
         options.optimized_model_filepath = str(path)
         start_session(model, target, options)
         return path.read_bytes()
+
+
+def graph_of(model: bytes, target: Target) -> bytes:
+    """The graph that a session of a file runs on a target, short of the processor's own layouts."""
+    level: Optimisation = "extended" if target.optimisation == "all" else target.optimisation
+    return saved(model, replace(target, optimisation=level, format="onnx"), "ONNX")
+
+
+def open_session(network: OnnxNetwork, running: bytes, target: Target, threads: int) -> tuple[bytes, InferenceSession]:
+    """The user's file as the target opens it (the ONNX file, or an ``.ort`` file made from it), and the session.
+
+    Args:
+        network: the user's file.
+        running: what the session is to hold.
+        target: where.
+        threads: of the session.
+
+    Raises:
+        UserError: the provider is missing, or the ONNX file cannot be loaded.
+        NotApplicable: the network cannot be stored as ``.ort``.
+    """
+    import onnxruntime
+
+    options = session_options(target, threads)
+    if target.format == "onnx":
+        return network.model, start_session(running, target, options)
+    try:
+        file = saved(running, target, "ORT")
+        session = start_session(file, target, options)
+        return (file if running == network.model else saved(network.model, target, "ORT")), session
+    except UserError as error:
+        start_session(network.model, target, session_options(target, threads))  # is it the ONNX file's own fault?
+        why = error.problems[0].what.partition("cannot load the file: ")[2] or str(error)
+        what = f"onnxruntime {onnxruntime.__version__} cannot store this network as .ort: {why}"
+        raise NotApplicable(what) from error
 
 
 def reason(error: Exception) -> str:

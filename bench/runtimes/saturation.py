@@ -10,7 +10,8 @@ from bench.graph.integer_sums.products import products_of
 from bench.graph.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import CPU
-from bench.runtimes.onnx_runtime import OnnxPredictor, graph_of
+from bench.runtimes.onnx_runtime import OnnxPredictor
+from bench.runtimes.onnx_session import graph_of
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,8 @@ from bench.cli import run_cli
 from bench.engine.run import make_plan
 from bench.errors import NotDifferentiable
 from bench.functional import linf_pgd
-from bench.runtimes.onnx_runtime import OnnxPredictor, graph_of
+from bench.runtimes.onnx_runtime import OnnxPredictor
+from bench.runtimes.onnx_session import graph_of
 from bench.store.keys import key_of
 
 GRADIENTS = ("adversarial.pgd[epsilon=0.1,steps=3]", "attribution.ig[steps=4]", "lipschitz.local")

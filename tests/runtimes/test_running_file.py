@@ -17,8 +17,8 @@ from bench.runtimes import running_file as checking
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import NodeSums, native_sums
 from bench.runtimes.onnx_operators import operators, optimised_operators
-from bench.runtimes.onnx_runtime import OnnxPredictor, SimulatedPredictor, graph_of
-from bench.runtimes.onnx_session import LEVELS, saved
+from bench.runtimes.onnx_runtime import OnnxPredictor, SimulatedPredictor
+from bench.runtimes.onnx_session import LEVELS, graph_of, saved
 from bench.runtimes.opening import open_predictor
 from bench.runtimes.running_file import running_file, saturates
 from tests.graph.integer_sums.cases import model_of
