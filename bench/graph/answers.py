@@ -15,6 +15,7 @@ from bench.graph.network import InputSpec
 from bench.registry import nearest
 
 LOGITS = "logits"
+NAMES = (LOGITS, "out")  # what the class scores are called, beside those of auxiliary heads
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def with_answer(module: nn.Module, record: dict[str, Any]) -> nn.Module:
 def found_part(answer: Any, count: int, declared: InputSpec, where: str) -> tuple[Part, int]:
     """The part of an answer that holds the class scores, and how many classes there are.
 
-    The declared ``output_name`` (a key, or a position), else ``logits``, else the first floating tensor (count,
+    The declared ``output_name`` (a key, or a position), else ``logits`` or ``out``, else the first floating tensor (count,
     classes) or (count, classes, 1, ...) with as many classes as are declared; where none are, there must be one alone,
     or several of one size.
 
@@ -88,9 +89,9 @@ def found_part(answer: Any, count: int, declared: InputSpec, where: str) -> tupl
             continue
         if len(value) == count and set(value.shape[2:]) <= {1} and (wanted in (0, value.shape[1]) or len(parts) == 1):
             fitting[Part(part.kind, part.name, value.ndim > 2)] = int(value.shape[1])
-    logits = [part for part in fitting if part.name == LOGITS]
-    if logits:
-        fitting = {logits[0]: fitting[logits[0]]}
+    named = [part for name in NAMES for part in fitting if part.name == name]
+    if named:
+        fitting = {named[0]: fitting[named[0]]}
     if not fitting:
         right = f"put out (batch, {wanted or 'classes'}) in floating point, one score a class"
         raise UnusableNetwork.at(where, f"two images give {_told(chosen)}", right)

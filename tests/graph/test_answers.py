@@ -49,6 +49,7 @@ class Net(nn.Module):
         if self.how == "list": return [flat, features]
         if self.how == "named": return Pair(features, flat)
         if self.how == "dict": return {"aux": torch.flatten(features, 1), "out": flat}
+        if self.how == "auxiliary": return {"aux": flat * 2, "out": flat}
         if self.how == "ordered": return OrderedDict(hidden=flat * 2, logits=flat)
         if self.how == "object": return Answer(flat)
         if self.how == "deep": return deep
@@ -58,8 +59,8 @@ class Net(nn.Module):
 
 def make(how): return lambda: Net(how)
 plain, as_tuple, as_list, named, as_dict = map(make, ("plain", "tuple", "list", "named", "dict"))
-ordered, as_object, deep, deep_tuple, codes, twice = map(
-    make, ("ordered", "object", "deep", "deep tuple", "codes", "twice"))
+ordered, as_object, deep, deep_tuple, codes, twice, auxiliary = map(
+    make, ("ordered", "object", "deep", "deep tuple", "codes", "twice", "auxiliary"))
 """
 
 PARTS = {
@@ -68,6 +69,7 @@ PARTS = {
     "named": ["item", 1, False],
     "as_dict": ["item", "out", False],
     "ordered": ["item", "logits", False],
+    "auxiliary": ["item", "out", False],
     "as_object": ["attribute", "logits", False],
     "deep": ["whole", "", True],
     "deep_tuple": ["item", 1, True],
@@ -131,11 +133,10 @@ def test_a_declared_part(digits):
 
 
 def test_what_is_not_known_is_not_guessed():
-    said = (
-        r"several parts may be class scores: \['aux'\] shape \(2, 16\), \['out'\] shape \(2, 10\); say which: .*\"out\""
-    )
+    said = r"several parts may be class scores: \[0\] shape \(2, 16\), \[1\] shape \(2, 10\); say which: .*output_name"
     with pytest.raises(UserError, match=said):
-        load("as_dict", UNKNOWN)
+        load("as_tuple", UNKNOWN)
+    assert len(load("as_dict", UNKNOWN).input.classes) == 10  # out, and logits, are names that say so
     assert len(load("ordered", UNKNOWN).input.classes) == 10  # logits is a name that says so
     assert len(load("deep", UNKNOWN).input.classes) == 10
     with pytest.raises(
