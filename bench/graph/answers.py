@@ -69,9 +69,9 @@ def with_answer(module: nn.Module, record: dict[str, Any]) -> nn.Module:
 def found_part(answer: Any, count: int, declared: InputSpec, where: str) -> tuple[Part, int]:
     """The part of an answer that holds the class scores, and how many classes there are.
 
-    The declared ``output_name`` (a key, or a position), else ``logits`` or ``out``, else the first floating tensor (count,
-    classes) or (count, classes, 1, ...) with as many classes as are declared; where none are, there must be one alone,
-    or several of one size.
+    The declared ``output_name`` (a key, or a position), else ``logits`` or ``out``, else the first floating tensor
+    (count, classes) or (count, classes, 1, ...) with as many classes as are declared; where none are, there must be
+    one alone, or several of one size.
 
     >>> found_part((torch.zeros(2, 5), torch.zeros(2, 3)), 2, InputSpec((1, 2, 2), ("a", "b", "c")), "factory")
     (Part(kind='item', name=1, flatten=False), 3)
