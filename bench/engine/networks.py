@@ -10,6 +10,7 @@ from bench.data.base import Dataset
 from bench.engine.intake import SAMPLES, take_in
 from bench.errors import NotApplicable, UserError
 from bench.graph.network import InputSpec, Network, TorchNetwork
+from bench.interrupts import contained
 from bench.models.checkpoint import load_checkpoint
 from bench.store.store import Store
 from bench.suite.nodes import Node
@@ -40,7 +41,8 @@ class Networks:
             raise NetworkFailure(str(known), known.node) from known.__cause__
         if node.key not in self._made:
             try:
-                self._made[node.key] = self._load(node) or self._make(node)
+                with contained():
+                    self._made[node.key] = self._load(node) or self._make(node)
             except NetworkFailure as error:
                 self._failed[node.key] = error
                 raise
