@@ -147,8 +147,9 @@ def test_somebody_elses_handler_stays():
 
     former = signal.signal(signal.SIGINT, own)
     try:
-        with pytest.raises(KeyboardInterrupt), contained(), watched(signal.SIGINT):
+        with watched(signal.SIGINT):
             assert signal.getsignal(signal.SIGINT) is own
+        with pytest.raises(KeyboardInterrupt), contained():
             raise KeyboardInterrupt
     finally:
         signal.signal(signal.SIGINT, former)

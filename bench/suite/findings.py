@@ -14,6 +14,7 @@ from bench.compression.base import Step
 from bench.data.base import Loader
 from bench.errors import Problem, UserError
 from bench.interrupts import contained
+from bench.limits import Limit
 from bench.metrics.base import Metric
 from bench.models.base import Model
 from bench.models.packaged import is_packaged, packaged
@@ -59,6 +60,13 @@ class Findings:
         if (origin := self.document.origin(place)) != self.document.path:
             where += f" (in {origin.name})"
         self.problems.setdefault((where, what), Problem(where, what, right))
+
+    def limited(self, limit: Limit, given: int, place: Place) -> bool:
+        """Note where it is more than the limit, and answer whether it is."""
+        if given <= limit.most:
+            return False
+        self.add(place, limit.exceeded(given), limit.advice)
+        return True
 
     def stop(self) -> None:
         """Raise all problems together, if there are any."""

@@ -1,16 +1,16 @@
 """Standard streams that are full, closed or no longer read: one line, and never another verdict."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 CRBENCH = f"{sys.executable} -m bench"
 STRICT = ("max_harm = 0.5", "max_harm = 0.0")
-FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 
 
 def shell(command):

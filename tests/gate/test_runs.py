@@ -54,3 +54,33 @@ def test_arrays_must_be_there_whole_and_of_this_run(folder):
     results.write_text(results.read_text().replace('"key":"first/', '"key":"other/'))
     with pytest.raises(UserError, match="arrays of another run"):
         load_run(folder)
+
+
+MARKED = "results.json"
+
+
+def test_a_mark_at_the_beginning_is_passed_over(measured):
+    from bench.gate import load_run
+
+    file = measured.folder / "reports" / "tiny" / MARKED
+    plain = load_run(file).results
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert load_run(file).results == plain
+
+
+OTHER_TYPES = {
+    "schema": ('"schema": 1', '"schema": true', "results of schema true; this program reads schema 1"),
+    "a truth value": ('"n": 150', '"n": true', "valid integer"),
+    "a text": ('"n": 150', '"n": "150"', "valid integer"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "said"), OTHER_TYPES.values(), ids=OTHER_TYPES)
+def test_a_value_of_another_type_is_no_number(measured, old, new, said):
+    from bench.gate import load_run
+
+    file = measured.folder / "reports" / "tiny" / MARKED
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+    with pytest.raises(UserError, match=said):
+        load_run(file)
