@@ -5,6 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LONGEST = 600  # characters of one part of a line
+
+
+def shortened(text: str) -> str:
+    r"""A text that fits a line: what is left out of a long one is counted, and line ends are spaces.
+
+    >>> len(shortened("a" * 5000)), shortened("one\ntwo")
+    (627, 'one two')
+    """
+    if "\n" in text or "\r" in text:
+        text = " ".join(text.split())
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST - 100]} ... ({len(text) - LONGEST} characters) ... {text[-100:]}"
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -16,9 +31,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Read as one line: ``where: what; right``."""
-        place = f"{self.where}: " if self.where else ""
-        advice = f"; {self.right}" if self.right else ""
-        return f"{place}{self.what}{advice}"
+        where, what, right = (shortened(text) for text in (self.where, self.what, self.right))
+        return f"{f'{where}: ' if where else ''}{what}{f'; {right}' if right else ''}"
 
 
 class UserError(Exception):
