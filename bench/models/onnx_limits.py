@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UnusableNetwork
+from bench.errors import UnusableNetwork, UserError
 from bench.graph.network import InputSpec
 from bench.limits import LOOP_ROUNDS, ONNX_DEPTH, ONNX_ELEMENTS, ONNX_NODES, Limit
 from bench.models.onnx_sizes import fold_sizes, told
@@ -62,7 +62,7 @@ def check_structure(model: onnx.ModelProto, where: str) -> None:
         raise _too_much(ONNX_NODES, total, where)
 
 
-def _too_much(limit: Limit, given: float, where: str) -> UnusableNetwork:
+def _too_much(limit: Limit, given: float, where: str) -> UserError:
     return UnusableNetwork.at(where, limit.exceeded(given, "it has "), limit.advice)
 
 

@@ -54,7 +54,8 @@ def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
     shapes = {name: sizes for name, sizes in shapes.items() if sizes and min(sizes) > 0}
     shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     known = told(model.graph)
-    kept, made = [], {}
+    kept: list[Any] = []
+    made: dict[str, Any] = {}
     for node in model.graph.node:
         found = _computed(node, known, shapes, model) if len(made) < NODES else None
         if found is None:
