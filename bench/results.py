@@ -13,6 +13,9 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+Rule = Literal["max_harm", "max_gap", "max_change", "min_value", "max_value"]
+
+
 class BoundInfo(_Record):
     """What kind of bound a ``bound`` value is; ratio is the interval in which the true variant/reference ratio lies."""
 
@@ -25,7 +28,7 @@ class BoundInfo(_Record):
 class GateResult(_Record):
     """A declared tolerance and its verdict."""
 
-    rule: Literal["max_harm", "max_gap", "max_change", "min_value"]
+    rule: Rule
     tolerance: float
     verdict: Literal["passed", "failed", "inconclusive", "accepted"] = Field(
         description="accepted: the cell is skipped, and the suite says by name that it may be"
@@ -44,12 +47,18 @@ class ValueResult(_Record):
     better: Literal["lower", "higher", "none"] = "none"
     reference: float | None = Field(None, description="the reference's own figure")
     variant: float | None = Field(None, description="the variant's own figure")
+    own_ci: tuple[float | None, float | None] | None = Field(
+        None, description="95 % interval of the variant's own figure: what min_value and max_value look at"
+    )
     estimate: float | None = Field(None, description="change Δ, harm H (positive is worse), or ratio of costs")
     ci: tuple[float | None, float | None] | None = Field(None, description="95 % interval of the estimate")
     interval: Literal["bootstrap", "score", "exact", "t", "none"] = "none"
     scope: Literal["artefact", "recipe"] = "artefact"
     gap: float | None = None
     gap_ci: tuple[float | None, float | None] | None = Field(None, description="lower end null: an upper limit only")
+    gap_further: float | None = Field(
+        None, description="lower limit of the gap beside one further yardstick: by it max_gap fails and alarms sound"
+    )
     seed_ratio: float | None = None
     yardsticks: list[float | None] = Field(default_factory=list, description="Δ(f0, fj) or M(fj)")
     numerical_floor: float | None = None

@@ -12,6 +12,8 @@ import numpy as np
 from bench.engine.derive import Derived
 from bench.engine.inline import InlineEngine, Measured
 from bench.results import Cell, ValueResult
+from bench.stats.interval import LEVEL, Interval
+from bench.stats.quantiles import normal_quantile
 from bench.stats.scope import NEEDED, across_replicates
 from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 
@@ -57,8 +59,8 @@ def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
         update={
             "scope": "recipe", "reference": _mean([r.reference for r in results]),
             "variant": _mean([r.variant for r in results]), "estimate": None, "ci": None, "interval": "none",
-            "gap": None, "gap_ci": None, "seed_ratio": None, "p_value": None, "bound": None,
-            "yardsticks": [], "numerical_floor": None, "gates": [],
+            "gap": None, "gap_ci": None, "gap_further": None, "own_ci": None, "seed_ratio": None, "p_value": None,
+            "bound": None, "yardsticks": [], "numerical_floor": None, "gates": [],
         }
     )  # fmt: skip
     if out.kind == "bound":
@@ -76,8 +78,21 @@ def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
     out.estimate, out.interval = found.estimate, found.interval.method
     out.ci = None if out.interval == "none" else (found.interval.low, found.interval.high)
     out.reason = "" if out.ci is not None else f"{len(results)} replicates: a recipe interval needs {NEEDED}"
+    _own(out, results)
     _gap(out, replicates)
     return out
+
+
+def _own(out: ValueResult, results: Sequence[ValueResult]) -> None:
+    """The mean of the replicates' own figures; on the same samples, so that sampling errors do not average out."""
+    figures = [result.variant for result in results if result.variant is not None]
+    ends = [result.own_ci for result in results if result.own_ci is not None]
+    widths = [high - low for low, high in ends if low is not None and high is not None]
+    if len(figures) < len(results) or len(widths) < len(results):
+        return
+    error = float(np.mean(widths)) / (2 * normal_quantile((1 + LEVEL) / 2))
+    low, high, method = across_replicates(figures, standard_error=error).interval
+    out.own_ci = None if method == "none" else (low, high)
 
 
 def _gap(out: ValueResult, replicates: Sequence[Derived]) -> None:
@@ -91,11 +106,21 @@ def _gap(out: ValueResult, replicates: Sequence[Derived]) -> None:
         [gap.deviations / gap.power for gap in gaps if gap is not None and gap.deviations is not None]
     )
     sampling = float(np.std(deviations.mean(axis=0)))
-    yardstick = float(np.mean([gap.yardstick_error / gap.power for gap in gaps if gap is not None]))
-    found = across_replicates([log(point) for point in points], standard_error=hypot(sampling, yardstick))
-    out.gap = exp(found.estimate)
-    low, high, _ = found.interval
+    known = [gap for gap in gaps if gap is not None]
+    freedom = (
+        min(gap.yardsticks for gap in known) - 1
+    )  # the yardsticks' spread is often known worse than the replicates'
+
+    def limits(yardstick: float) -> tuple[float, Interval]:
+        return across_replicates(
+            [log(point) for point in points], standard_error=hypot(sampling, yardstick), freedom=freedom
+        )
+
+    centre, (low, high, _) = limits(float(np.mean([gap.yardstick_error / gap.power for gap in known])))
+    out.gap = exp(centre)
     out.gap_ci = None if low is None or high is None else (exp(low), exp(high))
+    _, (low, _, _) = limits(float(np.mean([gap.further_spread / gap.power for gap in known])))
+    out.gap_further = None if low is None else exp(low)
 
 
 def _mean(figures: Sequence[float | None]) -> float | None:

@@ -178,7 +178,7 @@ def _value(
     out = StageValue(cumulative=cumulative, since=since)
     if isinstance(value, Change):
         if before is start.reference:  # the first step: how far it led is all that there is
-            nothing: dict[str, Any] = {"gap": None, "gap_ci": None, "yardsticks": [], "reason": ""}
+            nothing: dict[str, Any] = {"gap": None, "gap_ci": None, "gap_further": None, "yardsticks": [], "reason": ""}
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
         weights = bootstrap_weights(start.n, engine.derivation.draws)

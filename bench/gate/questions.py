@@ -73,10 +73,10 @@ def answer(question: Question, shift: Shift, worse: float, better: float) -> Ans
 
 
 def margin_of(gate: GateResult) -> float:
-    """How much worse than a baseline a value may become: as declared, else the tolerance; 0 for a floor."""
+    """How much worse than a baseline a value may become: as declared, else the tolerance; 0 for own figures."""
     if gate.margin is not None:
         return gate.margin
-    return 0.0 if gate.rule == "min_value" else gate.tolerance
+    return 0.0 if gate.rule in ("min_value", "max_value") else gate.tolerance
 
 
 def statistic_of(cell: Cell, name: str) -> Statistic | None:
@@ -85,7 +85,7 @@ def statistic_of(cell: Cell, name: str) -> Statistic | None:
         return None
     for value in metrics.get(cell.metric).values:
         if value.name == name and isinstance(value, Quality | Pair):
-            return value.statistic
+            return value.draws
     return None
 
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from bench.data.base import Samples
 from bench.registry import Registry, parameters
 from bench.runtimes.base import Predictor
+from bench.stats.figure import recentred
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Float: TypeAlias = NDArray[np.float64]
@@ -46,8 +47,17 @@ class Quality:
     interval: Literal["bootstrap", "score", "none"] = "bootstrap"  # score: ``per_sample`` is 0 or 1
     per_sample: Callable[[Arrays], Float] | None = None  # (n,): for score intervals, and for plain means
     log: bool = False  # harm is a difference of logarithms
+    debiased: bool = False  # unbiased itself, while its resampled values are not: draws are centred on the figure
     why_no_interval: str = ""
     kind: ClassVar[Literal["quality"]] = "quality"
+
+    def draws(self, arrays: Arrays, weights: Weights) -> Float:
+        """The figure in each resample (B,), centred where the resampled values are biased."""
+        found = np.asarray(self.statistic(arrays, weights), dtype=np.float64)
+        if not self.debiased:
+            return found
+        whole = self.statistic(arrays, np.ones((1, weights.shape[1])))
+        return recentred(found, float(whole[0]))
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,10 @@ class Pair:
     better: Better
     unit: str = ""
     kind: ClassVar[Literal["pair"]] = "pair"
+
+    def draws(self, arrays: Arrays, weights: Weights) -> Float:
+        """The figure in each resample (B,)."""
+        return np.asarray(self.statistic(arrays, weights), dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,10 @@ class Pair:
         """Fail unless the variant's own figure is surely at least ``limit``."""
         return self._assert(metric, value, "min_value", limit, "own figure")
 
+    def assert_value_at_most(self, metric: str, value: str, limit: float) -> ValueResult:
+        """Fail unless the variant's own figure is surely at most ``limit``."""
+        return self._assert(metric, value, "max_value", limit, "own figure")
+
     def _estimate(self, metric: str, value: str, rule: Rule, word: str) -> Figure:
         found = self._fitting(metric, value, rule, word)
         if found.estimate is None:

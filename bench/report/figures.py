@@ -39,7 +39,7 @@ def meanings(yardstick: YardstickWords) -> dict[Mark, str]:
         "inconclusive": "its gate could not be decided",
         "worse": "worse: the whole interval lies above 0",
         "better": "better: the whole interval lies below 0",
-        "alarm": f"alarm: some gap of the family surely exceeds what {yardstick.cause} does",
+        "alarm": f"alarm: in some value of the family surely further from the reference than {yardstick.further}",
     }
 
 
@@ -192,13 +192,13 @@ def alarm_words(family: FamilyResult) -> str:
     """The alarm in words, empty where there is none.
 
     >>> alarm_words(FamilyResult(alarm=1.184, alarm_value="adversarial.pgd/verdict_flip_rate"))
-    'verdict flip rate at least 1.1 of the yardstick'
+    'verdict flip rate at least 1.1 of one more yardstick'
     """
     if family.alarm is None:
         return ""
     what = title(family.alarm_value.rpartition("/")[2]) or "one of its gaps"
     shown = limit(family.alarm, "lower").split()[1] if family.alarm > 0 else "0"
-    return f"{what} at least {shown} of the yardstick"
+    return f"{what} at least {shown} of one more yardstick"
 
 
 def number(value: float | None) -> str:

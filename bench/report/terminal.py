@@ -170,7 +170,7 @@ def listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[Re
 def _alarms(shown: Board) -> list[RenderableType]:
     alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
     lines = [(f"! {row.label}", f"{gap.family}: {gap.alarm_words}") for row, gap in alarms]
-    return listing(f"Alarms: surely further from the reference than {shown.yardstick.network}", lines, "bold red")
+    return listing(f"Alarms: surely further from the reference than {shown.yardstick.further}", lines, "bold red")
 
 
 def _twins(results: Results) -> list[RenderableType]:

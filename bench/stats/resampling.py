@@ -75,15 +75,31 @@ def resampled_means(values: NDArray[Any], weights: Weights) -> Float:
     [2.0, 1.0]
     """
     table = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    draws, n = weights.shape
+    n = weights.shape[1]
     if table.shape[1] != n:
         raise ValueError(f"{table.shape[1]} values and weights for {n} samples")
-    means = np.empty((len(table), draws))
-    rows = max(1, CHUNK // n)
-    for start in range(0, draws, rows):
-        means[:, start : start + rows] = table @ weights[start : start + rows].astype(np.float64, copy=False).T
+    means = weighted_sums(table, weights)
     means /= n
     return means[0] if np.ndim(values) == 1 else means
+
+
+def weighted_sums(table: Float, weights: Weights) -> Float:
+    """Weighted sum of each row of (m, n) under each row of weights (B, n): (m, B), in float64.
+
+    Each sum is made alone and in one order: a matrix product of BLAS would depend on the number of threads, and on how
+    many rows are summed together.
+
+    >>> weighted_sums(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0], [2.0, 0.0]])).tolist()
+    [[4.0, 2.0]]
+    """
+    draws, n = weights.shape
+    sums = np.empty((len(table), draws))
+    rows = max(1, CHUNK // n)
+    for start in range(0, draws, rows):
+        part = weights[start : start + rows].astype(np.float64, copy=False)
+        for row, out in zip(table, sums, strict=True):
+            np.einsum("n,bn->b", row, part, out=out[start : start + rows])
+    return sums
 
 
 def percentile_interval(draws: Float, level: float = LEVEL, samples: int | None = None) -> Interval:

@@ -27,6 +27,7 @@ def across_replicates(
     *,
     standard_error: float | None = None,
     draws: NDArray[Any] | None = None,
+    freedom: int | None = None,
     level: float = LEVEL,
 ) -> Replicated:
     """Mean over replicates with an interval for the recipe: +- t(R-1) sqrt(SE^2 + s^2 / R).
@@ -39,6 +40,7 @@ def across_replicates(
         estimates: One a replicate, (R,).
         standard_error: SE, where it is known.
         draws: Each replicate's estimate in each shared resample, (R, B), where SE is to be taken from them.
+        freedom: Degrees of freedom of the least known part of SE, where they may be fewer than R - 1.
         level: Coverage wanted.
 
     Returns:
@@ -65,6 +67,6 @@ def across_replicates(
             raise ValueError(f"draws of shape {table.shape} for {values.size} replicates")
         standard_error = float(np.std(table.mean(axis=0)))
     assert standard_error is not None
-    freedom = values.size - 1
-    half = t_quantile((1 + level) / 2, freedom) * sqrt(standard_error**2 + float(np.var(values, ddof=1)) / values.size)
+    least = min(values.size - 1, freedom or values.size - 1)
+    half = t_quantile((1 + level) / 2, least) * sqrt(standard_error**2 + float(np.var(values, ddof=1)) / values.size)
     return Replicated(mean, Interval(mean - half, mean + half, "t"))

@@ -1,8 +1,10 @@
 """What ``check`` tells of gates, on the tiny suite."""
 
 import pytest
+from scipy.stats import binom
 
 from bench.gate.sight import sight, sights
+from bench.stats.power import detectable_rate, samples_for_rate
 from bench.suite.load import load_suite
 
 GATES = """gate = [
@@ -10,6 +12,14 @@ GATES = """gate = [
   { value = "accuracy", max_harm = 0.3, per = "class" },
   { value = "accuracy", min_value = 0.5 },
 ]"""
+CALIBRATION = """use = "uncertainty.calibration"
+gate = [
+  { value = "nll", max_value = 1.0 },
+  { value = "nll", max_harm = 0.1 },
+]
+
+[[metric]]
+use = "cost" """
 
 
 @pytest.fixture
@@ -24,7 +34,7 @@ def found(measured):
 def test_before_a_run_the_spread_is_assumed_and_said_to_be(found):
     whole, single, floor = found(store="memory://nothing")
     assert (whole.n, single.n) == (150, 15)
-    assert {item.source for item in (whole, single, floor)} == {"assumed"}
+    assert [item.source for item in (whole, single, floor)] == ["assumed", "assumed", "exact"]
     assert "assumed before a first run" in whole.because
     assert whole.blind  # 150 samples cannot see 5 points
     assert whole.finds > 0.1
@@ -33,7 +43,7 @@ def test_before_a_run_the_spread_is_assumed_and_said_to_be(found):
 
 def test_a_former_run_tells_the_spread(found):
     whole, single, floor = found()
-    assert {item.source for item in (whole, single, floor)} == {"former"}
+    assert [item.source for item in (whole, single, floor)] == ["former", "former", "exact"]
     assert "3 stored cells" in whole.because
     assert whole.n < whole.needs
     assert floor.finds < 0.5
@@ -50,7 +60,9 @@ gate = [
   { value = "logit_relative_error", max_change = 0.5 },
 ]"""
     flips, gap, js, logits, _ = found('use = "fidelity.predictions"', gates)
-    assert flips.finds == pytest.approx(0.1 + 2.8016 * 0.3 / 150**0.5, abs=1e-4)
+    assert flips.finds == pytest.approx(detectable_rate(150, 0.1))  # 24 of 150 is [.105, .229]: P(X >= 24) = .8
+    assert binom.sf(23, 150, flips.finds) == pytest.approx(0.8)
+    assert flips.needs == samples_for_rate(0.2, 0.1)
     assert gap.finds > 1.0
     assert "4 yardsticks rule it" in gap.because
     assert js.finds > 0.01

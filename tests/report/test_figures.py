@@ -115,7 +115,7 @@ def test_an_alarm_is_marked_from_one_on(alarm, expected):
 
 def test_alarm_words_round_down_and_name_the_value():
     words = alarm_words(FamilyResult(alarm=1.199, alarm_value="adversarial.pgd[epsilon=0.1]/verdict_flip_rate"))
-    assert words == "verdict flip rate at least 1.1 of the yardstick"
+    assert words == "verdict flip rate at least 1.1 of one more yardstick"
     assert alarm_words(FamilyResult()) == ""
 
 

@@ -50,7 +50,7 @@ def test_missing_cells_and_alarms_are_listed(sample_run):
     words = " ".join(printed(sample_run, 80).split())
     assert "error: attribution.ig on control-noise (torch): RuntimeError: integrated gradients are not finite" in words
     assert "skipped: lipschitz.local, adversarial.pgd, attribution.ig on prune30 (edge)" in words
-    assert "! prune30 (torch) fidelity: Jensen-Shannon divergence at least 1.6 of the yardstick" in words
+    assert "! prune30 (torch) fidelity: Jensen-Shannon divergence at least 1.6 of one more yardstick" in words
     assert "! ptq8" not in words
 
 

@@ -68,7 +68,7 @@ class Calibration(Metric):
         Change("confidence_change", _confidence_change, power=1),
         Quality("nll", _nll, better="lower", unit="nats", per_sample=_per_sample_nll),
         Quality("brier", _brier, better="lower", per_sample=_per_sample_brier),
-        Quality("ce2_debiased", _ce2, better="lower"),
+        Quality("ce2_debiased", _ce2, better="lower", debiased=True),
         Quality("ece", _ece, better="lower", interval="none", why_no_interval=WHY_NO_INTERVAL),
     )
 
