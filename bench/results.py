@@ -62,7 +62,8 @@ class ValueResult(_Record):
     seed_ratio: float | None = None
     yardsticks: list[float | None] = Field(default_factory=list, description="Δ(f0, fj) or M(fj)")
     numerical_floor: float | None = None
-    p_value: float | None = None
+    p_value: float | None = Field(None, description="two-sided, of no harm")
+    p_adjusted: float | None = Field(None, description="p_value after Holm over every harm of the whole suite")
     gates: list[GateResult] = Field(default_factory=list)
     reason: str = Field("", description="why a number is null")
     bound: BoundInfo | None = None

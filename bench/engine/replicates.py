@@ -12,9 +12,9 @@ import numpy as np
 from bench.engine.derive import Derived
 from bench.engine.inline import InlineEngine, Measured
 from bench.results import Cell, ValueResult
-from bench.stats.interval import LEVEL, Interval
+from bench.stats.interval import LEVEL
 from bench.stats.quantiles import normal_quantile
-from bench.stats.scope import NEEDED, across_replicates
+from bench.stats.scope import NEEDED, Replicated, across_replicates
 from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 
 Group = Sequence[tuple[PlannedCell, Measured]]
@@ -59,7 +59,7 @@ def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
         update={
             "scope": "recipe", "reference": _mean([r.reference for r in results]),
             "variant": _mean([r.variant for r in results]), "estimate": None, "ci": None, "interval": "none",
-            "gap": None, "gap_ci": None, "gap_further": None, "own_ci": None, "seed_ratio": None, "p_value": None,
+            "gap": None, "gap_ci": None, "gap_further": None, "own_ci": None, "seed_ratio": None, "p_value": None, "p_adjusted": None,
             "bound": None, "yardsticks": [], "numerical_floor": None, "gates": [],
         }
     )  # fmt: skip
@@ -77,6 +77,7 @@ def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
         found = across_replicates(estimates[:1], standard_error=0.0)._replace(estimate=float(np.mean(estimates)))
     out.estimate, out.interval = found.estimate, found.interval.method
     out.ci = None if out.interval == "none" else (found.interval.low, found.interval.high)
+    out.p_value = found.p_value if out.kind in ("quality", "pair") and out.better != "none" else None
     out.reason = "" if out.ci is not None else f"{len(results)} replicates: a recipe interval needs {NEEDED}"
     _own(out, results)
     _gap(out, replicates)
@@ -111,15 +112,15 @@ def _gap(out: ValueResult, replicates: Sequence[Derived]) -> None:
         min(gap.yardsticks for gap in known) - 1
     )  # the yardsticks' spread is often known worse than the replicates'
 
-    def limits(yardstick: float) -> tuple[float, Interval]:
+    def limits(yardstick: float) -> Replicated:
         return across_replicates(
             [log(point) for point in points], standard_error=hypot(sampling, yardstick), freedom=freedom
         )
 
-    centre, (low, high, _) = limits(float(np.mean([gap.yardstick_error / gap.power for gap in known])))
+    centre, (low, high, _), _ = limits(float(np.mean([gap.yardstick_error / gap.power for gap in known])))
     out.gap = exp(centre)
     out.gap_ci = None if low is None or high is None else (exp(low), exp(high))
-    _, (low, _, _) = limits(float(np.mean([gap.further_spread / gap.power for gap in known])))
+    _, (low, _, _), _ = limits(float(np.mean([gap.further_spread / gap.power for gap in known])))
     out.gap_further = None if low is None else exp(low)
 
 

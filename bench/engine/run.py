@@ -16,6 +16,7 @@ from bench.engine.inline import InlineEngine, Measured, Rerun
 from bench.engine.intake import SAMPLES
 from bench.engine.provenance import machine, provenance
 from bench.engine.reading import readings
+from bench.engine.marks import adjust
 from bench.engine.replicates import recipe_cells
 from bench.engine.samples import collect
 from bench.engine.stages import stage_results
@@ -141,6 +142,7 @@ def _run(
         progress.cell(found.cell)
     if plan.suite.replicates > 1:
         measured += recipe_cells(engine, measured)
+    adjust(engine, measured)
     results = assemble(plan, dataset, engine, measured)
     expand = planner(plan.suite, options.device, dataset)
     stages = stage_results(engine, expand, plan, measured)
