@@ -47,6 +47,7 @@ class Derived(NamedTuple):
     result: ValueResult
     gap: Gap | None = None
     draws: Callable[[], Float] | None = None  # (B,), over the shared resamples
+    limits: tuple[float, float] = (-math.inf, math.inf)  # what the estimate can be
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Derivation:
         if evidence.floor is not None and evidence.floor.status == "ok":
             floor = float(value.distance(own[0].arrays, evidence.floor.arrays).mean())
         weights = self._weights(evidence.n)
-        found, draws = change_and_draws(distances, weights, count=value.count)
+        found, draws = change_and_draws(distances, weights, count=value.count, largest=value.largest)
         scale, marks = self._scale(value, evidence, weights, floor)
         power = 2 if value.coupling == "independent" else value.power
         scaled = gap_on(scale, distances, weights, power, value.count, floor, (found, draws))
@@ -94,7 +95,8 @@ class Derivation:
             numerical_floor=floor,
             reason=scaled.reason,
         )
-        return Derived(result, scaled, lambda: draws)
+        least = 0.0 if value.coupling == "common" else -value.largest
+        return Derived(result, scaled, lambda: draws, (least, value.largest))
 
     def _scale(self, value: Change, evidence: Evidence, weights: Weights, floor: float) -> tuple[Scale, list[float]]:
         """The yardsticks' scale and their changes, once for all variants."""
@@ -150,7 +152,8 @@ class Derivation:
         if evidence.floor is not None and evidence.floor.status == "ok" and isinstance(value, Quality):
             again = self._figure(value, evidence.floor, evidence.n)
             result.numerical_floor = abs(again - first) if math.isfinite(again - first) else None
-        return Derived(result, None, self._harm_draws(value, evidence, found))
+        largest = value.largest if isinstance(value, Quality) else math.inf
+        return Derived(result, None, self._harm_draws(value, evidence, found), (-largest, largest))
 
     def _harm_draws(self, value: Quality | Pair, evidence: Evidence, found: Harm) -> Callable[[], Float] | None:
         """The harm in each shared resample, where it has an interval."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ class Change:
     power: Literal[1, 2]
     unit: str = ""
     count: bool = False  # distances are 0 or 1: exact intervals
+    largest: float = inf  # largest distance there is: no limit lies beyond it
     coupling: Literal["common", "independent"] = "common"
     kind: ClassVar[Literal["change"]] = "change"
 
@@ -46,6 +48,7 @@ class Quality:
     interval: Literal["bootstrap", "score", "none"] = "bootstrap"  # score: ``per_sample`` is 0 or 1
     per_sample: Callable[[Arrays], Float] | None = None  # (n,): for score intervals, and for plain means
     log: bool = False  # harm is a difference of logarithms
+    largest: float = inf  # the most that the figures of two networks can differ by
     why_no_interval: str = ""
     kind: ClassVar[Literal["quality"]] = "quality"
 
