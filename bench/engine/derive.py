@@ -230,6 +230,11 @@ def _cost(value: Cost, evidence: Evidence) -> ValueResult:
     second = value.figure(shown)
     first = value.figure(evidence.reference[0].arrays) if value.reference is None else value.reference(shown)
     ratio = _ratio(second, first)
+    reason = "" if ratio is not None else "not known for both networks"
+    if reason and value.why is not None:
+        roles = {"reference": evidence.reference[0].arrays, "variant": shown}
+        why = [f"{role}: {told}" for role, arrays in roles.items() if (told := value.why(arrays))]
+        reason = "; ".join(why) or reason
     return ValueResult(
         kind="cost",
         unit=value.unit,
@@ -237,7 +242,7 @@ def _cost(value: Cost, evidence: Evidence) -> ValueResult:
         reference=first,
         variant=second,
         estimate=ratio,
-        reason="" if ratio is not None else "not known for both networks",
+        reason=reason,
     )
 
 

@@ -96,6 +96,7 @@ class Cost:
     better: Better = "lower"
     timing: bool = False  # comparable only on an equal machine fingerprint
     reference: Callable[[Arrays], float | None] | None = None  # the reference's, from the same interleaved measurement
+    why: Callable[[Arrays], str] | None = None  # why there is no figure; empty where there is one
     kind: ClassVar[Literal["cost"]] = "cost"
 
 
