@@ -121,7 +121,7 @@ def _leading(found: dict[str, Any]) -> list[str]:
     if not place:
         return lines
     parts, share = deployed["parts"], deployed["runtime_share"]
-    told = "none of it" if not share or share < 0 else f"{min(share, 1.0):.1%} of it"
+    told = f"{share:.1%} of it" if share else "none of it"
     added = "; ".join(f"{name} {_estimate(parts[name])}" for name in parts if name != "layers")
     lines.append(f"In the runtime arises {told}: {added}.")
     lines.append(f"In the layers, without either: {_estimate(parts['layers'])}. The table explains this part alone.")

@@ -48,6 +48,7 @@ class Derived(NamedTuple):
     result: ValueResult
     gap: Gap | None = None
     draws: Callable[[], Float] | None = None  # (B,), over the shared resamples
+    limits: tuple[float, float] = (-math.inf, math.inf)  # what the estimate can be
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Derivation:
         if evidence.floor is not None and evidence.floor.status == "ok":
             floor = float(value.distance(own[0].arrays, evidence.floor.arrays).mean())
         weights = self._weights(evidence.n)
-        found, draws = change_and_draws(distances, weights, count=value.count)
+        found, draws = change_and_draws(distances, weights, count=value.count, largest=value.largest)
         scale, marks = self._scale(value, evidence, weights, floor)
         power = 2 if value.coupling == "independent" else value.power
         scaled = gap_on(scale, distances, weights, power, value.count, floor, (found, draws))
@@ -96,7 +97,8 @@ class Derivation:
             numerical_floor=floor,
             reason=scaled.reason,
         )
-        return Derived(result, scaled, lambda: draws)
+        least = 0.0 if value.coupling == "common" else -value.largest
+        return Derived(result, scaled, lambda: draws, (least, value.largest))
 
     def _scale(self, value: Change, evidence: Evidence, weights: Weights, floor: float) -> tuple[Scale, list[float]]:
         """The yardsticks' scale and their changes, once for all variants."""
@@ -153,7 +155,8 @@ class Derivation:
         if evidence.floor is not None and evidence.floor.status == "ok" and isinstance(value, Quality):
             again = self._figure(value, evidence.floor, evidence.n)
             result.numerical_floor = abs(again - first) if math.isfinite(again - first) else None
-        return Derived(result, None, self._harm_draws(value, evidence, found))
+        largest = value.largest if isinstance(value, Quality) else math.inf
+        return Derived(result, None, self._harm_draws(value, evidence, found), (-largest, largest))
 
     def _own_interval(self, value: Quality | Pair, observed: Observed, n: int) -> Interval | None:
         """The interval of a network's own figure; None where no interval is known to cover."""
@@ -241,6 +244,11 @@ def _cost(value: Cost, evidence: Evidence) -> ValueResult:
     second = value.figure(shown)
     first = value.figure(evidence.reference[0].arrays) if value.reference is None else value.reference(shown)
     ratio = _ratio(second, first)
+    reason = "" if ratio is not None else "not known for both networks"
+    if reason and value.why is not None:
+        roles = {"reference": evidence.reference[0].arrays, "variant": shown}
+        why = [f"{role}: {told}" for role, arrays in roles.items() if (told := value.why(arrays))]
+        reason = "; ".join(why) or reason
     return ValueResult(
         kind="cost",
         unit=value.unit,
@@ -248,7 +256,7 @@ def _cost(value: Cost, evidence: Evidence) -> ValueResult:
         reference=first,
         variant=second,
         estimate=ratio,
-        reason="" if ratio is not None else "not known for both networks",
+        reason=reason,
     )
 
 

@@ -76,7 +76,8 @@ def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
     else:
         found = across_replicates(estimates[:1], standard_error=0.0)._replace(estimate=float(np.mean(estimates)))
     out.estimate, out.interval = found.estimate, found.interval.method
-    out.ci = None if out.interval == "none" else (found.interval.low, found.interval.high)
+    limits = found.interval.within(*replicates[0].limits)
+    out.ci = None if out.interval == "none" else (limits.low, limits.high)
     out.p_value = found.p_value if out.kind in ("quality", "pair") and out.better != "none" else None
     out.reason = "" if out.ci is not None else f"{len(results)} replicates: a recipe interval needs {NEEDED}"
     _own(out, results)

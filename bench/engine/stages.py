@@ -184,8 +184,9 @@ def _value(
         weights = bootstrap_weights(start.n, engine.derivation.draws)
         there, here = (sample_distances(value, start.reference, item) for item in (before, shown))
         apart = sample_distances(value, before, shown)
-        out.step = _changed(value, change(apart, weights, count=value.count), cumulative)
-        out.added = _changed(value, added_change(there, here, weights, count=value.count), cumulative)
+        out.step = _changed(value, change(apart, weights, count=value.count, largest=value.largest), cumulative)
+        more = added_change(there, here, weights, count=value.count, largest=value.largest)
+        out.added = _changed(value, more, cumulative)
     elif isinstance(value, Quality | Pair):
         paired = Evidence(before, shown, (), None, start.n)
         out.added = engine.derivation.value(value, paired).result

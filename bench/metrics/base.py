@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -32,6 +33,7 @@ class Change:
     power: Literal[1, 2]
     unit: str = ""
     count: bool = False  # distances are 0 or 1: exact intervals
+    largest: float = inf  # largest distance there is: no limit lies beyond it
     coupling: Literal["common", "independent"] = "common"
     kind: ClassVar[Literal["change"]] = "change"
 
@@ -48,6 +50,7 @@ class Quality:
     per_sample: Callable[[Arrays], Float] | None = None  # (n,): for score intervals, and for plain means
     log: bool = False  # harm is a difference of logarithms
     debiased: bool = False  # unbiased itself, while its resampled values are not: draws are centred on the figure
+    largest: float = inf  # the most that the figures of two networks can differ by
     why_no_interval: str = ""
     kind: ClassVar[Literal["quality"]] = "quality"
 
@@ -107,6 +110,7 @@ class Cost:
     better: Better = "lower"
     timing: bool = False  # comparable only on an equal machine fingerprint
     reference: Callable[[Arrays], float | None] | None = None  # the reference's, from the same interleaved measurement
+    why: Callable[[Arrays], str] | None = None  # why there is no figure; empty where there is one
     kind: ClassVar[Literal["cost"]] = "cost"
 
 

@@ -57,3 +57,19 @@ def test_samples_without_finite_logits_are_as_far_as_can_be():
 
 def test_without_labels_there_is_no_harm():
     assert set(Outcome(REFERENCE, VARIANT, None).restored(REFERENCE)) == {"js"}
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 8])
+def test_no_interval_leaves_its_range(count):
+    """A few samples of which most turned around: bootstraps know no end there, the divergence does."""
+    reference = np.where(np.arange(2) == 0, 9.0, 0.0) * np.ones((count, 1))
+    turned = np.arange(count) % 5 > 1
+    variant = np.where(turned[:, None], reference[:, ::-1], reference + RANDOM.normal(scale=0.1, size=(count, 2)))
+    for first, second in ((reference, variant), (variant, reference)):
+        outcome = Outcome(first, second, first.argmax(axis=1))
+        low, high = outcome.divergence()["js"]["ci"]
+        assert 0 <= low <= high <= np.log(2)
+        for logits in (first, second[:, ::-1]):
+            found = outcome.restored(logits)
+            for name, largest in (("js", np.log(2)), ("accuracy", 1.0)):
+                assert -largest <= found[name]["ci"][0] <= found[name]["ci"][1] <= largest
