@@ -116,7 +116,10 @@ def run_suite(
     try:
         return _run(plan, dataset, store, options, progress, started, keep)
     finally:
-        store.flush()
+        try:
+            store.flush()
+        finally:
+            store.tell()
 
 
 def _run(

@@ -110,10 +110,8 @@ class Files:
         except Exception as error:
             refused = isinstance(error, NotImplementedError) or getattr(error, "errno", None) in REFUSALS
             if not (refused and self.found):
-                right = "give a place with room that may be written"
-                raise UserError.at(
-                    f"the store {plain(self.url)!r}", f"cannot be written: {_reason(error)}", right
-                ) from error
+                what, right = f"cannot be written: {_reason(error)}", "give a place with room that may be written"
+                raise self._error(what, right) from error
             if name != MARKER:
                 self._memory[name] = content
                 self.unkept[name] = _reason(error)
@@ -185,9 +183,8 @@ class Files:
             if self.filesystem.exists(self._at(name)):
                 self.filesystem.rm_file(self._at(name))
         except Exception as error:
-            raise self._error(
-                f"{name} cannot be removed: {_reason(error)}", "free it where it may be written"
-            ) from error
+            what, right = f"{name} cannot be removed: {_reason(error)}", "free it where it may be written"
+            raise self._error(what, right) from error
 
 
 def _reason(error: Exception) -> str:
