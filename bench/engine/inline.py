@@ -258,6 +258,17 @@ class InlineEngine:
         }
         return found.model_copy(update=place)
 
+    def record(self, node: Node, measured: bool) -> dict[str, Any]:
+        """The history of a network; one that was ``measured`` and whose record was lost is made again."""
+        found = self.store.get("networks", node.key)
+        kept = {} if found is None else found.content.get("record")
+        if isinstance(kept, dict) and (kept or not measured or self.rerun not in ("missing", "always")):
+            return kept
+        try:
+            return self.networks.get(node).record
+        except NetworkFailure:
+            return {}
+
     def keys(self, cell: PlannedCell) -> set[str]:
         """Every object of the store that a cell stands on."""
         every: list[Observation] = [*cell.reference, *cell.observed]

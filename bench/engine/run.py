@@ -229,7 +229,7 @@ def _variant(
 ) -> VariantResult:
     name, target, replicate = place
     node = plan.variants[name, replicate or 0]
-    record = engine.store.get("networks", node.key)
+    record = engine.record(node, any(found.cell.status == "ok" for _, found in group))
     families: dict[str, Any] = {}
     for family in dict.fromkeys(planned.use.metric.family for planned, _ in group):
         if family != "cost":
@@ -246,7 +246,7 @@ def _variant(
         target=target,
         replicate=replicate,
         steps=[step.canonical() for variant in plan.suite.variants if variant.name == name for step in variant.steps],
-        artefact={"kind": node.kind, "key": node.key, "record": {} if record is None else record.content["record"]},
+        artefact={"kind": node.kind, "key": node.key, "record": record},
         cost=cost,
         families=families,
     )
