@@ -66,12 +66,13 @@ def _results(file: Path) -> Results:
     if found != SCHEMA_VERSION:
         what = f"results of schema {plain(found)}" if isinstance(found, int) else "holds no results"
         raise UserError.at(str(file), what, f"this program reads schema {SCHEMA_VERSION}")
-    if content.get("sha256") and not is_whole(content):
-        what = "its checksum does not fit: it was changed, or is damaged"
-        raise UserError.at(str(file), what, "measure again: crbench run SUITE")
     try:
-        return Results.model_validate(content)
+        results = Results.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError.at(f"{file}: {plain(place)}", plain(first["msg"]), "measure again: crbench run SUITE") from None
+    if results.sha256 and not is_whole(content):
+        what = "its checksum does not fit: it was changed, or is damaged"
+        raise UserError.at(str(file), what, "measure again: crbench run SUITE")
+    return results
