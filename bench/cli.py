@@ -34,6 +34,8 @@ for command in (
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point: exit codes 0 pass, 1 regression, 2 usage, 3 incomplete, 4 internal."""
+    if hasattr(sys.stdout, "reconfigure"):  # a path that is no UTF-8 is printed with escapes, as on standard error
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run_cli(arguments))
 
 

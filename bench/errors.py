@@ -6,6 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def legible(text: str) -> str:
+    r"""The text as UTF-8 can hold it: bytes of a path or argument that are no UTF-8 become escapes.
+
+    >>> legible("caf\udce9"), legible("café")
+    ('caf\\udce9', 'café')
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong: where it stands, what was found, what would be right."""
@@ -18,7 +27,7 @@ class Problem:
         """Read as one line: ``where: what; right``."""
         place = f"{self.where}: " if self.where else ""
         advice = f"; {self.right}" if self.right else ""
-        return f"{place}{self.what}{advice}"
+        return legible(f"{place}{self.what}{advice}")
 
 
 class UserError(Exception):

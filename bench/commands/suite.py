@@ -40,7 +40,7 @@ def run(
     """Measure a suite: train or load, compress, observe, report."""
     from bench import api
     from bench.engine.run import RunOptions
-    from bench.gate import exit_code, why_exit
+    from bench.gate import exit_code, results_json, why_exit
     from bench.store.samples import write_samples
 
     options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
@@ -51,7 +51,7 @@ def run(
         _write(results, folder)
         write_samples(measured.samples, folder)
         if as_json:
-            say(results.model_dump_json(by_alias=True))
+            say(results_json(results))
         elif not quiet:
             show(results)
             say(f"{folder / 'results.json'}\n{folder / 'index.html'}")
@@ -61,10 +61,11 @@ def run(
 
 
 def _write(results: Results, folder: Path) -> None:
+    from bench.gate import results_json
     from bench.report.html import render_html
     from bench.store.files import write_atomic
 
-    write_atomic(folder / "results.json", (results.model_dump_json(by_alias=True, indent=1) + "\n").encode())
+    write_atomic(folder / "results.json", (results_json(results, indent=1) + "\n").encode())
     write_atomic(folder / "index.html", render_html(results).encode())
 
 

@@ -32,8 +32,8 @@ def recipe_cells(engine: InlineEngine, measured: Group) -> list[tuple[PlannedCel
 def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
     first = group[0][1].cell
     parts = {"statistics": STATISTICS_VERSION, "replicates": [planned.key for planned, _ in group]}
-    content, cached = engine.across("cells", parts, [found for _, found in group], lambda: _content(engine, group))
-    values = {name: ValueResult.model_validate(value) for name, value in content["values"].items()}
+    found = [found for _, found in group]
+    values, cached = engine.across("cells", parts, found, lambda: _content(engine, group), _values)
     place = {
         "replicate": None,
         "values": values,
@@ -43,6 +43,11 @@ def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
         "cached": cached,
     }
     return first.model_copy(update=place)
+
+
+def _values(content: dict[str, Any]) -> dict[str, ValueResult]:
+    """What is stored, as it is used; a ``ValueError`` or ``LookupError`` where it is something else."""
+    return {name: ValueResult.model_validate(value) for name, value in dict(content["values"]).items()}
 
 
 def _content(engine: InlineEngine, group: Group) -> dict[str, Any]:
@@ -59,8 +64,8 @@ def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
         update={
             "scope": "recipe", "reference": _mean([r.reference for r in results]),
             "variant": _mean([r.variant for r in results]), "estimate": None, "ci": None, "interval": "none",
-            "gap": None, "gap_ci": None, "gap_further": None, "own_ci": None, "seed_ratio": None, "p_value": None, "p_adjusted": None,
-            "bound": None, "yardsticks": [], "numerical_floor": None, "gates": [],
+            "gap": None, "gap_ci": None, "gap_further": None, "own_ci": None, "seed_ratio": None, "p_value": None,
+            "p_adjusted": None, "bound": None, "yardsticks": [], "numerical_floor": None, "gates": [],
         }
     )  # fmt: skip
     if out.kind == "bound":

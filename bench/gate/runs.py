@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from bench.errors import UserError
 from bench.results import SCHEMA_VERSION, Results
+from bench.store.checksums import is_whole, seal_of
 from bench.store.samples import ARRAYS, RunSamples, place_of_cell, read_samples
 from bench.wording import plain
 
@@ -46,6 +47,13 @@ def load_run(path: Path | str, *, arrays: bool = False) -> Run:
     return Run(results, samples, file)
 
 
+def results_json(results: Results, indent: int | None = None) -> str:
+    """What ``results.json`` holds: the results with their checksum."""
+    bare = results.model_copy(update={"sha256": ""})
+    seal = seal_of(json.loads(bare.model_dump_json(by_alias=True)))
+    return bare.model_copy(update={"sha256": seal}).model_dump_json(by_alias=True, indent=indent)
+
+
 def _results(file: Path) -> Results:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -59,8 +67,12 @@ def _results(file: Path) -> Results:
         what = f"results of schema {plain(found)}" if isinstance(found, int) else "holds no results"
         raise UserError.at(str(file), what, f"this program reads schema {SCHEMA_VERSION}")
     try:
-        return Results.model_validate(content)
+        results = Results.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError.at(f"{file}: {plain(place)}", plain(first["msg"]), "measure again: crbench run SUITE") from None
+    if results.sha256 and not is_whole(content):
+        what = "its checksum does not fit: it was changed, or is damaged"
+        raise UserError.at(str(file), what, "measure again: crbench run SUITE")
+    return results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 FREE_INITIALISERS = 4  # the first IR version whose initialisers need not be inputs
 NEWEST_IR = 13  # ONNX Runtime 1.31 refuses 14, onnx's newest default
 LARGEST = 2**31 - 1  # bytes of one protobuf message
+DIGITS = 20  # of a length in bytes
 KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"})
 QUANTISED = frozenset(
     {
@@ -51,7 +53,7 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     """
     import onnx
 
-    blob = existing_file(path, where).read_bytes()
+    blob = _read(path, where)
     refuse_pickle(path, blob[:8], where)
     model = _parse(blob, path, where)
     changed = _embed(model, path.parent, where)
@@ -67,6 +69,34 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     check_interface(model, declared, where)
     _check_weights(model, where)
     return model.SerializeToString(deterministic=True) if changed else blob
+
+
+def onnx_sha256(path: Path) -> str:
+    """Content hash of an ONNX file, with the data embedded that it keeps in other files; a broken one by its bytes.
+
+    Data of every tensor counts, those of constants, subgraphs and local functions too.
+
+    Raises:
+        UserError: it cannot be read, or is larger than an ONNX file can be.
+    """
+    blob = _read(path, "onnx")
+    try:
+        model = _parse(blob, path, "onnx")
+        content = model.SerializeToString(deterministic=True) if _embed(model, path.parent, "onnx") else blob
+    except UserError:  # said when it is loaded
+        content = blob
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(path: Path, where: str) -> bytes:
+    """The bytes of a file, if they are not too many for an ONNX file."""
+    size = existing_file(path, where).stat().st_size
+    if size > LARGEST:
+        raise UserError.at(where, f"{str(path)!r} has {size / 2**30:.1f} GiB", "an ONNX file has at most 2 GiB")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError.at(where, f"{str(path)!r} cannot be read: {error.strerror}", "give a file to read") from None
 
 
 def is_quantised(model: bytes) -> bool:
@@ -97,7 +127,7 @@ def _embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
     from onnx import external_data_helper
 
     external = [tensor for tensor in _tensors(model) if external_data_helper.uses_external_data(tensor)]
-    total = 0
+    total = model.ByteSize() if external else 0
     for tensor in external:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
@@ -108,17 +138,18 @@ def _embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
         if not target.is_file():
             raise UserError.at(where, f"{tensor.name!r} needs the data file {location!r}, which is not there", "add it")
         length = entries.get("length") or str(target.stat().st_size)
-        if not length.isdecimal():
-            raise UserError.at(where, f"{tensor.name!r} says its data has length {length!r}", "export it anew")
+        if not length.isdecimal() or len(length) > DIGITS:
+            raise UserError.at(where, f"{tensor.name!r} says its data has length {length[:40]!r}", "export it anew")
         total += int(length)
     if total > LARGEST:
-        raise UserError.at(where, f"{total / 2**30:.1f} GiB of external data", "at most 2 GiB can be embedded")
+        what = f"{total / 2**30:.1f} GiB with its external data"
+        raise UserError.at(where, what, "at most 2 GiB can be embedded")
     try:
         for tensor in external:
             external_data_helper.load_external_data_for_tensor(tensor, str(folder))
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
-    except (onnx.checker.ValidationError, ValueError, OSError) as error:
+    except (onnx.checker.ValidationError, ValueError, OSError, OverflowError) as error:
         raise UserError.at(where, f"external data cannot be read: {one_line(error)}", "export it anew") from None
     return bool(external)
 
@@ -244,8 +275,11 @@ def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every stored tensor: initialisers and constants, those of subgraphs and local functions too."""
     yield from _initialisers(model.graph)
-    for node in _nodes(model):
-        for attribute in node.attribute:
+    for attributes in (
+        *(node.attribute for node in _nodes(model)),
+        *(function.attribute_proto for function in model.functions),
+    ):
+        for attribute in attributes:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors

@@ -69,7 +69,8 @@ def mark(value: ValueResult) -> Mark:
     """What a reader must notice: a broken gate first, then a gate left open, then a harm whose sign is sure.
 
     Sure among all harms of the suite together: of some hundreds, one in twenty would be marked by chance if each were
-    judged alone. A harm below what float32 resolves of the figure itself has no sign worth a mark, however narrow its interval.
+    judged alone. A harm below what float32 resolves of the figure itself has no sign worth a mark, however
+    narrow its interval.
     """
     verdicts = {gate.verdict for gate in value.gates}
     if "failed" in verdicts:

@@ -47,8 +47,8 @@ def render(results: Results, console: Console) -> None:
             _gaps(shown, console.width),
         ]
     parts += _stages(results, console.width)
-    parts += [_legend(shown), *few_samples(results.cells), *_alarms(shown), *_twins(results), *_sums(results), *_notes(shown.notes)]
-    parts += [*_warnings(shown.warnings), *_verdicts(shown)]
+    parts += [_legend(shown), *few_samples(results.cells), *_alarms(shown), *_twins(results), *_sums(results)]
+    parts += [*_notes(shown.notes), *_warnings(shown.warnings), *_verdicts(shown)]
     emit(Group(*parts), console)
 
 

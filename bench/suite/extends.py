@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
+from bench.errors import UserError, legible
 from bench.suite.wording import Place, show
 
 # table -> (keys that make the choice, keys that outlive another choice)
@@ -57,9 +57,9 @@ def shown_path(path: Path) -> str:
     ('suites/digits.toml', 'digits.toml')
     """
     if not path.is_absolute():
-        return path.as_posix()
+        return legible(path.as_posix())
     here = Path.cwd()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+    return legible(path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name)
 
 
 def parse_toml(path: Path) -> dict[str, Any]:

@@ -43,25 +43,6 @@ def file_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def onnx_sha256(path: Path) -> str:
-    """Content hash of an ONNX file and of the data it keeps in other files; a broken file counts by its bytes."""
-    digest = hashlib.sha256(path.read_bytes())
-    import onnx
-    from google.protobuf.message import DecodeError
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError):
-        return digest.hexdigest()
-    names = {ExternalDataInfo(tensor).location for tensor in model.graph.initializer if uses_external_data(tensor)}
-    for name in sorted(names):
-        beside = path.parent / name
-        if beside.is_file():
-            digest.update(f"{name}:{file_sha256(beside)}".encode())
-    return digest.hexdigest()
-
-
 def onnx_kind(path: Path) -> Kind:
     """Whether an ONNX file rounds to integers, by its content; a broken file counts as one that does not."""
     from bench.models.onnx_file import is_quantised
@@ -161,6 +142,8 @@ def outside_node(outside: Outside, splits: Splits) -> Node:
         "intake": splits.intake,
     }
     if outside.onnx is not None:
+        from bench.models.onnx_file import onnx_sha256
+
         parts["onnx"] = onnx_sha256(outside.onnx)
         return Node(parts, onnx_kind(outside.onnx), outside=outside)
     assert outside.factory is not None

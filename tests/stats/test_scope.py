@@ -18,6 +18,7 @@ def test_by_hand() -> None:
     mean, (low, high, method), p_value = across_replicates(estimates, standard_error=0.05)
     half = stats.t.ppf(0.975, 5) * sqrt(0.05**2 + np.var(estimates, ddof=1) / 6)
     assert mean == pytest.approx(0.2)
+    assert p_value == pytest.approx(2 * stats.t.sf(0.2 / sqrt(0.05**2 + np.var(estimates, ddof=1) / 6), 5))
     assert (low, high) == pytest.approx((0.2 - half, 0.2 + half))
     assert method == "t"
 
