@@ -55,9 +55,7 @@ def test_reasons(weights: NDArray[np.float64]) -> None:
 @pytest.mark.parametrize(
     ("law", "n", "power"), [("gamma", 300, 1), ("gamma", 100, 2), ("rare", 900, 2), ("flips", 900, 1)]
 )
-def test_intervals_cover_95_percent(
-    law: str, n: int, power: int, at_least: Callable[[int, int, float], bool]
-) -> None:
+def test_intervals_cover_95_percent(law: str, n: int, power: int, at_least: Callable[[int, int, float], bool]) -> None:
     """Two variants that share what is difficult; the true ratio of the means is known."""
     random = np.random.default_rng(n + power)
     weights, trials, hits = bootstrap_weights(n, 500), 1000, 0
