@@ -214,7 +214,7 @@ class Store:
         for kind in KINDS:
             for name in self.files.names(kind):
                 key = key_of_name(name)
-                if key is None or (key in kept and not is_leftover(name)) or not self.files.inside(name):
+                if key is None or (key in kept and not is_leftover(name)) or not self.files.plain_file(name):
                     continue
                 if self.files.modified(name) > younger_than:
                     continue
