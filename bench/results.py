@@ -188,6 +188,7 @@ class Results(_Record):
     variants: list[VariantResult] = Field(default_factory=list)
     cells: list[Cell] = Field(default_factory=list)
     left_out: list[str] = Field(default_factory=list, description="gated cells that --only or --shard left out")
+    arrays_sha256: str = Field("", description="of the arrays.npz beside it; empty: none was written with it")
     sha256: str = Field("", description="of the canonical JSON of all else; empty: written before there were checksums")
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)

@@ -45,6 +45,7 @@ def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
     if observations:
         share = f"{len(known)} of {len(observations)} observations are of metrics seen before"
         lines.append(f"expected time: about {total:.0f} s ({share})" if known else "expected time: not known yet")
+    store.tell()
     return lines
 
 

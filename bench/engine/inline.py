@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bench.data.base import Dataset
 from bench.engine.derive import Derivation, Derived, Evidence, describe_details, describe_parity
-from bench.engine.networks import NetworkFailure, Networks, one_line
+from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
 from bench.engine.observations import Observations, Observed
 from bench.errors import UnusableNetwork, UserError
 from bench.metrics.base import Cost, Value
@@ -262,8 +262,12 @@ class InlineEngine:
         """The history of a network; one that was ``measured`` and whose record was lost is made again."""
         found = self.store.get("networks", node.key)
         kept = {} if found is None else found.content.get("record")
-        if isinstance(kept, dict) and (kept or not measured or self.rerun not in ("missing", "always")):
+        if isinstance(kept, dict) and describes(kept, node):
             return kept
+        if found is not None:
+            self.store.reject("networks", node.key, OTHER)
+        if not measured or self.rerun not in ("missing", "always"):
+            return {}
         try:
             return self.networks.get(node).record
         except NetworkFailure:

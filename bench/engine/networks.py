@@ -16,6 +16,8 @@ from bench.store.keys import canonical_json
 from bench.store.store import Store
 from bench.suite.nodes import Node
 
+OTHER = "it describes another network than its key does"
+
 
 class NetworkFailure(Exception):
     """A network could not be made, ``node``; every cell that needs it is an error with this reason."""
@@ -69,7 +71,7 @@ class Networks:
         try:
             record = found.content["record"]
             if not describes(record, node):
-                raise ValueError("it describes another network than its key does")
+                raise UserError.at("", OTHER)
             return restore(record, blob)
         except Exception as error:  # whatever a record may hold that does not fit together
             self.store.reject("networks", node.key, one_line(error))
@@ -119,15 +121,21 @@ def describes(record: Any, node: Node) -> bool:
     if node.step is not None:
         assert node.parent is not None
         told = {name: record.get(name) for name in ("step", "version", "parameters")}
-        same = same and "source" not in record and canonical_json(told) == canonical_json(node.step.canonical())
-        return same and describes(record.get("of"), node.parent)
+        same = same and record.keys() == {*told, "record", "kind", "of"}
+        return same and alike(told, node.step.canonical()) and describes(record["of"], node.parent)
     if node.model is not None:
-        declared = InputSpec.from_canonical(node.parts["input"])
-        wanted: dict[str, Any] = source_record(node.model, declared)
-        return same and canonical_json({name: record.get(name) for name in wanted}) == canonical_json(wanted)
+        return same and alike(record, source_record(node.model, InputSpec.from_canonical(node.parts["input"])))
     assert node.outside is not None
     source, factory = ("factory", node.outside.factory) if node.outside.onnx is None else ("onnx", None)
     return same and record.get("source") == source and record.get("factory") == factory
+
+
+def alike(first: Any, second: Any) -> bool:
+    """Whether two values are one JSON; what is none is like nothing."""
+    try:
+        return canonical_json(first) == canonical_json(second)
+    except (ValueError, TypeError):
+        return False
 
 
 def _root(node: Node) -> Node:

@@ -30,6 +30,7 @@ def why(suite: Suite, pattern: str, store_url: str, device: str) -> list[str]:
     observed, known = list(store.records("observations")), list(store.records("cells"))
     for cell in cells:
         lines += _explain(cell, store, observed, known)
+    store.tell()
     return lines
 
 

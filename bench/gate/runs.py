@@ -38,7 +38,7 @@ def load_run(path: Path | str, *, arrays: bool = False) -> Run:
             what = "no such file, and paired tests need it"
             raise UserError.at(str(beside), what, "measure again: crbench run SUITE")
         return Run(results, None, file)
-    samples = read_samples(beside)
+    samples = read_samples(beside, results.arrays_sha256)
     keys = {place_of_cell(cell): cell.key for cell in results.cells}
     strangers = [place for place, cell in samples.cells.items() if keys.get(place) != cell.key]
     if strangers:

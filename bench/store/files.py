@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from fsspec.implementations.local import LocalFileSystem
@@ -150,17 +151,33 @@ class Files:
             raise self._error(f"cannot be read: {_reason(error)}") from error
 
     def names(self, folder: str) -> list[str]:
-        """Every file below a folder, sorted, relative to the root."""
+        """Every file below a folder, sorted, relative to the root; links to folders are not followed.
+
+        Raises:
+            UserError: a folder cannot be listed.
+        """
         if not self.filesystem.exists(self._at(folder)):
             return []
+        if self.local:
+            return sorted(Path(path).relative_to(self.root or "/").as_posix() for path in self._walk(folder))
         start = self.root.lstrip("/")
         found = self.filesystem.find(self._at(folder))
         return sorted(str(name).lstrip("/").removeprefix(start).lstrip("/") for name in found)
 
-    def inside(self, name: str) -> bool:
-        """Whether nothing on the way to the file is a link, which may lead out of the store."""
+    def _walk(self, folder: str) -> Iterator[str]:
+        """Everything below a folder that is no folder, and folders whose names are those of files."""
+
+        def fail(error: OSError) -> None:
+            raise self._error(f"{folder} cannot be listed: {_reason(error)}", "let it be read") from error
+
+        for above, folders, files in os.walk(self._at(folder), onerror=fail):
+            for name in (*files, *(name for name in folders if "." in name)):
+                yield os.path.join(above, name)  # noqa: PTH118
+
+    def plain_file(self, name: str) -> bool:
+        """Whether it is a file, and nothing on the way to it a link, which may lead out of the store."""
         steps = [Path(self.root, *name.split("/")[: count + 1]) for count in range(name.count("/") + 1)]
-        return not (self.local and any(step.is_symlink() for step in steps))
+        return not self.local or (steps[-1].is_file() and not any(step.is_symlink() for step in steps))
 
     def modified(self, name: str) -> float:
         """Seconds since the epoch; 0 where the file system does not say."""

@@ -35,7 +35,7 @@ class Notices:
             kept = "none of it is kept" if len(self.unkept) > 1 else "it is not kept"
             lines.append(f"{store}: {_count(len(self.unkept))[0]} could not be written ({reasons}): {kept}")
         for told in (self.damaged, self.unsealed, self.unkept):
-            told.clear()  # type: ignore[attr-defined]
+            told.clear()
         return lines
 
 

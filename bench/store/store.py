@@ -130,14 +130,13 @@ class Store:
         if isinstance(data, dict) and data.keys() in UNSEALED:
             self.notices.unsealed.add(name)
             return None
-        whole = isinstance(data, dict) and data.keys() <= FIELDS and is_whole(data)
-        if whole and isinstance(data.get("parts"), dict) and isinstance(data.get("content"), dict):
-            if key_of(data["parts"]) == key:
-                return data
-            self.notices.damaged[name] = "another record's"
-        else:
+        if not isinstance(data, dict) or not data.keys() <= FIELDS or not is_whole(data) or not _tables(data):
             self.notices.damaged[name] = "its checksum does not fit"
-        return None
+            return None
+        if key_of(data["parts"]) != key:
+            self.notices.damaged[name] = "another record's"
+            return None
+        return data
 
     def find(self, kind: Kind, parts: dict[str, Any]) -> Record | None:
         """The record whose key is made of these parts, or None."""
@@ -214,7 +213,7 @@ class Store:
         for kind in KINDS:
             for name in self.files.names(kind):
                 key = key_of_name(name)
-                if key is None or (key in kept and not is_leftover(name)) or not self.files.inside(name):
+                if key is None or (key in kept and not is_leftover(name)) or not self.files.plain_file(name):
                     continue
                 if self.files.modified(name) > younger_than:
                     continue
@@ -223,3 +222,8 @@ class Store:
                 if not dry_run:
                     self.files.delete(name)
         return files, size
+
+
+def _tables(data: dict[str, Any]) -> bool:
+    """Whether parts and content are tables."""
+    return isinstance(data.get("parts"), dict) and isinstance(data.get("content"), dict)

@@ -39,8 +39,15 @@ def package_versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def file_sha256(path: Path) -> str:
-    """Content hash of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Content hash of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError.at(str(path), f"cannot be read: {error.strerror}", "give a file to read") from None
 
 
 def onnx_kind(path: Path) -> Kind:

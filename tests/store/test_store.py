@@ -178,6 +178,33 @@ def test_what_lies_where_a_record_should_is_damage_never_a_traceback_or_a_hang(t
     assert "1 file could not be written (Is a directory): it is not kept" in said[1]
 
 
+@pytest.mark.parametrize("how", ["folder", "file", "pipe", "unreadable"])
+def test_lists_of_roots_that_cannot_be_read_free_nothing(tmp_path, monkeypatch, how):
+    store = Store(str(tmp_path))
+    key = store.put("cells", PARTS, {})
+    store.set_roots("s", [key])
+    (root,) = (tmp_path / "roots").iterdir()
+    if how == "unreadable":  # whoever tests as root may read all
+
+        def refuse(top):
+            raise PermissionError(errno.EACCES, "Permission denied", top)
+
+        monkeypatch.setattr("os.scandir", refuse)
+    else:
+        root.unlink()
+        if how == "folder":
+            root.mkdir()
+        elif how == "pipe":
+            os.mkfifo(root)
+        else:
+            root.parent.rmdir()
+            root.parent.write_text("")
+    with pytest.raises(UserError, match=r"damaged|cannot be listed|cannot be opened") as found:
+        Store(str(tmp_path)).collect(younger_than=time.time() + 9)
+    assert len(str(found.value).splitlines()) == 1
+    assert store.get("cells", key) is not None
+
+
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b"\xff", b'{"keys": 3}'])
 def test_a_damaged_list_of_roots_frees_nothing(tmp_path, damage):
     store = Store(str(tmp_path))

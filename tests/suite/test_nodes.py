@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 from bench.errors import UserError
 from bench.graph.network import InputSpec
 from bench.models.onnx_file import onnx_sha256, read_onnx
+from bench.suite.nodes import file_sha256
 
 
 def _save(path, weight, **where):
@@ -116,6 +117,18 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
         file.truncate(2**31)  # a hole: no room is taken
     with pytest.raises(UserError, match=r"has 2\.0 GiB; an ONNX file has at most 2 GiB"):
         onnx_sha256(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("hash_of", [file_sha256, onnx_sha256])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch, hash_of):
+    (tmp_path / "net.onnx").write_bytes(b"x")
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)  # whoever tests as root may read all
+    with pytest.raises(UserError, match=r"net\.onnx.*cannot be read: Permission denied"):
+        hash_of(tmp_path / "net.onnx")
 
 
 def test_a_broken_file_counts_by_its_bytes(tmp_path):
