@@ -70,7 +70,7 @@ def jensen_shannon(log_p: Float, log_q: Float) -> Float:
     decay = np.exp(-2.0 * h)
     far = np.log(2.0) - np.log1p(decay) - 2.0 * h * decay / (1.0 + decay)
     # probabilities sum to 1 up to rounding, which may lead a hair beyond the largest
-    return np.minimum((middle * np.where(h < 1.0, near, far)).sum(axis=1), LARGEST_DIVERGENCE)
+    return np.asarray(np.minimum((middle * np.where(h < 1.0, near, far)).sum(axis=1), LARGEST_DIVERGENCE))
 
 
 def relative_difference(a: Float, b: Float) -> Float:

@@ -15,6 +15,7 @@ from bench.stats.interval import Interval
 from bench.stats.resampling import bootstrap_weights
 
 Float = NDArray[np.float64]
+RELATIVE = 1e-6  # of the largest logit: what float32 sums of some layers are off by
 NO_PROBABILITIES = LARGEST_DIVERGENCE  # of a sample without finite logits
 
 
@@ -40,6 +41,15 @@ class Outcome:
             "flips": float(moved.mean()),
             "not_finite": int((~finite).sum()),
         }
+
+    def rounding(self, again: Float) -> float:
+        """Divergence that arithmetic alone may bring about, from the reference run another way, (n, classes).
+
+        Four times that of the two ways, since both networks round and its square root obeys the triangle inequality;
+        at least that of logits which differ by a millionth of the largest: JS <= max|dz|^2 / 8.
+        """
+        largest = float(np.abs(self.reference).max(initial=0.0))
+        return max(4 * float(self._js(again).mean()), (RELATIVE * largest) ** 2 / 8)
 
     def restored(self, logits: Float) -> dict[str, Any]:
         """For each figure: before, after restoring, and what that removes with its paired 95 % interval.
