@@ -13,9 +13,11 @@ from bench.commands.diff import diff
 from bench.commands.registered import describe, list_
 from bench.commands.regression import baseline, compare, gate
 from bench.commands.store import gc, why
+from bench.commands.streams import guard_streams
 from bench.commands.suite import check, run
 from bench.commands.weights import convert, weights
 from bench.commands.why_diverged import why_diverged
+from bench.interrupts import ENDING, is_real, watched
 
 PASS, REGRESSION, USAGE, INCOMPLETE, INTERNAL = 0, 1, 2, 3, 4
 
@@ -33,10 +35,21 @@ for command in (
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Entry point: exit codes 0 pass, 1 regression, 2 usage, 3 incomplete, 4 internal."""
+    """Entry point: exit codes 0 pass, 1 regression, 2 usage, 3 incomplete, 4 internal.
+
+    A reader of standard output that has seen enough changes none; one that could not be written ends as an interrupted
+    run does, after everything else was done.
+    """
     if hasattr(sys.stdout, "reconfigure"):  # a path that is no UTF-8 is printed with escapes, as on standard error
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(run_cli(arguments))
+    out, _ = guard_streams()
+    code = run_cli(arguments)
+    sys.stdout.flush()
+    if out.lost:
+        click.echo(f"crbench: standard output cannot be written: {out.lost}; the rest is done and stored", err=True)
+        code = INCOMPLETE
+    sys.stderr.flush()
+    sys.exit(code)
 
 
 def run_cli(arguments: list[str] | None = None) -> int:
@@ -48,17 +61,22 @@ def run_cli(arguments: list[str] | None = None) -> int:
         import warnings
 
         warnings.simplefilter("ignore")
+    with watched(*ENDING) as came:
+        code = _run(arguments)
+    if came and code != INCOMPLETE:  # code from outside caught the interrupt
+        return _interrupted(came[0])
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         return int(cli.main(args=arguments, prog_name="crbench", standalone_mode=False) or PASS)
     except click.ClickException as error:
         error.show()
         return USAGE
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("crbench: interrupted; what was measured is stored, the same command goes on from there", err=True)
-        return INCOMPLETE
-    except SystemExit as error:  # code from outside that ends the program must not end in a pass
-        click.echo(f"crbench: code that was loaded ended the program, sys.exit({error.code!r}): no result", err=True)
-        return USAGE
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error.__cause__ if isinstance(error, click.Abort) else error  # click's name for an interrupt
+        return _interrupted(str(cause)) if cause is None or is_real(cause) else _ended(cause)
     except Exception as error:
         from bench.errors import UserError
 
@@ -71,3 +89,20 @@ def run_cli(arguments: list[str] | None = None) -> int:
         traceback.print_exc()
         click.echo("crbench: internal error; please report it with the lines above", err=True)
         return INTERNAL
+    except BaseException as error:  # code from outside that ends the program must not end in a pass
+        return _ended(error)
+
+
+def _interrupted(name: str) -> int:
+    """An interrupt from outside, in one line."""
+    by = f" by {name}" if name in ("SIGTERM", "SIGHUP") else ""
+    text = f"crbench: interrupted{by}; what was measured is stored, the same command goes on from there"
+    click.echo(text, err=True)
+    return INCOMPLETE
+
+
+def _ended(error: BaseException) -> int:
+    """Code from outside that raised what ends a program, in one line."""
+    shown = " ".join(repr(error).split())[:200]
+    click.echo(f"crbench: code that was loaded ended the program with {shown}: no result", err=True)
+    return USAGE

@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast, dataclass_transform
 
@@ -16,6 +16,7 @@ import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from bench.errors import UserError
+from bench.interrupts import contained
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -58,6 +59,7 @@ class Registry(Generic[T]):
         self.package = package
         self._objects: dict[str, T] = {}
         self._discovered = False
+        self._plugged = False
 
     def register(self, name: str) -> Callable[[T], T]:
         """Register the decorated object; a name that is taken raises ``ValueError``."""
@@ -74,16 +76,19 @@ class Registry(Generic[T]):
         return decorate
 
     def _discover(self) -> None:
-        if self._discovered:
+        if not self._discovered:
+            self._discovered = True
+            root = importlib.import_module(self.package)
+            for module in sorted(pkgutil.walk_packages(root.__path__, f"{self.package}."), key=lambda m: m.name):
+                importlib.import_module(module.name)
+        if self._plugged or _refused:
             return
-        self._discovered = True
-        root = importlib.import_module(self.package)
-        for module in sorted(pkgutil.walk_packages(root.__path__, f"{self.package}."), key=lambda m: m.name):
-            importlib.import_module(module.name)
+        self._plugged = True
         for point in sorted(entry_points(group=f"bench.{self.kind}"), key=lambda p: p.name):
             if point.name in self._objects:
                 raise ValueError(f"{self.kind} {point.name!r} is registered twice")
-            self.register(point.name)(point.load())
+            with contained():
+                self.register(point.name)(point.load())
 
     def names(self) -> list[str]:
         """Every known name, sorted."""
@@ -104,17 +109,60 @@ class Registry(Generic[T]):
         raise UserError.at(where, f"unknown {self.kind} {name!r}", nearest(name, self._objects))
 
 
+_refused: list[bool] = []  # one entry for each ``refusing_code`` that is entered
+
+
+@contextlib.contextmanager
+def refusing_code(wanted: bool = True) -> Iterator[None]:
+    """While it is entered, no code of others is loaded: neither ``module:object`` nor entry points."""
+    if wanted:
+        _refused.append(True)
+    try:
+        yield
+    finally:
+        if wanted:
+            _refused.pop()
+
+
+def check_code(path: str, where: str) -> None:
+    """Raise ``UserError`` where code of others is refused.
+
+    >>> with refusing_code():
+    ...     check_code("nets:build", "factory")
+    Traceback (most recent call last):
+    ...
+    bench.errors.UserError: factory: 'nets:build' is code of others, which is refused; leave --no-code out to trust it
+    """
+    if _refused:
+        raise UserError.at(where, f"{path!r} is code of others, which is refused", "leave --no-code out to trust it")
+
+
 def load_object(path: str, where: str = "") -> Any:
-    """Import ``package.module:object``, looking in the current folder too."""
+    """Import ``package.module:object``, looking in the current folder too.
+
+    Raises:
+        UserError: code of others is refused, there is no such module or object, or importing it fails.
+    """
+    check_code(path, where)
     module_name, _, attribute = path.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        module = importlib.import_module(module_name)
+        with contained():
+            module = importlib.import_module(module_name)
+            found = getattr(module, attribute, _refused)  # any object that no module holds
     except ModuleNotFoundError as error:
         if error.name and not module_name.startswith(error.name):
-            raise
+            raise _unloadable(path, where, error) from error
         raise UserError.at(where, f"no module {module_name!r}", "give module:object that Python can import") from None
-    if not hasattr(module, attribute):
+    except Exception as error:  # a user's own module may fail in any way
+        raise _unloadable(path, where, error) from error
+    if found is _refused:
         raise UserError.at(where, f"{module_name!r} has no {attribute!r}", nearest(attribute, vars(module)))
-    return getattr(module, attribute)
+    return found
+
+
+def _unloadable(path: str, where: str, error: Exception) -> UserError:
+    """A module that cannot be imported, in one line."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return UserError.at(where, f"{path!r} cannot be imported: {reason}", "mend its module")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.commands.options import DEVICE, INTEGER_SUMS, QUIET, inputs
+from bench.commands.options import DEVICE, INTEGER_SUMS, NO_CODE, QUIET, inputs
 from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @inputs
 @INTEGER_SUMS
 @DEVICE
+@NO_CODE
 @QUIET
 def diff(
     reference: str, variant: str, data: Path, metrics: tuple[str, ...], bounds: str | None,

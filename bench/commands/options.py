@@ -40,6 +40,22 @@ def inputs(command: F) -> F:
     return command
 
 
+def _without_code(context: click.Context, parameter: click.Parameter, refused: bool) -> bool:
+    """Refuse code of others for as long as the command runs."""
+    from bench.registry import refusing_code
+
+    if refused:
+        context.with_resource(refusing_code())
+    return refused
+
+
+NO_CODE = click.option(
+    "--no-code",
+    is_flag=True,
+    expose_value=False,
+    callback=_without_code,
+    help="Refuse what imports code of others: module:object, timm: and its like, entry points.",
+)
 DEVICE = click.option("--device", default="cpu", show_default=True, help="Where torch runs: cpu, cuda, cuda:1, ...")
 
 

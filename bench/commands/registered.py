@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bench.commands.options import NO_CODE
+
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(["metrics", "steps", "models", "loaders", "runtimes"]))
@@ -20,6 +22,7 @@ def list_(kind: str) -> int:
 
 @click.command()
 @click.argument("name")
+@NO_CODE
 def describe(name: str) -> int:
     """Parameters, units, values and source of a metric, step, model, loader or runtime."""
     from bench.suite.render import describe as describe_name

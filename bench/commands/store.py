@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.commands.options import DEVICE, STORE
+from bench.commands.options import DEVICE, NO_CODE, STORE
 
 
 @click.command()
@@ -16,6 +16,7 @@ from bench.commands.options import DEVICE, STORE
 @click.option("--suite", "suite", required=True, type=click.Path(path_type=Path))
 @STORE
 @DEVICE
+@NO_CODE
 def why(cell: str, suite: Path, store: str, device: str) -> int:
     """Why CELL (variant/target/metric) of a suite would be reused, or what changed since it was last measured."""
     from bench.engine.why import why as explain

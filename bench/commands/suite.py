@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.options import DEVICE, QUIET, STORE, Shard
+from bench.commands.options import DEVICE, NO_CODE, QUIET, STORE, Shard
 from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on standard output and nothing else.")
 @STORE
 @DEVICE
+@NO_CODE
 @QUIET
 def run(
     suite: Path, only: str | None, engine: str, shard: tuple[int, int], rerun: Any, gate: bool,
@@ -76,6 +77,7 @@ def _write(results: Results, folder: Path) -> None:
 @click.argument("suites", nargs=-1, required=True, type=click.Path(path_type=Path))
 @STORE
 @DEVICE
+@NO_CODE
 def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     """Validate suites and print their plans: what is stored, what would be measured, what it will cost.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.commands.options import DEVICE, QUIET, STORE
+from bench.commands.options import DEVICE, NO_CODE, QUIET, STORE
 from bench.commands.showing import with_progress
 
 
@@ -14,6 +14,7 @@ from bench.commands.showing import with_progress
 @click.argument("suite", type=click.Path(path_type=Path))
 @STORE
 @DEVICE
+@NO_CODE
 @QUIET
 def weights(suite: Path, store: str, device: str, quiet: bool) -> int:
     """Train SUITE's reference and yardsticks and write them into the folder its reference.weights names."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.options import INTEGER_SUMS, inputs
+from bench.commands.options import INTEGER_SUMS, NO_CODE, inputs
 from bench.commands.output import json_alone
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON on standard output and nothing else.")
 @inputs
 @INTEGER_SUMS
+@NO_CODE
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 def why_diverged(
     reference: str, variant: str, data: Path, bounds: str | None, as_json: bool, both_inputs: str | None,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,11 @@ from bench.data.base import Dataset, Loader, Samples, loaders
 from bench.data.splitting import check_values, split, stratified_order
 from bench.errors import UserError
 from bench.graph.network import InputSpec, declared_axis
+from bench.limits import CLASSES, UNPACKED
 from bench.registry import parameters
-from bench.store.arrays import DAMAGE
+from bench.store.arrays import DAMAGE, check_unpacked
 
+ARRAYS = "give the arrays x and, with labels, y"
 LAYOUT = "give images (n, channels, height, width) or (n, height, width), or vectors (n, features)"
 
 
@@ -29,10 +32,6 @@ def read_npz(path: Path, bounds: tuple[float, float] = (0.0, 1.0), where: str = 
         UserError: no such file, no numpy archive, wrong keys, shapes or types, values not finite or out of bounds.
     """
     arrays = _read_arrays(Path(path), where)
-    unknown = sorted(set(arrays) - {"x", "y"})
-    if "x" not in arrays or unknown:
-        found = ", ".join(sorted(arrays)) or "nothing"
-        raise UserError.at(where, f"{path} holds {found}", "give the arrays x and, with labels, y")
     x = _images(arrays["x"], f"{where}.x")
     check_values(x, bounds, f"{where}.x")
     y = None if "y" not in arrays else _labels(arrays["y"], len(x), f"{where}.y")
@@ -45,15 +44,49 @@ def _read_arrays(path: Path, where: str) -> dict[str, NDArray[Any]]:
     try:
         if not zipfile.is_zipfile(path):
             raise ValueError("it is no zip archive")
+        with zipfile.ZipFile(path) as packed:
+            check_unpacked(packed, path.stat().st_size)
+            items = {item.filename.removesuffix(".npy"): item for item in packed.infolist()}
+            if "x" not in items or set(items) - {"x", "y"}:
+                shown = sorted(items)[:10]
+                found = ", ".join(name[:40] for name in shown) + (" and more" if len(items) > 10 else "")
+                raise UserError.at(where, f"{path} holds {found or 'nothing'}", ARRAYS)
+            for name, item in items.items():
+                with packed.open(item) as content:
+                    _check_header(content, item.file_size, name, path.stat().st_size)
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = {name: archive[name] for name in items}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
             raise ValueError("it holds something other than arrays")
         return arrays
+    except UserError:
+        raise
     except DAMAGE as error:
         reason = "it holds pickled objects" if "allow_pickle" in str(error) else " ".join(str(error).split())
         right = "write it with numpy.savez and plain arrays"
+        if UNPACKED.variable in reason:
+            reason, _, right = reason.rpartition("; ")
         raise UserError.at(where, f"cannot read {str(path)!r}: {reason}", right) from None
+
+
+def _check_header(content: IO[bytes], size: int, name: str, packed: int) -> None:
+    """Raise ``ValueError`` where an array's header and its size differ, or where it grows too large as float32."""
+    try:
+        version = np.lib.format.read_magic(content)
+    except ValueError:
+        raise ValueError("it holds something other than arrays") from None
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{name} is of an unknown format")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(content)
+    if dtype.hasobject:
+        return  # refused in numpy's own words
+    count, start = math.prod(shape), content.tell()
+    if min(shape, default=0) < 0 or count * dtype.itemsize != size - start:
+        raise ValueError(f"{name} declares shape {shape} of {dtype} and holds {size - start} bytes")
+    wanted = 4 * count
+    if name == "x" and wanted > UNPACKED.most and wanted > 4 * packed:
+        raise ValueError(f"{UNPACKED.exceeded(wanted, 'x takes ')}; {UNPACKED.advice}")
 
 
 def _images(x: NDArray[Any], where: str) -> NDArray[np.float32]:
@@ -73,6 +106,7 @@ def _labels(y: NDArray[Any], n: int, where: str) -> NDArray[np.int64]:
     whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and bool(np.isfinite(y).all()) and bool((y % 1 == 0).all()))
     if not whole or int(y.min()) < 0:
         raise UserError.at(where, f"labels of type {y.dtype} that are no classes", "give whole numbers from 0 on")
+    CLASSES.check(int(y.max()) + 1, where, "labels of ")
     return y.astype(np.int64)
 
 

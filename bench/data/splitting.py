@@ -11,6 +11,7 @@ from bench.data.base import Dataset, Loader, Samples
 from bench.errors import UserError
 from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec
+from bench.interrupts import contained
 from bench.stats.streams import generator
 
 
@@ -91,8 +92,25 @@ def split(
 
 
 def load_dataset(loader: Loader, evaluation: int, calibration: int) -> Dataset:
-    """Load through any loader, one from outside too, and check what comes back."""
-    return check_dataset(loader.load(evaluation, calibration))
+    """Load through any loader, one from outside too, and check what comes back.
+
+    Raises:
+        UserError: what the loader raises, ``check_dataset`` finds, or a loader from outside fails with.
+    """
+    try:
+        with contained():
+            dataset = loader.load(evaluation, calibration)
+    except UserError:
+        raise
+    except Exception as error:
+        if type(loader).__module__.startswith("bench.data."):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise UserError.at("data.loader", f"{loader.name!r} failed: {reason}", "mend its module") from error
+    if not isinstance(dataset, Dataset):
+        what = f"{loader.name!r} returned {type(dataset).__name__}"
+        raise UserError.at("data.loader", what, "return a bench.data.base.Dataset")
+    return check_dataset(dataset)
 
 
 def check_dataset(dataset: Dataset) -> Dataset:

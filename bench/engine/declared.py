@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bench.data.base import Dataset
 from bench.engine.inline import InlineEngine
+from bench.interrupts import contained
 from bench.metrics.base import metrics
 from bench.stats.proportions import binomial_tail
 from bench.suite.plan import Observation, PlannedCell, Planner
@@ -59,7 +60,8 @@ def warnings(planner: Planner, dataset: Dataset, engine: InlineEngine, cells: It
 def _correct(engine: InlineEngine, observation: Observation) -> int | None:
     """How many answers are right; None where the reference could not be observed."""
     try:
-        arrays = engine.observations.get(observation).arrays
+        with contained():
+            arrays = engine.observations.get(observation).arrays
     except Exception:  # the same failure is the reason of every cell
         return None
     engine.used.add(observation.key)

@@ -12,6 +12,7 @@ from bench.data.base import Dataset
 from bench.engine.networks import NetworkFailure, Networks, one_line
 from bench.engine.run import make_plan
 from bench.graph.network import InputSpec, Network
+from bench.interrupts import contained
 from bench.store.store import Store
 from bench.suite.nodes import Node
 from bench.suite.plan import Plan
@@ -104,7 +105,8 @@ class _Tried:
             return None
         data = self.dataset
         try:
-            return run_step(node.step, parent, StepContext(data.train, data.calibration, node.recipe, node.seed))
+            with contained():
+                return run_step(node.step, parent, StepContext(data.train, data.calibration, node.recipe, node.seed))
         except Exception as error:
             return f"step {node.step.name}: {one_line(error)}"
 

@@ -14,6 +14,7 @@ from bench.engine.derive import Derivation, Derived, Evidence, describe_details,
 from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
 from bench.engine.observations import Observations, Observed
 from bench.errors import UnusableNetwork, UserError
+from bench.interrupts import contained
 from bench.metrics.base import Cost, Value
 from bench.results import Cell
 from bench.store.keys import key_of
@@ -157,7 +158,8 @@ class InlineEngine:
             return Measured(self._cell(cell, status="error", reason=reason))
         started = time.perf_counter()
         try:
-            measured = self.derive(cell)
+            with contained():
+                measured = self.derive(cell)
         except NetworkFailure as error:
             measured = Measured(self._cell(cell, status="error", reason=told(error, cell)))
         except ObservationFailure as error:
@@ -177,7 +179,8 @@ class InlineEngine:
 
         def get(role: str, item: Observation) -> Observed:
             try:
-                return self.observations.get(item)
+                with contained():
+                    return self.observations.get(item)
             except NetworkFailure:
                 raise
             except Exception as error:

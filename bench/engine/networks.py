@@ -11,6 +11,7 @@ from bench.data.base import Dataset
 from bench.engine.intake import SAMPLES, take_in
 from bench.errors import NotApplicable, UserError, legible
 from bench.graph.network import InputSpec, Network, TorchNetwork
+from bench.interrupts import contained
 from bench.models.checkpoint import load_checkpoint
 from bench.store.keys import canonical_json
 from bench.store.store import Store
@@ -44,7 +45,8 @@ class Networks:
             raise NetworkFailure(str(known), known.node) from known.__cause__
         if node.key not in self._made:
             try:
-                self._made[node.key] = self.load(node) or self._make(node)
+                with contained():
+                    self._made[node.key] = self.load(node) or self._make(node)
             except NetworkFailure as error:
                 self._failed[node.key] = error
                 raise

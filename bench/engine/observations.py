@@ -14,6 +14,7 @@ from bench.data.base import Dataset, Samples
 from bench.engine.networks import Networks, one_line
 from bench.engine.reading import reading
 from bench.errors import NotApplicable, NotDifferentiable
+from bench.interrupts import contained
 from bench.metrics.base import Observing
 from bench.metrics.evaluation import PARITY_SAMPLES
 from bench.runtimes.base import Predictor, Target, runtimes
@@ -89,7 +90,7 @@ class Observations:
             return False
         samples = self.samples(observation).x[:PARITY_SAMPLES]
         try:
-            with arithmetic(target.threads):
+            with contained(), arithmetic(target.threads):
                 self.open(observation.node, target, floor=observation.floor).trust(torch.from_numpy(samples))
         except NotDifferentiable:
             return True

@@ -10,6 +10,7 @@ from bench.engine.derive import Evidence, sample_distances
 from bench.engine.inline import InlineEngine, Measured, ObservationFailure, told
 from bench.engine.networks import NetworkFailure, one_line
 from bench.engine.observations import Observed
+from bench.interrupts import contained
 from bench.metrics.base import Change, Metric, Pair, Quality, Value
 from bench.results import StageMetric, StageResult, StageValue, ValueResult
 from bench.stats.added import added_change
@@ -123,7 +124,8 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
     """Every stage against the reference and against the last stage that could be measured."""
     metric = cells[0].use.metric
     try:
-        start = engine.evidence(cells[0])
+        with contained():
+            start = engine.evidence(cells[0])
     except NetworkFailure as error:
         return [_blank(metric, "error", told(error, cells[0])) for _ in cells]
     except Exception as error:
@@ -137,8 +139,9 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
         result = _blank(metric, shown.status, shown.reason, start.n)
         if shown.status == "ok":
             try:
-                for value in metric.values:
-                    result.values[value.name] = _value(engine, value, start, last, shown.observed)
+                with contained():
+                    for value in metric.values:
+                        result.values[value.name] = _value(engine, value, start, last, shown.observed)
             except Exception as error:
                 result = _blank(metric, "error", one_line(error), start.n)
             else:
@@ -151,7 +154,8 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
 def _observe(engine: InlineEngine, cell: PlannedCell) -> Shown:
     """The observations of one stage; whatever goes wrong stays in it."""
     try:
-        observed = [engine.observations.get(item) for item in cell.observed]
+        with contained():
+            observed = [engine.observations.get(item) for item in cell.observed]
     except NetworkFailure as error:
         return Shown(status="error", reason=told(error, cell))
     except Exception as error:

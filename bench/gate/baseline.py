@@ -136,17 +136,18 @@ def load_baseline(path: Path | str) -> Baseline:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text)
     except OSError as error:
         raise UserError.at(str(path), error.strerror or "cannot be read", "crbench baseline accept RUN") from None
     except (ValueError, RecursionError):
         raise UserError.at(str(path), "is no JSON, or cut short", "take it from version control again") from None
     found = content.get("crbench_baseline") if isinstance(content, dict) else None
-    if found != BASELINE_VERSION:
-        what = f"a baseline of version {found}" if isinstance(found, int) else "is no baseline"
+    if found != BASELINE_VERSION or isinstance(found, bool):
+        what = f"a baseline of version {json.dumps(found)}" if isinstance(found, int) else "is no baseline"
         raise UserError.at(str(path), what, f"version {BASELINE_VERSION} is read; accept a run anew")
     try:
-        baseline = Baseline.model_validate(content)
+        baseline = Baseline.model_validate_json(text, strict=True)
         for cell in (*baseline.cells, *baseline.first):
             for value in cell.values.values():
                 check_samples(value.samples(), cell.n)

@@ -56,18 +56,19 @@ def results_json(results: Results, indent: int | None = None) -> str:
 
 def _results(file: Path) -> Results:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
+        content = json.loads(text)
     except OSError as error:
         advice = "name a folder with results.json, which crbench run writes"
         raise UserError.at(str(file), error.strerror or "cannot be read", advice) from None
     except (ValueError, RecursionError):
         raise UserError.at(str(file), "is no JSON, or cut short", "measure again: crbench run SUITE") from None
     found = content.get("schema") if isinstance(content, dict) else None
-    if found != SCHEMA_VERSION:
-        what = f"results of schema {plain(found)}" if isinstance(found, int) else "holds no results"
+    if found != SCHEMA_VERSION or isinstance(found, bool):
+        what = f"results of schema {plain(json.dumps(found))}" if isinstance(found, int) else "holds no results"
         raise UserError.at(str(file), what, f"this program reads schema {SCHEMA_VERSION}")
     try:
-        results = Results.model_validate(content)
+        results = Results.model_validate_json(text, strict=True)  # a text or a truth value is no number
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

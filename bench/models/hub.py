@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.errors import MissingExtra, UserError
+from bench.interrupts import contained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +45,8 @@ def build_named(factory: str, pretrained: bool, where: str) -> nn.Module:
             raise
         raise MissingExtra(PACKAGES[hub], hub) from None
     try:
-        return BUILDERS[hub](package, name, pretrained)
+        with contained():
+            return BUILDERS[hub](package, name, pretrained)
     except UserError:
         raise
     except Exception as error:  # unknown names, no network, no such file: each package has its own exceptions

@@ -11,6 +11,7 @@ from bench.errors import UnusableNetwork, UserError
 from bench.graph.interface import check_declared
 from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.graph.torchscript import refuse_frozen
+from bench.interrupts import contained
 from bench.models.checkpoint import check_finite, load_checkpoint
 from bench.models.materialise import made_weights, materialise
 from bench.models.onnx_file import is_quantised, read_onnx
@@ -114,7 +115,7 @@ def _answer(module: nn.Module, declared: InputSpec, where: str) -> Any:
     import torch
 
     try:
-        with reproducible("probe"), torch.no_grad():
+        with contained(), reproducible("probe"), torch.no_grad():
             return module(torch.zeros(2, *declared.network_shape, dtype=getattr(torch, declared.dtype)))
     except Exception as error:  # the network's own code may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]

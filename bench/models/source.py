@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
 from bench.graph.network import InputSpec
+from bench.interrupts import contained
 from bench.models.base import Model, models
 from bench.models.hub import build_named, hub_package
 from bench.models.materialise import materialise
 from bench.models.training import reproducible
-from bench.registry import load_object
+from bench.registry import check_code, load_object
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,6 +74,7 @@ def call_factory(factory: str, seed: int, where: str, *, pretrained: bool = Fals
     """
     from torch import nn
 
+    check_code(factory, where)  # names of timm and its like too: they fetch, and run that package's code
     if hub_package(factory) is not None:
         with reproducible("initialise", seed):
             return build_named(factory, pretrained, where).eval()
@@ -80,7 +82,7 @@ def call_factory(factory: str, seed: int, where: str, *, pretrained: bool = Fals
     if not callable(maker):
         raise UserError.at(where, f"{factory!r} is not callable", "give a function that returns a torch module")
     try:
-        with reproducible("initialise", seed):
+        with contained(), reproducible("initialise", seed):
             module = maker()
     except Exception as error:  # the user's own code: its failure is one line, the cause stays attached
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption("--crbench-store", metavar="URL", help="Default: $CRBENCH_STORE or .crbench.")
     group.addoption("--crbench-device", metavar="DEVICE", default="cpu", help="Where torch runs: cpu, cuda, ...")
+    group.addoption("--crbench-no-code", action="store_true", help="Refuse what imports code of others, as --no-code.")
     group.addoption("--crbench-strict", action="store_true", help="Fail what is inconclusive.")
     parser.addini("crbench_suites", "suites that are collected when their folder is: globs from the root", type="args")
 
@@ -57,6 +58,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {text}")
     if config.getoption("crbench_update_baseline") and config.getoption("crbench_baseline") is None:
         raise pytest.UsageError("--crbench-update-baseline needs --crbench-baseline FILE: what to write")
+    if config.getoption("crbench_no_code"):
+        from bench.registry import refusing_code
+
+        refusing = refusing_code()
+        refusing.__enter__()
+        config.add_cleanup(lambda: refusing.__exit__(None, None, None))
     if not hasattr(config, "workerinput"):
         from bench.pytest_plugin.closing import Closing
 

@@ -9,13 +9,16 @@ in which it is written.
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, legible
+from bench.limits import SUITE_BYTES, SUITE_DEPTH, SUITE_DIGITS, SUITE_FILES
 from bench.suite.wording import Place, show
 
 # table -> (keys that make the choice, keys that outlive another choice)
@@ -67,7 +70,8 @@ def parse_toml(path: Path) -> dict[str, Any]:
     if not is_file(path):
         raise UserError.at(str(path), "is no file", "give the path of a suite, a TOML file")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        SUITE_BYTES.check(path.stat().st_size, str(path))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except UnicodeDecodeError:
         raise UserError.at(str(path), "is not UTF-8 text", "a suite is a TOML file") from None
     except OSError as error:
@@ -79,6 +83,32 @@ def parse_toml(path: Path) -> dict[str, Any]:
         line = re.search(r"\(at line (\d+), column \d+\)", text)
         where = f"{path}:{line.group(1)}" if line else str(path)
         raise UserError.at(where, f"not TOML: {text[0].lower()}{text[1:]}") from None
+    except ValueError as error:  # Python itself reads no number as long as that
+        most = sys.get_int_max_str_digits()
+        if "integer string conversion" not in str(error):
+            raise UserError.at(str(path), f"not TOML: {error}") from None
+        right = f"{SUITE_DIGITS.variable} and PYTHONINTMAXSTRDIGITS raise it"
+        raise UserError.at(str(path), f"a number of more than {most} digits", right) from None
+    _check_size(content, str(path))
+    return content
+
+
+def _check_size(content: dict[str, Any], where: str) -> None:
+    """Raise ``UserError`` for keys nested too deep and for numbers of too many digits."""
+    deepest, longest = SUITE_DEPTH.most, 10**SUITE_DIGITS.most
+    waiting: list[tuple[Any, int, str]] = [(content, 0, "")]
+    while waiting:
+        value, depth, top = waiting.pop()
+        if depth > deepest:
+            SUITE_DEPTH.check(depth, f"{where}: {show(top)}")
+        if isinstance(value, dict):
+            waiting += [(inner, depth + 1, top or key) for key, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(inner, depth + 1, top) for inner in value]
+        elif isinstance(value, int) and abs(value) >= longest:
+            bits = value.bit_length()  # Python writes no number of many thousand digits
+            digits = len(str(abs(value))) if bits < 10_000 else math.ceil(bits * math.log10(2))
+            raise UserError.at(f"{where}: {show(top)}", SUITE_DIGITS.exceeded(digits), SUITE_DIGITS.advice)
 
 
 def read_document(path: Path) -> Document:
@@ -95,6 +125,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> Document:
             raise UserError.at("extends", f"{show(base)} is not a text", 'give one file: extends = "base.toml"')
         base_path = path.parent / base
         chain = (*above, path)
+        SUITE_FILES.check(len(chain) + 1, "extends")
         if not is_file(base_path):
             where = "extends" if not above else f"extends (in {path.name})"
             raise UserError.at(where, f"{show(base)} is no file", f"paths are relative to {path.name}")

@@ -13,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from bench.compression.base import Step
 from bench.data.base import Loader
 from bench.errors import Problem, UserError
+from bench.interrupts import contained
+from bench.limits import Limit
 from bench.metrics.base import Metric
 from bench.models.base import Model
 from bench.models.packaged import is_packaged, packaged
@@ -59,6 +61,13 @@ class Findings:
             where += f" (in {origin.name})"
         self.problems.setdefault((where, what), Problem(where, what, right))
 
+    def limited(self, limit: Limit, given: int, place: Place) -> bool:
+        """Note where it is more than the limit, and answer whether it is."""
+        if given <= limit.most:
+            return False
+        self.add(place, limit.exceeded(given), limit.advice)
+        return True
+
     def stop(self) -> None:
         """Raise all problems together, if there are any."""
         if self.problems:
@@ -91,7 +100,15 @@ class Findings:
         if not hasattr(cls, "__pydantic_fields__"):
             self.add(place, f"{cls.__name__} declares no parameters", "decorate it with bench.registry.parameters")
             return None
-        thing = self.parse(cls, raw, place, moved=moved)
+        try:
+            with contained():
+                thing = self.parse(cls, raw, place, moved=moved)
+        except Exception as error:  # a user's own class may fail in any way
+            if cls.__module__.startswith("bench."):
+                raise
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            self.add(place, f"{cls.__name__} cannot be made: {reason}", "mend its module")
+            return None
         paths = {}
         for name in raw if thing is not None else ():
             if isinstance(value := getattr(thing, name), Path):

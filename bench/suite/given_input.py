@@ -33,7 +33,7 @@ def parse_parameters(text: str, where: str) -> dict[str, Any]:
             raise UserError.at(where, f"given {name!r} twice", "give it once")
         try:
             found[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # a number that Python does not read is a text too
             found[name] = value
     return found
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.base import Loader, loaders
+from bench.limits import SUITE_CELLS, SUITE_YARDSTICKS
 from bench.suite.extends import read_document
 from bench.suite.findings import Findings
 from bench.suite.measures import build_metrics
@@ -50,6 +51,10 @@ def load_suite(path: Path | str) -> Suite:
     has_yardstick = yardstick.retrained > 0 or yardstick.noisy
     uses = build_metrics(findings, content, evaluation, has_yardstick)
     name = _name(findings, path, content)
+    if table is not None:
+        count = len(variants) * len(targets) * len(uses) * table.replicates
+        findings.limited(SUITE_CELLS, count, ("replicates",) if table.replicates > 1 else ("variant",))
+        findings.limited(SUITE_YARDSTICKS, max(yardstick.retrained, yardstick.count), ("yardstick",))
     findings.stop()
     made = tuple(variant for variant in variants if isinstance(variant, Variant))
     demanded = any("calibration" in step.demands() for variant in made for step in variant.steps)

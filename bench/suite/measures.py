@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
+from bench.limits import SUITE_MATRIX
 from bench.metrics.base import Change, Metric, Quality, Value, metrics
 from bench.registry import nearest
 from bench.suite.findings import Findings, schema_of
@@ -75,6 +77,8 @@ def _expand(
             findings.add(here, f"{key!r} is given beside the matrix too", "give it once")
         else:  # what is no list is reported by the schema; its value can be judged all the same
             lists[key] = values if isinstance(values, list) else [values]
+    if findings.limited(SUITE_MATRIX, math.prod(map(len, lists.values())), (*place, "matrix")):
+        return
     for chosen in itertools.product(*(range(len(values)) for values in lists.values())):
         picked = dict(zip(lists, chosen, strict=True))
         parameters = fixed | {key: lists[key][index] for key, index in picked.items()}

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.compression.base import steps
+from bench.errors import UserError
 from bench.models.base import Model, Recipe, models
-from bench.registry import Registry, nearest
+from bench.registry import Registry, check_code, nearest
 from bench.runtimes.base import Target, runtimes
 from bench.suite.findings import Findings
 from bench.suite.suite import Outside, Reference, Yardstick
@@ -53,6 +54,12 @@ def build_outside(
     does, whatever it is, unless it declares its own.
     """
     onnx, checkpoint = raw.get("onnx"), raw.get("checkpoint")
+    if isinstance(raw.get("factory"), str):
+        try:
+            check_code(raw["factory"], "")
+        except UserError as error:
+            findings.add((*place, "factory"), error.problems[0].what, error.problems[0].right)
+            return None
     factory = raw.get("factory", None if reference is None else reference.factory)
     if checkpoint is not None and (factory is None or onnx is not None):
         what = "weights need the network they belong to"

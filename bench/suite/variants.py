@@ -8,6 +8,7 @@ from typing import Any
 from bench.compression.base import Step, steps
 from bench.compression.record import check_chain
 from bench.errors import UserError
+from bench.limits import SUITE_STEPS
 from bench.registry import nearest
 from bench.runtimes.base import Target
 from bench.suite.findings import Findings
@@ -60,6 +61,8 @@ def _build_chain(
     """The steps and the kind of network that comes out; None where that cannot be told."""
     chain: list[Step] = []
     kind = start
+    if findings.limited(SUITE_STEPS, len(tables_in(raw, "steps")), (*place, "steps")):
+        return (), None
     for index, entry in tables_in(raw, "steps"):
         here = (*place, "steps", index)
         step: Step | None = build_object(findings, steps, StepTable, entry, here, "use")

@@ -1,5 +1,8 @@
 """Images of the user's own: what is read, and what is refused."""
 
+import io
+import tracemalloc
+import warnings
 import zipfile
 
 import numpy as np
@@ -124,3 +127,75 @@ def test_a_member_that_is_no_array(tmp_path):
         packed.writestr("x", b"raw bytes")
     with pytest.raises(UserError, match="other than arrays"):
         read_npz(tmp_path / "images.npz")
+
+
+HUGE = {
+    "unpacked": ({"x": np.zeros((300, 1, 600, 600), np.uint8)}, "108000.* bytes, more than 100000000"),
+    "as float32": ({"x": np.zeros((200, 1, 600, 600), np.uint8)}, "x takes 288000000 bytes, more than 100000000"),
+}
+
+
+@pytest.mark.parametrize(("arrays", "said"), HUGE.values(), ids=HUGE)
+def test_what_grows_too_large_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, arrays, said):
+    monkeypatch.setenv("CRBENCH_MAX_UNPACKED_BYTES", "100000000")
+    path = tmp_path / "packed.npz"
+    np.savez_compressed(path, **arrays)
+    assert path.stat().st_size < 1_000_000
+    tracemalloc.start()
+    with pytest.raises(UserError, match=said) as error:
+        read_npz(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    assert "CRBENCH_MAX_UNPACKED_BYTES raises it" in str(error.value)
+    monkeypatch.setenv("CRBENCH_MAX_UNPACKED_BYTES", "1000000000")
+    assert len(read_npz(path)) == len(arrays["x"])
+
+
+def test_what_is_not_packed_has_no_limit(write, monkeypatch):
+    monkeypatch.setenv("CRBENCH_MAX_UNPACKED_BYTES", "10")
+    assert len(read_npz(write(x=X, y=Y))) == 6
+
+
+def test_a_limit_that_is_no_number_is_one_line(write, monkeypatch):
+    monkeypatch.setenv("CRBENCH_MAX_UNPACKED_BYTES", "much")
+    with pytest.raises(UserError, match="CRBENCH_MAX_UNPACKED_BYTES: 'much' is no whole number"):
+        read_npz(write(x=X, y=Y))
+
+
+LABELS = {
+    "1e300": (np.array([1e300] * 6), "more than 100000"),
+    "infinite": (np.array([np.inf] * 6), "no classes"),
+    "NaN": (np.array([np.nan] * 6), "no classes"),
+    "beyond int64": (np.array([2**64 - 1] * 6, np.uint64), "labels of 1.84e\\+19 classes, more than 100000"),
+    "a million million": (np.array([10**12] * 6), "more than 100000; CRBENCH_MAX_CLASSES raises it"),
+    "negative float": (np.array([-1e300] * 6), "no classes"),
+}
+
+
+@pytest.mark.parametrize(("y", "said"), LABELS.values(), ids=LABELS)
+def test_labels_that_no_network_has(write, y, said):
+    with pytest.raises(UserError, match=said) as error:
+        read_npz(write(x=X, y=y))
+    assert "\n" not in str(error.value)
+
+
+def test_an_array_that_is_there_twice(tmp_path):
+    path = tmp_path / "twice.npz"
+    np.savez(path, x=X, y=Y)
+    buffer = io.BytesIO()
+    np.save(buffer, X / 2)
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "a") as archive:
+        warnings.simplefilter("ignore")
+        archive.writestr("x.npy", buffer.getvalue())
+    with pytest.raises(UserError, match="it holds 'x' twice"):
+        read_npz(path)
+
+
+def test_a_header_that_declares_more_than_there_is(tmp_path):
+    buffer = io.BytesIO()
+    np.save(buffer, X)
+    content = buffer.getvalue().replace(b"(6, 1, 2, 2)", b"(9**9,1,2,2)").replace(b"9**9,1,2,2", b"9999, 1,2,2")
+    with zipfile.ZipFile(tmp_path / "lies.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    with pytest.raises(UserError, match=r"cannot read .*lies.npz"):
+        read_npz(tmp_path / "lies.npz")

@@ -82,3 +82,33 @@ def test_one_other_digit_in_results_is_seen(make, outcomes, tmp_path, indent):
     file.write_text(text.replace(estimate, estimate[:-1] + str((int(estimate[-1]) + 1) % 10)))
     with pytest.raises(UserError, match="its checksum does not fit"):
         load_run(tmp_path)
+
+
+MARKED = "results.json"
+
+
+def test_a_mark_at_the_beginning_is_passed_over(measured):
+    from bench.gate import load_run
+
+    file = measured.folder / "reports" / "tiny" / MARKED
+    plain = load_run(file).results
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert load_run(file).results == plain
+
+
+OTHER_TYPES = {
+    "schema": ('"schema": 1', '"schema": true', "results of schema true; this program reads schema 1"),
+    "a truth value": ('"n": 150', '"n": true', "valid integer"),
+    "a text": ('"n": 150', '"n": "150"', "valid integer"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "said"), OTHER_TYPES.values(), ids=OTHER_TYPES)
+def test_a_value_of_another_type_is_no_number(measured, old, new, said):
+    from bench.gate import load_run
+
+    file = measured.folder / "reports" / "tiny" / MARKED
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+    with pytest.raises(UserError, match=said):
+        load_run(file)

@@ -20,6 +20,7 @@ from bench.functional.divergences import flips
 from bench.graph.attention import plain_attention
 from bench.graph.network import Network, OnnxNetwork, TorchNetwork
 from bench.graph.torchscript import copied, exportable
+from bench.interrupts import contained
 from bench.models.training import reproducible
 
 OPSET = 18
@@ -37,7 +38,7 @@ def as_onnx(network: Network, where: str) -> OnnxNetwork:
     try:
         if network.quantised or _holds_brevitas(network):
             return _export_quantised(replace(network, quantised=True))
-        with reproducible("onnx-export"), _quiet(), plain_attention():
+        with contained(), reproducible("onnx-export"), _quiet(), plain_attention():
             return OnnxNetwork(_export(network), network.input)
     except UserError:
         raise
