@@ -40,8 +40,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     A reader of standard output that has seen enough changes none; one that could not be written ends as an interrupted
     run does, after everything else was done.
     """
-    if hasattr(sys.stdout, "reconfigure"):  # a path that is no UTF-8 is printed with escapes, as on standard error
-        sys.stdout.reconfigure(errors="backslashreplace")
     out, _ = guard_streams()
     code = run_cli(arguments)
     sys.stdout.flush()

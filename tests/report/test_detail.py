@@ -79,3 +79,8 @@ def test_few_samples_are_said_beside_resampled_harms(n, said):
     assert ("cover some 94 %" in value_row("nll", harm, n).remarks) is said
     exact = harm.model_copy(update={"interval": "score"})
     assert "cover" not in value_row("accuracy", exact, n).remarks
+
+
+def test_the_limit_beside_one_further_yardstick_is_told():
+    change = ValueResult(kind="change", estimate=0.1, gap=1.4, gap_ci=(1.1, 1.8), gap_further=0.876)
+    assert "gap ≥ 0.87 beside one further yardstick" in value_row("js", change).remarks
