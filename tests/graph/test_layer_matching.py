@@ -275,7 +275,7 @@ def test_alignments(reference, variant, expected):
 
 
 def test_where_a_layers_weights_are():
-    """A convolution, a product that keeps inputs first, and a grouped convolution, whose channels are not its inputs."""
+    """Of a grouped convolution nothing is said: its weights' second axis is not its inputs."""
     stored = {
         "k": np.zeros((4, 3, 3, 3), F32),
         "b": np.zeros(4, F32),
