@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 EXACT = 1e-3  # 1 - r^2 of a channel that is an affine image of the reference's
-MOVED = 10.0  # how many times worse the channel is explained without the map
+MOVED = 10.0  # how many times worse the channel is explained without the map, and than an exact one
+SURELY_MOVED = 1000.0  # ... and where the map is so much better, however little the channel moved
 POINTS = 3.0  # effective number of values that a channel's map rests on: two fit two numbers, whatever they are
 ROUNDING = 1e-8  # of the mean square: a difference below is float arithmetic
 
@@ -76,8 +77,8 @@ def fit(reference: Sequence[NDArray[Any]], variant: Sequence[NDArray[Any]], axis
     """Fit a value (n, ...) of the variant by the reference's, batch by batch, along an axis; None: axis 1 or the last.
 
     A channel is exact where 1 - r^2 is at most a thousandth and more than a spike or two speak for it (so are two
-    constants); it moved where it is exact and leaving it as it is explains it ten times worse. Of two axes the one
-    with the smaller residual is taken.
+    constants); it moved where it is exact, and leaving it as it is explains it ten times worse and not exactly, or a
+    thousand times worse. Of two axes the one with the smaller residual is taken.
 
     >>> x = np.array([[1.0, 1.0], [2.0, 3.0], [4.0, 2.0], [5.0, 5.0], [6.0, 1.0]])
     >>> found = fit([x], [x * [2.0, 1.0] + [1.0, 0.0]])
@@ -110,6 +111,7 @@ def _least_squares(axis: int, x: Float, y: Float) -> tuple[Fit, float]:
     fourth = ((a - mean_a[:, None]) ** 4).sum(axis=1)
     points = np.where(still_a, 0.0, (a.shape[1] * spread_a) ** 2 / np.where(still_a, 1.0, fourth))
     exact = still | (~still_a & ~still_b & (together != 0) & (left <= EXACT * spread_b) & (points >= POINTS))
-    moved = exact & (plain > MOVED * left) & (plain > ROUNDING * size)
+    clearly = (plain > SURELY_MOVED * left) | ((plain > MOVED * left) & (plain > MOVED * EXACT * spread_b))
+    moved = exact & clearly & (plain > ROUNDING * size)
     rest = np.where(still_b, 0.0, left / np.where(still_b, 1.0, spread_b))
     return Fit(axis, scale, shift, exact, moved, rest, (b.min(axis=1), a.min(axis=1), a.max(axis=1))), float(left.sum())

@@ -140,8 +140,11 @@ class _Search:
             least = 0  # what the layer itself shows goes before what its readers show
         if errors and errors[least] * NEARER <= plain:
             return options[least]
+        if own is None:
+            return None
         # were the map the maker's fault alone, the readers would compute as in the reference without it
-        return own if own is not None and (errors[0] < plain or self._followed(name, own, others)) else None
+        off = plain > UNCLEAR * len(self.readers[name])
+        return own if (off and errors[0] < plain) or self._followed(name, own, others) else None
 
     def _error(self, name: str, maps: ChannelMaps) -> float:
         """Relative squared error of the layers that read a value, on the variant's inputs, summed."""

@@ -73,3 +73,13 @@ def test_no_interval_leaves_its_range(count):
             found = outcome.restored(logits)
             for name, largest in (("js", np.log(2)), ("accuracy", 1.0)):
                 assert -largest <= found[name]["ci"][0] <= found[name]["ci"][1] <= largest
+
+
+def test_rounding_is_that_of_the_reference_run_another_way():
+    outcome = Outcome(REFERENCE, VARIANT, None)
+    largest = np.abs(REFERENCE).max()
+    assert outcome.rounding(REFERENCE) == pytest.approx((1e-6 * largest) ** 2 / 8)
+    again = REFERENCE + 1e-3 * RANDOM.normal(size=REFERENCE.shape)
+    assert outcome.rounding(again) == pytest.approx(4 * _js(REFERENCE, again).mean(), rel=1e-6)
+    worst = REFERENCE + 1e-6 * largest * RANDOM.choice([-1, 1], size=REFERENCE.shape)  # the bound of the least
+    assert Outcome(REFERENCE, worst, None).divergence()["js"]["estimate"] <= outcome.rounding(REFERENCE)

@@ -20,6 +20,7 @@ from bench.graph.network import TorchNetwork
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.training import initialise, train
+from bench.models.vit_tiny import VitTiny
 
 LAYERS = ("c1", "c2", "fc")
 
@@ -203,6 +204,41 @@ def test_names_the_layer_of_two_bits_in_an_equalised_network_of_eight(equalised,
     module.set_submodule(layer, copy.deepcopy(low.module.get_submodule(layer)))
     found = diagnose(reference, TorchNetwork(module, digits.input, quantised=True), digits.evaluation)
     assert found["culprits"][0] == layer
+
+
+def _smoothed(module):
+    """Activations divided, and the weights of all that read them multiplied, as before quantising a transformer."""
+    factors = torch.from_numpy(np.exp(np.random.default_rng(5).normal(size=16)).astype(np.float32))
+    with torch.no_grad():
+        for block in (module.attention1.inner, module.perceptron1.inner):
+            block.norm.weight.div_(factors)
+            block.norm.bias.div_(factors)
+        for head in module.attention1.inner.attend.heads:
+            for part in (head.query, head.key, head.value):
+                part.weight.mul_(factors)
+        module.perceptron1.inner.linear1.weight.mul_(factors)
+    return module
+
+
+@pytest.fixture(scope="module")
+def transformer(digits):
+    module = initialise(VitTiny(width=16, heads=2, depth=1, patch=2), digits.input, 0)
+    return TorchNetwork(train(module, digits.train, digits.input, Recipe(epochs=2), 0), digits.input)
+
+
+READERS = ["attention1.inner.attend.heads.0.value", "perceptron1.inner.linear1"]
+
+
+@pytest.mark.parametrize("layer", [None, "patches", *READERS])
+def test_several_readers_of_a_smoothed_value_undo_it_together(transformer, digits, layer):
+    module = _smoothed(copy.deepcopy(transformer.module))
+    if layer is not None:
+        with torch.no_grad():
+            module.get_submodule(layer).weight.neg_()
+    found = diagnose(transformer, TorchNetwork(module, digits.input), digits.evaluation)
+    assert found["culprits"] == ([] if layer is None else [layer])
+    divided = [row["divided_out"] for row in found["layers"] if row["divided_out"]]
+    assert [(told["channels"], told["of"]) for told in divided] == [(16, 16)] * 2
 
 
 def test_two_faults_that_hide_a_scaling_are_said_to(network, digits):
