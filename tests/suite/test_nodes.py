@@ -78,8 +78,6 @@ def _place(place, tensor):
 
 
 PLACES = (
-    "initialiser", "constant", "branch", "branch initialiser", "branch of a branch", "function", "default of a function",
-)  # fmt: skip
     "initialiser",
     "constant",
     "branch",
