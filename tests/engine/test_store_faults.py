@@ -85,6 +85,21 @@ def test_a_stored_record_is_never_run_on_its_own_word(measured, capsys, how):
     assert "counted as absent" in capsys.readouterr().err
 
 
+def test_a_forged_history_does_not_reach_the_results_of_stored_cells(measured, capsys):
+    expected = numbers(measured.results())
+    for file in records(measured.folder, "networks"):
+        forge(file, lambda data: data["content"]["record"].update(version=99, note="trust me"))
+    for rerun in ("never", "missing", "missing"):
+        capsys.readouterr()
+        assert measured.run("run", "tiny.toml", "--quiet", "--rerun", rerun) == 0
+        assert "trust me" not in json.dumps(measured.results())
+        if rerun == "never":
+            assert measured.results()["variants"][0]["artefact"]["record"] == {}
+            assert "it describes another network" in capsys.readouterr().err
+    assert numbers(measured.results()) == expected
+    assert capsys.readouterr().err == ""
+
+
 def test_every_stored_network_is_described_by_its_own_node_and_by_no_other(measured):
     plan, _ = make_plan(load_suite(Path("tiny.toml")))
     ends = {item.node for cell in plan.cells for item in (*cell.observed, *cell.reference)}

@@ -61,8 +61,14 @@ def _place(place, tensor):
             inner = _graph([nested])
         nodes = [yes, helper.make_node("If", ["yes"], ["w_out"], then_branch=inner, else_branch=inner)]
     else:
-        opsets = [helper.make_opsetid("", 17)]
-        functions = [helper.make_function("own", "Matrix", [], ["w_out"], [constant], opsets)]
+        opsets, defaults = [helper.make_opsetid("", 17)], []
+        if place == "default of a function":
+            constant = helper.make_node("Constant", [], ["w_out"])
+            constant.attribute.add(name="value", ref_attr_name="matrix", type=onnx.AttributeProto.TENSOR)
+            defaults = [helper.make_attribute("matrix", tensor)]
+        functions = [
+            helper.make_function("own", "Matrix", [], ["w_out"], [constant], opsets, attribute_protos=defaults)
+        ]
         nodes = [helper.make_node("Matrix", [], ["w_out"], domain="own")]
     ports = [helper.make_tensor_value_info(name, 1, ["n", 3]) for name in "xz"]
     nodes.append(helper.make_node("MatMul", ["x", "w_out"], ["z"]))
@@ -71,7 +77,15 @@ def _place(place, tensor):
     return helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=10)
 
 
-PLACES = ("initialiser", "constant", "branch", "branch initialiser", "branch of a branch", "function")
+PLACES = (
+    "initialiser",
+    "constant",
+    "branch",
+    "branch initialiser",
+    "branch of a branch",
+    "function",
+    "default of a function",
+)
 
 
 @pytest.mark.parametrize("place", PLACES)
