@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.gate.questions import declared_value
 from bench.gate.tolerances import WORDS, Tolerance
+from bench.metrics.base import Change, Quality
 from bench.results import Cell, GateResult, ValueResult
 from bench.stats.change import change
 from bench.stats.figure import mean_figure
@@ -42,7 +45,11 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
     if samples.labels is None:
         return result("inconclusive", "per class: the data has no labels", looked=False)
     labels = samples.labels[: found.variant["x"].size]
-    judged = [(_name(samples, label), *_judge(found, labels == label, gate, value)) for label in np.unique(labels)]
+    declared = declared_value(cell, gate.value)
+    most = declared.largest if isinstance(declared, Change | Quality) else inf
+    judged = [
+        (_name(samples, label), *_judge(found, labels == label, gate, value, most)) for label in np.unique(labels)
+    ]
     adjusted = holm([p for _, _, p, _ in judged])
     broken = [item for item, p in zip(judged, adjusted, strict=True) if p <= ALPHA]
     ordered = broken or [item for item in judged if not item[3]]
@@ -59,13 +66,16 @@ def _name(samples: RunSamples, label: int) -> str:
 
 
 def _judge(
-    samples: ValueSamples, mine: NDArray[np.bool_], gate: Tolerance, value: ValueResult
+    samples: ValueSamples, mine: NDArray[np.bool_], gate: Tolerance, value: ValueResult, most: float
 ) -> tuple[str, float, bool]:
-    """What a class shows in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it."""
+    """What a class shows in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it.
+
+    ``most``: the largest change or harm that there is.
+    """
     variant, reference = samples.variant["x"][mine], samples.reference.get("x", np.empty(0))
     count = int(mine.sum())
     if samples.form in ("count", "distance"):
-        estimate, interval = change(variant, bootstrap_weights(count), count=samples.form == "count")
+        estimate, interval = change(variant, bootstrap_weights(count), count=samples.form == "count", largest=most)
         draws = resampled_means(variant, bootstrap_weights(count))
         p = (
             _exact(variant, gate.tolerance)
@@ -84,8 +94,9 @@ def _judge(
         first, second = float(reference[mine].mean()), float(variant.mean())
         found = harm(first, second, own, other, better=better, samples=count)
     sure = found.p_above(gate.tolerance)
-    said = _said(value, found.estimate or 0.0, found.interval, count)
-    return said, 1.0 if sure is None else sure, found.interval.below(gate.tolerance)
+    interval = found.interval.within(-most, most)
+    said = _said(value, found.estimate or 0.0, interval, count)
+    return said, 1.0 if sure is None else sure, interval.below(gate.tolerance)
 
 
 def _exact(events: NDArray[Any], tolerance: float) -> float:

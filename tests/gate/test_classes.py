@@ -12,12 +12,12 @@ LABELS = np.repeat(np.arange(4), 50)
 NAMES = ("ant", "bee", "cat", "dog")
 
 
-def judged(make, after, gate, before=None, labels=LABELS, **more):
+def judged(make, after, gate, before=None, labels=LABELS, metric="made.up", **more):
     before = np.ones(200) if before is None else before
-    made = make().add(after, reference=before, better=more.pop("better", "higher"), **more)
+    made = make().add(after, reference=before, better=more.pop("better", "higher"), metric=metric, **more)
     results, samples = made.run(labels=labels, classes=NAMES)
-    found = judge_results(results, [("made.up", {}, [gate])], samples)
-    return found.cells[0].values["figure"].gates[0]
+    found = judge_results(results, [(metric, {}, [gate])], samples)
+    return found.cells[0].values[gate.value].gates[0]
 
 
 def outcomes(*wrong):
@@ -96,3 +96,13 @@ def test_what_cannot_be_judged_is_inconclusive(make, labels):
     else:
         found = judge_cell(results.cells[0], [gate]).values["figure"].gates[0]
         assert (found.verdict, "arrays are missing" in found.because) == ("inconclusive", True)
+
+
+def test_an_interval_of_few_distances_ends_where_they_do(make):
+    """One of four samples of a class is as far apart as can be: what few samples leave open would go beyond log 2."""
+    far, labels = np.zeros(200), np.repeat([0, 1], [4, 196])
+    far[0] = np.log(2)
+    gate = Gate("js", "max_change", 0.01, per="class")
+    found = judged(make, far, gate, labels=labels, form="distance", metric="fidelity.predictions", value="js")
+    assert found.verdict == "inconclusive"
+    assert "0.69]" in found.because
