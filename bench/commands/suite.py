@@ -43,17 +43,16 @@ def run(
     from bench.engine.run import RunOptions
     from bench.gate import exit_code, results_json, why_exit
     from bench.store.checksums import sha256
-    from bench.store.files import write_atomic
-    from bench.store.samples import ARRAYS, to_bytes
+    from bench.store.samples import write_samples
 
     options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
     with json_alone(as_json) as say:
         loaded = api.load_suite(suite)
         measured = with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
-        arrays, folder = to_bytes(measured.samples), out or Path("reports") / loaded.name
-        results = measured.results.model_copy(update={"arrays_sha256": sha256(arrays)})
+        folder = out or Path("reports") / loaded.name
+        arrays = write_samples(measured.samples, folder)  # the results come last: they name the arrays
+        results = measured.results.model_copy(update={"arrays_sha256": sha256(arrays.read_bytes())})
         _write(results, folder)
-        write_atomic(folder / ARRAYS, arrays)
         if as_json:
             say(results_json(results))
         elif not quiet:

@@ -72,6 +72,12 @@ def judged_values(planned: PlannedCell) -> list[Value]:
     ]
 
 
+def arrays_lost(store: Store, planned: PlannedCell) -> bool:
+    """Whether per-sample arrays that are to be judged are no longer in the store."""
+    shown = (*planned.observed, *planned.reference) if judged_values(planned) else ()
+    return any(store.arrays("observations", item.key) is None for item in shown)
+
+
 class InlineEngine:
     """Runs cells in this process."""
 

@@ -74,7 +74,7 @@ class Observations:
     def missing(self, observation: Observation) -> bool:
         """Whether it would have to be made."""
         key = observation.key
-        return key not in self._seen and (self.remeasure or self.store.get("observations", key) is None)
+        return key not in self._seen and (self.remeasure or self.known(key) is None)
 
     def refused(self, observation: Observation) -> bool:
         """Whether the network gives no gradients that its metric could use, asked before anything is measured.

@@ -182,6 +182,27 @@ def test_why_and_check_say_what_is_damaged(measured, capsys):
         assert f"cells/{file.parent.name}/{file.name}: its checksum does not fit" in line
 
 
+def test_why_and_check_foresee_what_lost_arrays_cost(measured, capsys):
+    gated = "noise/torch/fidelity.accuracy"
+    plan, _ = make_plan(load_suite(Path("tiny.toml")))
+    (cell,) = [cell for cell in plan.cells if cell.label == gated]
+    lost = cell.observed[0].key
+    (measured.folder / ".crbench" / "observations" / lost[:2] / f"{lost}.npz").unlink()
+    capsys.readouterr()
+    assert measured.run("why", gated, "--suite", "tiny.toml") == 0
+    shown = capsys.readouterr()
+    assert f"{gated}: measured again, arrays that its gates need are lost" in shown.out
+    assert f"{lost}.npz: lost" in shown.err
+    assert measured.run("check", "tiny.toml") == 0
+    shown = capsys.readouterr().out
+    assert "cells: 9, stored 8, to measure 1" in shown
+    assert "networks to make: 0 (0 trained), observations to make: 1" in shown
+    assert measured.run("run", "tiny.toml", "--quiet") == 0
+    assert fresh(measured.results()) == {gated}
+    assert measured.run("check", "tiny.toml") == 0
+    assert "cells: 9, stored 9, to measure 0" in capsys.readouterr().out
+
+
 def command(folder, *arguments):
     """Run the command line in a process of its own; arguments may be bytes."""
     done = subprocess.run(
