@@ -93,11 +93,14 @@ def write_weights(
         Each file and its size in bytes.
 
     Raises:
-        UserError: the suite names no such folder.
+        UserError: the suite names no such folder, or one that is not beside it.
     """
     folder = suite.reference.weights
     if folder is None:
         raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')
+    if not folder.resolve().is_relative_to(suite.path.parent.resolve()):
+        what = f"{shown_path(folder)!r} is not in the folder of {suite.path.name}, and nothing is written elsewhere"
+        raise UserError.at("reference.weights", what, "name a folder beside the suite")
     trained = replace(suite, reference=replace(suite.reference, weights=None))
     plan, dataset = make_plan(trained, device)
     kept = Store(store)

@@ -18,6 +18,7 @@ from bench.compression.onnx_runtime.files import (
 )
 from bench.errors import UserError
 from bench.graph.network import OnnxNetwork
+from bench.graph.onnx_running import holds_loop, run_session
 from bench.registry import parameters
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_session import session_options, start_session
@@ -81,11 +82,13 @@ def largest_values(model: ModelProto, name: str, x: NDArray[Any], batch: int) ->
     inner = [output for node in opened.graph.node for output in node.output if output and output not in known]
     opened.graph.output.extend(onnx.ValueInfoProto(name=output) for output in inner)
     target = Target(name="overflow", runtime="onnxruntime", optimisation="disabled")
-    session = start_session(opened.SerializeToString(), target, session_options(target, 1))
+    content = opened.SerializeToString()
+    session = start_session(content, target, session_options(target, 1))
     largest = dict.fromkeys((output for node in opened.graph.node for output in node.output if output), 0.0)
     names = [entry.name for entry in session.get_outputs() if entry.type == "tensor(float)"]
     for start in range(0, len(x) - batch + 1, batch):
-        for output, array in zip(names, session.run(names, {name: x[start : start + batch]}), strict=True):
+        found = run_session(session, {name: x[start : start + batch]}, names, loops=holds_loop(content))
+        for output, array in zip(names, found, strict=True):
             if array.size:
                 largest[output] = max(largest[output], float(np.abs(array).max()))
     return {output: largest[output] for output in largest if output in set(names)}

@@ -19,7 +19,7 @@ from bench.registry import parameters
 
 NAME: Final = "fashion-mnist"
 DEBIAN: Final = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
-URL: Final = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+URL: Final = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 CLASSES: Final = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip

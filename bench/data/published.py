@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError
 from bench.store.files import write_atomic
@@ -54,14 +55,14 @@ def read_published(path: Path, file: Published) -> bytes:
 
 
 def download(file: Published, base: str, folder: Path, tell: Callable[[str], None] | None = None) -> None:
-    """Fetch ``base``/name into the folder; it is checked before it is put there, whole or not at all.
+    """Fetch ``base``/name by https into the folder; it is checked before it is put there, whole or not at all.
 
     Raises:
         UserError: it cannot be fetched, or what came is not the published content.
     """
     url = f"{base.rstrip('/')}/{file.name}"
-    if not url.startswith(("http://", "https://")):
-        raise UserError.at("data.url", f"{base!r} is no web address", "begin it with https:// or http://")
+    if not url.startswith("https://"):
+        raise UserError.at("data.url", f"{base!r} is no https address", "begin it with https://")
     advice = f"try again, or put the files of {base} into {folder}"
     from http.client import HTTPException  # here: a run that has its files need not import it
 
@@ -84,11 +85,18 @@ def download(file: Published, base: str, folder: Path, tell: Callable[[str], Non
 
 
 def _fetch(url: str, file: Published, tell: Callable[[str], None]) -> bytes:
-    import urllib.request
+    from urllib.request import HTTPRedirectHandler, build_opener
+
+    class Secure(HTTPRedirectHandler):
+        def redirect_request(self, *arguments: Any) -> Any:
+            """Go where the server points to, by https alone."""
+            if not arguments[-1].startswith("https://"):
+                raise ValueError(f"it leads to {arguments[-1][:80]!r}, which is no https address")
+            return super().redirect_request(*arguments)
 
     parts: list[bytes] = []
     most = file.size + (1 << 20)  # gzip grows what it cannot shrink by far less
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+    with build_opener(Secure).open(url, timeout=TIMEOUT) as response:
         length = int(response.headers.get("Content-Length") or 0)
         whole = f" of {length / 1e6:.1f} MB" if length else ""
         done = 0

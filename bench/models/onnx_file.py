@@ -14,6 +14,7 @@ from bench.graph.integer_sums.products import OPERANDS
 from bench.graph.network import InputSpec
 from bench.models.checkpoint import existing_file, named, refuse_pickle
 from bench.models.onnx_interface import check_interface, one_line
+from bench.models.onnx_limits import check_structure, check_tensors, check_work
 
 if TYPE_CHECKING:
     import onnx
@@ -56,7 +57,9 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     blob = _read(path, where)
     refuse_pickle(path, blob[:8], where)
     model = _parse(blob, path, where)
+    check_structure(model, where)
     changed = _embed(model, path.parent, where)
+    check_tensors(_tensors(model), where)
     changed |= _settle_version(model, where)
     changed |= _free_unknown_sizes(model)
     changed |= _sort_nodes(model)
@@ -67,6 +70,7 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
         raise UnusableNetwork.at(where, what, "export it anew") from None
     _check_operators(model, where)
     check_interface(model, declared, where)
+    check_work(model, declared, where)
     _check_weights(model, where)
     return model.SerializeToString(deterministic=True) if changed else blob
 
@@ -131,15 +135,22 @@ def _embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
     for tensor in external:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
-        target = (folder / location).resolve()
+        try:
+            target = (folder / location).resolve()
+            there = target.is_file()
+        except (OSError, ValueError):  # a name that no file can have
+            what = f"{tensor.name[:80]!r} names no data file: {shortened(location)}"
+            raise UserError.at(where, what, "export it anew") from None
         if Path(location).is_absolute() or not target.is_relative_to(folder.resolve()):
-            what = f"{tensor.name!r} keeps its data outside the file's folder: {location!r}"
+            what = f"{tensor.name!r} keeps its data outside the file's folder: {shortened(location)}"
             raise UserError.at(where, what, "put the data beside the ONNX file")
-        if not target.is_file():
-            raise UserError.at(where, f"{tensor.name!r} needs the data file {location!r}, which is not there", "add it")
+        if not there:
+            what = f"{tensor.name!r} needs the data file {shortened(location)}, which is not there"
+            raise UserError.at(where, what, "add it")
         length = entries.get("length") or str(target.stat().st_size)
         if not length.isdecimal() or len(length) > DIGITS:
-            raise UserError.at(where, f"{tensor.name!r} says its data has length {length[:40]!r}", "export it anew")
+            what = f"{tensor.name!r} says its data has length {shortened(length)}"
+            raise UserError.at(where, what, "export it anew")
         total += int(length)
     if total > LARGEST:
         what = f"{total / 2**30:.1f} GiB with its external data"
@@ -152,6 +163,15 @@ def _embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
     except (onnx.checker.ValidationError, ValueError, OSError, OverflowError) as error:
         raise UserError.at(where, f"external data cannot be read: {one_line(error)}", "export it anew") from None
     return bool(external)
+
+
+def shortened(text: str) -> str:
+    """A text as errors show it, of at most 80 characters.
+
+    >>> shortened("a" * 5000) == repr("a" * 80) + " and 4920 characters more"
+    True
+    """
+    return repr(text[:80]) + (f" and {len(text) - 80} characters more" if len(text) > 80 else "")
 
 
 def _settle_version(model: onnx.ModelProto, where: str) -> bool:

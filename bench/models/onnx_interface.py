@@ -11,7 +11,9 @@ import numpy as np
 from bench.errors import UnusableNetwork, UserError
 from bench.graph.interface import ONNX_INPUT_TYPES
 from bench.graph.network import InputSpec
+from bench.graph.onnx_running import holds_loop, run_session
 from bench.models.checkpoint import named
+from bench.models.onnx_bounds import bounded, refuse_excess
 from bench.registry import nearest
 
 if TYPE_CHECKING:
@@ -86,9 +88,11 @@ def probe_answer(model: bytes, declared: InputSpec, where: str) -> Answer:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    held = bounded(model)
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(held, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises bare exceptions of many types
+        refuse_excess(error, where)
         what = f"ONNX Runtime {onnxruntime.__version__} cannot load it: {one_line(error)}"
         raise UnusableNetwork.at(where, what, "export it with standard operators") from None
     entry = session.get_inputs()[0]
@@ -98,8 +102,12 @@ def probe_answer(model: bytes, declared: InputSpec, where: str) -> Answer:
     fixed = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) and entry.shape[0] > 0 else None
     count = fixed or 2
     try:
-        made = session.run(None, {entry.name: np.zeros((count, *declared.network_shape), ONNX_INPUT_TYPES[entry.type])})
+        zeros = np.zeros((count, *declared.network_shape), ONNX_INPUT_TYPES[entry.type])
+        made = run_session(session, {entry.name: zeros}, loops=holds_loop(held))
+    except UserError as error:
+        raise UnusableNetwork.at(where, error.problems[0].what, error.problems[0].right) from None
     except Exception as error:
+        refuse_excess(error, where)
         shown = ", ".join(map(str, (count, *declared.network_shape)))
         free = [str(size) for size in entry.shape[1:] if not isinstance(size, int)]
         left = f"; the file leaves {', '.join(free)} open" if free else ""

@@ -14,6 +14,7 @@ from bench.graph.class_scores import scored, smallest_positive
 from bench.graph.integer_sums.pairs import Sums
 from bench.graph.interface import ONNX_INPUT_TYPES, class_scores
 from bench.graph.network import Network, OnnxNetwork
+from bench.graph.onnx_running import holds_loop, run_session
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Softmax, Target, runtimes
 from bench.runtimes.integer_sums import resolved_sums
 from bench.runtimes.onnx_operators import DYNAMIC, operators
@@ -90,6 +91,7 @@ class OnnxPredictor(Predictor):
         self.dtype = ONNX_INPUT_TYPES[inputs[0].type]
         if self.dtype is np.uint8 and network.input.dtype != "uint8":  # a cast would cut digits off silently
             raise UserError.at("onnx", "its input is uint8", 'declare input = { dtype = "uint8" } with its scale')
+        self.loops = holds_loop(network.model)
         self.shape: list[Any] = list(inputs[0].shape)
         batch = self.shape[0] if self.shape else None
         self.fixed_batch: int | None = batch if isinstance(batch, int) else None
@@ -118,7 +120,7 @@ class OnnxPredictor(Predictor):
     def _run(self, batch: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
         missing = size - len(batch)
         full = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)]) if missing else batch
-        out: np.ndarray[Any, Any] = self.session.run(None, {self.input_name: full})[self.place]
+        out: np.ndarray[Any, Any] = run_session(self.session, {self.input_name: full}, loops=self.loops)[self.place]
         return class_scores(out)[: len(batch)]
 
     def as_shipped(self) -> OnnxPredictor:

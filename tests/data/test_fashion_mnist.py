@@ -93,7 +93,7 @@ def test_too_many(small, tmp_path):
 
 def test_no_files_and_no_server(small):
     with pytest.raises(UserError, match="cannot be downloaded"):
-        FashionMnist(url="http://127.0.0.1:9").load(20, 20)
+        FashionMnist(url="https://127.0.0.1:9").load(20, 20)
     assert loaders.get("fashion-mnist") is FashionMnist
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import ssl
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,19 @@ CONTENT = bytes(range(256)) * 4000
 FILE = Published("numbers.gz", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
 
 
+TLS = Path(__file__).parent / "tls"  # a key of the tests alone, for 127.0.0.1
+
+
 class Handler(SimpleHTTPRequestHandler):
+    redirect = ""
+
+    def do_GET(self):
+        if not self.redirect:
+            return super().do_GET()
+        self.send_response(302)
+        self.send_header("Location", self.redirect)
+        self.end_headers()
+
     def log_message(self, *arguments):
         pass
 
@@ -27,14 +40,18 @@ class Server(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path, monkeypatch):
     """A folder and the address under which it is served."""
     folder = tmp_path / "served"
     folder.mkdir()
     with Server(("127.0.0.1", 0), partial(Handler, directory=folder)) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
-        yield folder, f"http://127.0.0.1:{running.server_port}/"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(TLS / "certificate.pem", TLS / "key.pem")
+        running.socket = context.wrap_socket(running.socket, server_side=True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "certificate.pem"))
+        yield folder, f"https://127.0.0.1:{running.server_port}/"
         running.shutdown()
         thread.join()
 
@@ -91,9 +108,31 @@ def test_no_server(server, tmp_path):
     ):
         download(FILE, base, tmp_path)
     with pytest.raises(UserError, match=r"cannot be downloaded: .*refused"):
-        download(FILE, "http://127.0.0.1:9", tmp_path)
-    with pytest.raises(UserError, match="'file:///etc' is no web address"):
-        download(FILE, "file:///etc", tmp_path)
+        download(FILE, "https://127.0.0.1:9", tmp_path)
+
+
+@pytest.mark.parametrize("base", ["http://127.0.0.1:9/", "file:///etc", "ftp://127.0.0.1/", "/etc", ""])
+def test_only_https_is_asked(tmp_path, base):
+    with pytest.raises(UserError, match=f"data.url: {base!r} is no https address; begin it with https://"):
+        download(FILE, base, tmp_path)
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:9/numbers.gz", "file:///etc/passwd"])
+def test_a_server_cannot_lead_to_where_there_is_no_https(server, tmp_path, monkeypatch, target):
+    folder, base = server
+    (folder / FILE.name).write_bytes(gzip.compress(CONTENT))
+    monkeypatch.setattr(Handler, "redirect", target)
+    with pytest.raises(UserError, match=f"it leads to '{target}', which is no https address"):
+        download(FILE, base, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_server_that_nobody_vouches_for_is_not_trusted(server, tmp_path, monkeypatch):
+    folder, base = server
+    (folder / FILE.name).write_bytes(gzip.compress(CONTENT))
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(UserError, match=r"cannot be downloaded: .*certificate"):
+        download(FILE, base, tmp_path / "kept")
 
 
 def test_folders(tmp_path, monkeypatch):

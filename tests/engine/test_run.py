@@ -231,3 +231,20 @@ def test_kept_weights_are_measured_instead_of_trained(tiny, capsys, monkeypatch)
     tiny.write(text=text)
     assert tiny.run("run", "tiny.toml") == 2
     assert "yardstick-2.safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["../kept", "link/kept", "kept/../../kept", "ABSOLUTE"])
+def test_weights_are_written_beside_their_suite_alone(tiny, capsys, tmp_path_factory, folder):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (tiny.folder / "link").symlink_to(elsewhere)
+    folder = str(elsewhere / "kept") if folder == "ABSOLUTE" else folder
+    before = sorted(tiny.folder.parent.iterdir())
+    tiny.write('model = "mlp"', f'model = "mlp"\nweights = "{folder}"')
+    assert tiny.run("weights", "tiny.toml", "--quiet") == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("crbench: reference.weights: ")
+    assert said[0].endswith("name a folder beside the suite")
+    assert not list(elsewhere.iterdir())
+    assert sorted(tiny.folder.parent.iterdir()) == before
+    assert not (tiny.folder / ".crbench").exists()

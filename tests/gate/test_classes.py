@@ -63,6 +63,11 @@ def test_means_changes_and_floors_are_judged_per_class_too(make):
     assert judged(make, 1 - outcomes(0, 0, 0, 0), Gate("figure", "max_value", 0.2, per="class")).verdict == "passed"
     assert judged(make, worse, Gate("figure", "max_value", 1.2, per="class"), form="mean").verdict == "failed"
     assert judged(make, level, Gate("figure", "max_value", 1.2, per="class"), form="mean").verdict == "passed"
+    assert (
+        judged(make, level - 0.5 * (LABELS == 2), Gate("figure", "min_value", 0.8, per="class"), form="mean").verdict
+        == "failed"
+    )
+    assert judged(make, level, Gate("figure", "min_value", 0.8, per="class"), form="mean").verdict == "passed"
 
 
 def test_over_all_replicates_each_is_judged_for_itself(make):

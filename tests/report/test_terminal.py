@@ -54,6 +54,14 @@ def test_missing_cells_and_alarms_are_listed(sample_run):
     assert "! ptq8" not in words
 
 
+def test_few_samples_are_said(sample_run):
+    assert "cover some" not in printed(sample_run, 100)
+    few = sample_run.model_copy(deep=True)
+    for cell in few.cells:
+        cell.n = 120
+    assert "with n = 120, 95 % intervals of resampled harms cover some 93 %" in printed(few, 100)
+
+
 def test_columns_that_do_not_fit_are_named(sample_run):
     words = " ".join(printed(sample_run, 80).split())
     assert "not shown in this width: robust error (epsilon 0.05), NLL, ECE" in words

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UserError
+from bench.graph.onnx_running import holds_loop, run_session
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_session import reason, session_options, start_session
 
@@ -50,14 +51,16 @@ class Part:
 
     def __init__(self, model: ModelProto, types: Mapping[str, np.dtype[Any]], outputs: Sequence[str]) -> None:
         self.types, self.outputs = types, outputs
-        self.session = start_session(model.SerializeToString(), TARGET, session_options(TARGET, 1))
+        content = model.SerializeToString()
+        self.loops = holds_loop(content)
+        self.session = start_session(content, TARGET, session_options(TARGET, 1))
         self.inputs = [entry.name for entry in self.session.get_inputs()]
 
     def __call__(self, given: Mapping[str, Any]) -> Values:
         """The values of one batch; ``RuntimeError`` where ONNX Runtime cannot run it."""
         feeds = {name: np.ascontiguousarray(given[name], dtype=self.types[name]) for name in self.inputs}
         try:
-            found = self.session.run(None, feeds)
+            found = run_session(self.session, feeds, loops=self.loops)
         except Exception as error:  # the runtime's exceptions share no base class of their own
             raise RuntimeError(reason(error)) from error
         return dict(zip(self.outputs, found, strict=True))

@@ -12,6 +12,7 @@ import torch
 from onnx import TensorProto
 
 from bench.errors import UserError
+from bench.limits import ONNX_ELEMENTS
 
 TORCH_TYPES = {
     TensorProto.FLOAT: torch.float32,
@@ -109,8 +110,6 @@ def to_tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
     return torch.from_numpy(np.array(array, order="C"))
 
 
-LARGEST = 2**27
-"""Elements that a tensor may have which a node makes of sizes alone: a file may lie about its sizes."""
 _GROWTH = 64
 """How many times larger than what it is made of a tensor may be beyond that: 8 x 8 as many pixels."""
 
@@ -147,6 +146,9 @@ def allowed(shape: Iterable[int], given: int = 0) -> list[int]:
     [2, 3]
     """
     shape = list(shape)
-    if min(shape, default=0) < 0 or prod(shape) > max(LARGEST, _GROWTH * given):
+    if min(shape, default=0) < 0:
         raise ValueError(f"a tensor of shape {tuple(shape)} is not allowed")
+    if prod(shape) > max(ONNX_ELEMENTS.most, _GROWTH * given):
+        told = ONNX_ELEMENTS.exceeded(prod(shape), f"a tensor of shape {tuple(shape)} is not allowed: ")
+        raise ValueError(f"{told}; {ONNX_ELEMENTS.advice}")
     return shape

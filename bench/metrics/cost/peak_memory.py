@@ -48,7 +48,7 @@ def _process(*arguments: str) -> int:
     """The peak of one process, in bytes."""
     places = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
-        [sys.executable, "-m", __name__, *arguments],
+        [sys.executable, "-P", "-m", __name__, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
         capture_output=True,
         text=True,

@@ -9,9 +9,7 @@ import torch
 from bench.graph.onnx_import.execution import run_graph
 from bench.graph.onnx_import.table import Node, operator
 from bench.graph.onnx_import.values import Codes, Value
-
-LONGEST = 10_000
-"""Rounds that a loop may take."""
+from bench.limits import LOOP_ROUNDS
 
 
 @operator("If")
@@ -30,13 +28,14 @@ def loop(
 ) -> tuple[Value, ...]:
     """What a graph makes of its own results, round by round; the rest of what it makes is stacked."""
     body = node.get("body")
-    limit = LONGEST + 1 if rounds is None else int(rounds)
+    longest = LOOP_ROUNDS.most
+    limit = longest + 1 if rounds is None else int(rounds)
     goes_on = torch.tensor(True) if condition is None else condition
     stacks: list[list[torch.Tensor]] = [[] for _ in body.outputs[1 + len(carried) :]]
     count = 0
     while count < limit and bool(goes_on):
-        if count >= LONGEST:
-            raise ValueError(f"more than {LONGEST} rounds")
+        if count >= longest:
+            raise ValueError(f"more than {longest} {LOOP_ROUNDS.unit}; {LOOP_ROUNDS.advice}")
         made = run_graph(body, (torch.tensor(count), goes_on, *carried), outer)
         goes_on = _truth(made[0])
         carried = made[1 : 1 + len(carried)]
