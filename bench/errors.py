@@ -5,6 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LONGEST = 600  # characters of one part of a line
+
+
+def shortened(text: str) -> str:
+    r"""A text that fits a line: what is left out of a long one is counted, and line ends are spaces.
+
+    >>> len(shortened("a" * 5000)), shortened("one\ntwo")
+    (627, 'one two')
+    """
+    if "\n" in text or "\r" in text:
+        text = " ".join(text.split())
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST - 100]} ... ({len(text) - LONGEST} characters) ... {text[-100:]}"
+
 
 def legible(text: str) -> str:
     r"""The text as UTF-8 can hold it: bytes of a path or argument that are no UTF-8 become escapes.
@@ -25,9 +40,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Read as one line: ``where: what; right``."""
-        place = f"{self.where}: " if self.where else ""
-        advice = f"; {self.right}" if self.right else ""
-        return legible(f"{place}{self.what}{advice}")
+        where, what, right = (shortened(legible(text)) for text in (self.where, self.what, self.right))
+        return f"{f'{where}: ' if where else ''}{what}{f'; {right}' if right else ''}"
 
 
 class UserError(Exception):

@@ -62,7 +62,7 @@ def _read_arrays(path: Path, where: str) -> dict[str, NDArray[Any]]:
     except UserError:
         raise
     except DAMAGE as error:
-        reason = "it holds pickled objects" if "allow_pickle" in str(error) else " ".join(str(error).split())
+        reason = "it holds pickled objects" if "allow_pickle" in str(error) else " ".join(str(error).split())[:300]
         right = "write it with numpy.savez and plain arrays"
         if UNPACKED.variable in reason:
             reason, _, right = reason.rpartition("; ")

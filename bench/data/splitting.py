@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,7 @@ def load_dataset(loader: Loader, evaluation: int, calibration: int) -> Dataset:
     """
     try:
         with contained():
-            dataset = loader.load(evaluation, calibration)
+            dataset: Any = loader.load(evaluation, calibration)  # one from outside may return anything
     except UserError:
         raise
     except Exception as error:

@@ -46,7 +46,9 @@ def check_interface(model: onnx.ModelProto, declared: InputSpec, where: str) -> 
     if not model.graph.output:
         raise UnusableNetwork.at(where, "it has no output", "give a network that puts out class scores")
     tensor = inputs[0].type.tensor_type
-    _check_type(TensorProto.DataType.Name(tensor.elem_type), inputs[0].name, declared, where)
+    known = tensor.elem_type in TensorProto.DataType.values()
+    kind = TensorProto.DataType.Name(tensor.elem_type) if known else f"of type {tensor.elem_type}"
+    _check_type(kind, inputs[0].name, declared, where)
     if not tensor.HasField("shape"):
         return
     found = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]

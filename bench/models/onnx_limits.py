@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bench.errors import UnusableNetwork
+from bench.errors import UnusableNetwork, UserError
 from bench.graph.network import InputSpec
 from bench.limits import LOOP_ROUNDS, ONNX_DEPTH, ONNX_ELEMENTS, ONNX_NODES, Limit
+from bench.models.onnx_sizes import fold_sizes, told
 
 if TYPE_CHECKING:
     import onnx
 
 LARGE = 4096  # bytes of data of which no shape is made
+PASSES = 20  # sizes of what is made of sizes, and so on
 RIGHT = "export it anew"
 
 
@@ -62,7 +62,7 @@ def check_structure(model: onnx.ModelProto, where: str) -> None:
         raise _too_much(ONNX_NODES, total, where)
 
 
-def _too_much(limit: Limit, given: float, where: str) -> UnusableNetwork:
+def _too_much(limit: Limit, given: float, where: str) -> UserError:
     return UnusableNetwork.at(where, limit.exceeded(given, "it has "), limit.advice)
 
 
@@ -107,26 +107,33 @@ def check_tensors(tensors: Iterable[onnx.TensorProto], where: str) -> None:
 def check_work(model: onnx.ModelProto, declared: InputSpec, where: str) -> None:
     """Raise ``UserError`` where a value has more elements, or a loop more rounds, than the limits.
 
-    As far as the file alone tells, for two samples: what only a run can tell, ``bounded`` stops in the probe.
+    As far as the file alone tells, for two samples: what only a run can tell, ``bounded`` stops in the probe. Sizes
+    that are computed are computed here too: onnx's own propagation of data writes down every number of a long vector.
     """
     from onnx import inliner, shape_inference
 
     known = _stripped(model, declared)
-    try:
-        if known.functions:
+    if known.functions:
+        try:
             known = inliner.inline_local_functions(known)
-        _without_ranges(known, where)
-        known = shape_inference.infer_shapes(known, data_prop=True)
-    except (RuntimeError, ValueError, shape_inference.InferenceError):
-        pass  # what is wrong with it is said by the checker, or by the run
-    for graph in every_graph(known.graph):
-        for value in (*graph.value_info, *graph.output, *graph.input):
-            _check_elements(value.name, [dim.dim_value for dim in value.type.tensor_type.shape.dim], where)
-        for tensor in graph.initializer:
-            _check_elements(tensor.name, tensor.dims, where)
-        for sparse in graph.sparse_initializer:
-            _check_elements(sparse.values.name, sparse.dims, where)
+        except (RuntimeError, ValueError):
+            return  # what is wrong with it is said by the checker, or by the run
     _check_loops(known, where)
+    for _ in range(PASSES):
+        try:
+            shaped = shape_inference.infer_shapes(known)
+        except (RuntimeError, ValueError, shape_inference.InferenceError):
+            shaped = known
+        for graph in every_graph(shaped.graph):
+            for value in (*graph.value_info, *graph.output, *graph.input):
+                _check_elements(value.name, [dim.dim_value for dim in value.type.tensor_type.shape.dim], where)
+            for tensor in graph.initializer:
+                _check_elements(tensor.name, tensor.dims, where)
+            for sparse in graph.sparse_initializer:
+                _check_elements(sparse.values.name, sparse.dims, where)
+        if not fold_sizes(known, shaped):
+            return
+        _check_loops(known, where)
 
 
 def _check_elements(name: str, sizes: Iterable[int], where: str) -> None:
@@ -175,62 +182,14 @@ def _stripped(model: onnx.ModelProto, declared: InputSpec) -> onnx.ModelProto:
     return known
 
 
-def _told(graph: onnx.GraphProto) -> dict[str, float]:
-    """The single numbers that a graph holds, by name."""
-    from onnx import numpy_helper
-
-    held = [(tensor.name, tensor) for tensor in graph.initializer]
-    held += [
-        (node.output[0], attribute.t)
-        for node in graph.node
-        for attribute in node.attribute
-        if node.op_type == "Constant" and node.output and attribute.HasField("t")
-    ]
-    arrays = [(name, numpy_helper.to_array(tensor)) for name, tensor in held if math.prod(tensor.dims) == 1]
-    return {name: array.reshape(-1)[0].item() for name, array in arrays if array.dtype.kind in "iuf"}
-
-
-def _without_ranges(model: onnx.ModelProto, where: str) -> None:
-    """Let every Range be a tensor as long: inferring what it holds would write its numbers down, however many.
-
-    Raises:
-        UserError: one counts too many numbers by constants alone.
-    """
-    from onnx import helper, numpy_helper
-
-    told: dict[str, float] = {}
-    for graph in every_graph(model.graph):
-        told |= _told(graph)
-    for index, graph in enumerate(reversed([*every_graph(model.graph)])):  # innermost first: nodes are written anew
-        nodes: list[Any] = []
-        for place, node in enumerate(graph.node):
-            if node.op_type != "Range" or node.domain not in ("", "ai.onnx") or len(node.input) != 3:
-                nodes.append(node)
-                continue
-            start, limit, delta = (told.get(name) for name in node.input)
-            if start is not None and limit is not None and delta:
-                _check_elements(node.output[0], [math.ceil(max((limit - start) / delta, 0))], where)
-            name = f"crbench_range_{index}_{place}"
-            ends = node.input[1::-1] if delta is None or delta > 0 else node.input[:2]
-            axis = numpy_helper.from_array(np.array([0], np.int64))
-            nodes += [
-                helper.make_node("Sub", ends, [f"{name}_span"]),
-                helper.make_node("Constant", [], [f"{name}_axis"], value=axis),
-                helper.make_node("Unsqueeze", [f"{name}_span", f"{name}_axis"], [f"{name}_size"]),
-                helper.make_node("ConstantOfShape", [f"{name}_size"], [node.output[0]]),
-            ]
-        kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
-        del graph.node[:]
-        graph.node.extend(kept)
-
-
 def _check_loops(model: onnx.ModelProto, where: str) -> None:
     """Raise ``UserError`` for a loop that is told by a constant to take too many rounds."""
-    told: dict[str, float] = {}
+    seen: dict[str, Any] = {}
     for graph in every_graph(model.graph):
-        told |= _told(graph)
+        seen |= told(graph)
         for node in graph.node:
             if node.op_type == "Loop" and len(node.input) > 1 and not node.input[1]:
-                rounds = told.get(node.input[0], 0)
-                if rounds > LOOP_ROUNDS.most:
-                    raise _too_much(LOOP_ROUNDS, rounds, f"{where}: the loop {(node.name or node.output[0])[:80]!r}")
+                rounds = seen.get(node.input[0])
+                if rounds is not None and rounds.size == 1 and rounds.item() > LOOP_ROUNDS.most:
+                    name = (node.name or next(iter(node.output), ""))[:80]
+                    raise _too_much(LOOP_ROUNDS, rounds.item(), f"{where}: the loop {name!r}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +62,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("crbench_no_code"):
         from bench.registry import refusing_code
 
-        refusing = refusing_code()
-        refusing.__enter__()
-        config.add_cleanup(lambda: refusing.__exit__(None, None, None))
+        refusing = ExitStack()
+        refusing.enter_context(refusing_code())
+        config.add_cleanup(refusing.close)
     if not hasattr(config, "workerinput"):
         from bench.pytest_plugin.closing import Closing
 

@@ -19,8 +19,23 @@ DAMAGE = (
 )  # fmt: skip
 
 
+END, TAIL = b"PK\x05\x06", 22 + 65535  # what closes an archive: a record and at most so long a comment
+UNTOLD = 0xFFFF  # a number of members that stands elsewhere
+
+
+def _declared(packed: zipfile.ZipFile) -> int:
+    """How many members an archive says that it has: zipfile itself does not miss one that its directory lost."""
+    stream = packed.fp
+    assert stream is not None
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(size - TAIL, 0))
+    tail = stream.read()
+    found = int.from_bytes(tail[(place := tail.rfind(END)) + 10 : place + 12], "little")
+    return len(packed.infolist()) if found == UNTOLD else found
+
+
 def check_unpacked(packed: zipfile.ZipFile, size: int) -> None:
-    """Raise ``ValueError`` for names that are there twice, and for what grows beyond the limit when it is unpacked.
+    """Raise ``ValueError`` for a member that is lost or there twice, and for what unpacks to more than the limit.
 
     A file that is not packed never grows, however large it is.
 
@@ -29,6 +44,8 @@ def check_unpacked(packed: zipfile.ZipFile, size: int) -> None:
         size: of the file itself, in bytes.
     """
     items = packed.infolist()
+    if len(items) != _declared(packed):
+        raise ValueError("its directory lacks members that it counts")
     names = [item.filename.removesuffix(".npy") for item in items]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"it holds {doubled[0]!r} twice")

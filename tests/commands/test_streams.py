@@ -87,3 +87,11 @@ def test_a_signal_that_is_ignored_stays_so(tiny):
     code += "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
     code += "with watched(*ENDING) as came:\n    os.kill(os.getpid(), signal.SIGHUP)\nprint('on', came)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "on []\n"
+
+
+def test_no_file_becomes_standard_output():
+    """A closed descriptor is the next file's number: what is printed would go into it."""
+    code = "from bench.commands.streams import guard_streams; guard_streams(); import os, sys\n"
+    code += "sys.exit(0 if os.open(os.devnull, os.O_WRONLY) > 2 else 1)"
+    for closed in (">&-", "2>&-", "<&-", ">&- 2>&- <&-"):
+        assert shell(f"{sys.executable} -c '{code}' {closed}").returncode == 0, closed

@@ -199,3 +199,19 @@ def test_a_header_that_declares_more_than_there_is(tmp_path):
         archive.writestr("x.npy", content)
     with pytest.raises(UserError, match=r"cannot read .*lies.npz"):
         read_npz(tmp_path / "lies.npz")
+
+
+def test_a_directory_that_lost_its_labels(tmp_path):
+    """One changed byte, the length of a comment, hides the next member: x without its y is another run."""
+    path = tmp_path / "lost.npz"
+    np.savez(path, x=X, y=Y)
+    content = bytearray(path.read_bytes())
+    entry = content.find(b"PK\x01\x02")
+    following = content.find(b"PK\x01\x02", entry + 1)
+    end = content.find(b"PK\x05\x06")
+    content[entry + 32 : entry + 34] = (end - following).to_bytes(2, "little")
+    path.write_bytes(content)
+    with np.load(path) as archive:
+        assert archive.files == ["x"]  # numpy itself says nothing
+    with pytest.raises(UserError, match="its directory lacks members that it counts"):
+        read_npz(path)
