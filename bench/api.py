@@ -103,7 +103,8 @@ def write_weights(
         raise UserError.at("reference.weights", what, "name a folder beside the suite")
     trained = replace(suite, reference=replace(suite.reference, weights=None))
     plan, dataset = make_plan(trained, device)
-    networks = Networks(Store(store), dataset, (progress or Progress()).message)
+    kept = Store(store)
+    networks = Networks(kept, dataset, (progress or Progress()).message)
     nodes = {"reference": plan.references[0]}
     nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(plan.yardsticks)}
     written = []
@@ -111,6 +112,7 @@ def write_weights(
         blob = to_bytes(networks.get(node))
         write_atomic(folder / f"{name}.safetensors", blob)
         written.append((folder / f"{name}.safetensors", len(blob)))
+    kept.tell()
     return written
 
 

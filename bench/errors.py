@@ -21,6 +21,15 @@ def shortened(text: str) -> str:
     return f"{text[: LONGEST - 100]} ... ({len(text) - LONGEST} characters) ... {text[-100:]}"
 
 
+def legible(text: str) -> str:
+    r"""The text as UTF-8 can hold it: bytes of a path or argument that are no UTF-8 become escapes.
+
+    >>> legible("caf\udce9"), legible("café")
+    ('caf\\udce9', 'café')
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong: where it stands, what was found, what would be right."""
@@ -31,7 +40,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Read as one line: ``where: what; right``."""
-        where, what, right = (shortened(text) for text in (self.where, self.what, self.right))
+        where, what, right = (shortened(legible(text)) for text in (self.where, self.what, self.right))
         return f"{f'{where}: ' if where else ''}{what}{f'; {right}' if right else ''}"
 
 

@@ -13,6 +13,9 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+Rule = Literal["max_harm", "max_gap", "max_change", "min_value", "max_value"]
+
+
 class BoundInfo(_Record):
     """What kind of bound a ``bound`` value is; ratio is the interval in which the true variant/reference ratio lies."""
 
@@ -25,7 +28,7 @@ class BoundInfo(_Record):
 class GateResult(_Record):
     """A declared tolerance and its verdict."""
 
-    rule: Literal["max_harm", "max_gap", "max_change", "min_value"]
+    rule: Rule
     tolerance: float
     verdict: Literal["passed", "failed", "inconclusive", "accepted"] = Field(
         description="accepted: the cell is skipped, and the suite says by name that it may be"
@@ -44,16 +47,23 @@ class ValueResult(_Record):
     better: Literal["lower", "higher", "none"] = "none"
     reference: float | None = Field(None, description="the reference's own figure")
     variant: float | None = Field(None, description="the variant's own figure")
+    own_ci: tuple[float | None, float | None] | None = Field(
+        None, description="95 % interval of the variant's own figure: what min_value and max_value look at"
+    )
     estimate: float | None = Field(None, description="change Δ, harm H (positive is worse), or ratio of costs")
     ci: tuple[float | None, float | None] | None = Field(None, description="95 % interval of the estimate")
     interval: Literal["bootstrap", "score", "exact", "t", "none"] = "none"
     scope: Literal["artefact", "recipe"] = "artefact"
     gap: float | None = None
     gap_ci: tuple[float | None, float | None] | None = Field(None, description="lower end null: an upper limit only")
+    gap_further: float | None = Field(
+        None, description="lower limit of the gap beside one further yardstick: by it max_gap fails and alarms sound"
+    )
     seed_ratio: float | None = None
     yardsticks: list[float | None] = Field(default_factory=list, description="Δ(f0, fj) or M(fj)")
     numerical_floor: float | None = None
-    p_value: float | None = None
+    p_value: float | None = Field(None, description="two-sided, of no harm")
+    p_adjusted: float | None = Field(None, description="p_value after Holm over every harm of the whole suite")
     gates: list[GateResult] = Field(default_factory=list)
     reason: str = Field("", description="why a number is null")
     bound: BoundInfo | None = None
@@ -178,6 +188,8 @@ class Results(_Record):
     variants: list[VariantResult] = Field(default_factory=list)
     cells: list[Cell] = Field(default_factory=list)
     left_out: list[str] = Field(default_factory=list, description="gated cells that --only or --shard left out")
+    arrays_sha256: str = Field("", description="of the arrays.npz beside it; empty: none was written with it")
+    sha256: str = Field("", description="of the canonical JSON of all else; empty: written before there were checksums")
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
 

@@ -99,6 +99,14 @@ def measured(first_run, tmp_path, monkeypatch):
     return _handle(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def at_least():
+    """Whether a true coverage of ``wanted`` is still possible (99 %, one-sided) after so many hits."""
+    from bench.stats.proportions import clopper_pearson
+
+    return lambda hits, trials, wanted: clopper_pearson(hits, trials, level=0.98).high >= wanted
+
+
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch):
     for name in [name for name in os.environ if name.startswith("CRBENCH_")]:

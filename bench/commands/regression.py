@@ -49,7 +49,7 @@ def compare(before: Path, after: Path, strict: bool, **outputs: Any) -> int:
 
 
 def _compared(before: Path, after: Path, strict: bool) -> Comparison:
-    from bench.errors import UserError
+    from bench.errors import UserError, legible
     from bench.gate import baseline_of, load_run
 
     first, second = load_run(before, arrays=True), load_run(after, arrays=True)
@@ -60,7 +60,7 @@ def _compared(before: Path, after: Path, strict: bool) -> Comparison:
     known = baseline_of(first.results, first.samples, timings=True)
     held = [label for label in second.results.left_out if label not in first.results.left_out]  # others: neither run
     second = second._replace(results=second.results.model_copy(update={"left_out": held}))
-    return _judged(second, known, f"run {before}", strict)
+    return _judged(second, known, legible(f"run {before}"), strict)
 
 
 @click.command()
@@ -77,13 +77,14 @@ def gate(run: Path, file: Path | None, strict: bool, **outputs: Any) -> int:
 
 
 def _gated(run: Path, file: Path | None, strict: bool) -> Comparison:
+    from bench.errors import legible
     from bench.gate import conclude, judge_reference, load_baseline, load_run
 
     if file is None:
         found = load_run(run)
         return conclude(found.results, judge_reference(found.results), "the reference", strict=strict)
     known = load_baseline(file)
-    name = f"baseline {file.name}, accepted {known.accepted}"
+    name = legible(f"baseline {file.name}, accepted {known.accepted}")
     return _judged(load_run(run, arrays=True), known, name, strict)
 
 

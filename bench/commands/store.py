@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,9 +27,25 @@ def why(cell: str, suite: Path, store: str, device: str) -> int:
     return 0
 
 
+class Hours(click.ParamType):  # type: ignore[type-arg]
+    """A number of hours, 0 or more."""
+
+    name = "hours"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or the error that click shows."""
+        try:
+            hours = float(value)
+        except ValueError:
+            hours = math.nan
+        if not 0 <= hours < math.inf:
+            self.fail(f"{value!r} is no number of hours, 0 or more", param, ctx)
+        return hours
+
+
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--older-than", default=1.0, show_default=True, metavar="HOURS", help="Spare what is younger.")
+@click.option("--older-than", type=Hours(), default=1.0, show_default=True, help="Spare what is younger.")
 @STORE
 def gc(dry_run: bool, older_than: float, store: str) -> int:
     """Free the store of what no suite's latest complete run uses."""

@@ -41,18 +41,20 @@ def run(
     """Measure a suite: train or load, compress, observe, report."""
     from bench import api
     from bench.engine.run import RunOptions
-    from bench.gate import exit_code, why_exit
+    from bench.gate import exit_code, results_json, why_exit
+    from bench.store.checksums import sha256
     from bench.store.samples import write_samples
 
     options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
     with json_alone(as_json) as say:
         loaded = api.load_suite(suite)
         measured = with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
-        results, folder = measured.results, out or Path("reports") / loaded.name
+        folder = out or Path("reports") / loaded.name
+        arrays = write_samples(measured.samples, folder)  # the results come last: they name the arrays
+        results = measured.results.model_copy(update={"arrays_sha256": sha256(arrays.read_bytes())})
         _write(results, folder)
-        write_samples(measured.samples, folder)
         if as_json:
-            say(results.model_dump_json(by_alias=True))
+            say(results_json(results))
         elif not quiet:
             show(results)
             say(f"{folder / 'results.json'}\n{folder / 'index.html'}")
@@ -62,10 +64,11 @@ def run(
 
 
 def _write(results: Results, folder: Path) -> None:
+    from bench.gate import results_json
     from bench.report.html import render_html
     from bench.store.files import write_atomic
 
-    write_atomic(folder / "results.json", (results.model_dump_json(by_alias=True, indent=1) + "\n").encode())
+    write_atomic(folder / "results.json", (results_json(results, indent=1) + "\n").encode())
     write_atomic(folder / "index.html", render_html(results).encode())
 
 

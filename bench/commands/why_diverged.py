@@ -103,7 +103,7 @@ def _print(found: dict[str, Any], console: Console) -> None:
         style="dim",
         highlight=False,
     )
-    for note in _notes(found):
+    for note in (*_innocent(found), *_notes(found)):
         console.print(note, markup=False, highlight=False)
 
 
@@ -122,7 +122,7 @@ def _leading(found: dict[str, Any]) -> list[str]:
     if not place:
         return lines
     parts, share = deployed["parts"], deployed["runtime_share"]
-    told = "none of it" if not share or share < 0 else f"{min(share, 1.0):.1%} of it"
+    told = f"{share:.1%} of it" if share else "none of it"
     added = "; ".join(f"{name} {_estimate(parts[name])}" for name in parts if name != "layers")
     lines.append(f"In the runtime arises {told}: {added}.")
     lines.append(f"In the layers, without either: {_estimate(parts['layers'])}. The table explains this part alone.")
@@ -144,14 +144,42 @@ def _figure(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
+def _divided(told: dict[str, Any]) -> str:
+    scale, shift = ("{:.3g} to {:.3g}".format(*told[name]) for name in ("scale", "shift"))
+    moved = f", shifted by {shift}" if any(told["shift"]) else ""
+    return (
+        f"{told['channels']} of {told['of']} channels are scaled by {scale}{moved}, which the next layers undo: "
+        "divided out, no fault"
+    )
+
+
 def _share(removed: float, before: float) -> str:
     share = f" ({removed / before:.0%})" if before > 0 else ""
     return f"{removed:.2g}{share}"
 
 
+def _innocent(found: dict[str, Any]) -> list[str]:
+    """What to say where no layer is shown to do damage."""
+    divergence = found["divergence"]
+    if found["culprits"]:
+        return []
+    if divergence["js"]["estimate"] <= divergence["rounding"]:
+        return [
+            f"No layer is to blame: the layers diverge by no more than rounding does ({divergence['rounding']:.1g})."
+        ]
+    return ["No layer's restoring alone removes divergence beyond doubt: the order is that of their own errors."]
+
+
 def _notes(found: dict[str, Any]) -> list[str]:
     notes = []
     for row in found["layers"]:
+        if row["divided_out"]:
+            notes.append(f"{row['name']}: {_divided(row['divided_out'])}")
+        if row["unclear"]:
+            notes.append(
+                f"{row['name']}: both it and the layers that read it are off: two faults, or channels scaled between "
+                "them that cannot be told from a fault"
+            )
         told = row["reason"]
         if told:
             notes.append(f"{row['name']}: {told}")

@@ -83,7 +83,7 @@ class StructuredPrune(Step):
     taylor_samples: Annotated[int, Field(ge=1, description="labelled images for importance taylor")] = 256
     seed: Seed = 0
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("torch", "torch-pruning")
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})
     refusal: ClassVar[dict[str, str]] = {
@@ -174,12 +174,20 @@ class StructuredPrune(Step):
             fixed |= {group.name: 0.0 for group in found.groups if group.name not in fixed}
         return fixed
 
+    def _original(self, network: TorchNetwork) -> int:
+        """Multiply-accumulates before any cut; 0 where they cannot be counted and are no target."""
+        macs, reason = multiply_accumulates(network.module, network.input.network_shape)
+        if macs is None and self.macs is not None:
+            what = f"the network's multiply-accumulates cannot be counted: {reason}"
+            raise UserError.at("structured-prune", what, "give ratio instead of macs")
+        return macs or 0
+
     def _cut(
         self, network: TorchNetwork, context: StepContext, found: Channels, setting: Setting
     ) -> tuple[nn.Module, History, list[dict[str, Any]]]:
         """All rounds; the module, its whole history, and how many groups each round cut."""
         module = copy.deepcopy(network.module)
-        original = multiply_accumulates(module, network.input.network_shape)
+        original = self._original(network)
         history: History = []
         rounds: list[dict[str, Any]] = []
         groups = found.groups
@@ -192,7 +200,7 @@ class StructuredPrune(Step):
             kept, chosen = self._choose(module, network.input, now, original, number / self.rounds, context, seed)
             module, cut = remove(module, network.input, groups, chosen)
             history += cut
-            macs = multiply_accumulates(module, network.input.network_shape)
+            macs = multiply_accumulates(module, network.input.network_shape).macs
             rounds.append({"groups": len(cut), "macs": macs})
             context.progress(f"round {number}/{self.rounds}: {sum(kept.values())} channels kept")
         if self.macs is not None and rounds[-1]["macs"] > self.macs * original:
@@ -262,13 +270,13 @@ class StructuredPrune(Step):
 def _report(before: TorchNetwork, after: nn.Module) -> dict[str, Any]:
     """What the cut saved."""
     shape = before.input.network_shape
-    macs_before, macs_after = multiply_accumulates(before.module, shape), multiply_accumulates(after, shape)
+    macs_before, macs_after = (multiply_accumulates(module, shape).macs for module in (before.module, after))
     return {
         "parameters_before": parameter_count(before.module),
         "parameters_after": parameter_count(after),
         "macs_before": macs_before,
         "macs_after": macs_after,
-        "macs_share": macs_after / macs_before,
+        "macs_share": macs_after / macs_before if macs_before and macs_after is not None else None,
         "widths_before": widths(before.module),
         "widths": widths(after),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -18,6 +18,9 @@ from bench.models.source import build_source, source_record
 from bench.models.training import accuracy, initialise, train
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
+
+if TYPE_CHECKING:
+    from torch import nn
 
 WIDTHS = ("stem", "width", "widths", "hidden")  # parameters of an architecture that scale together
 STEPS = 256  # at most so many factors are tried
@@ -47,6 +50,7 @@ class TrainSmall(Step):
     ] = None
     seed: Seed = 0
 
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "recipe"})
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "a quantised network has no recipe; train before quantising",
@@ -61,8 +65,8 @@ class TrainSmall(Step):
         if context.recipe is None or source["source"] != "model":
             what = "train-small needs the recipe of a reference that is trained here"
             raise UserError.at("train-small", what, "name a model and a recipe in [reference]")
-        original = multiply_accumulates(build_source(source, 0), network.input.shape)
-        wanted = multiply_accumulates(network.module, network.input.shape)
+        original = counted(build_source(source, 0), network.input)
+        wanted = counted(network.module, network.input)
         if self.macs is not None:
             wanted = round(self.macs * original)
         found = nearest_width(models.get(source["model"])(**source["parameters"]), network.input, wanted)
@@ -84,6 +88,15 @@ class TrainSmall(Step):
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """The narrower architecture, whatever came before it."""
         return TorchNetwork(rebuild_structure(record["model"]).module, network.input)
+
+
+def counted(module: nn.Module, declared: InputSpec) -> int:
+    """Its multiply-accumulates; ``UserError`` where they cannot be counted."""
+    macs, reason = multiply_accumulates(module, declared.shape)
+    if macs is None:
+        what = f"multiply-accumulates cannot be counted: {reason}"
+        raise UserError.at("train-small", what, "choose another architecture, or leave train-small out")
+    return macs
 
 
 def nearest_width(model: Model, declared: InputSpec, wanted: int) -> Scaled:
@@ -116,7 +129,7 @@ def nearest_width(model: Model, declared: InputSpec, wanted: int) -> Scaled:
                 module = initialise(scaled, declared, 0)
             except UserError:
                 continue
-            found[scaled] = Scaled(scaled, factor, multiply_accumulates(module, declared.shape))
+            found[scaled] = Scaled(scaled, factor, counted(module, declared))
     return min(found.values(), key=lambda each: (abs(each.macs - wanted), each.macs))
 
 

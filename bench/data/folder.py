@@ -15,7 +15,7 @@ from pydantic import Field
 from bench.data.base import Dataset, Loader, Samples, loaders
 from bench.data.images import decode
 from bench.data.splitting import check_dataset, cut, stratified_order
-from bench.errors import UserError
+from bench.errors import UserError, legible
 from bench.graph.network import InputSpec
 from bench.registry import parameters
 
@@ -139,8 +139,8 @@ def find_pictures(folder: Path, where: str) -> tuple[tuple[str, ...], list[Pictu
             if not path.is_file() or path.suffix.lower() not in SUFFIXES:
                 what = f"{entry.name}/{path.name} is no .png, .jpg or .jpeg file"
                 raise UserError.at(where, what, "keep images alone in a class, without further folders")
-            pictures.append(Picture(f"{NAME}/{entry.name}/{path.name}", label, path))
-    return tuple(entry.name for entry in entries), pictures
+            pictures.append(Picture(legible(f"{NAME}/{entry.name}/{path.name}"), label, path))
+    return tuple(legible(entry.name) for entry in entries), pictures
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from bench.engine.observations import Observed
 from bench.metrics.base import Bound, Change, Cost, Float, Pair, Quality, Value
 from bench.results import BoundInfo, ValueResult
 from bench.stats.change import change_and_draws, independent_change
+from bench.stats.figure import drawn_figure, mean_figure
 from bench.stats.gap import Gap, gap_on
 from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval
 from bench.stats.interval import Interval
@@ -47,6 +48,7 @@ class Derived(NamedTuple):
     result: ValueResult
     gap: Gap | None = None
     draws: Callable[[], Float] | None = None  # (B,), over the shared resamples
+    limits: tuple[float, float] = (-math.inf, math.inf)  # what the estimate can be
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Derivation:
         if evidence.floor is not None and evidence.floor.status == "ok":
             floor = float(value.distance(own[0].arrays, evidence.floor.arrays).mean())
         weights = self._weights(evidence.n)
-        found, draws = change_and_draws(distances, weights, count=value.count)
+        found, draws = change_and_draws(distances, weights, count=value.count, largest=value.largest)
         scale, marks = self._scale(value, evidence, weights, floor)
         power = 2 if value.coupling == "independent" else value.power
         scaled = gap_on(scale, distances, weights, power, value.count, floor, (found, draws))
@@ -90,11 +92,13 @@ class Derivation:
             interval=found.interval.method,
             gap=scaled.gap,
             gap_ci=_ends(scaled.interval),
+            gap_further=scaled.further,
             yardsticks=list(marks),
             numerical_floor=floor,
             reason=scaled.reason,
         )
-        return Derived(result, scaled, lambda: draws)
+        least = 0.0 if value.coupling == "common" else -value.largest
+        return Derived(result, scaled, lambda: draws, (least, value.largest))
 
     def _scale(self, value: Change, evidence: Evidence, weights: Weights, floor: float) -> tuple[Scale, list[float]]:
         """The yardsticks' scale and their changes, once for all variants."""
@@ -119,7 +123,7 @@ class Derivation:
         """The figure in each shared resample."""
         place = (id(observed), value.name)
         if place not in self._resampled:
-            self._resampled[place] = np.asarray(value.statistic(observed.arrays, self._weights(n)), dtype=np.float64)
+            self._resampled[place] = value.draws(observed.arrays, self._weights(n))
             self._kept.append(observed)
         return self._resampled[place]
 
@@ -147,10 +151,23 @@ class Derivation:
             resampled = (self._draws(value, shown, evidence.n) for shown in (reference, variant))
             found = harm(first, second, *resampled, better=value.better, log=log, yardsticks=marks, samples=evidence.n)
         result = _harm_result(value, found, first, second, marks, reason)
+        result.own_ci = _ends(self._own_interval(value, variant, evidence.n))
         if evidence.floor is not None and evidence.floor.status == "ok" and isinstance(value, Quality):
             again = self._figure(value, evidence.floor, evidence.n)
             result.numerical_floor = abs(again - first) if math.isfinite(again - first) else None
-        return Derived(result, None, self._harm_draws(value, evidence, found))
+        largest = value.largest if isinstance(value, Quality) else math.inf
+        return Derived(result, None, self._harm_draws(value, evidence, found), (-largest, largest))
+
+    def _own_interval(self, value: Quality | Pair, observed: Observed, n: int) -> Interval | None:
+        """The interval of a network's own figure; None where no interval is known to cover."""
+        if isinstance(value, Quality) and value.interval == "none":
+            return None
+        if not math.isfinite(self._figure(value, observed, n)):
+            return None
+        if isinstance(value, Quality) and value.per_sample is not None:
+            own = value.per_sample(observed.arrays)
+            return mean_figure(own, self._weights(n), proportion=value.interval == "score")
+        return drawn_figure(self._draws(value, observed, n), n)
 
     def _harm_draws(self, value: Quality | Pair, evidence: Evidence, found: Harm) -> Callable[[], Float] | None:
         """The harm in each shared resample, where it has an interval."""
@@ -227,6 +244,11 @@ def _cost(value: Cost, evidence: Evidence) -> ValueResult:
     second = value.figure(shown)
     first = value.figure(evidence.reference[0].arrays) if value.reference is None else value.reference(shown)
     ratio = _ratio(second, first)
+    reason = "" if ratio is not None else "not known for both networks"
+    if reason and value.why is not None:
+        roles = {"reference": evidence.reference[0].arrays, "variant": shown}
+        why = [f"{role}: {told}" for role, arrays in roles.items() if (told := value.why(arrays))]
+        reason = "; ".join(why) or reason
     return ValueResult(
         kind="cost",
         unit=value.unit,
@@ -234,7 +256,7 @@ def _cost(value: Cost, evidence: Evidence) -> ValueResult:
         reference=first,
         variant=second,
         estimate=ratio,
-        reason="" if ratio is not None else "not known for both networks",
+        reason=reason,
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.data.base import Dataset, Loader, Samples
 from bench.data.npz import read_npz
-from bench.errors import Problem, UnusableNetwork, UserError
+from bench.errors import Problem, UnusableNetwork, UserError, legible
 from bench.graph.network import InputSpec, Network
 from bench.metrics.base import Metric
 from bench.metrics.base import metrics as registered
@@ -94,7 +94,7 @@ def diff_suite(
         )
     declared = _declared(samples, limits, classes)
     empty = samples.take(slice(0, 0))
-    dataset = Dataset(data.name, declared, empty, empty, samples)
+    dataset = Dataset(legible(data.name), declared, empty, empty, samples)
     suite = Suite(
         name="diff",
         path=data,
@@ -104,7 +104,7 @@ def diff_suite(
         reference=Reference(outside=outside["REFERENCE"]),
         yardstick=Yardstick(),
         targets=(target,),
-        variants=(Variant(Path(variant.partition("@")[0]).name, outside=outside["VARIANT"]),),
+        variants=(Variant(legible(Path(variant.partition("@")[0]).name), outside=outside["VARIANT"]),),
         metrics=uses,
     )
     return suite, dataset

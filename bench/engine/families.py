@@ -48,12 +48,16 @@ def family_result(engine: InlineEngine, family: Family, cells: Sequence[tuple[Pl
         return result
     parts = {"statistics": STATISTICS_VERSION, "family": [planned.key for planned, _ in changes]}
     found = [measured for _, measured in changes]
-    content, _ = engine.across("families", parts, found, lambda: _alarm(engine, changes))
-    place = content["place"]
-    if place is not None:
-        planned_index, value = place
-        result.alarm_value = value_name(changes[planned_index][0], value)
-    result.alarm = content["alarm"]
+
+    def read(content: dict[str, Any]) -> tuple[float | None, str]:
+        alarm, place = content["alarm"], content["place"]
+        if place is None:
+            return None, ""
+        index, value = place
+        return float(alarm), value_name(changes[index][0], value)
+
+    told, _ = engine.across("families", parts, found, lambda: _alarm(engine, changes), read)
+    result.alarm, result.alarm_value = told
     return result
 
 

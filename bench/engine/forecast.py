@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from bench.engine.inline import arrays_lost
 from bench.engine.run import make_plan, planner
 from bench.store.store import Store
 from bench.suite.nodes import Node
+from bench.suite.plan import PlannedCell
 from bench.suite.selection import unused
 from bench.suite.stages import observations_of, stage_cells, staged
 from bench.suite.suite import Suite
@@ -16,7 +18,7 @@ def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
     """Lines on what is stored, what is to be made, and the expected time where earlier observations tell it."""
     plan, dataset = make_plan(suite, device)
     store = Store(store_url)
-    missing = [cell for cell in plan.cells if _missing(store, cell.key)]
+    missing = [cell for cell in plan.cells if _missing(store, cell)]
     networks: dict[str, Node] = {}
     observations = {}
     expand = planner(suite, device, dataset)
@@ -26,10 +28,10 @@ def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
         roles = [*cell.observed, *cell.reference, *(item for mark in cell.yardsticks for item in mark)]
         wanted += [*roles, *([] if cell.floor is None else [cell.floor])]
     for item in wanted:
-        if item.key not in observations and store.get("observations", item.key) is None:
+        if item.key not in observations and store.arrays("observations", item.key) is None:
             observations[item.key] = item
             node: Node | None = item.node
-            while node is not None and store.get("networks", node.key) is None:
+            while node is not None and store.blob("networks", node.key) is None:
                 networks[node.key] = node
                 node = node.parent
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -45,6 +47,7 @@ def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
     if observations:
         share = f"{len(known)} of {len(observations)} observations are of metrics seen before"
         lines.append(f"expected time: about {total:.0f} s ({share})" if known else "expected time: not known yet")
+    store.tell()
     return lines
 
 
@@ -54,6 +57,7 @@ def applicability(suite: Suite, device: str) -> list[str]:
     return [f"warning: {line}" for line in unused(labels, suite.not_applicable)]
 
 
-def _missing(store: Store, key: str) -> bool:
-    record = store.get("cells", key)
-    return record is None or record.content["status"] == "error"
+def _missing(store: Store, cell: PlannedCell) -> bool:
+    record = store.get("cells", cell.key)
+    status = None if record is None else record.content.get("status")
+    return status in (None, "error") or (status == "ok" and arrays_lost(store, cell))

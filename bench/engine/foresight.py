@@ -89,10 +89,7 @@ class _Tried:
 
     def _make(self, node: Node) -> Network | str | None:
         if self.stored.stored(node):
-            try:
-                return self.stored.get(node)
-            except NetworkFailure:  # the run makes it again, and says what is wrong
-                return None
+            return self.stored.load(node)  # None: the run makes it again, and says what is wrong
         if node.step is None:
             if node.outside is None and node.weights is None:
                 return None  # it is to be trained

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
 
 from bench.data.base import Dataset
 from bench.engine.derive import Derivation, Derived, Evidence, describe_details, describe_parity
-from bench.engine.networks import NetworkFailure, Networks, one_line
+from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
 from bench.engine.observations import Observations, Observed
 from bench.errors import UnusableNetwork, UserError
 from bench.interrupts import contained
+from bench.metrics.base import Cost, Value
 from bench.results import Cell
 from bench.store.keys import key_of
 from bench.store.store import Kind, Store
@@ -21,6 +24,8 @@ from bench.suite.nodes import Node, chain
 from bench.suite.plan import Observation, Plan, PlannedCell
 
 Rerun = Literal["missing", "failed", "always", "never"]
+TIMING = "latency_median"
+T = TypeVar("T")
 
 
 class ObservationFailure(Exception):
@@ -55,6 +60,22 @@ def _with_asked(details: dict[str, Any], cell: PlannedCell) -> dict[str, Any]:
         return details
     told = {**own["integer_sums"], "asked": cell.target.integer_sums}
     return {**details, "variant": {**own, "integer_sums": told}}
+
+
+def judged_values(planned: PlannedCell) -> list[Value]:
+    """The values of a cell that gates, baselines and histories of latencies judge sample by sample."""
+    gated = {gate.value for gate in planned.use.gates}
+    return [
+        value
+        for value in planned.use.metric.values
+        if value.name in gated or (isinstance(value, Cost) and value.timing and value.name == TIMING)
+    ]
+
+
+def arrays_lost(store: Store, planned: PlannedCell) -> bool:
+    """Whether per-sample arrays that are to be judged are no longer in the store."""
+    shown = (*planned.observed, *planned.reference) if judged_values(planned) else ()
+    return any(store.arrays("observations", item.key) is None for item in shown)
 
 
 class InlineEngine:
@@ -111,13 +132,26 @@ class InlineEngine:
                     raise UserError.at(str(error), "cannot be loaded") from None
 
     def cached(self, cell: PlannedCell) -> Cell | None:
-        """The stored cell that this run would reuse; a stored error is reused only where nothing is measured."""
+        """The stored cell that this run would reuse.
+
+        Where something may be measured, a stored error is not reused, and neither is a cell whose per-sample arrays
+        are to be judged and are lost.
+        """
         record = None if self.rerun == "always" else self.store.get("cells", cell.key)
         if record is None:
             return None
-        found = Cell.model_validate(record.content)
-        wanted = found.status == "error" and self.rerun in ("missing", "failed")
-        return None if wanted else self._place(found, cell, cached=True)
+        try:
+            found = Cell.model_validate(record.content)
+        except ValidationError:
+            self.store.reject("cells", cell.key, "it holds no cell")
+            return None
+        wanted = found.status == "error" or (found.status == "ok" and self._lacking(cell))
+        return None if wanted and self.rerun in ("missing", "failed") else self._place(found, cell, cached=True)
+
+    def _lacking(self, cell: PlannedCell) -> bool:
+        """Whether arrays that are to be judged are no longer there."""
+        shown = (*cell.observed, *cell.reference) if judged_values(cell) else ()
+        return any(self.observations.known(item.key) is None for item in shown)
 
     def measure(self, cell: PlannedCell) -> Measured:
         """Reuse or measure a cell; whatever goes wrong stays in it."""
@@ -188,20 +222,28 @@ class InlineEngine:
         return out
 
     def across(
-        self, kind: Kind, parts: dict[str, Any], cells: Iterable[Measured], derive: Callable[[], dict[str, Any]]
-    ) -> tuple[dict[str, Any], bool]:
+        self,
+        kind: Kind,
+        parts: dict[str, Any],
+        cells: Iterable[Measured],
+        derive: Callable[[], dict[str, Any]],
+        read: Callable[[dict[str, Any]], T],
+    ) -> tuple[T, bool]:
         """What follows from several cells, and whether it was reused: derived and stored where one of them is new.
 
-        ``parts`` hold the cells' keys. The key is noted as used.
+        ``parts`` hold the cells' keys. The key is noted as used. ``read`` takes what is stored, or raises.
         """
         self.used.add(key_of(parts))
         fresh = any(not measured.cell.cached for measured in cells)
         stored = None if fresh else self.store.find(kind, parts)
         if stored is not None:
-            return stored.content, True
+            try:
+                return read(stored.content), True
+            except (ValueError, LookupError, TypeError):
+                self.store.reject(kind, stored.key, "it holds something else")
         content = derive()
         self.store.put(kind, parts, content)
-        return content, False
+        return read(content), False
 
     def _cell(self, cell: PlannedCell, **content: Any) -> Cell:
         metric = cell.use.metric
@@ -224,6 +266,21 @@ class InlineEngine:
             "details": _with_asked(found.details, cell),
         }
         return found.model_copy(update=place)
+
+    def record(self, node: Node, measured: bool) -> dict[str, Any]:
+        """The history of a network; one that was ``measured`` and whose record was lost is made again."""
+        found = self.store.get("networks", node.key)
+        kept = {} if found is None else found.content.get("record")
+        if isinstance(kept, dict) and describes(kept, node):
+            return kept
+        if found is not None:
+            self.store.reject("networks", node.key, OTHER)
+        if not measured or self.rerun not in ("missing", "always"):
+            return {}
+        try:
+            return self.networks.get(node).record
+        except NetworkFailure:
+            return {}
 
     def keys(self, cell: PlannedCell) -> set[str]:
         """Every object of the store that a cell stands on."""

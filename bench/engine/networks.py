@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from bench.compression.base import StepContext
 from bench.compression.record import restore, run_step, source_record, to_bytes
 from bench.data.base import Dataset
 from bench.engine.intake import SAMPLES, take_in
-from bench.errors import NotApplicable, UserError
+from bench.errors import NotApplicable, UserError, legible
 from bench.graph.network import InputSpec, Network, TorchNetwork
 from bench.interrupts import contained
 from bench.models.checkpoint import load_checkpoint
+from bench.store.keys import canonical_json
 from bench.store.store import Store
 from bench.suite.nodes import Node
+
+OTHER = "it describes another network than its key does"
 
 
 class NetworkFailure(Exception):
@@ -42,7 +46,7 @@ class Networks:
         if node.key not in self._made:
             try:
                 with contained():
-                    self._made[node.key] = self._load(node) or self._make(node)
+                    self._made[node.key] = self.load(node) or self._make(node)
             except NetworkFailure as error:
                 self._failed[node.key] = error
                 raise
@@ -52,15 +56,28 @@ class Networks:
         return self._made[node.key]
 
     def stored(self, node: Node) -> bool:
-        """Whether nothing would have to be made."""
-        return self.store.get("networks", node.key) is not None
+        """Whether nothing would have to be made: its weights are there too."""
+        return node.key in self._made or self.store.blob("networks", node.key) is not None
 
-    def _load(self, node: Node) -> Network | None:
-        record = self.store.get("networks", node.key)
-        blob = None if record is None else self.store.blob("networks", node.key)
-        if record is None or blob is None:
+    def load(self, node: Node) -> Network | None:
+        """The network from memory or the store, else None: nothing is made.
+
+        A record counts only where it says what its node says: what it names is never imported or built on its word.
+        """
+        if node.key in self._made:
+            return self._made[node.key]
+        found = self.store.get("networks", node.key)
+        blob = None if found is None else self.store.blob("networks", node.key)
+        if found is None or blob is None:
             return None
-        return restore(record.content["record"], blob)
+        try:
+            record = found.content["record"]
+            if not describes(record, node):
+                raise UserError.at("", OTHER)
+            return restore(record, blob)
+        except Exception as error:  # whatever a record may hold that does not fit together
+            self.store.reject("networks", node.key, one_line(error))
+            return None
 
     def _make(self, node: Node) -> Network:
         self.progress(_title(node))
@@ -95,6 +112,34 @@ class Networks:
         return TorchNetwork(trained, declared, source_record(node.model, declared))
 
 
+def describes(record: Any, node: Node) -> bool:
+    """Whether a stored record is of the network that a node stands for: all that decides what is imported and built.
+
+    The node comes from the suite and is what the key was made of; the record comes from the store.
+    """
+    if not isinstance(record, dict):
+        return False
+    same = record.get("kind") == node.kind
+    if node.step is not None:
+        assert node.parent is not None
+        told = {name: record.get(name) for name in ("step", "version", "parameters")}
+        same = same and record.keys() == {*told, "record", "kind", "of"}
+        return same and alike(told, node.step.canonical()) and describes(record["of"], node.parent)
+    if node.model is not None:
+        return same and alike(record, source_record(node.model, InputSpec.from_canonical(node.parts["input"])))
+    assert node.outside is not None
+    source, factory = ("factory", node.outside.factory) if node.outside.onnx is None else ("onnx", None)
+    return same and record.get("source") == source and record.get("factory") == factory
+
+
+def alike(first: Any, second: Any) -> bool:
+    """Whether two values are one JSON; what is none is like nothing."""
+    try:
+        return canonical_json(first) == canonical_json(second)
+    except (ValueError, TypeError):
+        return False
+
+
 def _root(node: Node) -> Node:
     """Where a chain of steps begins."""
     while node.parent is not None:
@@ -111,11 +156,11 @@ def _title(node: Node) -> str:
     if node.model is not None:
         return f"training {node.model.name} (seed {node.seed % 10_000:04d})"
     assert node.outside is not None
-    return f"loading {node.outside.onnx or node.outside.factory}"
+    return legible(f"loading {node.outside.onnx or node.outside.factory}")
 
 
 def one_line(error: Exception) -> str:
     """An exception in one line of at most 500 characters."""
     text = " ".join(str(error).split())
     expected = isinstance(error, UserError | NotApplicable)
-    return (text if expected else f"{type(error).__name__}: {text}")[:500]
+    return legible(text if expected else f"{type(error).__name__}: {text}")[:500]

@@ -66,12 +66,15 @@ class Observations:
 
     def known(self, key: str) -> Observed | None:
         """The observation of that key from memory or the store, else None: nothing is measured."""
-        return self._seen.get(key) or self._load(key)
+        found = self._seen.get(key) or self._load(key)
+        if found is not None:
+            self._seen[key] = found
+        return found
 
     def missing(self, observation: Observation) -> bool:
         """Whether it would have to be made."""
         key = observation.key
-        return key not in self._seen and (self.remeasure or self.store.get("observations", key) is None)
+        return key not in self._seen and (self.remeasure or self.known(key) is None)
 
     def refused(self, observation: Observation) -> bool:
         """Whether the network gives no gradients that its metric could use, asked before anything is measured.
@@ -100,7 +103,11 @@ class Observations:
         arrays = None if record is None else self.store.arrays("observations", key)
         if record is None or arrays is None:
             return None
-        return Observed(arrays, **record.content)
+        try:
+            return Observed(arrays, **record.content)
+        except TypeError:
+            self.store.reject("observations", key, "it holds no observation")
+            return None
 
     def _measure(self, observation: Observation) -> Observed:
         """Show the samples to the network, in the target's arithmetic, and commit what it shows."""

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.errors import legible
 from bench.graph.integer_sums.pairs import Sums
 from bench.runtimes.base import Target
 from bench.runtimes.processor import flags
@@ -78,7 +79,7 @@ def provenance(*, seed: int, device: str, started: datetime, targets: Sequence[T
         "crbench": package_version("compression-robustness-bench"),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "argv": [legible(text) for text in (Path(sys.argv[0]).name, *sys.argv[1:])],
         "git": {"commit": _git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)},
         "python": platform.python_version(),
         "packages": {name: package_version(name) for name in PACKAGES},
@@ -90,7 +91,7 @@ def provenance(*, seed: int, device: str, started: datetime, targets: Sequence[T
             "integer_sums": dict(sums),
             "fingerprint": here.fingerprint,
         },
-        "threads": {name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ},
-        "device": device,
+        "threads": {name: legible(os.environ[name]) for name in THREAD_SETTINGS if name in os.environ},
+        "device": legible(device),
         "seed": seed,
     }

@@ -12,7 +12,9 @@ import numpy as np
 from bench.engine.derive import Derived
 from bench.engine.inline import InlineEngine, Measured
 from bench.results import Cell, ValueResult
-from bench.stats.scope import NEEDED, across_replicates
+from bench.stats.interval import LEVEL
+from bench.stats.quantiles import normal_quantile
+from bench.stats.scope import NEEDED, Replicated, across_replicates
 from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 
 Group = Sequence[tuple[PlannedCell, Measured]]
@@ -30,8 +32,8 @@ def recipe_cells(engine: InlineEngine, measured: Group) -> list[tuple[PlannedCel
 def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
     first = group[0][1].cell
     parts = {"statistics": STATISTICS_VERSION, "replicates": [planned.key for planned, _ in group]}
-    content, cached = engine.across("cells", parts, [found for _, found in group], lambda: _content(engine, group))
-    values = {name: ValueResult.model_validate(value) for name, value in content["values"].items()}
+    found = [found for _, found in group]
+    values, cached = engine.across("cells", parts, found, lambda: _content(engine, group), _values)
     place = {
         "replicate": None,
         "values": values,
@@ -41,6 +43,11 @@ def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
         "cached": cached,
     }
     return first.model_copy(update=place)
+
+
+def _values(content: dict[str, Any]) -> dict[str, ValueResult]:
+    """What is stored, as it is used; a ``ValueError`` or ``LookupError`` where it is something else."""
+    return {name: ValueResult.model_validate(value) for name, value in dict(content["values"]).items()}
 
 
 def _content(engine: InlineEngine, group: Group) -> dict[str, Any]:
@@ -57,8 +64,8 @@ def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
         update={
             "scope": "recipe", "reference": _mean([r.reference for r in results]),
             "variant": _mean([r.variant for r in results]), "estimate": None, "ci": None, "interval": "none",
-            "gap": None, "gap_ci": None, "seed_ratio": None, "p_value": None, "bound": None,
-            "yardsticks": [], "numerical_floor": None, "gates": [],
+            "gap": None, "gap_ci": None, "gap_further": None, "own_ci": None, "seed_ratio": None, "p_value": None,
+            "p_adjusted": None, "bound": None, "yardsticks": [], "numerical_floor": None, "gates": [],
         }
     )  # fmt: skip
     if out.kind == "bound":
@@ -74,10 +81,25 @@ def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
     else:
         found = across_replicates(estimates[:1], standard_error=0.0)._replace(estimate=float(np.mean(estimates)))
     out.estimate, out.interval = found.estimate, found.interval.method
-    out.ci = None if out.interval == "none" else (found.interval.low, found.interval.high)
+    limits = found.interval.within(*replicates[0].limits)
+    out.ci = None if out.interval == "none" else (limits.low, limits.high)
+    out.p_value = found.p_value if out.kind in ("quality", "pair") and out.better != "none" else None
     out.reason = "" if out.ci is not None else f"{len(results)} replicates: a recipe interval needs {NEEDED}"
+    _own(out, results)
     _gap(out, replicates)
     return out
+
+
+def _own(out: ValueResult, results: Sequence[ValueResult]) -> None:
+    """The mean of the replicates' own figures; on the same samples, so that sampling errors do not average out."""
+    figures = [result.variant for result in results if result.variant is not None]
+    ends = [result.own_ci for result in results if result.own_ci is not None]
+    widths = [high - low for low, high in ends if low is not None and high is not None]
+    if len(figures) < len(results) or len(widths) < len(results):
+        return
+    error = float(np.mean(widths)) / (2 * normal_quantile((1 + LEVEL) / 2))
+    low, high, method = across_replicates(figures, standard_error=error).interval
+    out.own_ci = None if method == "none" else (low, high)
 
 
 def _gap(out: ValueResult, replicates: Sequence[Derived]) -> None:
@@ -91,11 +113,21 @@ def _gap(out: ValueResult, replicates: Sequence[Derived]) -> None:
         [gap.deviations / gap.power for gap in gaps if gap is not None and gap.deviations is not None]
     )
     sampling = float(np.std(deviations.mean(axis=0)))
-    yardstick = float(np.mean([gap.yardstick_error / gap.power for gap in gaps if gap is not None]))
-    found = across_replicates([log(point) for point in points], standard_error=hypot(sampling, yardstick))
-    out.gap = exp(found.estimate)
-    low, high, _ = found.interval
+    known = [gap for gap in gaps if gap is not None]
+    freedom = (
+        min(gap.yardsticks for gap in known) - 1
+    )  # the yardsticks' spread is often known worse than the replicates'
+
+    def limits(yardstick: float) -> Replicated:
+        return across_replicates(
+            [log(point) for point in points], standard_error=hypot(sampling, yardstick), freedom=freedom
+        )
+
+    centre, (low, high, _), _ = limits(float(np.mean([gap.yardstick_error / gap.power for gap in known])))
+    out.gap = exp(centre)
     out.gap_ci = None if low is None or high is None else (exp(low), exp(high))
+    _, (low, _, _), _ = limits(float(np.mean([gap.further_spread / gap.power for gap in known])))
+    out.gap_further = None if low is None else exp(low)
 
 
 def _mean(figures: Sequence[float | None]) -> float | None:

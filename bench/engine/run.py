@@ -14,6 +14,7 @@ from bench.engine.declared import warnings
 from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured, Rerun
 from bench.engine.intake import SAMPLES
+from bench.engine.marks import adjust
 from bench.engine.provenance import machine, provenance
 from bench.engine.reading import readings
 from bench.engine.replicates import recipe_cells
@@ -116,7 +117,10 @@ def run_suite(
     try:
         return _run(plan, dataset, store, options, progress, started, keep)
     finally:
-        store.flush()
+        try:
+            store.flush()
+        finally:
+            store.tell()
 
 
 def _run(
@@ -141,6 +145,7 @@ def _run(
         progress.cell(found.cell)
     if plan.suite.replicates > 1:
         measured += recipe_cells(engine, measured)
+    adjust(engine, measured)
     results = assemble(plan, dataset, engine, measured)
     expand = planner(plan.suite, options.device, dataset)
     stages = stage_results(engine, expand, plan, measured)
@@ -226,7 +231,7 @@ def _variant(
 ) -> VariantResult:
     name, target, replicate = place
     node = plan.variants[name, replicate or 0]
-    record = engine.store.get("networks", node.key)
+    record = engine.record(node, any(found.cell.status == "ok" for _, found in group))
     families: dict[str, Any] = {}
     for family in dict.fromkeys(planned.use.metric.family for planned, _ in group):
         if family != "cost":
@@ -243,7 +248,7 @@ def _variant(
         target=target,
         replicate=replicate,
         steps=[step.canonical() for variant in plan.suite.variants if variant.name == name for step in variant.steps],
-        artefact={"kind": node.kind, "key": node.key, "record": {} if record is None else record.content["record"]},
+        artefact={"kind": node.kind, "key": node.key, "record": record},
         cost=cost,
         families=families,
     )

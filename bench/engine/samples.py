@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from bench.data.base import Dataset
 from bench.engine.derive import sample_distances
-from bench.engine.inline import InlineEngine, Measured
+from bench.engine.inline import InlineEngine, Measured, judged_values
 from bench.engine.observations import Observed
 from bench.engine.provenance import machine
-from bench.metrics.base import Change, Cost, Pair, Quality, Value
+from bench.metrics.base import Change, Pair, Quality, Value
 from bench.store.keys import key_of
 from bench.store.samples import CellSamples, RunSamples, ValueSamples, place_of_cell
 from bench.suite.plan import Plan, PlannedCell
-
-TIMING = "latency_median"
 
 
 class _Reads(Mapping[str, NDArray[Any]]):
@@ -46,7 +44,8 @@ def collect(
 ) -> RunSamples:
     """Arrays of every gated value and of latencies, of all cells that were measured in one replicate.
 
-    A cell whose observations are no longer in the store is left out: what is judged on them says so.
+    A cell whose observations are no longer in the store, where nothing may be measured, is left out: what is judged on
+    them says so.
     """
     cells = {}
     for planned, found in measured:
@@ -86,12 +85,7 @@ def _sums(planned: PlannedCell) -> str:
 
 def _values(engine: InlineEngine, planned: PlannedCell, n: int) -> dict[str, ValueSamples]:
     """Each gated value that has per-sample arrays."""
-    gated = {gate.value for gate in planned.use.gates}
-    wanted = [
-        value
-        for value in planned.use.metric.values
-        if value.name in gated or (isinstance(value, Cost) and value.timing and value.name == TIMING)
-    ]
+    wanted = judged_values(planned)
     if not wanted:
         return {}
     variant = [engine.observations.known(item.key) for item in planned.observed]

@@ -87,10 +87,8 @@ def _measure(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plan
     engine.used.add(key_of(parts))
     for item in observations_of(cells):
         engine.used |= {item.key, *(node.key for node in networks_of(item))}
-    stored = None if engine.rerun == "always" else engine.store.find("cells", parts)
-    failed = stored is not None and stored.content["status"] == "error"
-    if stored is not None and not (failed and engine.rerun in ("missing", "failed")):
-        kept = [StageMetric.model_validate(item) for item in stored.content["stages"]]
+    kept, failed = _kept(engine, parts)
+    if kept is not None and not (failed and engine.rerun in ("missing", "failed")):
         return [item.model_copy(update={"cached": True}) for item in kept]
     if engine.rerun == "never" or (engine.rerun == "failed" and not failed):
         return [_blank(metric, "error", f"not measured: --rerun {engine.rerun}") for _ in cells]
@@ -99,6 +97,21 @@ def _measure(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plan
     content = {"status": status, "stages": [item.model_dump(mode="json") for item in found]}
     engine.store.put("cells", parts, content)
     return found
+
+
+def _kept(engine: InlineEngine, parts: dict[str, Any]) -> tuple[list[StageMetric] | None, bool]:
+    """The stored stages, if there are any, and whether one of them failed."""
+    stored = None if engine.rerun == "always" else engine.store.find("cells", parts)
+    if stored is None:
+        return None, False
+    try:
+        kept = [StageMetric.model_validate(item) for item in stored.content["stages"]]
+        if len(kept) != len(parts["names"]):
+            raise ValueError("other stages")
+        return kept, stored.content["status"] == "error"
+    except (ValueError, LookupError, TypeError):
+        engine.store.reject("cells", stored.key, "it holds no stages")
+        return None, False
 
 
 def _blank(metric: Metric, status: Any, reason: str, n: int = 0) -> StageMetric:
@@ -182,14 +195,15 @@ def _value(
     out = StageValue(cumulative=cumulative, since=since)
     if isinstance(value, Change):
         if before is start.reference:  # the first step: how far it led is all that there is
-            nothing: dict[str, Any] = {"gap": None, "gap_ci": None, "yardsticks": [], "reason": ""}
+            nothing: dict[str, Any] = {"gap": None, "gap_ci": None, "gap_further": None, "yardsticks": [], "reason": ""}
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
         weights = bootstrap_weights(start.n, engine.derivation.draws)
         there, here = (sample_distances(value, start.reference, item) for item in (before, shown))
         apart = sample_distances(value, before, shown)
-        out.step = _changed(value, change(apart, weights, count=value.count), cumulative)
-        out.added = _changed(value, added_change(there, here, weights, count=value.count), cumulative)
+        out.step = _changed(value, change(apart, weights, count=value.count, largest=value.largest), cumulative)
+        more = added_change(there, here, weights, count=value.count, largest=value.largest)
+        out.added = _changed(value, more, cumulative)
     elif isinstance(value, Quality | Pair):
         paired = Evidence(before, shown, (), None, start.n)
         out.added = engine.derivation.value(value, paired).result

@@ -101,3 +101,7 @@ class SuiteRun:
         """Wait until everything measured is on disk."""
         if "engine" in self.__dict__:
             self.engine.store.flush()
+
+    def notices(self) -> list[str]:
+        """What the store has to say: what was damaged, what could not be kept; each is said once."""
+        return self.engine.store.notices.lines() if "engine" in self.__dict__ else []

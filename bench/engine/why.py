@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.engine.inline import arrays_lost
 from bench.engine.run import make_plan
 from bench.errors import UserError
 from bench.registry import nearest
@@ -30,21 +31,26 @@ def why(suite: Suite, pattern: str, store_url: str, device: str) -> list[str]:
     observed, known = list(store.records("observations")), list(store.records("cells"))
     for cell in cells:
         lines += _explain(cell, store, observed, known)
+    store.tell()
     return lines
 
 
 def _explain(cell: PlannedCell, store: Store, observed: list[Record], known: list[Record]) -> list[str]:
     record = store.get("cells", cell.key)
-    if record is not None and record.content["status"] != "error":
+    status = None if record is None else record.content.get("status")
+    if status == "ok" and arrays_lost(store, cell):
+        return [f"{cell.label}: measured again, arrays that its gates need are lost", f"  key {cell.key}"]
+    if record is not None and status in ("ok", "skipped"):
         twin = _place(record)
         if twin[:4] == _place_of(cell)[:4]:
             return [f"{cell.label}: reused, nothing in its key changed", f"  key {cell.key}"]
         same = f"{cell.label}: reused, it is the same work as {'/'.join(map(str, twin[:3]))}"
         return [same, f"  key {cell.key}", *_changes(cell, _former(cell, store, known))]
     if record is not None:
-        return [f"{cell.label}: measured again, it failed: {record.content['reason']}", f"  key {cell.key}"]
+        reason = record.content.get("reason", "")
+        return [f"{cell.label}: measured again, it failed: {reason}", f"  key {cell.key}"]
     lines = [f"{cell.label}: to be measured", f"  key {cell.key}"]
-    missing = [(role, item) for role, item in _roles(cell) if store.get("observations", item.key) is None]
+    missing = [(role, item) for role, item in _roles(cell) if store.arrays("observations", item.key) is None]
     before = _former(cell, store, known)
     if not missing:
         return [*lines, "  every observation is stored; only the statistics run again", *_changes(cell, before)]

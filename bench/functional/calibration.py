@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 
+CHUNK = 1_000_000  # entries worked on at a time
+
 
 def negative_log_likelihood(log_p: Float, labels: NDArray[np.int64]) -> Float:
     """``−log p(label)`` of log-probabilities (n, classes): (n,), nats, ≥ 0, lower is better.
@@ -51,14 +53,19 @@ def equal_mass_edges(confidence: Float, bins: int = 15) -> Float:
 def _bin_sums(
     confidence: Float, correct: NDArray[Any], edges: Float, weights: NDArray[Any], right: bool
 ) -> tuple[Float, Float, Float]:
-    """Per draw and bin: the weight, the weighted confidences and the weighted correct ones, each (B, bins)."""
+    """Per draw and bin with samples: the weight, the weighted confidences and correct ones, each (B, bins)."""
     # side "right" puts a value that equals an edge into the bin above it
     index = np.searchsorted(edges, confidence, side="right" if right else "left")
-    member = np.zeros((len(confidence), len(edges) + 1))
-    member[np.arange(len(confidence)), index] = 1.0
-    columns = np.concatenate([member, member * confidence[:, None], member * correct.astype(np.float64)[:, None]], 1)
-    mass, confident, right_ones = np.split(weights @ columns, 3, axis=1)
-    return mass, confident, right_ones
+    order = np.argsort(index, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(index[order]) > 0])  # of the bins that hold a sample
+    confident, hit = confidence[order], correct.astype(np.float64)[order]
+    sums = np.empty((3, len(weights), len(starts)))
+    rows = max(1, CHUNK // len(confidence))
+    for start in range(0, len(weights), rows):
+        part = np.take(weights[start : start + rows], order, axis=1).astype(np.float64, copy=False)
+        for out, values in zip(sums, (np.ones_like(hit), confident, hit), strict=True):
+            out[start : start + rows] = np.add.reduceat(part * values, starts, axis=1)
+    return sums[0], sums[1], sums[2]
 
 
 def debiased_squared_calibration_error(

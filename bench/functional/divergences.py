@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
+LARGEST_DIVERGENCE = float(np.log(2.0))  # Jensen-Shannon, in nats: of predictions without a common class
 
 
 def log_mean_probabilities(logits: NDArray[Any]) -> Float:
@@ -68,7 +69,8 @@ def jensen_shannon(log_p: Float, log_q: Float) -> Float:
     near = small * np.tanh(small) - 0.5 * np.log1p(np.sinh(small) ** 2)
     decay = np.exp(-2.0 * h)
     far = np.log(2.0) - np.log1p(decay) - 2.0 * h * decay / (1.0 + decay)
-    return np.asarray((middle * np.where(h < 1.0, near, far)).sum(axis=1))
+    # probabilities sum to 1 up to rounding, which may lead a hair beyond the largest
+    return np.asarray(np.minimum((middle * np.where(h < 1.0, near, far)).sum(axis=1), LARGEST_DIVERGENCE))
 
 
 def relative_difference(a: Float, b: Float) -> Float:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     import torch
@@ -46,5 +47,6 @@ def spectral_norms(matrices: NDArray[Any]) -> Float:
     a = a / np.where(scale > 0, scale, 1.0)[:, None, None]
     if a.shape[1] > a.shape[2]:
         a = a.transpose(0, 2, 1)
-    largest = np.linalg.eigvalsh(a @ a.transpose(0, 2, 1))[:, -1]
+    with threadpool_limits(1, user_api="blas"):  # the last bits depend on the number of threads
+        largest = np.linalg.eigvalsh(a @ a.transpose(0, 2, 1))[:, -1]
     return np.asarray(scale * np.sqrt(np.maximum(largest, 0.0)))

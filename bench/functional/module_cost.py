@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.graph.attention import plain_attention
 from bench.graph.shared import shared_names
-from bench.graph.torchscript import copied, script_layer
+from bench.graph.torchscript import copied
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 
@@ -80,78 +81,82 @@ def weight_bits(module: nn.Module) -> Bits | None:
     return Bits(stored / count, nominal / count) if count else None
 
 
-def multiply_accumulates(module: nn.Module, shape: tuple[int, ...]) -> int:
-    """Multiply-accumulates of convolutions and linear layers on one sample of ``shape``; a copy of the module runs.
+class Products(NamedTuple):
+    """Multiply-accumulates, or None and why they cannot be counted."""
 
-    Convolution: output elements · kernel elements · input channels / groups. Linear: output elements · inputs. Of
-    ``nn.MultiheadAttention`` its projections. Functions called outside of modules, normalisation, pooling and
-    activations are not counted. In a network with TorchScript, whose layers cannot be asked, every convolution and
-    every product with a matrix counts, wherever it is called.
+    macs: int | None
+    reason: str = ""
+
+
+# the tokens of the names of operators that multiply and add, and that torch has no formula for
+HIDING = {
+    "vecdot", "linear", "attention", "rnn", "lstm", "gru", "matmul", "cdist", "pdist",
+    "trilinear", "transformer", "head", "fft", "cholesky", "inv", "inverse", "solve", "svd", "eigh", "eig", "lstsq",
+}  # fmt: skip
+HARMLESS = frozenset({"_thnn_fused_lstm_cell", "_thnn_fused_gru_cell"})  # gates alone; their products come before
+OWN = frozenset({"aten", "prim", "prims"})  # namespaces of torch whose operators' names say what they compute
+
+
+def multiply_accumulates(module: nn.Module, shape: tuple[int, ...]) -> Products:
+    """Multiply-accumulates of all convolutions and matrix products on one sample of ``shape``; a copy of it runs.
+
+    Counted where torch computes them, by torch's own formulas: in layers, in functions called outside of them, in
+    attention and in TorchScript. Convolution: output elements · kernel elements · input channels / groups. Product of
+    (n, k) and (k, m): n · k · m. Sums, normalisation, pooling, activations and what is multiplied element by element do
+    not count. Where an operator hides products that torch has no formula for, there is no number.
 
     >>> from torch import nn
-    >>> multiply_accumulates(nn.Conv2d(1, 2, 3, padding=1), (1, 4, 4))
+    >>> multiply_accumulates(nn.Conv2d(1, 2, 3, padding=1), (1, 4, 4)).macs
     288
     """
     import torch
-    from torch import nn
-
-    total = 0
-
-    def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        nonlocal total
-        weight: Any = layer.weight
-        if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
-            given = getattr(inputs[0], "value", inputs[0])
-            total += given.numel() * weight[0].numel()
-        else:
-            total += getattr(output, "value", output).numel() * weight[0].numel()
-
-    def count_attention(
-        layer: nn.MultiheadAttention, given: tuple[torch.Tensor, ...], named: dict[str, Any], output: Any
-    ) -> None:
-        nonlocal total
-        inputs = [*given[:3], *(named[name] for name in ("query", "key", "value") if name in named)]
-        total += layer.embed_dim * sum(tensor.numel() for tensor in (*inputs, output[0]))
-
-    counted = copied(module).cpu().eval()
-    first = next((value for value in counted.state_dict().values() if value.is_floating_point()), None)
-    example = torch.zeros(1, *shape, dtype=None if first is None else first.dtype)
-    if script_layer(counted) is not None:
-        return dispatched_multiply_accumulates(counted, example)
-    layers = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
-    for layer in counted.modules():
-        if isinstance(layer, layers):
-            layer.register_forward_hook(count)
-        if isinstance(layer, nn.MultiheadAttention):
-            layer.register_forward_hook(count_attention, with_kwargs=True)
-    with torch.no_grad():
-        counted(example)
-    return total
-
-
-def dispatched_multiply_accumulates(module: nn.Module, example: torch.Tensor) -> int:
-    """Those of the convolutions and products with a matrix that torch really calls, TorchScript's among them.
-
-    >>> import torch
-    >>> dispatched_multiply_accumulates(torch.nn.Linear(4, 3), torch.zeros(1, 2, 4))
-    24
-    """
-    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
 
-    aten, total = torch.ops.aten, 0
+    aten = torch.ops.aten
+    total, hidden = 0, dict[str, None]()
 
     class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             nonlocal total
-            output = func(*args, **(kwargs or {}))
-            if func in (aten.convolution.default, aten._convolution.default):
-                transposed = args[6]
-                total += (args[0] if transposed else output).numel() * args[1][0].numel()
-            elif func in (aten.mm.default, aten.addmm.default):
-                total += output.numel() * args[1 if func is aten.mm.default else 2].shape[0]
+            packet, named = getattr(func, "_overloadpacket", func), kwargs or {}
+            formula = flop_registry.get(packet)
+            if formula is None and hasattr(func, "decompose"):
+                with self:
+                    made = func.decompose(*args, **named)
+                if made is not NotImplemented:
+                    return made
+            output = func(*args, **named)
+            if formula is not None:
+                total += formula(*args, **named, out_val=output) // 2  # a product and a sum are two operations
+            elif packet in (aten.mv, aten.dot, aten.vdot):
+                total += args[0].numel()
+            elif packet is aten.addmv:
+                total += args[1].numel()
+            elif packet is aten.mkldnn_rnn_layer:  # (steps, samples, size), weights of inputs and of states
+                total += args[0][..., 0].numel() * (args[1].numel() + args[2].numel())
+            elif hides_products(str(packet)):
+                hidden[str(packet)] = None
             return output
 
-    with torch.no_grad(), Counting():  # type: ignore[no-untyped-call]
-        module(example)
-    return total
+    counted = copied(module).cpu().eval()
+    first = next((value for value in counted.state_dict().values() if value.is_floating_point()), None)
+    example = torch.zeros(1, *shape, dtype=None if first is None else first.dtype)
+    # off the fused paths, which hide their products
+    with torch.no_grad(), plain_attention(), sdpa_kernel(SDPBackend.MATH), Counting():  # type: ignore[no-untyped-call]
+        counted(example)
+    return Products(None, f"torch has no formula for {', '.join(hidden)}") if hidden else Products(total)
+
+
+def hides_products(name: str) -> bool:
+    """Whether an operator may multiply and add, by its name ``namespace.operator``; foreign ones may do anything.
+
+    >>> [hides_products(name) for name in ("aten.relu", "aten._int_mm", "aten.upsample_bilinear2d", "quantized.conv2d")]
+    [False, True, False, True]
+    """
+    space, _, operator = name.partition(".")
+    if space not in OWN or operator in HARMLESS:
+        return space not in OWN
+    tokens = operator.split("_")
+    return any(t in HIDING or t.endswith("mm") or re.fullmatch(r"conv(olution)?\d?d?", t) for t in tokens)

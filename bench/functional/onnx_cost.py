@@ -24,6 +24,8 @@ AUXILIARY = {
     "QLinearAdd": (1, 2, 4, 5, 6, 7), "BatchNormalization": (3, 4), "Clip": (1, 2), "Resize": (1, 2, 3), "Pad": (2,),
 }  # fmt: skip
 PASSING = frozenset({"DequantizeLinear", "QuantizeLinear", "Clip", "Transpose", "Reshape", "Identity", "Cast"})
+# operators that hold products of their own; control flow may hold anything
+HIDING = frozenset({"LSTM", "GRU", "RNN", "Einsum", "Attention", "DFT", "STFT", "DeformConv", "If", "Loop", "Scan"})
 SHAPES = frozenset({"INT64", "BOOL", "STRING"})  # types of shapes, axes and masks, never of weights
 
 
@@ -33,6 +35,7 @@ class Figures(NamedTuple):
     parameters: int
     bits: Bits | None
     macs: int | None
+    reason: str = ""  # why there are no multiply-accumulates
 
 
 class _Graph:
@@ -95,7 +98,7 @@ def onnx_figures(model: bytes, shape: tuple[int, ...]) -> Figures:
 
     proto = onnx.load_model_from_string(model)
     graph = _Graph(proto)
-    return Figures(_parameters(graph), _bits(graph), _macs(proto, graph, shape))
+    return Figures(_parameters(graph), _bits(graph), *_macs(proto, graph, shape))
 
 
 def _parameters(graph: _Graph) -> int:
@@ -141,12 +144,17 @@ def _dimensions(value: Any) -> list[int] | None:
     return sizes if sizes and all(size > 0 for size in sizes) else None
 
 
-def _macs(proto: ModelProto, graph: _Graph, shape: tuple[int, ...]) -> int | None:
-    """By the shapes that inference gives for a batch of one; None where a counted operator has none."""
+def _macs(proto: ModelProto, graph: _Graph, shape: tuple[int, ...]) -> tuple[int | None, str]:
+    """By the shapes that inference gives for a batch of one; None, and why, where a counted operator has none."""
     import onnx
 
-    if any(node.domain not in ("", "ai.onnx") and node.op_type not in WEIGHT for node in graph.nodes):
-        return None  # operators of other domains hide what they compute, and shapes stop at them
+    foreign = {n.op_type: n.domain for n in graph.nodes if n.domain not in ("", "ai.onnx") and n.op_type not in WEIGHT}
+    if foreign:  # they hide what they compute, and shapes stop at them
+        named = ", ".join(f"{domain}.{operator}" for operator, domain in foreign.items())
+        return None, f"what {named} computes is not known"
+    recurrent = sorted({node.op_type for node in graph.nodes} & HIDING)
+    if recurrent:
+        return None, f"the products within {', '.join(recurrent)} are not counted"
     fixed = onnx.ModelProto()
     fixed.CopyFrom(proto)
     constants = {tensor.name for tensor in fixed.graph.initializer}
@@ -160,8 +168,14 @@ def _macs(proto: ModelProto, graph: _Graph, shape: tuple[int, ...]) -> int | Non
     inferred = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
     shapes = {value.name: _dimensions(value) for value in (*inferred.input, *inferred.value_info, *inferred.output)}
     shapes |= {name: list(tensor.dims) for name, tensor in graph.constants.items()}
-    counts = [_node_macs(node, shapes) for node in graph.nodes if node.op_type in WEIGHT]
-    return None if any(count is None for count in counts) else sum(count for count in counts if count is not None)
+    total = 0
+    for node in graph.nodes:
+        if node.op_type in WEIGHT:
+            count = _node_macs(node, shapes)
+            if count is None:
+                return None, f"the shapes at {node.name or node.output[0]!r} ({node.op_type}) are not known"
+            total += count
+    return total, ""
 
 
 def _node_macs(node: NodeProto, shapes: dict[str, list[int] | None]) -> int | None:

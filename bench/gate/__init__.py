@@ -8,8 +8,8 @@ from bench.gate.baseline import Accepted, Baseline, accept, baseline_of, load_ba
 from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code, exit_code_of, incomplete, unseen, why_exit
 from bench.gate.judgements import CellId, by_cell
 from bench.gate.outcome import conclude
-from bench.gate.runs import Run, load_run
-from bench.gate.tolerances import FITS, Kind, Rule, Tolerance, judge_gate, own_interval
+from bench.gate.runs import Run, load_run, results_json
+from bench.gate.tolerances import FITS, Kind, Tolerance, judge_gate
 from bench.gate.verdicts import (
     cells_of,
     gates_of,
@@ -19,6 +19,7 @@ from bench.gate.verdicts import (
     verdict,
     with_verdicts,
 )
+from bench.results import Rule
 
 __all__ = [
     "FITS",
@@ -49,7 +50,7 @@ __all__ = [
     "load_baseline",
     "load_run",
     "overall_verdict",
-    "own_interval",
+    "results_json",
     "subjects",
     "unseen",
     "variant_verdict",

@@ -13,6 +13,7 @@ from bench.errors import UserError
 from bench.gate.encoding import decode, encode
 from bench.gate.skips import SkippedCell, skipped_cells
 from bench.results import Cell, Results, ValueResult
+from bench.store.checksums import is_whole, sealed
 from bench.store.files import write_atomic
 from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, check_samples, place_of_cell
 from bench.wording import plain
@@ -87,6 +88,7 @@ class Baseline(_Record):
     cells: list[BaselineCell]
     first: list[BaselineCell] = Field(default_factory=list)
     skipped: list[SkippedCell] = Field(default_factory=list, description="gated cells accepted as skipped")
+    sha256: str = Field("", description="of the canonical JSON of all else; empty: written before there were checksums")
 
     def by_place(self) -> dict[str, BaselineCell]:
         """Cells by their place."""
@@ -157,12 +159,17 @@ def load_baseline(path: Path | str) -> Baseline:
         ) from None
     except (ValueError, LookupError) as error:
         raise UserError.at(str(path), plain(error), "take it from version control again") from None
-    return baseline
+    if baseline.sha256 and not is_whole(content):
+        what = "its checksum does not fit: it was changed, or is damaged"
+        right = "take it from version control again; what two branches accepted is accepted again, not merged"
+        raise UserError.at(str(path), what, right)
+    return baseline.model_copy(update={"sha256": ""})  # it is of the file
 
 
 def write_baseline(baseline: Baseline, path: Path | str) -> int:
     """Write it; answers its size in bytes."""
-    content = baseline.model_dump(mode="json", exclude_defaults=True) | {"crbench_baseline": BASELINE_VERSION}
+    content = baseline.model_dump(mode="json", exclude_defaults=True, exclude={"sha256"})
+    content = sealed(content | {"crbench_baseline": BASELINE_VERSION})
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
     write_atomic(Path(path), text.encode())
     return len(text)

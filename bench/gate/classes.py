@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.gate.tolerances import Tolerance
+from bench.gate.questions import declared_value
+from bench.gate.tolerances import WORDS, Tolerance
+from bench.metrics.base import Change, Quality
 from bench.results import Cell, GateResult, ValueResult
 from bench.stats.change import change
+from bench.stats.figure import mean_figure
 from bench.stats.harm import harm, harm_of_proportions
 from bench.stats.interval import Interval
 from bench.stats.multiplicity import holm
 from bench.stats.noninferiority import ALPHA
-from bench.stats.proportions import clopper_pearson
+from bench.stats.proportions import binomial_tail
 from bench.stats.resampling import bootstrap_weights, resampled_means, tail_probability
 from bench.store.samples import RunSamples, ValueSamples, place_of_cell
 from bench.wording import difference, plain
@@ -41,7 +45,11 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
     if samples.labels is None:
         return result("inconclusive", "per class: the data has no labels", looked=False)
     labels = samples.labels[: found.variant["x"].size]
-    judged = [(_name(samples, label), *_judge(found, labels == label, gate, value)) for label in np.unique(labels)]
+    declared = declared_value(cell, gate.value)
+    most = declared.largest if isinstance(declared, Change | Quality) else inf
+    judged = [
+        (_name(samples, label), *_judge(found, labels == label, gate, value, most)) for label in np.unique(labels)
+    ]
     adjusted = holm([p for _, _, p, _ in judged])
     broken = [item for item, p in zip(judged, adjusted, strict=True) if p <= ALPHA]
     ordered = broken or [item for item in judged if not item[3]]
@@ -49,7 +57,7 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
     more = f" and {len(ordered) - SHOWN} more classes" if len(ordered) > SHOWN else ""
     kept = f"each of {len(judged)} classes"
     verdict: Verdict = "failed" if broken else "inconclusive" if ordered else "passed"
-    word = "at least" if gate.rule == "min_value" else "tolerance"
+    word = WORDS.get(gate.rule, "tolerance")
     return result(verdict, f"{shown or kept}{more}, {word} {tolerance_text(value, gate.tolerance)} per class")
 
 
@@ -58,13 +66,16 @@ def _name(samples: RunSamples, label: int) -> str:
 
 
 def _judge(
-    samples: ValueSamples, mine: NDArray[np.bool_], gate: Tolerance, value: ValueResult
+    samples: ValueSamples, mine: NDArray[np.bool_], gate: Tolerance, value: ValueResult, most: float
 ) -> tuple[str, float, bool]:
-    """What a class shows in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it."""
+    """What a class shows in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it.
+
+    ``most``: the largest change or harm that there is.
+    """
     variant, reference = samples.variant["x"][mine], samples.reference.get("x", np.empty(0))
     count = int(mine.sum())
     if samples.form in ("count", "distance"):
-        estimate, interval = change(variant, bootstrap_weights(count), count=samples.form == "count")
+        estimate, interval = change(variant, bootstrap_weights(count), count=samples.form == "count", largest=most)
         draws = resampled_means(variant, bootstrap_weights(count))
         p = (
             _exact(variant, gate.tolerance)
@@ -72,8 +83,8 @@ def _judge(
             else tail_probability(draws, gate.tolerance, count)
         )
         return _said(value, estimate, interval, count), p, interval.below(gate.tolerance)
-    if gate.rule == "min_value":
-        return _least(variant, gate.tolerance, value, samples.form == "proportion")
+    if gate.rule in ("min_value", "max_value"):
+        return _own(variant, gate, value, samples.form == "proportion")
     better: Literal["lower", "higher"] = "higher" if samples.better == "higher" else "lower"
     if samples.form == "proportion":
         found = harm_of_proportions(reference[mine], variant, better=better)
@@ -83,32 +94,29 @@ def _judge(
         first, second = float(reference[mine].mean()), float(variant.mean())
         found = harm(first, second, own, other, better=better, samples=count)
     sure = found.p_above(gate.tolerance)
-    said = _said(value, found.estimate or 0.0, found.interval, count)
-    return said, 1.0 if sure is None else sure, found.interval.below(gate.tolerance)
+    interval = found.interval.within(-most, most)
+    said = _said(value, found.estimate or 0.0, interval, count)
+    return said, 1.0 if sure is None else sure, interval.below(gate.tolerance)
 
 
 def _exact(events: NDArray[Any], tolerance: float) -> float:
     """P-value that the rate of events is at most the tolerance (binomial, exact)."""
-    from scipy.special import bdtrc
-
-    seen = int(np.count_nonzero(events))
-    return 1.0 if seen == 0 else float(bdtrc(seen - 1, events.size, tolerance))
+    return binomial_tail(int(np.count_nonzero(events)), events.size, min(max(tolerance, 0.0), 1.0))
 
 
-def _least(values: NDArray[Any], least: float, value: ValueResult, proportion: bool) -> tuple[str, float, bool]:
-    """A class's own figure against the least that it may be."""
-    count = values.size
+def _own(values: NDArray[Any], gate: Tolerance, value: ValueResult, proportion: bool) -> tuple[str, float, bool]:
+    """A class's own figure against the least or the most that it may be."""
+    count, least = values.size, gate.rule == "min_value"
+    weights = bootstrap_weights(count)
+    interval = mean_figure(values, weights, proportion=proportion)
     if proportion:
-        from scipy.special import bdtr
-
-        seen = int(np.count_nonzero(values))
-        interval = clopper_pearson(seen, count)
-        p = float(bdtr(seen, count, least))
+        counted, edge = (1 - values, 1 - gate.tolerance) if least else (values, gate.tolerance)
+        p = _exact(counted, edge)
     else:
-        draws = resampled_means(values, bootstrap_weights(count))
-        interval = change(values, bootstrap_weights(count)).interval
-        p = 1 - tail_probability(draws, least, count)
-    keeps = interval.low is not None and interval.low >= least
+        above = tail_probability(resampled_means(values, weights), gate.tolerance, count)
+        p = 1 - above if least else above
+    low, high = interval.low, interval.high
+    keeps = low is not None and low >= gate.tolerance if least else high is not None and high <= gate.tolerance
     own = value.model_copy(update={"kind": "change"})  # a figure, no difference: no sign
     return _said(own, float(values.mean()), interval, count), p, keeps
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from bench.gate.baseline import BaselineCell
 from bench.gate.judgements import Answer
 from bench.gate.shifts import Pairing, Shift, Statistic, yardstick_scale
-from bench.metrics.base import Pair, Quality, metrics
+from bench.metrics.base import Pair, Quality, Value, metrics
 from bench.results import Cell, GateResult, ValueResult
 from bench.stats.noninferiority import decide, not_worse
 from bench.wording import difference, plain, title
@@ -73,20 +73,23 @@ def answer(question: Question, shift: Shift, worse: float, better: float) -> Ans
 
 
 def margin_of(gate: GateResult) -> float:
-    """How much worse than a baseline a value may become: as declared, else the tolerance; 0 for a floor."""
+    """How much worse than a baseline a value may become: as declared, else the tolerance; 0 for own figures."""
     if gate.margin is not None:
         return gate.margin
-    return 0.0 if gate.rule == "min_value" else gate.tolerance
+    return 0.0 if gate.rule in ("min_value", "max_value") else gate.tolerance
+
+
+def declared_value(cell: Cell, name: str) -> Value | None:
+    """A value as its registered metric declares it; what a results file names is never imported."""
+    if cell.metric not in metrics.names():
+        return None
+    return next((value for value in metrics.get(cell.metric).values if value.name == name), None)
 
 
 def statistic_of(cell: Cell, name: str) -> Statistic | None:
-    """The statistic of a registered metric's value; what a results file names is never imported."""
-    if cell.metric not in metrics.names():
-        return None
-    for value in metrics.get(cell.metric).values:
-        if value.name == name and isinstance(value, Quality | Pair):
-            return value.statistic
-    return None
+    """The statistic of a registered metric's value."""
+    value = declared_value(cell, name)
+    return value.draws if isinstance(value, Quality | Pair) else None
 
 
 def _shown(value: ValueResult, question: Question, estimate: float, limits: tuple[float | None, float | None]) -> str:

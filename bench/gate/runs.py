@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from bench.errors import UserError
 from bench.results import SCHEMA_VERSION, Results
+from bench.store.checksums import is_whole, seal_of
 from bench.store.samples import ARRAYS, RunSamples, place_of_cell, read_samples
 from bench.wording import plain
 
@@ -37,13 +38,20 @@ def load_run(path: Path | str, *, arrays: bool = False) -> Run:
             what = "no such file, and paired tests need it"
             raise UserError.at(str(beside), what, "measure again: crbench run SUITE")
         return Run(results, None, file)
-    samples = read_samples(beside)
+    samples = read_samples(beside, results.arrays_sha256)
     keys = {place_of_cell(cell): cell.key for cell in results.cells}
     strangers = [place for place, cell in samples.cells.items() if keys.get(place) != cell.key]
     if strangers:
         what = f"arrays of another run than {file.name} ({len(strangers)} cells differ)"
         raise UserError.at(str(beside), what, "keep both files of a run together, or measure again")
     return Run(results, samples, file)
+
+
+def results_json(results: Results, indent: int | None = None) -> str:
+    """What ``results.json`` holds: the results with their checksum."""
+    bare = results.model_copy(update={"sha256": ""})
+    seal = seal_of(json.loads(bare.model_dump_json(by_alias=True)))
+    return bare.model_copy(update={"sha256": seal}).model_dump_json(by_alias=True, indent=indent)
 
 
 def _results(file: Path) -> Results:
@@ -60,8 +68,12 @@ def _results(file: Path) -> Results:
         what = f"results of schema {plain(json.dumps(found))}" if isinstance(found, int) else "holds no results"
         raise UserError.at(str(file), what, f"this program reads schema {SCHEMA_VERSION}")
     try:
-        return Results.model_validate_json(text, strict=True)  # a text or a truth value is no number
+        results = Results.model_validate_json(text, strict=True)  # a text or a truth value is no number
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError.at(f"{file}: {plain(place)}", plain(first["msg"]), "measure again: crbench run SUITE") from None
+    if results.sha256 and not is_whole(content):
+        what = "its checksum does not fit: it was changed, or is damaged"
+        raise UserError.at(str(file), what, "measure again: crbench run SUITE")
+    return results

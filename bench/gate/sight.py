@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import exp, log, sqrt
 from statistics import median
 from typing import Literal, NamedTuple
 
 from bench.engine.run import make_plan
-from bench.metrics.base import Change, Quality, Value
+from bench.metrics.base import Change, Pair, Quality, Value
 from bench.results import ValueResult
 from bench.stats.power import (
     POWER,
     detectable_mean,
     detectable_proportion,
+    detectable_rate,
     samples_for_mean,
     samples_for_proportion,
+    samples_for_rate,
 )
 from bench.stats.quantiles import normal_quantile, t_quantile
 from bench.store.store import Store
 from bench.suite.plan import Plan, PlannedCell, metric_label
 from bench.suite.suite import Gate, Suite
-from bench.wording import plain, significant, title
+from bench.wording import Limits, coverage_words, plain, significant, title
 
 ASSUMED = 0.05  # share of samples whose outcome a variant without harm changes, before any run tells
 WIDTH = 2 * 1.959964  # standard errors in a 95 % interval
-Source = Literal["former", "assumed", "unknown"]
+Source = Literal["exact", "former", "assumed", "unknown"]
 
 
 class Sight(NamedTuple):
@@ -36,13 +38,13 @@ class Sight(NamedTuple):
     gate: Gate
     n: int  # samples, of a class where it is judged per class
     finds: float | None  # the smallest true figure that fails it with 80 %
-    needs: int | None  # that find twice the tolerance with 80 %; of a floor, that show the reference to keep it
+    needs: int | None  # that find twice the tolerance with 80 %; of own figures, that show the reference to keep it
     source: Source
     because: str = ""  # what the spread was taken from, or why nothing can be said
 
     @property
     def blind(self) -> bool:
-        """Whether a harm of twice the tolerance is often not found, or the reference not shown to keep a floor."""
+        """Whether twice the tolerance is often not found, or the reference not shown to keep its own figure's limit."""
         return self.needs is not None and self.needs > self.n
 
 
@@ -56,7 +58,7 @@ def sight(suite: Suite, store: str, device: str) -> list[str]:
     for item in found:
         if item.blind:
             fault = "twice its tolerance often goes unseen"
-            if item.gate.rule == "min_value":
+            if item.gate.rule in ("min_value", "max_value"):
                 fault = "even the reference often cannot be shown to keep it"
             advice = f"give {item.needs} samples, or a wider tolerance"
             lines.append(f"warning: blind gate: {_name(item)}: with n = {item.n} {fault}; {advice}")
@@ -92,25 +94,31 @@ def _sight(
 ) -> Sight:
     if gate.rule == "max_gap":
         return _gap(metric, gate, n, known, len(plan.yardsticks))
-    if isinstance(value, Quality) and value.interval == "score":
+    counted = isinstance(value, Quality) and value.interval == "score"
+    if gate.rule in ("min_value", "max_value"):
+        return _own_rate(metric, gate, n, known) if counted else _own_mean(metric, gate, n, measured, known)
+    if counted:
         return _proportion(metric, gate, n, measured, known)
     if isinstance(value, Change) and value.count:
-        spread = sqrt(gate.tolerance * (1 - min(gate.tolerance, 1.0)))
-        finds = detectable_mean(n, gate.tolerance, spread)
-        return Sight(metric, gate.value, gate, n, finds, None, "assumed", "the binomial law at the tolerance")
-    spreads = [width * sqrt(measured) for width in _errors(known)]
+        finds, needs = detectable_rate(n, gate.tolerance), samples_for_rate(2 * gate.tolerance, gate.tolerance)
+        return Sight(metric, gate.value, gate, n, finds, needs, "exact", "exact, by the binomial law")
+    spreads = [error * sqrt(measured) for error in _errors(value.ci for value in known)]
     if not spreads:
         return Sight(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
-    spread, words = median(spreads), f"the spread of {len(spreads)} stored cells"
-    if gate.rule == "min_value":
-        return _floor(metric, gate, n, known, spread, words)
+    spread, words = median(spreads), f"the spread of {len(spreads)} stored cells{_few(value, n)}"
     needs = None if gate.rule == "max_change" else samples_for_mean(gate.tolerance, spread)
     return Sight(metric, gate.value, gate, n, detectable_mean(n, gate.tolerance, spread), needs, "former", words)
 
 
-def _errors(known: Sequence[ValueResult]) -> list[float]:
-    """Standard errors of the estimates, from their intervals."""
-    ends = [value.ci for value in known if value.ci is not None]
+def _few(value: Value, n: int) -> str:
+    """What the intervals of resampled harms are worth with few samples."""
+    words = coverage_words(n) if isinstance(value, Quality | Pair) else ""
+    return f"; {words}" if words else ""
+
+
+def _errors(intervals: Iterable[Limits | None]) -> list[float]:
+    """Standard errors of estimates, from their intervals."""
+    ends = [limits for limits in intervals if limits is not None]
     return [(high - low) / WIDTH for low, high in ends if low is not None and high is not None and high > low]
 
 
@@ -121,7 +129,7 @@ def discordance(value: ValueResult, n: int) -> float | None:
     >>> round(discordance(harm, 100), 3)  # no pair changed: what the interval still allows
     0.036
     """
-    errors = _errors([value])
+    errors = _errors([value.ci])
     if not errors or value.estimate is None:
         return None
     return max(0.0, n * errors[0] ** 2 + value.estimate**2 - abs(value.estimate))
@@ -133,29 +141,55 @@ def _proportion(metric: str, gate: Gate, n: int, measured: int, known: Sequence[
     words = f"{share:.1%} of outcomes change without harm, "
     words += f"as in {len(shares)} stored cells" if shares else "assumed before a first run"
     source: Source = "former" if shares else "assumed"
-    if gate.rule == "min_value":
-        return _floor(metric, gate, n, known, sqrt(share), words)
     finds = detectable_proportion(n, gate.tolerance, share)
     needs = samples_for_proportion(gate.tolerance, share)
     return Sight(metric, gate.value, gate, n, finds, needs, source, words)
 
 
-def _floor(metric: str, gate: Gate, n: int, known: Sequence[ValueResult], spread: float, words: str) -> Sight:
-    """A least value: what falls so far below it is found; the reference's room above it says what it needs."""
-    own = [value.reference for value in known if value.reference is not None]
-    room = median(own) - gate.tolerance if own else None
+def _own_rate(metric: str, gate: Gate, n: int, known: Sequence[ValueResult]) -> Sight:
+    """A rate's own figure by its exact interval; a least rate is a greatest one of the opposite outcome."""
+    least = gate.rule == "min_value"
+    edge = 1 - gate.tolerance if least else gate.tolerance
+    beyond = detectable_rate(n, edge)
+    finds = 1 - beyond if least and beyond is not None else beyond
+    room, words = _room(gate, known)
+    needs = None
+    if room is not None and room > 0:  # shown to keep it: the opposite outcome is surely more often than it must be
+        needs = samples_for_rate(1 - edge + room, 1 - edge)
+    return Sight(metric, gate.value, gate, n, finds, needs, "exact", f"exact, by the binomial law{words}")
+
+
+def _own_mean(metric: str, gate: Gate, n: int, measured: int, known: Sequence[ValueResult]) -> Sight:
+    """Any other own figure, by the spread of stored ones."""
+    spreads = [error * sqrt(measured) for error in _errors(value.own_ci for value in known)]
+    if not spreads:
+        return Sight(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
+    spread = median(spreads)
+    room, words = _room(gate, known)
     needs = None if room is None or room <= 0 else samples_for_mean(room, spread)
-    finds = gate.tolerance - detectable_mean(n, 0.0, spread)
-    because = f"{words}; the reference itself is below it" if room is not None and room <= 0 else words
-    return Sight(metric, gate.value, gate, n, finds, needs, "former" if own else "assumed", because)
+    sign = -1 if gate.rule == "min_value" else 1
+    finds = gate.tolerance + sign * detectable_mean(n, 0.0, spread)
+    because = f"the spread of {len(spreads)} stored cells{words}"
+    return Sight(metric, gate.value, gate, n, finds, needs, "former", because)
+
+
+def _room(gate: Gate, known: Sequence[ValueResult]) -> tuple[float | None, str]:
+    """How far the reference itself is on the right side of an own figure's limit; words where it is not."""
+    own = [value.reference for value in known if value.reference is not None]
+    if not own:
+        return None, ""
+    room = median(own) - gate.tolerance
+    room = room if gate.rule == "min_value" else -room
+    side = "below" if gate.rule == "min_value" else "above"
+    return room, "" if room > 0 else f"; the reference itself is {side} it"
 
 
 def _gap(metric: str, gate: Gate, n: int, known: Sequence[ValueResult], yardsticks: int) -> Sight:
-    """Gaps have a ratio's error: the median distance of the lower limit, on the log, and its share of 80 %."""
+    """Gaps have a ratio's error: the median distance of their lower limit on the log, and its share of 80 %."""
     widths = [
-        log(value.gap / value.gap_ci[0])
+        log(value.gap / value.gap_further)
         for value in known
-        if value.gap is not None and value.gap_ci is not None and value.gap_ci[0] and value.gap > value.gap_ci[0] > 0
+        if value.gap is not None and value.gap_further is not None and value.gap > value.gap_further > 0
     ]
     if not widths or yardsticks < 2:
         return Sight(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
@@ -173,7 +207,8 @@ def _words(item: Sight) -> str:
     if item.finds is None and item.source == "unknown":
         return item.because
     things = {"max_harm": "a harm of", "max_gap": "a gap of", "max_change": "a change of", "min_value": "a figure of"}
+    things["max_value"] = things["min_value"]
     beyond = "or less" if item.gate.rule == "min_value" else "or more"
-    finds = "no harm" if item.finds is None else f"{things[item.gate.rule]} {significant(item.finds)} {beyond}"
+    finds = "nothing" if item.finds is None else f"{things[item.gate.rule]} {significant(item.finds)} {beyond}"
     needs = f", needs n = {item.needs}" if item.needs is not None else ""
     return f"n = {item.n} finds {finds}{needs} ({item.because})"

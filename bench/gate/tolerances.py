@@ -3,21 +3,21 @@
 A gate passes when the whole interval lies within its tolerance, fails when the whole interval lies beyond, and is
 inconclusive otherwise. Shipping needs *every* gate passed, an intersection-union test: its error stays at that of one
 interval however many gates there are. Failing needs one, so with m gates a variant that stands exactly on all its
-tolerances fails by chance in up to m times 2.5 % of runs.
+tolerances fails by chance in up to m times 2.5 % of runs (counts: a little more, see docs/design/gates.md).
 """
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from bench.results import GateResult, ValueResult
+from bench.results import GateResult, Rule, ValueResult
 from bench.wording import (
     NOTHING,
     Limits,
     difference,
     gap_with_interval,
     is_proportion,
+    limit,
     plain,
     scaled,
     with_interval,
@@ -25,14 +25,15 @@ from bench.wording import (
 from bench.wording import tolerance as tolerance_text
 
 Kind: TypeAlias = Literal["change", "quality", "pair", "bound", "cost"]
-Rule: TypeAlias = Literal["max_harm", "max_gap", "max_change", "min_value"]
 
 FITS: dict[Rule, tuple[Kind, ...]] = {
     "max_harm": ("quality", "pair"),
     "max_gap": ("change",),
     "max_change": ("change",),
     "min_value": ("quality", "pair"),
+    "max_value": ("quality", "pair"),
 }
+WORDS: dict[Rule, str] = {"min_value": "at least", "max_value": "at most"}
 
 
 class Tolerance(Protocol):
@@ -53,38 +54,17 @@ class _Judged(NamedTuple):
     text: str
     tolerance: str
     why_not: str = ""
-
-
-def own_interval(value: ValueResult) -> Limits | None:
-    """The interval of the variant's own figure: the harm's, shifted by the reference's figure taken as exact.
-
-    ``[M0 + lo, M0 + hi]`` where lower is better, ``[M0 - hi, M0 - lo]`` where higher is. It speaks of the samples
-    measured: the sampling error that both networks share is not in it. None where the harm is no plain difference
-    of the two figures (a harm on the log), and without an interval.
-
-    >>> own_interval(ValueResult(kind="quality", better="higher", reference=0.9, variant=0.8, estimate=0.1,
-    ...                          ci=(0.05, 0.25)))
-    (0.65, 0.85)
-    """
-    if value.reference is None or value.variant is None or value.estimate is None or value.ci is None:
-        return None
-    low, high = value.ci
-    if low is None or high is None or value.better == "none":
-        return None
-    sign = 1.0 if value.better == "lower" else -1.0
-    expected = value.reference + sign * value.estimate
-    if not math.isclose(expected, value.variant, rel_tol=1e-6, abs_tol=1e-9):
-        return None
-    ends = sorted((value.reference + sign * low, value.reference + sign * high))
-    return ends[0], ends[1]
+    between: str = "inside the interval"  # why a tolerance between the limits decides nothing
 
 
 def judge_gate(value: ValueResult, rule: Rule, tolerance: float) -> GateResult:
     """Judge one tolerance by the value's 95 % interval.
 
-    ``max_harm`` and ``max_change`` look at ``ci``, ``max_gap`` at ``gap_ci``, ``min_value`` at ``own_interval``. Passed
-    when the interval's far end keeps the tolerance, failed when its near end breaks it, else inconclusive. An upper
-    limit alone can pass and cannot fail. Without an interval: inconclusive, with the reason.
+    ``max_harm`` and ``max_change`` look at ``ci``, ``min_value`` and ``max_value`` at ``own_ci``, the interval of the
+    variant's own figure. Passed when the interval's far end keeps the tolerance, failed when its near end breaks it,
+    else inconclusive. ``max_gap`` passes by the upper end of ``gap_ci`` and fails by ``gap_further``: it says 'further
+    than retraining goes', so it is judged beside one further yardstick, not beside their mean. An upper limit alone
+    can pass and cannot fail. Without an interval: inconclusive, with the reason.
 
     >>> harm = ValueResult(kind="quality", estimate=0.061, ci=(0.032, 0.09), interval="score")
     >>> judge_gate(harm, "max_harm", 0.03).verdict, judge_gate(harm, "max_harm", 0.03).because
@@ -96,10 +76,9 @@ def judge_gate(value: ValueResult, rule: Rule, tolerance: float) -> GateResult:
 
     if value.kind not in FITS[rule]:
         return result("inconclusive", f"{rule} does not judge a {value.kind}")
-    judge = {"max_gap": _gap, "min_value": _own}.get(rule, _difference)
-    limits, text, shown, why_not = judge(value, tolerance)
-    word = "at least" if rule == "min_value" else "tolerance"
-    said = f"{text}, {word} {shown}"
+    judge = {"max_gap": _gap, "min_value": _own, "max_value": _own}.get(rule, _difference)
+    limits, text, shown, why_not, between = judge(value, tolerance)
+    said = f"{text}, {WORDS.get(rule, 'tolerance')} {shown}"
     # towards: the end that must keep the tolerance; a floor is a ceiling of the negated figure
     low, high = limits or (None, None)
     if rule == "min_value":
@@ -113,7 +92,7 @@ def judge_gate(value: ValueResult, rule: Rule, tolerance: float) -> GateResult:
         return result("passed", said)
     if low is not None and low > tolerance_:
         return result("failed", said)
-    missing = "only one limit is known" if low is None or high is None else "inside the interval"
+    missing = "only one limit is known" if low is None or high is None else between
     return result("inconclusive", f"{said}: {missing}")
 
 
@@ -122,17 +101,26 @@ def _gap(value: ValueResult, tolerance: float) -> _Judged:
     text = " ".join(gap_with_interval(value.gap, value.gap_ci)).strip()
     if text == NOTHING:
         return _Judged(None, "no gap", shown, value.reason or "it has no value")
-    return _Judged(value.gap_ci, f"gap {text}", shown, value.reason)
+    low, high = value.gap_ci or (None, None)
+    beyond = low is not None and low > tolerance
+    further, between = value.gap_further, "inside the interval"
+    if beyond and further is not None:
+        least = limit(further, "lower") if further > 0 else "≥ 0"
+        between = f"further than the mean yardstick, not surely further than one more would be ({least})"
+        if further > tolerance:
+            text += f" ({least} beside one further yardstick)"
+    limits = None if value.gap_ci is None else (further, high)
+    return _Judged(limits, f"gap {text}", shown, value.reason, between)
 
 
 def _own(value: ValueResult, tolerance: float) -> _Judged:
     shown = tolerance_text(value, tolerance)
     if value.variant is None:
         return _Judged(None, "no value", shown, value.reason or "it has no value")
-    limits = own_interval(value)
+    limits = value.own_ci
     factor, suffix = (100.0, " %") if is_proportion(value) else (1.0, f" {plain(value.unit)}" if value.unit else "")
     text = " ".join(with_interval(value.variant * factor, scaled(limits, factor), suffix=suffix)).strip()
-    return _Judged(limits, text, shown, value.reason or "the harm is no plain difference of the two figures")
+    return _Judged(limits, text, shown, value.reason or "its own figure has none")
 
 
 def _difference(value: ValueResult, tolerance: float) -> _Judged:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from pydantic import Field
 from bench.data.base import Samples
 from bench.registry import Registry, parameters
 from bench.runtimes.base import Predictor
+from bench.stats.figure import recentred
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Float: TypeAlias = NDArray[np.float64]
@@ -31,6 +33,7 @@ class Change:
     power: Literal[1, 2]
     unit: str = ""
     count: bool = False  # distances are 0 or 1: exact intervals
+    largest: float = inf  # largest distance there is: no limit lies beyond it
     coupling: Literal["common", "independent"] = "common"
     kind: ClassVar[Literal["change"]] = "change"
 
@@ -46,8 +49,18 @@ class Quality:
     interval: Literal["bootstrap", "score", "none"] = "bootstrap"  # score: ``per_sample`` is 0 or 1
     per_sample: Callable[[Arrays], Float] | None = None  # (n,): for score intervals, and for plain means
     log: bool = False  # harm is a difference of logarithms
+    debiased: bool = False  # unbiased itself, while its resampled values are not: draws are centred on the figure
+    largest: float = inf  # the most that the figures of two networks can differ by
     why_no_interval: str = ""
     kind: ClassVar[Literal["quality"]] = "quality"
+
+    def draws(self, arrays: Arrays, weights: Weights) -> Float:
+        """The figure in each resample (B,), centred where the resampled values are biased."""
+        found = np.asarray(self.statistic(arrays, weights), dtype=np.float64)
+        if not self.debiased:
+            return found
+        whole = self.statistic(arrays, np.ones((1, weights.shape[1])))
+        return recentred(found, float(whole[0]))
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,10 @@ class Pair:
     better: Better
     unit: str = ""
     kind: ClassVar[Literal["pair"]] = "pair"
+
+    def draws(self, arrays: Arrays, weights: Weights) -> Float:
+        """The figure in each resample (B,)."""
+        return np.asarray(self.statistic(arrays, weights), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -93,6 +110,7 @@ class Cost:
     better: Better = "lower"
     timing: bool = False  # comparable only on an equal machine fingerprint
     reference: Callable[[Arrays], float | None] | None = None  # the reference's, from the same interleaved measurement
+    why: Callable[[Arrays], str] | None = None  # why there is no figure; empty where there is one
     kind: ClassVar[Literal["cost"]] = "cost"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,16 @@ from bench.errors import UnusableNetwork, UserError
 from bench.graph.integer_sums.products import OPERANDS
 from bench.graph.network import InputSpec
 from bench.models.checkpoint import existing_file, named, refuse_pickle
+from bench.models.onnx_external_data import LARGEST, embed
 from bench.models.onnx_interface import check_interface, one_line
 from bench.models.onnx_limits import check_structure, check_tensors, check_work
+from bench.models.onnx_walk import nodes_of, tensors_of
 
 if TYPE_CHECKING:
     import onnx
 
 FREE_INITIALISERS = 4  # the first IR version whose initialisers need not be inputs
 NEWEST_IR = 13  # ONNX Runtime 1.31 refuses 14, onnx's newest default
-LARGEST = 2**31 - 1  # bytes of one protobuf message
 KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"})
 QUANTISED = frozenset(
     {
@@ -52,15 +53,12 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     """
     import onnx
 
-    size = existing_file(path, where).stat().st_size
-    if size > LARGEST:
-        raise UserError.at(where, f"{str(path)!r} has {size / 2**30:.1f} GiB", "at most 2 GiB are one ONNX file")
-    blob = path.read_bytes()
+    blob = _read(path, where)
     refuse_pickle(path, blob[:8], where)
     model = _parse(blob, path, where)
     check_structure(model, where)
-    changed = _embed(model, path.parent, where)
-    check_tensors(_tensors(model), where)
+    changed = embed(model, path.parent, where)
+    check_tensors(tensors_of(model), where)
     changed |= _settle_version(model, where)
     changed |= _free_unknown_sizes(model)
     changed |= _sort_nodes(model)
@@ -76,11 +74,39 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     return model.SerializeToString(deterministic=True) if changed else blob
 
 
+def onnx_sha256(path: Path) -> str:
+    """Content hash of an ONNX file, with the data embedded that it keeps in other files; a broken one by its bytes.
+
+    Data of every tensor counts, those of constants, subgraphs and local functions too.
+
+    Raises:
+        UserError: it cannot be read, or is larger than an ONNX file can be.
+    """
+    blob = _read(path, "onnx")
+    try:
+        model = _parse(blob, path, "onnx")
+        content = model.SerializeToString(deterministic=True) if embed(model, path.parent, "onnx") else blob
+    except UserError:  # said when it is loaded
+        content = blob
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(path: Path, where: str) -> bytes:
+    """The bytes of a file, if they are not too many for an ONNX file."""
+    size = existing_file(path, where).stat().st_size
+    if size > LARGEST:
+        raise UserError.at(where, f"{str(path)!r} has {size / 2**30:.1f} GiB", "an ONNX file has at most 2 GiB")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError.at(where, f"{str(path)!r} cannot be read: {error.strerror}", "give a file to read") from None
+
+
 def is_quantised(model: bytes) -> bool:
     """Whether any operator of the graph rounds to integers."""
     import onnx
 
-    return any(node.op_type in QUANTISED for node in _nodes(onnx.load_model_from_string(model)))
+    return any(node.op_type in QUANTISED for node in nodes_of(onnx.load_model_from_string(model)))
 
 
 def _parse(blob: bytes, path: Path, where: str) -> onnx.ModelProto:
@@ -96,54 +122,6 @@ def _parse(blob: bytes, path: Path, where: str) -> onnx.ModelProto:
             where, f"{str(path)!r} does not parse as ONNX", "give a file that an ONNX exporter wrote"
         )
     return model
-
-
-def _embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
-    """Load external data into the model; True where there was any."""
-    import onnx
-    from onnx import external_data_helper
-
-    external = [tensor for tensor in _tensors(model) if external_data_helper.uses_external_data(tensor)]
-    total = 0
-    for tensor in external:
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        location = entries.get("location", "")
-        try:
-            target = (folder / location).resolve()
-            there = target.is_file()
-        except (OSError, ValueError):  # a name that no file can have
-            what = f"{tensor.name[:80]!r} names no data file: {shortened(location)}"
-            raise UserError.at(where, what, "export it anew") from None
-        if Path(location).is_absolute() or not target.is_relative_to(folder.resolve()):
-            what = f"{tensor.name!r} keeps its data outside the file's folder: {shortened(location)}"
-            raise UserError.at(where, what, "put the data beside the ONNX file")
-        if not there:
-            what = f"{tensor.name!r} needs the data file {shortened(location)}, which is not there"
-            raise UserError.at(where, what, "add it")
-        length = entries.get("length") or str(target.stat().st_size)
-        if not length.isdecimal() or len(length) > 30:
-            what = f"{tensor.name!r} says its data has length {shortened(length)}"
-            raise UserError.at(where, what, "export it anew")
-        total += int(length)
-    if total > LARGEST:
-        raise UserError.at(where, f"{total / 2**30:.1f} GiB of external data", "at most 2 GiB can be embedded")
-    try:
-        for tensor in external:
-            external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-            tensor.data_location = onnx.TensorProto.DEFAULT
-            del tensor.external_data[:]
-    except (onnx.checker.ValidationError, ValueError, OSError) as error:
-        raise UserError.at(where, f"external data cannot be read: {one_line(error)}", "export it anew") from None
-    return bool(external)
-
-
-def shortened(text: str) -> str:
-    """A text as errors show it, of at most 80 characters.
-
-    >>> shortened("a" * 5000) == repr("a" * 80) + " and 4920 characters more"
-    True
-    """
-    return repr(text[:80]) + (f" and {len(text) - 80} characters more" if len(text) > 80 else "")
 
 
 def _settle_version(model: onnx.ModelProto, where: str) -> bool:
@@ -214,13 +192,13 @@ def _check_operators(model: onnx.ModelProto, where: str) -> None:
     inside = {(function.domain, function.name) for function in model.functions}
     strange = {
         f"{node.domain}.{node.op_type}"
-        for node in _nodes(model)
+        for node in nodes_of(model)
         if node.domain not in KNOWN_DOMAINS and (node.domain, node.op_type) not in inside
     }
     if strange:
         what = f"it needs the custom operators {named(sorted(strange))}"
         raise UnusableNetwork.at(where, what, "export it with standard operators: no library of custom ones is loaded")
-    random = sorted({node.op_type for node in _nodes(model) if node.op_type in RANDOM} | _training_dropout(model))
+    random = sorted({node.op_type for node in nodes_of(model) if node.op_type in RANDOM} | _training_dropout(model))
     if random:
         what = f"it draws random numbers ({', '.join(random)}): no two measurements would agree"
         raise UnusableNetwork.at(where, what, "export it in evaluation mode, without them")
@@ -230,8 +208,8 @@ def _training_dropout(model: onnx.ModelProto) -> set[str]:
     """``Dropout`` where any of the file's is told, by a constant, to drop."""
     from onnx import numpy_helper
 
-    nodes = list(_nodes(model))
-    constants = {tensor.name: tensor for tensor in _tensors(model) if tensor.name}
+    nodes = list(nodes_of(model))
+    constants = {tensor.name: tensor for tensor in tensors_of(model) if tensor.name}
     for node in nodes:
         held = [item.t for item in node.attribute if node.op_type == "Constant" and item.HasField("t")]
         constants.update((name, held[0]) for name in node.output if held)
@@ -244,7 +222,7 @@ def _check_weights(model: onnx.ModelProto, where: str) -> None:
     from onnx import numpy_helper
 
     bad = []
-    for tensor in _tensors(model):
+    for tensor in tensors_of(model):
         values = numpy_helper.to_array(tensor)
         if values.dtype.kind == "V":  # bfloat16 and smaller, which numpy itself does not know
             values = values.astype(np.float32)
@@ -252,34 +230,3 @@ def _check_weights(model: onnx.ModelProto, where: str) -> None:
             bad.append(tensor.name or "a constant")
     if bad:
         raise UserError.at(where, f"NaN or infinite weights in {named(bad)}", "give finite weights")
-
-
-def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """Every node, those of subgraphs and local functions too."""
-    waiting: list[Iterable[Any]] = [model.graph.node, *(function.node for function in model.functions)]
-    while waiting:
-        for node in waiting.pop():
-            yield node
-            for attribute in node.attribute:
-                waiting += [graph.node for graph in (*attribute.graphs, attribute.g)]
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every stored tensor: initialisers and constants, those of subgraphs and local functions too."""
-    yield from _initialisers(model.graph)
-    for node in _nodes(model):
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            single = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
-            for sparse in (*attribute.sparse_tensors, *single):
-                yield from (sparse.values, sparse.indices)
-            for graph in (*attribute.graphs, attribute.g):
-                yield from _initialisers(graph)
-
-
-def _initialisers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)

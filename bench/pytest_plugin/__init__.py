@@ -117,10 +117,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Wait until everything measured is on disk."""
-    from bench.pytest_plugin.recognition import RUNS
+    from bench.pytest_plugin.recognition import RUNS, STORE_NOTE
 
-    for run in session.config.stash.get(RUNS, {}).values():
+    runs = session.config.stash.get(RUNS, {}).values()
+    for run in runs:
         run.flush()
+    if hasattr(session.config, "workeroutput"):  # of xdist: the process that reports hears what stores have to say
+        session.config.workeroutput[STORE_NOTE] = [line for run in runs for line in run.notices()]
 
 
 @pytest.fixture
@@ -133,5 +136,7 @@ def crbench_pair(request: pytest.FixtureRequest) -> Pair:
 
 def store_url(config: pytest.Config) -> str:
     """Where everything measured is kept; a relative folder stands where pytest was started."""
-    url = config.getoption("crbench_store") or os.environ.get("CRBENCH_STORE", ".crbench")
-    return str(url) if "://" in url else str(config.invocation_params.dir / url)
+    given = config.getoption("crbench_store")
+    url = os.environ.get("CRBENCH_STORE", ".crbench") if given is None else given
+    whole = ":" in url or url.startswith("~") or not url.strip()  # what is no plain path is judged as it was given
+    return str(url) if whole else str(config.invocation_params.dir / url)

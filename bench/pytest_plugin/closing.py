@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.pytest_plugin.recognition import SUMS_NOTE, Tally
+from bench.pytest_plugin.recognition import RUNS, STORE_NOTE, SUMS_NOTE, Tally
 
 REFERENCE = ("failed", "errored", "not looked at", "inconclusive", "accepted", "passed")
 BASELINE = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "accepted", "same")
+
+
+NOTES = (SUMS_NOTE, STORE_NOTE)
 
 
 class Closing:
@@ -27,7 +31,7 @@ class Closing:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count each cell once."""
-        self.notes |= {str(text): None for name, text in report.user_properties if name == SUMS_NOTE}
+        self.notes |= {str(text): None for name, text in report.user_properties if name in NOTES}
         tally: Tally | None = getattr(report, "crbench", None)
         if tally is not None:
             self.suites.add(tally["suite"])
@@ -38,6 +42,8 @@ class Closing:
     @pytest.hookimpl(trylast=True)  # everything measured is on disk
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Renew the baseline of every suite that was met; a session that could not has not succeeded."""
+        lines = [line for run in self.config.stash.get(RUNS, {}).values() for line in run.notices()]
+        self.notes |= dict.fromkeys(lines)
         if not self.config.getoption("crbench_update_baseline"):
             return
         from bench.errors import UserError
@@ -50,6 +56,11 @@ class Closing:
                 self.lines += [f"baseline not renewed: {problem}" for problem in error.problems]
                 if session.exitstatus == pytest.ExitCode.OK:
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a worker of xdist has to say of the store."""
+        self.notes |= dict.fromkeys(getattr(node, "workeroutput", {}).get(STORE_NOTE, ()))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Nothing that was inconclusive passes in silence."""

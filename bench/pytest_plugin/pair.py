@@ -21,6 +21,7 @@ from bench.gate import FITS, Rule, judge_gate
 from bench.models.packaged import is_packaged
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.explanation import sums_note
+from bench.pytest_plugin.recognition import STORE_NOTE
 from bench.registry import nearest
 from bench.results import Cell, ValueResult
 from bench.runtimes.base import IntegerSums
@@ -112,6 +113,7 @@ class Pair:
             return run.measure(run.plan.cells[0]).cell
         finally:
             run.flush()
+            self._request.node.user_properties += [(STORE_NOTE, line) for line in run.notices()]
 
     def _check(self) -> None:
         unknown = [name for name in self._given if name not in KEYWORDS]
@@ -177,6 +179,10 @@ class Pair:
     def assert_value_at_least(self, metric: str, value: str, limit: float) -> ValueResult:
         """Fail unless the variant's own figure is surely at least ``limit``."""
         return self._assert(metric, value, "min_value", limit, "own figure")
+
+    def assert_value_at_most(self, metric: str, value: str, limit: float) -> ValueResult:
+        """Fail unless the variant's own figure is surely at most ``limit``."""
+        return self._assert(metric, value, "max_value", limit, "own figure")
 
     def _estimate(self, metric: str, value: str, rule: Rule, word: str) -> Figure:
         found = self._fitting(metric, value, rule, word)

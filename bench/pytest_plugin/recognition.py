@@ -26,6 +26,7 @@ RUNS: pytest.StashKey[dict[Path, SuiteRun]] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 _CONFIGURED: pytest.StashKey[frozenset[Path]] = pytest.StashKey()
 SUMS_NOTE = "integer_sums.note"  # the property that says a network is another function on other processors
+STORE_NOTE = "store.note"  # what was damaged, or could not be kept
 OWN = frozenset({"extends", "reference", "variant", "metric"})  # tables that no other tool's file is likely to have
 
 

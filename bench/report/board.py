@@ -65,7 +65,7 @@ class GapRow:
 
     @property
     def alarming(self) -> bool:
-        """Whether the family surely moved further than the yardstick."""
+        """Whether the family surely moved further than one more yardstick would."""
         return self.alarm is not None and self.alarm >= ALARM_AT
 
 

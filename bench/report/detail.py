@@ -11,7 +11,7 @@ from typing import Any
 from bench.report.figures import SAME, Figure, estimate, figure_of, gap, number, share
 from bench.report.parity import parity_lines
 from bench.results import Cell, Results, ValueResult
-from bench.wording import NOTHING, canonical, plain, title, told_apart
+from bench.wording import NOTHING, canonical, coverage_words, limit, plain, title, told_apart
 
 LONGEST = 2000
 MEANINGS = {"change": "change", "quality": "harm", "pair": "harm", "bound": "ratio", "cost": "ratio"}
@@ -113,7 +113,7 @@ def detail(cell: Cell, words: str = "") -> CellDetail:
         n=cell.n,
         seconds=f"{cell.seconds:.2g}",
         cached=cell.cached,
-        values=tuple(value_row(name, value) for name, value in cell.values.items()),
+        values=tuple(value_row(name, value, cell.n) for name, value in cell.values.items()),
         protocol=tuple(flat({**cell.params, **cell.protocol})),
         parity=tuple(parity_lines(cell)),
         details=shortened(cell.details) if cell.details else "",
@@ -128,12 +128,17 @@ def details(cells: tuple[Cell, ...]) -> list[CellDetail]:
     return [detail(cell, apart[cell.metric, canonical(cell.params)]) for cell in cells]
 
 
-def value_row(name: str, value: ValueResult) -> ValueRow:
-    """One value, with all that qualifies it in the remarks."""
+def value_row(name: str, value: ValueResult, n: int = 0) -> ValueRow:
+    """One value of n samples, with all that qualifies it in the remarks."""
     shown = estimate(value)
     remarks = []
     if value.interval != "none":
         remarks.append(f"{value.interval} interval")
+    if n and value.interval == "bootstrap" and value.kind in ("quality", "pair") and coverage_words(n):
+        remarks.append(coverage_words(n))
+    if value.gap is not None and value.gap_further is not None:
+        least = limit(value.gap_further, "lower") if value.gap_further > 0 else "≥ 0"
+        remarks.append(f"gap {least} beside one further yardstick")
     if value.scope == "recipe":
         remarks.append("of the recipe")
     if value.bound is not None:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from bench.report.yardsticks import YardstickWords
 from bench.results import FamilyResult, ValueResult
+from bench.stats.interval import LEVEL
 from bench.wording import (
     NOTHING,
     Limits,
@@ -26,6 +27,7 @@ Mark: TypeAlias = Literal["", "failed", "inconclusive", "worse", "better", "alar
 
 SAME = "same within arithmetic"
 ALARM_AT = 1.0
+TOGETHER = "among all harms of the suite together (Holm, 5 %)"
 RESOLUTION = 1e-6  # relative; float32 keeps 6e-8 of a number, a network's sums lose a digit
 
 SIGNS: dict[Mark, str] = {"": "", "failed": "✗", "inconclusive": "?", "worse": "▲", "better": "▼", "alarm": "!"}
@@ -37,9 +39,9 @@ def meanings(yardstick: YardstickWords) -> dict[Mark, str]:
         "": "",
         "failed": "breaks its gate",
         "inconclusive": "its gate could not be decided",
-        "worse": "worse: the whole interval lies above 0",
-        "better": "better: the whole interval lies below 0",
-        "alarm": f"alarm: some gap of the family surely exceeds what {yardstick.cause} does",
+        "worse": f"worse: surely above 0, {TOGETHER}",
+        "better": f"better: surely below 0, {TOGETHER}",
+        "alarm": f"alarm: in some value of the family surely further from the reference than {yardstick.further}",
     }
 
 
@@ -66,7 +68,9 @@ class Figure:
 def mark(value: ValueResult) -> Mark:
     """What a reader must notice: a broken gate first, then a gate left open, then a harm whose sign is sure.
 
-    A harm below what float32 resolves of the figure itself has no sign worth a mark, however narrow its interval.
+    Sure among all harms of the suite together: of some hundreds, one in twenty would be marked by chance if each were
+    judged alone. A harm below what float32 resolves of the figure itself has no sign worth a mark, however
+    narrow its interval.
     """
     verdicts = {gate.verdict for gate in value.gates}
     if "failed" in verdicts:
@@ -77,6 +81,8 @@ def mark(value: ValueResult) -> Mark:
         return ""
     low, high = value.ci
     if value.estimate is not None and abs(value.estimate) <= RESOLUTION * abs(value.reference or 0.0):
+        return ""
+    if value.p_adjusted is None or value.p_adjusted > 1 - LEVEL:
         return ""
     if low is not None and low > 0:
         return "worse"
@@ -192,13 +198,13 @@ def alarm_words(family: FamilyResult) -> str:
     """The alarm in words, empty where there is none.
 
     >>> alarm_words(FamilyResult(alarm=1.184, alarm_value="adversarial.pgd/verdict_flip_rate"))
-    'verdict flip rate at least 1.1 of the yardstick'
+    'verdict flip rate at least 1.1 of one more yardstick'
     """
     if family.alarm is None:
         return ""
     what = title(family.alarm_value.rpartition("/")[2]) or "one of its gaps"
     shown = limit(family.alarm, "lower").split()[1] if family.alarm > 0 else "0"
-    return f"{what} at least {shown} of the yardstick"
+    return f"{what} at least {shown} of one more yardstick"
 
 
 def number(value: float | None) -> str:

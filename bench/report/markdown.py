@@ -58,7 +58,7 @@ def render_markdown(results: Results) -> str:
     ]
     alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
     if alarms:
-        lines += ["", f"Alarms, surely further from the reference than {shown.yardstick.network}:", ""]
+        lines += ["", f"Alarms, surely further from the reference than {shown.yardstick.further}:", ""]
         lines += [f"- ! {escape(row.label)}, {escape(gap.family)}: {escape(gap.alarm_words)}" for row, gap in alarms]
     if shown.warnings:
         lines += ["", "Warnings:", "", *(f"- {escape(line)}" for line in shown.warnings)]

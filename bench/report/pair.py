@@ -14,7 +14,7 @@ from bench.report.board import UNGATED
 from bench.report.detail import value_row
 from bench.report.figures import within_arithmetic
 from bench.report.parity import twins
-from bench.report.terminal import FIGURE_STYLES, WARNINGS, emit, listing
+from bench.report.terminal import FIGURE_STYLES, WARNINGS, emit, few_samples, listing
 from bench.results import Cell, Results, ValueResult
 from bench.wording import NOTHING, plain, title
 from bench.wording_of_sums import caveat, kinds_elsewhere, sums_lines, sums_told
@@ -34,6 +34,7 @@ def render_pair(results: Results, console: Console) -> None:
     parts = [
         _heading(results),
         *_metrics(results.cells, console.width),
+        *few_samples(results.cells),
         *listing("Twins: gradients come from an import of the graph that runs", gradients, "bold"),
         *listing("Sums of 8-bit products", [*sums, *_elsewhere(results)], "bold"),
         *listing(WARNINGS, warned, "bold red"),

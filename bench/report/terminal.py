@@ -16,8 +16,8 @@ from bench.report.board import SIGNS, UNGATED, WORDS, Board, Note, State
 from bench.report.figures import Figure
 from bench.report.parity import twins
 from bench.report.waterfall import Bar, stages_shown
-from bench.results import Results
-from bench.wording import plain
+from bench.results import Cell, Results
+from bench.wording import coverage_words, plain
 from bench.wording_of_sums import sums_lines
 
 STYLES: dict[State, str] = {"ship": "bold green", "stop": "bold red", "open": "bold yellow", "error": "bold red"}
@@ -47,8 +47,8 @@ def render(results: Results, console: Console) -> None:
             _gaps(shown, console.width),
         ]
     parts += _stages(results, console.width)
-    parts += [_legend(shown), *_alarms(shown), *_twins(results), *_sums(results), *_notes(shown.notes)]
-    parts += [*_warnings(shown.warnings), *_verdicts(shown)]
+    parts += [_legend(shown), *few_samples(results.cells), *_alarms(shown), *_twins(results), *_sums(results)]
+    parts += [*_notes(shown.notes), *_warnings(shown.warnings), *_verdicts(shown)]
     emit(Group(*parts), console)
 
 
@@ -167,10 +167,22 @@ def listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[Re
     return [Text(f"\n{title}", style="bold"), *body]
 
 
+def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:
+    """What intervals of resampled harms are worth where few samples were measured; the fewest of all cells."""
+    sizes = [
+        cell.n
+        for cell in cells
+        for value in cell.values.values()
+        if value.interval == "bootstrap" and value.kind in ("quality", "pair") and value.ci is not None
+    ]
+    words = coverage_words(min(sizes)) if sizes else ""
+    return [Text(words, style="dim")] if words else []
+
+
 def _alarms(shown: Board) -> list[RenderableType]:
     alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
     lines = [(f"! {row.label}", f"{gap.family}: {gap.alarm_words}") for row, gap in alarms]
-    return listing(f"Alarms: surely further from the reference than {shown.yardstick.network}", lines, "bold red")
+    return listing(f"Alarms: surely further from the reference than {shown.yardstick.further}", lines, "bold red")
 
 
 def _twins(results: Results) -> list[RenderableType]:

@@ -13,8 +13,8 @@ class YardstickWords(NamedTuple):
     at_one: str  # what stands at a gap of 1, in a word or two
     network: str
     networks: str
+    further: str  # what a gate on a gap fails beside, and an alarm sounds beside
     what: str  # as different as ...
-    cause: str  # what moves a yardstick away from the reference
     two: str  # whose difference is the unit of the seed ratio
     chance: str  # what a large seed ratio rules out
 
@@ -24,8 +24,8 @@ YARDSTICKS = {
         "retrained",
         "a retrained network",
         "retrained networks",
+        "one more retrained network",
         "the same recipe trained from another seed",
-        "retraining",
         "two trainings",
         "chance in training",
     ),
@@ -33,8 +33,8 @@ YARDSTICKS = {
         "noisy copy",
         "a copy with weight noise",
         "copies with weight noise",
+        "one more copy with weight noise",
         "a copy of the reference with the declared weight noise",
-        "the declared weight noise",
         "two copies with weight noise",
         "noise of that size in the weights",
     ),
@@ -42,8 +42,8 @@ YARDSTICKS = {
         "yardstick",
         "a yardstick",
         "yardsticks",
+        "one more yardstick",
         "a yardstick (this run has none)",
-        "a yardstick",
         "two yardsticks",
         "chance",
     ),

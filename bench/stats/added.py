@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import hypot
+from math import hypot, inf
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,20 @@ from bench.stats.resampling import Float, Weights
 
 
 def added_change(
-    before: NDArray[Any], after: NDArray[Any], weights: Weights, *, count: bool = False, level: float = LEVEL
+    before: NDArray[Any],
+    after: NDArray[Any],
+    weights: Weights,
+    *,
+    count: bool = False,
+    level: float = LEVEL,
+    largest: float = inf,
 ) -> Change:
     """How much further the later network is from the reference than the earlier one: mean(after) - mean(before).
 
     Negative where the step led back towards the reference. Both were measured on the same samples, so the interval is
     that of the paired difference: studentised bootstrap over the shared resamples, Tango's score interval for counts.
-    Where fewer than ten samples moved one way, the limits of both directions are found apart and joined.
+    Where fewer than ten samples moved one way, the limits of both directions are found apart and joined. No limit lies
+    beyond what two distances can differ by.
 
     Args:
         before: Distances of the earlier network from the reference, (n,); 0 or 1 for a count.
@@ -29,6 +36,7 @@ def added_change(
         weights: (B, n), rows that sum to n.
         count: Distances are events.
         level: Coverage wanted.
+        largest: Largest distance that two networks can have.
 
     Raises:
         ValueError: If shapes disagree, a distance is not finite, or a count is not 0 or 1.
@@ -48,8 +56,8 @@ def added_change(
     moved = second - first
     sides = [int(np.count_nonzero(side)) for side in (moved > 0, moved < 0)]
     if not any(0 < side < FEW for side in sides):
-        return Change(estimate, mean_interval(moved, weights, level))
-    return Change(estimate, _of_two_sides(moved, weights, level))
+        return Change(estimate, mean_interval(moved, weights, level).within(-largest, largest))
+    return Change(estimate, _of_two_sides(moved, weights, level).within(-largest, largest))
 
 
 def _of_two_sides(moved: Float, weights: Weights, level: float) -> Interval:

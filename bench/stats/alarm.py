@@ -1,4 +1,4 @@
-"""A family's alarm: the gap that is certainly large, whichever of the family's metrics shows it."""
+"""A family's alarm: a gap surely larger than that of one further yardstick, whichever metric shows it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from bench.stats.interval import LEVEL
 from bench.stats.multiplicity import max_t_quantile
 from bench.stats.streams import generator
 
+ONE_SIDED = (1 + LEVEL) / 2  # what a 95 % interval leaves on one side
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -24,15 +26,15 @@ class Alarm:
     reason: str = ""
 
 
-def family_alarm(gaps: Sequence[Gap], level: float = LEVEL, seed: int = 0) -> Alarm:
-    """Lower limits that all hold at once with probability ``level``, and the largest of them.
+def family_alarm(gaps: Sequence[Gap], level: float = ONE_SIDED, seed: int = 0) -> Alarm:
+    """Lower limits beside one further yardstick that all hold at once with probability ``level``, and the largest.
 
-    L_i = exp((r_i - c e_i) / p_i), with r_i the log-ratio, e_i = sqrt(SE_i^2 + s_i^2 / k) its error and c the quantile
-    of max_i T_i; T_i = (r_i* - r_i + Z_i s_i / sqrt(k)) / (e_i sqrt(X_i / (k - 1))), r_i* over shared resamples, Z_i
-    normal and X_i chi-squared with k - 1 degrees of freedom: alone, L_i is one-sided what the gap's own interval is.
-    The yardstick terms are drawn independently for each gap, since four yardsticks do not tell how they correlate; for
-    the positive correlation that shared yardsticks have, that is conservative (Slepian 1962, Bell System Technical
-    Journal 41:463).
+    L_i = exp((r_i - c e_i) / p_i), with r_i the log-ratio, e_i = sqrt(SE_i^2 + s_i^2 (1 + 1/k)) its error beside a
+    further yardstick and c the quantile of max_i T_i; T_i = (r_i* - r_i + Z_i s_i sqrt(1 + 1/k)) / (e_i sqrt(X_i /
+    (k - 1))), r_i* over shared resamples, Z_i normal and X_i chi-squared with k - 1 degrees of freedom: an alarm at 1
+    is false for at most (1 - level) of yardsticks themselves, and alone L_i is ``Gap.further``. The yardstick terms are
+    drawn independently for each gap, since four yardsticks do not tell how they correlate; for the positive correlation
+    that shared yardsticks have, that is conservative (Slepian 1962, Bell System Technical Journal 41:463).
 
     A plain maximum of gaps would grow with every metric added. Gaps without a lower limit take no part.
 
@@ -57,8 +59,8 @@ def family_alarm(gaps: Sequence[Gap], level: float = LEVEL, seed: int = 0) -> Al
         assert gap.deviations is not None
         random = generator("alarm", seed, place)
         freedom = gap.yardsticks - 1
-        yardstick_term = gap.yardstick_error * random.standard_normal(gap.deviations.size)
-        error = gap.error * np.sqrt(random.chisquare(freedom, gap.deviations.size) / freedom)
+        yardstick_term = gap.further_spread * random.standard_normal(gap.deviations.size)
+        error = gap.further_error * np.sqrt(random.chisquare(freedom, gap.deviations.size) / freedom)
         moved = gap.deviations + yardstick_term
         columns.append(np.divide(moved, error, out=np.zeros_like(moved), where=error > 0))
     if len({column.size for column in columns}) > 1:
@@ -68,6 +70,6 @@ def family_alarm(gaps: Sequence[Gap], level: float = LEVEL, seed: int = 0) -> Al
     for place in known:
         gap = gaps[place]
         assert gap.log_estimate is not None
-        limits[place] = exp((gap.log_estimate - quantile * gap.error) / gap.power)
+        limits[place] = exp((gap.log_estimate - quantile * gap.further_error) / gap.power)
     best = max(known, key=lambda place: limits[place] or 0.0)
     return Alarm(limits[best], best, tuple(limits))

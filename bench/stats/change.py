@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, hypot, isfinite, log, sqrt
+from math import exp, hypot, inf, isfinite, log, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,17 +82,21 @@ def mean_and_draws(values: Float, weights: Weights, level: float = LEVEL) -> tup
     return interval, draws
 
 
-def change(distances: NDArray[Any], weights: Weights, *, count: bool = False, level: float = LEVEL) -> Change:
+def change(
+    distances: NDArray[Any], weights: Weights, *, count: bool = False, level: float = LEVEL, largest: float = inf
+) -> Change:
     """Mean distance with a 95 % interval: exact for counts, a studentised bootstrap else.
 
-    Distances of at least 0 keep limits of at least 0. Where fewer than ten of them differ from 0, the upper limit is
-    at least ``sparse_limit``; all exactly 0 gives [0, 0], which no sample contradicts.
+    Distances of at least 0 keep limits of at least 0, and no limit lies beyond the largest distance. Where fewer than
+    ten of them differ from 0, the upper limit is at least ``sparse_limit``; all exactly 0 gives [0, 0], which no
+    sample contradicts.
 
     Args:
         distances: (n,), contributions of each sample; 0 or 1 for a count.
         weights: (B, n), rows that sum to n.
         count: Distances are events: Clopper-Pearson, never [0, 0].
         level: Coverage wanted.
+        largest: Largest distance that two networks can have.
 
     Raises:
         ValueError: If there is no sample, a distance is not finite, or a count is not 0 or 1.
@@ -101,11 +105,11 @@ def change(distances: NDArray[Any], weights: Weights, *, count: bool = False, le
     >>> estimate, interval.low, round(interval.high, 4), interval.method
     (0.0, 0.0, 0.0102, 'exact')
     """
-    return change_and_draws(distances, weights, count=count, level=level)[0]
+    return change_and_draws(distances, weights, count=count, level=level, largest=largest)[0]
 
 
 def change_and_draws(
-    distances: NDArray[Any], weights: Weights, *, count: bool = False, level: float = LEVEL
+    distances: NDArray[Any], weights: Weights, *, count: bool = False, level: float = LEVEL, largest: float = inf
 ) -> tuple[Change, Float]:
     """``change`` and the mean distance in each resample, (B,): one pass over the weights for both."""
     values = checked(distances)
@@ -114,10 +118,10 @@ def change_and_draws(
         return Change(float(values.mean()), exact), resampled_means(values, weights)
     interval, draws = mean_and_draws(values, weights, level)
     if values.min() < 0:
-        return Change(float(values.mean()), interval), draws
+        return Change(float(values.mean()), interval.within(-largest, largest)), draws
     high = max(interval.high or 0.0, sparse_limit(values, level))
-    limits = Interval(max(0.0, interval.low or 0.0), high, "bootstrap")
-    return Change(float(values.mean()), limits), draws
+    limits = Interval(interval.low or 0.0, high, "bootstrap")
+    return Change(float(values.mean()), limits.within(0.0, largest)), draws
 
 
 def sparse_limit(distances: Float, level: float = LEVEL) -> float:

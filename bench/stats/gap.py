@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import exp, inf, log
+from dataclasses import dataclass, replace
+from math import exp, hypot, inf, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,31 @@ class Gap:
     reason: str = ""
     log_estimate: float | None = None  # log of the ratio of changes: power times log gap
     deviations: Float | None = None  # resampled log-ratio minus its estimate, (B,)
-    error: float = 0.0  # of the log-ratio, towards 0: sqrt(SE^2 + s^2 / k)
-    yardstick_error: float = 0.0  # its part s / sqrt(k)
+    sampling: float = 0.0  # SE of the log-ratio over samples, towards 0
+    spread: float = 0.0  # s of the yardsticks' log changes
     yardsticks: int = 0  # k
     power: Power = 1
+    further: float | None = None  # lower limit beside one further yardstick
+
+    @property
+    def error(self) -> float:
+        """Standard error of the log-ratio to the yardsticks' mean: sqrt(SE^2 + s^2 / k)."""
+        return hypot(self.sampling, self.yardstick_error)
+
+    @property
+    def yardstick_error(self) -> float:
+        """Its part s / sqrt(k)."""
+        return self.spread / sqrt(self.yardsticks)
+
+    @property
+    def further_error(self) -> float:
+        """Standard error of the log-ratio to one further yardstick: sqrt(SE^2 + s^2 (1 + 1/k))."""
+        return hypot(self.sampling, self.further_spread)
+
+    @property
+    def further_spread(self) -> float:
+        """Its part s sqrt(1 + 1/k)."""
+        return self.spread * sqrt(1 + 1 / self.yardsticks)
 
 
 def gap(
@@ -43,9 +64,11 @@ def gap(
     """Gap of a variant: (mean distance / geometric mean of the yardsticks' mean distances)^(1/p).
 
     Interval on the log: +- t(k-1) sqrt(SE^2 + s^2/k) / p, with SE the bootstrap error of the log-ratio over shared
-    resamples and s the spread of the yardsticks' log changes; conservative, since s holds sampling noise too.
+    resamples and s the spread of the yardsticks' log changes; conservative, since s holds sampling noise too. It says
+    how far the variant is beside the *average* yardstick. ``further`` is the lower limit beside *one further* one, by
+    -t(k-1) sqrt(SE^2 + s^2 (1 + 1/k)) / p: above 1 for at most 2.5 % of such networks themselves.
     Undefined, with the reason, unless every yardstick differs from the reference beyond the floor (counts: in ten
-    samples at least); an upper limit only where the variant itself does not; below four yardsticks a point alone.
+    samples altogether); an upper limit only where the variant itself does not; below four yardsticks a point alone.
 
     Args:
         variant: Distances of the variant from the reference, (n,).
@@ -94,8 +117,8 @@ def gap_on(
     limits = Interval(
         exp((estimate - scale.quantile * low) / power), exp((estimate + scale.quantile * high) / power), "t"
     )
-    part = scale.error(0.0)
-    return Gap(point, limits, "", estimate, deviations, low, part, scale.count, power)
+    found = Gap(point, limits, "", estimate, deviations, low_error, scale.spread, scale.count, power)
+    return replace(found, further=exp((estimate - scale.quantile * found.further_error) / power))
 
 
 def _sampling(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.stats.interval import NO_INTERVAL, Interval
 from bench.stats.proportions import PairedTable, paired_difference
-from bench.stats.resampling import Float, percentile_interval, tail_probability
+from bench.stats.resampling import Float, far_tail_probability, percentile_interval, tail_probability
 
 Better = Literal["lower", "higher"]
 
@@ -123,8 +123,8 @@ def harm(
         reason = "the figure does not exist in more than 5 % of the resamples: no interval"
         return Harm(point.estimate, interval, point.seed_ratio, None, reason)
     distribution = Resampled(draws, samples)
-    upward = distribution.p_above(0.0)
-    p_value = 1.0 if not np.any(draws) else min(1.0, 2 * min(upward, 1 - upward))
+    sides = (far_tail_probability(draws, 0.0, samples), far_tail_probability(-draws, 0.0, samples))
+    p_value = 1.0 if not np.any(draws) else min(1.0, 2 * min(sides))
     return Harm(point.estimate, interval, point.seed_ratio, p_value, "", distribution)
 
 

@@ -24,6 +24,15 @@ class Interval(NamedTuple):
         """Whether it lies wholly above; an absent lower limit never does."""
         return self.low is not None and self.low > tolerance
 
+    def within(self, least: float, most: float) -> Interval:
+        """What of it lies in the quantity's own range [least, most]: as likely to hold the truth, which lies there.
+
+        >>> Interval(-0.2, 0.3, "bootstrap").within(0.0, 1.0)
+        Interval(low=0.0, high=0.3, method='bootstrap')
+        """
+        low, high = (None if limit is None else float(min(max(limit, least), most)) for limit in self[:2])
+        return Interval(low, high, self.method)
+
     def below(self, tolerance: float) -> bool:
         """Whether it lies wholly below or at; an absent upper limit never does."""
         return self.high is not None and self.high <= tolerance

@@ -1,14 +1,16 @@
-"""What a gate can see: power of the paired score test and of paired means, and the samples that they need."""
+"""What a gate can see: power of score tests, exact intervals and means, and the samples that they need."""
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.stats.interval import LEVEL
 from bench.stats.noninferiority import ALPHA
+from bench.stats.proportions import clopper_pearson
 from bench.stats.quantiles import normal_quantile, normal_survival
 
 POWER = 0.8
@@ -177,3 +179,81 @@ def samples_for_mean(tolerance: float, spread: float, alpha: float = ALPHA, powe
     if tolerance <= 0:
         return None
     return ceil(((normal_quantile(1 - alpha) + normal_quantile(power)) * spread / tolerance) ** 2) + 2
+
+
+def critical_events(n: int, tolerance: float, level: float = LEVEL) -> int:
+    """Fewest events of n whose Clopper-Pearson interval lies above the tolerance; n + 1 where none does.
+
+    >>> critical_events(200, 0.05)  # 17 of 200 is [0.0503, 0.133], 16 is [0.046, 0.127]
+    17
+    """
+    low, high = 0, n + 1
+    while low < high:  # the lower limit rises with the events
+        middle = (low + high) // 2
+        below = clopper_pearson(middle, n, level).low if middle <= n else inf
+        low, high = (low, middle) if below is not None and below > tolerance else (middle + 1, high)
+    return low
+
+
+def count_power(n: int, rate: float, tolerance: float, level: float = LEVEL) -> float:
+    """Probability that a rate's exact interval lies above the tolerance: exact, P(X >= critical events).
+
+    Args:
+        n: Samples, at least 1.
+        rate: The true rate.
+        tolerance: What is tolerated.
+        level: Coverage of the interval.
+
+    >>> round(count_power(10, 1.0, 0.5), 3), round(count_power(10, 0.5, 0.5), 4)  # nine of ten or more: 11 / 1024
+    (1.0, 0.0107)
+    """
+    critical = critical_events(n, tolerance, level)
+    return 0.0 if critical > n else _tail(critical, n, rate)
+
+
+def _tail(events: int, n: int, rate: float) -> float:
+    """P(X >= events) for X binomial, of millions too."""
+    from scipy.special import betainc
+
+    return 1.0 if events <= 0 else float(betainc(events, n - events + 1, rate))
+
+
+def detectable_rate(n: int, tolerance: float, power: float = POWER) -> float | None:
+    """Smallest rate of events that n samples find beyond the tolerance with this power; None where none is found.
+
+    >>> 0.1 < detectable_rate(200, 0.05) < 0.11
+    True
+    """
+    low, high = tolerance, 1.0
+    if count_power(n, high, tolerance) < power:
+        return None
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if count_power(n, middle, tolerance) >= power else (middle, high)
+    return high
+
+
+def samples_for_rate(rate: float, tolerance: float, power: float = POWER) -> int | None:
+    """Samples with which a true rate is found beyond the tolerance with this power; None where ten million do not do.
+
+    Exact power rises with n in small steps up and down: from the answer on, the next hundredth more samples has it too.
+
+    >>> 150 < samples_for_rate(0.1, 0.05) < 300
+    True
+    """
+    if not 0 <= tolerance < rate <= 1:
+        return None
+
+    def enough(n: int) -> bool:
+        return count_power(n, rate, tolerance) >= power
+
+    high = 8
+    while not enough(high):
+        high *= 2
+        if high > MOST:
+            return None
+    low = high // 2
+    while high - low > max(1, low // 100):
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) and enough(middle + max(1, middle // 100)) else (middle, high)
+    return high

@@ -38,6 +38,17 @@ def t_quantile(probability: float, freedom: int) -> float:
     return float(stdtrit(freedom, probability))
 
 
+def t_survival(value: float, freedom: int) -> float:
+    """P(T > value) of Student's t law.
+
+    >>> round(t_survival(3.1824, 3), 4)
+    0.025
+    """
+    from scipy.special import stdtr
+
+    return float(stdtr(freedom, -value))
+
+
 def expanded_tail(tail: float, samples: int | None) -> float:
     """Tail probability at which to read a percentile interval so that it is as wide as Student's.
 

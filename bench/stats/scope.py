@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
-from bench.stats.quantiles import t_quantile
+from bench.stats.quantiles import t_quantile, t_survival
 
 NEEDED = 5  # replicates
 
@@ -20,6 +20,7 @@ class Replicated(NamedTuple):
 
     estimate: float
     interval: Interval
+    p_value: float | None = None  # two-sided, of a mean of 0
 
 
 def across_replicates(
@@ -27,6 +28,7 @@ def across_replicates(
     *,
     standard_error: float | None = None,
     draws: NDArray[Any] | None = None,
+    freedom: int | None = None,
     level: float = LEVEL,
 ) -> Replicated:
     """Mean over replicates with an interval for the recipe: +- t(R-1) sqrt(SE^2 + s^2 / R).
@@ -39,6 +41,7 @@ def across_replicates(
         estimates: One a replicate, (R,).
         standard_error: SE, where it is known.
         draws: Each replicate's estimate in each shared resample, (R, B), where SE is to be taken from them.
+        freedom: Degrees of freedom of the least known part of SE, where they may be fewer than R - 1.
         level: Coverage wanted.
 
     Returns:
@@ -47,7 +50,7 @@ def across_replicates(
     Raises:
         ValueError: If not exactly one of standard_error and draws is given, shapes disagree, or a number is not finite.
 
-    >>> mean, (low, high, _) = across_replicates([1.0, 2.0, 3.0, 4.0, 5.0], standard_error=0.0)
+    >>> mean, (low, high, _), _ = across_replicates([1.0, 2.0, 3.0, 4.0, 5.0], standard_error=0.0)
     >>> mean, round(high - mean, 4)  # t(4) sqrt(2.5 / 5) = 2.7764 * 0.7071
     (3.0, 1.9632)
     """
@@ -65,6 +68,8 @@ def across_replicates(
             raise ValueError(f"draws of shape {table.shape} for {values.size} replicates")
         standard_error = float(np.std(table.mean(axis=0)))
     assert standard_error is not None
-    freedom = values.size - 1
-    half = t_quantile((1 + level) / 2, freedom) * sqrt(standard_error**2 + float(np.var(values, ddof=1)) / values.size)
-    return Replicated(mean, Interval(mean - half, mean + half, "t"))
+    least = min(values.size - 1, freedom or values.size - 1)
+    error = sqrt(standard_error**2 + float(np.var(values, ddof=1)) / values.size)
+    half = t_quantile((1 + level) / 2, least) * error
+    p_value = 2 * t_survival(abs(mean) / error, least) if error > 0 else float(mean == 0)
+    return Replicated(mean, Interval(mean - half, mean + half, "t"), p_value)

@@ -81,7 +81,7 @@ def smooth_quantile(values: NDArray[Any], weights: Weights, q: float) -> Float:
     for start in range(0, len(weights), rows):
         reached = np.cumsum(np.take(weights[start : start + rows], order, axis=1), axis=1).astype(np.intp)
         # by parts: the largest value less the steps that lie above the quantile
-        result[start : start + rows] = ranked[-1] - law[reached[:, :-1]] @ np.diff(ranked)
+        result[start : start + rows] = ranked[-1] - np.einsum("bn,n->b", law[reached[:, :-1]], np.diff(ranked))
     return result
 
 

@@ -57,14 +57,26 @@ def log_error(log_draws: Float, clipped: bool) -> float:
     return float(high - low) / (2 * normal_quantile(1 - tail))
 
 
-def _obstacle(distances: Float, known: Change, number: int, count: bool, floor: float) -> str:
+def _obstacle(known: Change, number: int, floor: float) -> str:
     """Why a yardstick cannot be divided by; empty where it can."""
-    if count and events(distances) < FEW:
-        return f"yardstick {number} differs from the reference in {events(distances)} samples; a scale needs {FEW}"
     low = known.interval.low
     if low is None or low <= floor:
         return f"yardstick {number} does not differ from the reference beyond the numerical floor {floor:.3g}"
     return ""
+
+
+def _too_few(table: Float) -> str:
+    """Why counts give no scale: below ten events *altogether*, or none of one yardstick.
+
+    A rule on each yardstick would leave only sets that happened to differ much, and so a scale that is too long.
+    """
+    seen = [events(row) for row in table]
+    if sum(seen) < FEW:
+        return (
+            f"{len(seen)} yardsticks differ from the reference in {sum(seen)} samples altogether; a scale needs {FEW}"
+        )
+    silent = [number for number, found in enumerate(seen, start=1) if found == 0]
+    return f"yardstick {silent[0]} differs from the reference in no sample, and 0 has no logarithm" if silent else ""
 
 
 def scale_of(
@@ -92,10 +104,12 @@ def scale_of(
         return Scale(0.0, np.zeros(0), inf, 0, "there are no yardsticks")
     if table.ndim != 2 or table.shape[1] != weights.shape[1]:
         raise ValueError(f"yardsticks of shape {table.shape} with weights {weights.shape}")
+    if count and (reason := _too_few(table)):
+        return Scale(0.0, np.zeros(0), inf, k, reason)
     means = []
     for number, row in enumerate(table, start=1):
         known, drawn = change_and_draws(row, weights, count=count)
-        if reason := _obstacle(row, known, number, count, floor):
+        if reason := _obstacle(known, number, floor):
             return Scale(0.0, np.zeros(0), inf, k, reason)
         means.append(drawn)
     logs = np.log(table.mean(axis=1))

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from bench.errors import UserError
+from bench.store.place import MARK, MARKER, RIGHT, check_content, filesystem_of
+from bench.wording import plain
+
+# what says that a place may not be written; a full disk is none of these
+REFUSALS = frozenset(
+    {
+        errno.EACCES, errno.EPERM, errno.EROFS,
+        errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP,  # something else lies there
+    }
+)  # fmt: skip
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -47,26 +57,70 @@ def _write_atomic(path: Path, content: bytes) -> None:
 
 
 class Files:
-    """Bytes by relative path under any fsspec URL; local folders get the atomic write."""
+    """Bytes by relative path under any fsspec URL; local folders get the atomic write.
+
+    A store that may be read and not written is a store all the same: what cannot be written stays in memory, and
+    ``unkept`` says why.
+    """
 
     def __init__(self, url: str) -> None:
-        filesystem: Any
-        try:
-            filesystem, root = fsspec.core.url_to_fs(url)
-        except (ValueError, ImportError) as error:  # an unknown protocol, or one whose package is absent
-            raise UserError.at(f"the store {url!r}", str(error), "give a folder, or an fsspec URL") from None
-        self.filesystem = filesystem
-        self.root = str(root).rstrip("/")
-        self.local = isinstance(filesystem, LocalFileSystem)
+        self.url = url
+        self.filesystem, self.root = filesystem_of(url)
+        self.local = isinstance(self.filesystem, LocalFileSystem)
+        self.unkept: dict[str, str] = {}  # name -> why
+        self._memory: dict[str, bytes] = {}
         place = Path(self.root or "/")
-        if self.local and any(part.is_file() for part in (place, *place.parents)):
-            raise UserError.at(f"the store {url!r}", "is a file, or in one", "give a folder, or an fsspec URL")
+        try:
+            if self.local and any(part.is_file() for part in (place, *place.parents)):
+                raise self._error("is a file, or in one", RIGHT)
+            self.marked = self.filesystem.exists(self._at(MARKER))
+            self.found = self.marked or check_content(url, self._top(), self.names)
+        except UserError:
+            raise
+        except Exception as error:  # no permission, no connection, and whatever else a file system may raise
+            raise self._error(f"cannot be opened: {_reason(error)}", RIGHT) from error
+
+    def _at(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def _error(self, what: str, right: str = "") -> UserError:
+        return UserError.at(f"the store {plain(self.url)!r}", what, right)
+
+    def _top(self) -> list[str]:
+        """Names in the root folder."""
+        if not self.filesystem.exists(self.root or "/"):
+            return []
+        return [str(name).rstrip("/").rsplit("/", 1)[-1] for name in self.filesystem.ls(self.root or "/", detail=False)]
 
     def write(self, name: str, content: bytes) -> None:
-        """Commit the whole content under the name."""
-        target = f"{self.root}/{name}"
+        """Commit the whole content under the name; the first of all writes the marker.
+
+        Raises:
+            UserError: no room, or there is no store yet and none can be made.
+        """
+        if not self.marked:
+            self.marked = True
+            self._write(MARKER, MARK)
+        self._write(name, content)
+
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            self._commit(name, content)
+            self._memory.pop(name, None)
+            self.found = True
+        except Exception as error:
+            refused = isinstance(error, NotImplementedError) or getattr(error, "errno", None) in REFUSALS
+            if not (refused and self.found):
+                what, right = f"cannot be written: {_reason(error)}", "give a place with room that may be written"
+                raise self._error(what, right) from error
+            if name != MARKER:
+                self._memory[name] = content
+                self.unkept[name] = _reason(error)
+
+    def _commit(self, name: str, content: bytes) -> None:
+        target = self._at(name)
         if self.local:
-            write_atomic(Path(target), content)
+            _write_atomic(Path(target), content)
             return
         temporary = f"{target}.{uuid.uuid4().hex}.part"
         self.filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
@@ -74,30 +128,82 @@ class Files:
         self.filesystem.mv(temporary, target)
 
     def read(self, name: str) -> bytes | None:
-        """The content, or None where there is none."""
+        """The content, or None where there is none.
+
+        Raises:
+            OSError: there is something that cannot be read.
+            UserError: the file system does not answer.
+        """
+        if name in self._memory:
+            return self._memory[name]
         try:
-            return bytes(self.filesystem.cat_file(f"{self.root}/{name}"))
-        except FileNotFoundError:
+            if self.local:
+                path = Path(self._at(name))
+                if path.exists() and not path.is_file():  # a pipe would never end
+                    raise OSError("it is no file")
+                return path.read_bytes()
+            return bytes(self.filesystem.cat_file(self._at(name)))
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError:
+            raise
+        except Exception as error:
+            raise self._error(f"cannot be read: {_reason(error)}") from error
 
     def names(self, folder: str) -> list[str]:
-        """Every file below a folder, sorted, relative to the root."""
-        found = self.filesystem.find(f"{self.root}/{folder}") if self.filesystem.exists(f"{self.root}/{folder}") else []
+        """Every file below a folder, sorted, relative to the root; links to folders are not followed.
+
+        Raises:
+            UserError: a folder cannot be listed.
+        """
+        if not self.filesystem.exists(self._at(folder)):
+            return []
+        if self.local:
+            return sorted(Path(path).relative_to(self.root or "/").as_posix() for path in self._walk(folder))
         start = self.root.lstrip("/")
+        found = self.filesystem.find(self._at(folder))
         return sorted(str(name).lstrip("/").removeprefix(start).lstrip("/") for name in found)
+
+    def _walk(self, folder: str) -> Iterator[str]:
+        """Everything below a folder that is no folder, and folders whose names are those of files."""
+
+        def fail(error: OSError) -> None:
+            raise self._error(f"{folder} cannot be listed: {_reason(error)}", "let it be read") from error
+
+        for above, folders, files in os.walk(self._at(folder), onerror=fail):
+            for name in (*files, *(name for name in folders if "." in name)):
+                yield os.path.join(above, name)  # noqa: PTH118
+
+    def plain_file(self, name: str) -> bool:
+        """Whether it is a file, and nothing on the way to it a link, which may lead out of the store."""
+        steps = [Path(self.root, *name.split("/")[: count + 1]) for count in range(name.count("/") + 1)]
+        return not self.local or (steps[-1].is_file() and not any(step.is_symlink() for step in steps))
 
     def modified(self, name: str) -> float:
         """Seconds since the epoch; 0 where the file system does not say."""
         try:
-            return float(self.filesystem.modified(f"{self.root}/{name}").timestamp())
+            return float(self.filesystem.modified(self._at(name)).timestamp())
         except (NotImplementedError, FileNotFoundError):
             return 0.0
 
     def size(self, name: str) -> int:
         """Bytes."""
-        return int(self.filesystem.size(f"{self.root}/{name}") or 0)
+        return int(self.filesystem.size(self._at(name)) or 0)
 
     def delete(self, name: str) -> None:
-        """Remove a file; absent is fine."""
-        if self.filesystem.exists(f"{self.root}/{name}"):
-            self.filesystem.rm_file(f"{self.root}/{name}")
+        """Remove a file; absent is fine.
+
+        Raises:
+            UserError: it cannot be removed.
+        """
+        try:
+            if self.filesystem.exists(self._at(name)):
+                self.filesystem.rm_file(self._at(name))
+        except Exception as error:
+            what, right = f"{name} cannot be removed: {_reason(error)}", "free it where it may be written"
+            raise self._error(what, right) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why, in a few words."""
+    return " ".join(str(getattr(error, "strerror", None) or error).split())[:200] or type(error).__name__

@@ -24,6 +24,7 @@ ARRAYS_VERSION = 1
 
 Arrays = Mapping[str, NDArray[Any]]
 Form = Literal["proportion", "mean", "statistic", "count", "distance", "timing"]
+OTHERS = "damaged, or arrays of another run: they are not those that the results were written with"
 LARGEST = 2 * 2**30  # bytes that a file may unpack to
 
 
@@ -175,10 +176,13 @@ def write_samples(samples: RunSamples, folder: Path) -> Path:
     return folder / ARRAYS
 
 
-def read_samples(path: Path) -> RunSamples:
-    """Read an ``arrays.npz``; a damaged one, or one of another version, raises ``UserError``."""
+def read_samples(path: Path, sha256: str = "") -> RunSamples:
+    """Read an ``arrays.npz``; a damaged one, one of another version or with another ``sha256`` raises ``UserError``."""
     try:
-        arrays = read_arrays(path.read_bytes(), LARGEST)
+        content = path.read_bytes()
+        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+            raise UserError.at(str(path), OTHERS, "keep both files of a run together, or measure again")
+        arrays = read_arrays(content, LARGEST)
         index = json.loads(bytes(arrays["index"]))
         if isinstance(index, dict) and index.get("version") != ARRAYS_VERSION:
             what = f"arrays of version {plain(index.get('version'))}, this program reads {ARRAYS_VERSION}"

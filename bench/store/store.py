@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 
 from bench.errors import UserError
 from bench.store.arrays import read_arrays
+from bench.store.checksums import SEAL, is_whole, sealed, sha256
 from bench.store.files import Files
 from bench.store.keys import key_of
+from bench.store.notices import Notices
+from bench.store.place import KINDS, ROOTS, is_leftover, is_own, key_of_name
 from bench.store.writer import Writer
 
 Kind = Literal["networks", "observations", "cells", "families"]
-KINDS: tuple[Kind, ...] = ("networks", "observations", "cells", "families")
+FIELDS = frozenset({"parts", "content", SEAL, "arrays", "blob"})  # the last two: sha256 of what lies beside it
+UNSEALED = (frozenset({"parts", "content"}), frozenset({"parts", "content", "blob"}))  # before there were checksums
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,14 @@ class Store:
     """
 
     def __init__(self, url: str, *, background: bool = False) -> None:
-        """``background``: ``put`` returns before the disk has it; ``flush`` waits."""
+        """``background``: ``put`` returns before the disk has it; ``flush`` waits.
+
+        Raises:
+            UserError: the URL names no place, or one that holds other things than a store.
+        """
         self.url = url
         self.files = Files(url)
+        self.notices = Notices(url, unkept=self.files.unkept)
         self._writer = Writer(self.files) if background else None
 
     def _write(self, name: str, content: bytes) -> None:
@@ -53,7 +62,19 @@ class Store:
     def _read(self, name: str) -> bytes | None:
         if self._writer is not None:
             self._writer.wait(name)
-        return self.files.read(name)
+        try:
+            return self.files.read(name)
+        except OSError as error:
+            self.notices.damaged[name] = error.strerror or str(error)
+            return None
+
+    def tell(self, say: Callable[[str], None] | None = None) -> None:
+        """Say, a line each, what was damaged and what could not be kept since it was last said."""
+        for line in self.notices.lines():
+            if say is None:
+                print(f"crbench: warning: {line}", file=sys.stderr)
+            else:
+                say(line)
 
     def flush(self) -> None:
         """Wait until everything put is committed."""
@@ -75,80 +96,104 @@ class Store:
     ) -> str:
         """Commit an object and answer its key."""
         key = key_of(parts)
+        record: dict[str, Any] = {"parts": parts, "content": content}
         if arrays is not None:
             buffer = io.BytesIO()
             np.savez(buffer, **{name: np.asarray(arrays[name]) for name in sorted(arrays)})  # type: ignore[arg-type]
             self._write(self._path(kind, key, "npz"), buffer.getvalue())
+            record["arrays"] = sha256(buffer.getvalue())
         if blob is not None:
             self._write(self._path(kind, key, "bin"), blob)
-        checks = {} if blob is None else {"blob": hashlib.sha256(blob).hexdigest()}
-        text = json.dumps({"parts": parts, "content": content, **checks}, allow_nan=False, sort_keys=True)
-        self._write(self._path(kind, key, "json"), text.encode())
+            record["blob"] = sha256(blob)
+        self._write(self._path(kind, key, "json"), json.dumps(sealed(record), allow_nan=False, sort_keys=True).encode())
         return key
 
     def get(self, kind: Kind, key: str) -> Record | None:
         """The record, or None where none was committed or it is damaged."""
         data = self._json(kind, key)
-        if data is None:
-            return None
-        record = Record(kind, key, data["parts"], data["content"])
-        return record if key_of(record.parts) == key else None
+        return None if data is None else Record(kind, key, data["parts"], data["content"])
+
+    def reject(self, kind: Kind, key: str, why: str) -> None:
+        """Note that a record cannot be what it says: whoever reads it counts it as absent."""
+        self.notices.damaged[self._path(kind, key, "json")] = why
 
     def _json(self, kind: Kind, key: str) -> dict[str, Any] | None:
-        """What was committed, or None where nothing was or it is damaged."""
-        text = self._read(self._path(kind, key, "json"))
-        try:
-            data = None if text is None else json.loads(text)
-        except (ValueError, RecursionError):
+        """What was committed under this key, or None where nothing was or it is damaged."""
+        name = self._path(kind, key, "json")
+        text = self._read(name)
+        if text is None:
             return None
-        whole = isinstance(data, dict) and isinstance(data.get("parts"), dict) and isinstance(data.get("content"), dict)
-        return data if whole else None
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            data = None
+        if isinstance(data, dict) and data.keys() in UNSEALED:
+            self.notices.unsealed.add(name)
+            return None
+        if not isinstance(data, dict) or not data.keys() <= FIELDS or not is_whole(data) or not _tables(data):
+            self.notices.damaged[name] = "its checksum does not fit"
+            return None
+        if key_of(data["parts"]) != key:
+            self.notices.damaged[name] = "another record's"
+            return None
+        return data
 
     def find(self, kind: Kind, parts: dict[str, Any]) -> Record | None:
         """The record whose key is made of these parts, or None."""
         return self.get(kind, key_of(parts))
 
     def arrays(self, kind: Kind, key: str) -> dict[str, NDArray[Any]] | None:
-        """The arrays beside a record (never pickled objects), or None where absent or damaged."""
-        content = self._read(self._path(kind, key, "npz"))
+        """The arrays beside a record (never pickled objects), or None where absent or other than what was committed."""
+        content = self._beside(kind, key, "arrays", "npz")
         if content is None:
             return None
         try:
             return read_arrays(content)
-        except ValueError:
+        except ValueError as error:
+            self.notices.damaged[self._path(kind, key, "npz")] = str(error)
             return None
 
     def blob(self, kind: Kind, key: str) -> bytes | None:
         """The bytes beside a record, or None where absent or other than what was committed."""
-        content = self._read(self._path(kind, key, "bin"))
+        return self._beside(kind, key, "blob", "bin")
+
+    def _beside(self, kind: Kind, key: str, what: str, ending: str) -> bytes | None:
         data = self._json(kind, key)
-        if content is None or data is None:
+        if data is None or data.get(what) is None:
             return None
-        same = data.get("blob") in (None, hashlib.sha256(content).hexdigest())  # None: committed before it was kept
-        return content if same else None
+        name = self._path(kind, key, ending)
+        content = self._read(name)
+        if content is not None and sha256(content) == data[what]:
+            return content
+        self.notices.damaged.setdefault(name, "lost" if content is None else "its checksum does not fit")
+        return None
 
     def records(self, kind: Kind) -> Iterator[Record]:
         """Every committed record of a kind, in key order."""
         self.flush()
         for name in self.files.names(kind):
-            if name.endswith(".json"):
-                record = self.get(kind, name.rsplit("/", 1)[1].removesuffix(".json"))
-                if record is not None:
-                    yield record
+            key = key_of_name(name)
+            record = self.get(kind, key) if key is not None and name.endswith(".json") else None
+            if record is not None:
+                yield record
 
     def set_roots(self, name: str, keys: Iterable[str]) -> None:
         """Say which objects the latest run of a suite uses; ``collect`` keeps them."""
-        self.files.write(f"roots/{key_of(name)}.json", json.dumps({"name": name, "keys": sorted(set(keys))}).encode())
+        content = json.dumps(sealed({"name": name, "keys": sorted(set(keys))}))
+        self.files.write(f"{ROOTS}/{key_of(name)}.json", content.encode())
 
     def roots(self) -> set[str]:
         """Every key that some suite's latest run uses; a damaged list, which protects nothing, raises ``UserError``."""
         kept: set[str] = set()
-        for name in self.files.names("roots"):
-            if not name.endswith(".json"):
-                continue  # what a crashed writer left
+        for name in self.files.names(ROOTS):
+            if is_leftover(name) or not is_own(name):
+                continue  # what a crashed writer left, or somebody else's
             try:
-                kept.update(str(key) for key in json.loads(self.files.read(name) or b"")["keys"])
-            except (ValueError, LookupError, TypeError, RecursionError):
+                found = json.loads(self.files.read(name) or b"")
+                if found.keys() != {"name", "keys"} and not is_whole(found):  # those two alone: before checksums
+                    raise ValueError("its checksum does not fit")
+                kept.update(str(key) for key in found["keys"])
+            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 what = "damaged: what its suite uses is not known"
                 raise UserError.at(f"{self.url}/{name}", what, "remove it, then run the suite again") from None
         return kept
@@ -157,18 +202,28 @@ class Store:
         """Delete what no suite's latest run uses and what crashed writers left, unless modified after ``younger_than``.
 
         Answers (files, bytes). ``younger_than`` is in seconds since the epoch: a run in progress keeps its objects.
+        Files of names that no store writes stay, and so does whatever lies behind a link.
+
+        Raises:
+            UserError: a list of what is used is damaged, or a file cannot be removed.
         """
         self.flush()
         kept = self.roots()
         files = size = 0
         for kind in KINDS:
             for name in self.files.names(kind):
-                stem = name.rsplit("/", 1)[1]
-                used = stem.split(".")[0] in kept and not stem.endswith(".part")
-                if used or self.files.modified(name) > younger_than:
+                key = key_of_name(name)
+                if key is None or (key in kept and not is_leftover(name)) or not self.files.plain_file(name):
+                    continue
+                if self.files.modified(name) > younger_than:
                     continue
                 files += 1
                 size += self.files.size(name)
                 if not dry_run:
                     self.files.delete(name)
         return files, size
+
+
+def _tables(data: dict[str, Any]) -> bool:
+    """Whether parts and content are tables."""
+    return isinstance(data.get("parts"), dict) and isinstance(data.get("content"), dict)

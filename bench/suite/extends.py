@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
+from bench.errors import UserError, legible
 from bench.limits import SUITE_BYTES, SUITE_DEPTH, SUITE_DIGITS, SUITE_FILES
 from bench.suite.wording import Place, show
 
@@ -60,9 +60,9 @@ def shown_path(path: Path) -> str:
     ('suites/digits.toml', 'digits.toml')
     """
     if not path.is_absolute():
-        return path.as_posix()
+        return legible(path.as_posix())
     here = Path.cwd()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+    return legible(path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name)
 
 
 def parse_toml(path: Path) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from bench.suite.suite import Gate, MetricUse
 from bench.suite.tables import GateTable, MetricTable
 from bench.suite.wording import Place
 
-RULES = ("max_harm", "max_gap", "max_change", "min_value")
+RULES = ("max_harm", "max_gap", "max_change", "min_value", "max_value")
 FITS = {
     "max_harm": ("quality", "pair"),
     "max_gap": ("change",),
     "max_change": ("change",),
-    "min_value": ("quality",),
+    "min_value": ("quality", "pair"),
+    "max_value": ("quality", "pair"),
 }
 
 
@@ -137,8 +138,12 @@ def _unfit(rule: str, value: Value, values: dict[str, Value], yardstick: bool) -
         return "a gap needs a yardstick, and the suite has none", "give yardstick.retrained = 4, or use max_change"
     if rule == "max_harm" and value.better == "none":  # type: ignore[union-attr]
         return f"neither direction of {value.name!r} is worse", "gate another value"
-    if rule == "min_value" and value.better != "higher":  # type: ignore[union-attr]
-        return f"{value.name!r} is better when lower", "use max_harm"
+    right = {"min_value": "higher", "max_value": "lower"}.get(rule)
+    if right is not None and value.better != right:  # type: ignore[union-attr]
+        other = {"higher": "min_value", "lower": "max_value"}.get(value.better)  # type: ignore[union-attr]
+        advice = f"use {other}, or max_harm" if other else "gate another value"
+        found = f"better when {value.better}" if other else "neither better when higher nor when lower"  # type: ignore[union-attr]
+        return f"{value.name!r} is {found}", advice
     if isinstance(value, Quality) and value.interval == "none":
         return f"{value.name!r} has no interval, so no gate on it can be judged", value.why_no_interval
     return None

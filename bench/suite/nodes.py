@@ -39,27 +39,15 @@ def package_versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def file_sha256(path: Path) -> str:
-    """Content hash of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Content hash of a file.
 
-
-def onnx_sha256(path: Path) -> str:
-    """Content hash of an ONNX file and of the data it keeps in other files; a broken file counts by its bytes."""
-    digest = hashlib.sha256(path.read_bytes())
-    import onnx
-    from google.protobuf.message import DecodeError
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError):
-        return digest.hexdigest()
-    names = {ExternalDataInfo(tensor).location for tensor in model.graph.initializer if uses_external_data(tensor)}
-    for name in sorted(names):
-        beside = path.parent / name
-        if beside.is_file():
-            digest.update(f"{name}:{file_sha256(beside)}".encode())
-    return digest.hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError.at(str(path), f"cannot be read: {error.strerror}", "give a file to read") from None
 
 
 def onnx_kind(path: Path) -> Kind:
@@ -161,6 +149,8 @@ def outside_node(outside: Outside, splits: Splits) -> Node:
         "intake": splits.intake,
     }
     if outside.onnx is not None:
+        from bench.models.onnx_file import onnx_sha256
+
         parts["onnx"] = onnx_sha256(outside.onnx)
         return Node(parts, onnx_kind(outside.onnx), outside=outside)
     assert outside.factory is not None

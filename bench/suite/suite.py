@@ -10,6 +10,7 @@ from bench.compression.base import Step
 from bench.data.base import Loader
 from bench.metrics.base import Metric
 from bench.models.base import Model, Recipe
+from bench.results import Rule
 from bench.runtimes.base import Target
 
 
@@ -53,7 +54,7 @@ class Gate:
     """A tolerance on one value of a metric."""
 
     value: str
-    rule: Literal["max_harm", "max_gap", "max_change", "min_value"]
+    rule: Rule
     tolerance: float
     per: Literal["class"] | None = None  # every class apart
     margin: float | None = None  # how much worse than a baseline it may be, where that is not the tolerance

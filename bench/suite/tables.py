@@ -154,9 +154,11 @@ class GateTable(_Table):
     max_gap: Tolerance | None = Field(None, description="how far it may move, on the yardstick's scale")
     max_change: Tolerance | None = Field(None, description="how far it may move, in its own unit")
     min_value: float | None = Field(None, description="the least that the variant's own figure may be")
+    max_value: float | None = Field(None, description="the most that the variant's own figure may be")
     per: Literal["class"] | None = Field(None, description="class: judged in every class apart; all must keep it")
     margin: Tolerance | None = Field(
-        None, description="how much worse than a baseline it may become; the tolerance by default, 0 for min_value"
+        None,
+        description="how much worse than a baseline it may become; by default the tolerance, or 0 for own figures",
     )
 
 

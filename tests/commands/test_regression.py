@@ -9,6 +9,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from bench.store.checksums import sealed
+
 RUN = "reports/tiny"
 BASELINE = "reports/baselines/tiny.json"
 
@@ -93,6 +95,25 @@ def test_per_class_gates_and_margins_are_part_of_a_suite(measured, capsys):
         assert message in capsys.readouterr().err
 
 
+def edited(file, old, new):
+    """Another document, whole in itself."""
+    file.write_text(json.dumps(sealed(json.loads(file.read_text().replace(old, new, 1)))))
+
+
+def test_a_changed_number_is_seen(accepted, capsys):
+    for file, command in ((f"{RUN}/results.json", ("gate", RUN)), (BASELINE, ("gate", RUN, "--baseline", BASELINE))):
+        path = accepted.folder / file
+        text = path.read_text()
+        old = next(word for word in text.split() if word.startswith("0.") and len(word) > 5)
+        path.write_text(text.replace(old, old[:2] + ("1" if old[2] != "1" else "2") + old[3:], 1))
+        assert accepted.run(*command) == 2
+        assert "its checksum does not fit" in capsys.readouterr().err
+        content = json.loads(text)
+        del content["sha256"]
+        path.write_text(json.dumps(content))  # as written before there were checksums
+        assert accepted.run(*command) == 0
+
+
 @pytest.mark.parametrize(
     ("damage", "arguments", "message"),
     [
@@ -101,17 +122,13 @@ def test_per_class_gates_and_margins_are_part_of_a_suite(measured, capsys):
         (lambda f: (f / BASELINE).write_text("{"), ("gate", RUN, "--baseline", BASELINE), "cut short"),
         (lambda f: (f / BASELINE).unlink(), ("gate", RUN, "--baseline", BASELINE), "No such file"),
         (
-            lambda f: (f / BASELINE).write_text(
-                (f / BASELINE).read_text().replace('"suite": "tiny"', '"suite": "big"')
-            ),
+            lambda f: edited(f / BASELINE, '"suite": "tiny"', '"suite": "big"'),
             ("gate", RUN, "--baseline", BASELINE),
             "the baseline is of the suite 'big'",
         ),
         (lambda f: None, ("gate", "nowhere"), "No such file"),
         (
-            lambda f: (f / RUN / "results.json").write_text(
-                (f / RUN / "results.json").read_text().replace('"name": "tiny"', '"name": "../x"', 1)
-            ),
+            lambda f: edited(f / RUN / "results.json", '"name": "tiny"', '"name": "../x"'),
             ("baseline", "accept", RUN),
             "names no file",
         ),
@@ -129,7 +146,7 @@ def test_an_errored_run_is_neither_accepted_nor_passed(accepted, capsys):
     file = accepted.folder / RUN / "results.json"
     content = json.loads(file.read_text())
     content["cells"][0] |= {"status": "error", "reason": "no memory", "values": {}}
-    file.write_text(json.dumps(content))
+    file.write_text(json.dumps(sealed(content)))
     assert accepted.run("gate", RUN, "--baseline", BASELINE, "--quiet") == 3
     before = (accepted.folder / BASELINE).read_bytes()
     assert accepted.run("baseline", "accept", RUN) == 3
@@ -148,7 +165,7 @@ def test_check_tells_what_gates_can_see(measured, capsys):
 def test_runs_of_two_suites_are_not_compared(measured, capsys):
     shutil.copytree(measured.folder / RUN, measured.folder / "other")
     file = measured.folder / "other" / "results.json"
-    file.write_text(file.read_text().replace('"name": "tiny"', '"name": "big"', 1))
+    edited(file, '"name": "tiny"', '"name": "big"')
     assert measured.run("compare", RUN, "other") == 2
     assert "runs of two suites" in capsys.readouterr().err
 

@@ -77,11 +77,43 @@ def test_a_cached_run_leaves_the_same_arrays(ran):
     assert file.read_bytes() == before
 
 
-def test_what_the_store_lost_is_left_out_and_told(ran, capsys):
+def test_what_the_store_lost_is_left_out_and_told_where_nothing_may_be_measured(ran, capsys):
     assert ran.run("baseline", "accept", "reports/tiny") == 0
     for file in (ran.folder / ".crbench" / "observations").rglob("*.npz"):
         file.unlink()
-    assert ran.run("run", "tiny.toml", "--quiet") == 0
+    assert ran.run("run", "tiny.toml", "--quiet", "--rerun", "never") == 0
     assert json.loads((ran.folder / "reports" / "tiny" / "results.json").read_text())["run"]["reused"] > 0
+    assert "files were damaged and counted as absent" in capsys.readouterr().err
     assert ran.run("gate", "reports/tiny", "--baseline", "reports/baselines/tiny.json") == 3
     assert "its per-sample arrays are missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["of the variants", "all", "one"])
+def test_arrays_that_a_gate_needs_and_the_store_lost_are_measured_again(ran, capsys, what):
+    """Cells that nothing judges sample by sample stay as they are, and the next run has nothing to do."""
+    folder = ran.folder / "reports" / "tiny"
+    assert ran.run("baseline", "accept", "reports/tiny") == 0
+    before, cells = (folder / "arrays.npz").read_bytes(), json.loads((folder / "results.json").read_text())["cells"]
+    files = sorted((ran.folder / ".crbench" / "observations").rglob("*.npz"))
+    for file in files[:1] if what == "one" else files:
+        if what != "of the variants" or "weight-noise" in file.with_suffix(".json").read_text():
+            file.unlink()
+    assert ran.run("run", "tiny.toml", "--quiet") == 0
+    err = capsys.readouterr().err
+    assert "counted as absent" in err or what == "one"
+    assert len(err.splitlines()) <= 1
+    after = json.loads((folder / "results.json").read_text())["cells"]
+    for old, new in zip(cells, after, strict=True):
+        if old["family"] != "cost":  # latencies are taken anew
+            assert old["values"] == new["values"]
+            gated = any(value["gates"] for value in old["values"].values())
+            assert new["cached"] or (gated and what != "one") or what == "one"
+            assert not (new["cached"] and gated and what == "all")
+    capsys.readouterr()
+    assert ran.run("gate", "reports/tiny", "--baseline", "reports/baselines/tiny.json") == 0
+    assert "missing" not in capsys.readouterr().out
+    timed = {cell["family"] for cell in cells} & {"cost"}
+    assert timed or (folder / "arrays.npz").read_bytes() == before
+    assert ran.run("run", "tiny.toml", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+    assert all(cell["cached"] for cell in json.loads((folder / "results.json").read_text())["cells"])

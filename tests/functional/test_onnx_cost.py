@@ -112,10 +112,25 @@ def test_operators_of_other_domains_leave_the_count_open() -> None:
     model = onnx.load_model_from_string(graph(layers(), WEIGHTS, ["batch", 1, 4, 4]))
     model.graph.node[0].op_type = "FusedConv"
     model.graph.node[0].domain = "com.microsoft"
-    assert onnx_figures(model.SerializeToString(), (1, 4, 4)).macs is None
+    found = onnx_figures(model.SerializeToString(), (1, 4, 4))
+    assert (found.macs, found.reason) == (None, "what com.microsoft.FusedConv computes is not known")
+
+
+def test_products_inside_recurrent_operators_and_branches_leave_the_count_open() -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["steps"]),
+        helper.make_node("LSTM", ["steps", "w", "r"], ["z"], hidden_size=2),
+    ]
+    held = {
+        "shape": np.array([4, 1, 4], np.int64),
+        "w": np.ones((1, 8, 4), np.float32),
+        "r": np.ones((1, 8, 2), np.float32),
+    }
+    found = onnx_figures(graph(nodes, held, ["batch", 1, 4, 4]), (1, 4, 4))
+    assert (found.macs, found.reason) == (None, "the products within LSTM are not counted")
 
 
 def test_a_graph_without_weights_has_no_bits() -> None:
     nodes = [helper.make_node("Flatten", ["x"], ["z"])]
     found = onnx_figures(graph(nodes, {}, ["batch", 3, 1, 1]), (3, 1, 1))
-    assert found == (0, None, 0)
+    assert found == (0, None, 0, "")

@@ -19,6 +19,8 @@ def harm(low=0.032, high=0.09, *, estimate=0.061, **more) -> ValueResult:
 
 
 def gap(number, limits, **more) -> ValueResult:
+    """Beside one further yardstick as beside the mean of all, unless ``gap_further`` is given."""
+    more.setdefault("gap_further", None if limits is None else limits[0])
     return ValueResult(kind="change", estimate=0.1, ci=(0.05, 0.2), gap=number, gap_ci=limits, **more)
 
 

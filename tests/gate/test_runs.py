@@ -3,7 +3,8 @@ import json
 import pytest
 
 from bench.errors import UserError
-from bench.gate import load_run
+from bench.gate import load_run, results_json
+from bench.store.checksums import sha256
 from bench.store.samples import write_samples
 
 
@@ -54,6 +55,33 @@ def test_arrays_must_be_there_whole_and_of_this_run(folder):
     results.write_text(results.read_text().replace('"key":"first/', '"key":"other/'))
     with pytest.raises(UserError, match="arrays of another run"):
         load_run(folder)
+
+
+def test_results_are_read_with_the_very_arrays_that_were_written_with_them(make, outcomes, tmp_path):
+    """Other arrays under the same keys, as another run's latencies, are another run's."""
+    results, samples = make().add(outcomes(9)).run()
+    _, others = make().add(outcomes(8)).run()
+    file = write_samples(samples, tmp_path)
+    results = results.model_copy(update={"arrays_sha256": sha256(file.read_bytes())})
+    (tmp_path / "results.json").write_text(results_json(results))
+    assert load_run(tmp_path).samples is not None
+    write_samples(others, tmp_path)
+    with pytest.raises(UserError, match="arrays of another run"):
+        load_run(tmp_path)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_one_other_digit_in_results_is_seen(make, outcomes, tmp_path, indent):
+    results, _ = make().add(outcomes(9)).run()
+    text = results_json(results, indent)
+    file = tmp_path / "results.json"
+    file.write_text(text)
+    assert load_run(tmp_path).results.cells == results.cells
+    estimate = json.dumps(results.cells[0].values["figure"].variant)
+    assert estimate in text
+    file.write_text(text.replace(estimate, estimate[:-1] + str((int(estimate[-1]) + 1) % 10)))
+    with pytest.raises(UserError, match="its checksum does not fit"):
+        load_run(tmp_path)
 
 
 MARKED = "results.json"

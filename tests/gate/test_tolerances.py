@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.gate import judge_gate, own_interval
+from bench.gate import judge_gate
 from bench.results import ValueResult
 from tests.gate.handmade import gap, harm
 
@@ -55,28 +55,46 @@ def test_without_an_interval_nothing_is_decided_and_the_reason_is_told(value, ru
     assert reason in judged.because
 
 
-def test_minimum_value_uses_the_harm_interval_shifted_by_the_reference():
-    accuracy = ValueResult(
-        kind="quality", unit="proportion", better="higher", reference=0.9, variant=0.85, estimate=0.05, ci=(0.02, 0.09)
+def test_a_gap_passes_beside_the_mean_yardstick_and_fails_beside_one_more():
+    """Gap 1.4 [1.1, 1.8]; a further retrained network would surely be passed from a lower limit above 1 on."""
+    open_, broken = gap(1.4, (1.1, 1.8), gap_further=0.8), gap(1.4, (1.1, 1.8), gap_further=1.04)
+    judged = judge_gate(open_, "max_gap", 1.0)
+    assert judged.verdict == "inconclusive"
+    assert judged.because.endswith(
+        "further than the mean yardstick, not surely further than one more would be (≥ 0.80)"
     )
-    low, high = own_interval(accuracy)
-    assert (low, high) == pytest.approx((0.81, 0.88))
-    assert judge_gate(accuracy, "min_value", 0.81 - 1e-9).verdict == "passed"
+    judged = judge_gate(broken, "max_gap", 1.0)
+    assert judged.verdict == "failed"
+    assert judged.because == "gap 1.40 [1.10, 1.80] (≥ 1.0 beside one further yardstick), tolerance 1"
+    assert judge_gate(open_, "max_gap", 1.8).verdict == "passed"  # the upper end is the shown one
+
+
+def test_a_gap_of_which_only_the_mean_is_known_cannot_fail():
+    """Results of older versions hold no limit beside a further yardstick."""
+    assert judge_gate(gap(1.4, (1.1, 1.8), gap_further=None), "max_gap", 1.0).verdict == "inconclusive"
+
+
+def test_least_and_greatest_values_use_the_interval_of_the_own_figure():
+    accuracy = ValueResult(
+        kind="quality", unit="proportion", better="higher", reference=0.9, variant=0.85, own_ci=(0.81, 0.88),
+        estimate=0.05, ci=(0.049, 0.051),
+    )  # fmt: skip
+    assert judge_gate(accuracy, "min_value", 0.81).verdict == "passed"
     assert judge_gate(accuracy, "min_value", 0.85).verdict == "inconclusive"
     assert judge_gate(accuracy, "min_value", 0.8801).verdict == "failed"
     assert judge_gate(accuracy, "min_value", 0.8801).because == "85.0 % [81.0, 88.0], at least 88.01"
+    loss = ValueResult(kind="quality", better="lower", reference=1.0, variant=1.3, own_ci=(1.2, 1.5), unit="nats")
+    assert judge_gate(loss, "max_value", 1.5).verdict == "passed"
+    assert judge_gate(loss, "max_value", 1.3).verdict == "inconclusive"
+    assert judge_gate(loss, "max_value", 1.19).verdict == "failed"
+    assert judge_gate(loss, "max_value", 1.19).because == "1.30 nats [1.20, 1.50], at most 1.19"
 
 
-def test_minimum_value_where_lower_is_better_shifts_the_other_way():
-    loss = ValueResult(kind="quality", better="lower", reference=1.0, variant=1.3, estimate=0.3, ci=(0.2, 0.5))
-    assert own_interval(loss) == pytest.approx((1.2, 1.5))
-
-
-def test_minimum_value_refuses_a_harm_on_the_log():
+def test_without_an_interval_of_its_own_a_figure_is_not_judged():
     norm = ValueResult(kind="quality", better="lower", reference=10.0, variant=20.0, estimate=0.693, ci=(0.5, 0.9))
-    judged = judge_gate(norm, "min_value", 1.0)
+    judged = judge_gate(norm, "max_value", 1.0)
     assert judged.verdict == "inconclusive"
-    assert "no plain difference" in judged.because
+    assert "its own figure has none" in judged.because
 
 
 @given(

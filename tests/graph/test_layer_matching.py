@@ -8,7 +8,7 @@ from onnx import helper, numpy_helper
 
 from bench.errors import UserError
 from bench.graph.integer_sums.unsigned_weights import with_exact_sums
-from bench.graph.layer_matching import OUTPUT, Layer, align, in_qdq_form, piece, read_layers, replaceable
+from bench.graph.layer_matching import OUTPUT, Layer, align, in_qdq_form, piece, read_layers, replaceable, weight_value
 
 MICROSOFT = "com.microsoft"
 RANDOM = np.random.default_rng(3)
@@ -272,3 +272,24 @@ def test_alignments(reference, variant, expected):
         assert [tuple(p) for p in found] == expected
     matched = [(p.reference, p.variant) for p in found if None not in p]
     assert matched == sorted(matched)
+
+
+def test_where_a_layers_weights_are():
+    """Of a grouped convolution nothing is said: its weights' second axis is not its inputs."""
+    stored = {
+        "k": np.zeros((4, 3, 3, 3), F32),
+        "b": np.zeros(4, F32),
+        "d": np.zeros((4, 1, 3, 3), F32),
+        "m": np.zeros((16, 5), F32),
+        "g": np.zeros((2, 5), F32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "k", "b"], ["c"]),
+        helper.make_node("Conv", ["c", "d"], ["e"], group=4),
+        helper.make_node("Flatten", ["e"], ["f"]),
+        helper.make_node("MatMul", ["f", "m"], ["h"]),
+        helper.make_node("Gemm", ["h", "g"], ["out"], transB=1),
+    ]
+    graph = read_layers(_model(nodes, stored))
+    found = {layer.name: weight_value(graph, place) for place, layer in enumerate(graph.layers)}
+    assert list(found.values()) == [None, ("k", False, "b"), None, ("m", True, None), ("g", False, "")]

@@ -9,7 +9,9 @@ import torch_pruning
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.compression.record import to_bytes
-from bench.graph.network import InputSpec, OnnxNetwork
+from bench.engine.derive import Derivation, Evidence
+from bench.engine.observations import Observed
+from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
 from bench.metrics.cost import peak_memory as memory
 from bench.metrics.cost.cost import Cost, artefact_figures
 from bench.runtimes.base import Target
@@ -95,6 +97,21 @@ def test_reference_and_variant_take_turns(predictors, samples, observing) -> Non
 
 def test_what_is_not_known_is_none() -> None:
     assert VALUES["macs"].figure({"file_bytes": np.array(3)}) is None
+
+
+def test_why_there_are_no_multiply_accumulates_is_said(observing, samples) -> None:
+    class Distant(torch.nn.Module):
+        def forward(self, x):
+            return torch.cdist(x.flatten(1)[:, :10, None], x.flatten(1)[:, :10, None]).sum(-1)
+
+    classes = tuple(str(number) for number in range(10))
+    network = TorchNetwork(Distant(), InputSpec((1, 8, 8), classes))
+    shown = Cost(warmup=0, rounds=1).observe(open_predictor(network, Target(name="torch")), samples, observing)
+    known = {"macs": np.array(7)}
+    evidence = Evidence([Observed(known, 0.0)], [Observed(shown, 0.0)], (), None, len(samples))
+    found = Derivation().value(VALUES["macs"], evidence).result
+    assert (found.reference, found.variant, found.estimate) == (7.0, None, None)
+    assert found.reason == "variant: torch has no formula for aten._cdist_forward"
 
 
 def test_the_network_is_left_as_it_was(networks, predictors, samples, observing) -> None:

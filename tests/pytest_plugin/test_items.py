@@ -231,3 +231,20 @@ def test_what_needs_an_accelerator_is_marked(fresh):
     assert marked("-m", "not gpu", "--crbench-device=cuda") == [
         f"{variant}-edge-fidelity.accuracy" for variant in ("noise", "exported")
     ]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_what_the_store_lost_is_measured_again_and_said_in_the_closing_lines(measured, workers):
+    for file in (measured.folder / ".crbench" / "observations").rglob("*.npz"):
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    shown = " ".join(measured.pytest("suites/mine.toml", *workers, expect=1).split())  # far may not ship
+    assert "counted as absent, what needs them is measured again" in shown
+    assert "counted as absent" not in measured.pytest("suites/mine.toml", *workers, expect=1)
+
+
+@pytest.mark.parametrize("url", ["", " ", "file:", "memory:"])
+def test_a_store_without_a_place_is_refused_and_nothing_is_written(fresh, url):
+    shown = fresh.pytest("suites/mine.toml", f"--crbench-store={url}", expect=1)
+    assert "its URL is empty" in shown or "names no place" in shown
+    assert "Traceback" not in shown
+    assert {item.name for item in fresh.folder.iterdir()}.isdisjoint({"cells", "networks", "crbench-store.json", url})

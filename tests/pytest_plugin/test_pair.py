@@ -16,6 +16,7 @@ def test_harm(crbench_pair):
     assert -0.05 < low <= estimate <= high < 0.05
     crbench_pair.assert_harm_below("fidelity.accuracy", "accuracy", 0.05)
     crbench_pair.assert_value_at_least("fidelity.accuracy", "accuracy", 0.3)
+    crbench_pair.assert_value_at_most("uncertainty.calibration", "nll", 5.0)
 
 def test_change(crbench_pair):
     crbench_pair.assert_change_below("fidelity.predictions", "flip_rate", 0.1)

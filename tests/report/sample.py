@@ -134,6 +134,7 @@ def change(
         interval="exact" if counts else "bootstrap",
         gap=gap,
         gap_ci=(gap / 1.3, gap * 1.3),
+        gap_further=gap / 1.7,
         yardsticks=marks,
         numerical_floor=1e-9,
     )
@@ -156,6 +157,7 @@ def quality(
         seed_ratio=harm / 0.006,
         yardsticks=[reference + 0.004, reference - 0.003, reference, reference + 0.002],
         p_value=min(1.0, math.exp(-abs(harm) / width * 2)),
+        p_adjusted=0.01 if abs(harm) > width else 1.0,
         numerical_floor=0.0,
         reason="a percentile interval on plug-in ECE does not cover" if interval == "none" else "",
     )

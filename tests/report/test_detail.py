@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import math
 
-from bench.report.detail import LONGEST, detail, details, finite, flat, provenance
-from bench.results import Cell
+import pytest
+
+from bench.report.detail import LONGEST, detail, details, finite, flat, provenance, value_row
+from bench.results import Cell, ValueResult
 
 
 def cell(**more) -> Cell:
@@ -69,3 +71,16 @@ def test_the_twin_of_each_network_has_one_line(sample_run):
             ),
         )
     assert detail(cell()).parity == ()
+
+
+@pytest.mark.parametrize(("n", "said"), [(200, True), (500, False)])
+def test_few_samples_are_said_beside_resampled_harms(n, said):
+    harm = ValueResult(kind="quality", estimate=0.1, ci=(0.0, 0.2), interval="bootstrap")
+    assert ("cover some 94 %" in value_row("nll", harm, n).remarks) is said
+    exact = harm.model_copy(update={"interval": "score"})
+    assert "cover" not in value_row("accuracy", exact, n).remarks
+
+
+def test_the_limit_beside_one_further_yardstick_is_told():
+    change = ValueResult(kind="change", estimate=0.1, gap=1.4, gap_ci=(1.1, 1.8), gap_further=0.876)
+    assert "gap ≥ 0.87 beside one further yardstick" in value_row("js", change).remarks

@@ -64,11 +64,17 @@ def _gate(verdict) -> GateResult:
     ],
 )
 def test_marks(ci, verdicts, expected):
-    assert mark(ValueResult(kind="quality", estimate=0.1, ci=ci, gates=[_gate(v) for v in verdicts])) == expected
+    value = ValueResult(kind="quality", estimate=0.1, ci=ci, p_adjusted=0.05, gates=[_gate(v) for v in verdicts])
+    assert mark(value) == expected
+
+
+@pytest.mark.parametrize("p_adjusted", [0.0501, None])
+def test_a_harm_that_is_sure_only_when_looked_at_alone_has_no_mark(p_adjusted):
+    assert mark(ValueResult(kind="quality", estimate=0.1, ci=(0.01, 0.2), p_value=0.03, p_adjusted=p_adjusted)) == ""
 
 
 def test_a_harm_that_float32_cannot_resolve_has_no_sign():
-    tiny = ValueResult(kind="quality", reference=0.07, estimate=-4.7e-9, ci=(-8.5e-9, -6.5e-10))
+    tiny = ValueResult(kind="quality", reference=0.07, estimate=-4.7e-9, ci=(-8.5e-9, -6.5e-10), p_adjusted=0.01)
     assert mark(tiny) == ""
     assert mark(tiny.model_copy(update={"reference": 1e-3})) == "better"
 
@@ -115,7 +121,7 @@ def test_an_alarm_is_marked_from_one_on(alarm, expected):
 
 def test_alarm_words_round_down_and_name_the_value():
     words = alarm_words(FamilyResult(alarm=1.199, alarm_value="adversarial.pgd[epsilon=0.1]/verdict_flip_rate"))
-    assert words == "verdict flip rate at least 1.1 of the yardstick"
+    assert words == "verdict flip rate at least 1.1 of one more yardstick"
     assert alarm_words(FamilyResult()) == ""
 
 

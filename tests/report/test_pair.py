@@ -35,7 +35,7 @@ def pair():
             params={"strength": 2},
             values={
                 "own_quality": value(
-                    "quality", better="lower", reference=0.5, variant=0.7, estimate=0.2, ci=(0.1, 0.3)
+                    "quality", better="lower", reference=0.5, variant=0.7, estimate=0.2, ci=(0.1, 0.3), p_adjusted=0.01
                 ),
                 "own_bound": value(
                     "bound", reference=3.0, variant=4.0, reason="the ratio is open",

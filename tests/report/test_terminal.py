@@ -50,8 +50,16 @@ def test_missing_cells_and_alarms_are_listed(sample_run):
     words = " ".join(printed(sample_run, 80).split())
     assert "error: attribution.ig on control-noise (torch): RuntimeError: integrated gradients are not finite" in words
     assert "skipped: lipschitz.local, adversarial.pgd, attribution.ig on prune30 (edge)" in words
-    assert "! prune30 (torch) fidelity: Jensen-Shannon divergence at least 1.6 of the yardstick" in words
+    assert "! prune30 (torch) fidelity: Jensen-Shannon divergence at least 1.6 of one more yardstick" in words
     assert "! ptq8" not in words
+
+
+def test_few_samples_are_said(sample_run):
+    assert "cover some" not in printed(sample_run, 100)
+    few = sample_run.model_copy(deep=True)
+    for cell in few.cells:
+        cell.n = 120
+    assert "with n = 120, 95 % intervals of resampled harms cover some 93 %" in printed(few, 100)
 
 
 def test_columns_that_do_not_fit_are_named(sample_run):

@@ -47,14 +47,17 @@ def shown(request, sample_run) -> Callable[[str], str]:
 def test_retrained_networks(shown):
     words = shown("retrained")
     assert "1 = as different as the reference retrained from another seed (4 yardsticks)" in words.replace("\\", "")
-    assert "surely further from the reference than a retrained network" in words or "gap (0 same, 1 retrained)" in words
+    assert (
+        "surely further from the reference than one more retrained network" in words
+        or "gap (0 same, 1 retrained)" in words
+    )
     assert not NOISE.findall(words)
 
 
 def test_copies_with_weight_noise(shown):
     words = shown("weight-noise")
     assert "under declared weight noise (4 noisy copies, a substitute)" in words.replace("\\", "")
-    assert "surely further from the reference than a copy with weight noise" in words or (
+    assert "surely further from the reference than one more copy with weight noise" in words or (
         "gap (0 same, 1 noisy copy)" in words
     )
     assert not OTHER.findall(words)
@@ -78,8 +81,8 @@ def test_the_page_says_it_everywhere(sample_run, kind):
         f"where the {words.networks} themselves lie",
         f"{words.networks} lie between",
         f"1: as different as {words.what}: different, not worse",
-        f"surely moved further than {words.cause} moves it",
-        f"surely exceeds what {words.cause} does",
+        f"is surely further from the reference than {words.further} would be",
+        f"surely further from the reference than {words.further}",
         f"in units of what {words.two} differ by: beyond about 2, {words.chance} is no likely cause",
     ):
         assert sentence in page

@@ -83,3 +83,14 @@ def test_what_is_no_pair_of_distances_is_refused(first, second, message):
 def test_a_count_is_0_or_1(weights):
     with pytest.raises(ValueError, match="0 or 1"):
         added_change(np.zeros(N), np.full(N, 0.5), weights, count=True)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_limit_lies_beyond_what_two_distances_can_differ_by(sign):
+    far, near = np.array([0.001, 0.6862, 0.0099, 0.0027, 0.6823]), np.zeros(5)
+    pair = (near, far) if sign > 0 else (far, near)
+    weights, largest = bootstrap_weights(5), float(np.log(2))
+    low, high, _ = added_change(*pair, weights).interval
+    assert max(-low, high) > 1
+    low, high, _ = added_change(*pair, weights, largest=largest).interval
+    assert -largest <= low <= 0 <= high <= largest

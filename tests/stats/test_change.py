@@ -113,3 +113,14 @@ def test_independent_contributions_may_be_negative(weights: NDArray[np.float64])
     contributions = np.random.default_rng(4).normal(0, 1, 300)
     interval = change(contributions, weights).interval
     assert interval.low < 0 < interval.high  # type: ignore[operator]
+
+
+def test_no_limit_leaves_the_quantitys_range() -> None:
+    """Of five divergences the studentised bootstrap says [-0.06, 38.6]; there is none beyond log 2."""
+    divergences = np.array([0.001, 0.6862, 0.0099, 0.0027, 0.6823])
+    weights, largest = bootstrap_weights(5), float(np.log(2))
+    assert mean_interval(divergences, weights).high > 1  # type: ignore[operator]
+    assert change(divergences, weights, largest=largest).interval == (0.0, largest, "bootstrap")
+    contributions = divergences - np.array([0.7, 0.0, 0.0, 0.0, 0.0])  # of independent draws: they may be negative
+    low, high, _ = change(contributions, weights, largest=largest).interval
+    assert -largest <= low < high <= largest  # type: ignore[operator]

@@ -68,9 +68,12 @@ def test_no_yardstick_or_a_weak_one_gives_no_gap(weights: NDArray[np.float64]) -
     found = gap(np.ones(300), np.zeros((0, 300)), weights, power=1)
     assert (found.gap, found.interval.method, found.reason) == (None, "none", "there are no yardsticks")
     counts = np.zeros((4, 300))
-    counts[:, :12] = 1
-    counts[2, 9:] = 0
-    assert "yardstick 3" in gap(counts[0], counts, weights, power=1, count=True).reason
+    counts[:, :3] = 1
+    assert gap(counts[0], counts, weights, power=1, count=True).gap == pytest.approx(1)  # twelve altogether
+    counts[2] = 0
+    assert "in 9 samples altogether; a scale needs 10" in gap(counts[0], counts, weights, power=1, count=True).reason
+    counts[0, :4] = 1
+    assert "yardstick 3 differs from the reference in no" in gap(counts[0], counts, weights, power=1, count=True).reason
 
 
 def test_below_four_yardsticks_the_point_alone(yardsticks: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
@@ -193,3 +196,47 @@ def test_gap_needs_no_more_than_a_few_resamples_to_be_repeatable() -> None:
     first, second = (gap(table[0], table[1:], bootstrap_weights(300, 10_000, seed), power=1) for seed in (0, 1))
     assert first.gap == second.gap
     assert first.interval[:2] == pytest.approx(second.interval[:2], rel=0.01)
+
+
+@pytest.mark.parametrize(("k", "spread", "noise"), [(4, 0.3, 0.05), (4, 0.1, 0.5), (6, 0.4, 0.3)])
+def test_a_further_retrained_network_is_beyond_its_like_in_at_most_2_5_percent(
+    k: int, spread: float, noise: float, weights: NDArray[np.float64], at_least: Judge
+) -> None:
+    """Averaged over sets of yardsticks; beside their mean it would be more, which the second count sees."""
+    random = np.random.default_rng(100 * k + round(100 * spread))
+    trials, kept, plain = 2000, 0, 0
+    for _ in range(trials):
+        difficulty = random.normal(0, 0.5, 300)
+        networks = random.normal(0, spread, (k + 1, 1))
+        table = np.exp(networks + noise * (difficulty + random.normal(size=(k + 1, 300))))
+        found = gap(table[0], table[1:], weights[:200], power=1)
+        assert found.further is not None
+        assert found.further < found.interval.low  # type: ignore[operator]
+        kept += found.further <= 1
+        plain += found.interval.low <= 1  # type: ignore[operator]
+    assert at_least(kept, trials, 0.975)
+    if spread >= 0.3:
+        assert not at_least(plain, trials, 0.975)
+
+
+@pytest.mark.parametrize("expected", [5, 8, 12, 20, 40])
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_a_scale_of_counts_is_not_chosen_by_what_it_shows(
+    expected: int, spread: float, weights: NDArray[np.float64], at_least: Judge
+) -> None:
+    """Given that a scale is shown, held-out networks have gap 1 on average, and intervals cover."""
+    random = np.random.default_rng(1000 + expected)
+    logs, hits, shown = [], 0, 0
+    for _ in range(3000):
+        rates = expected / 300 * np.exp(random.normal(0, spread, 5))
+        table = (random.random((5, 300)) < rates[:, None]).astype(float)
+        found = gap(table[0], table[1:], weights[:100], power=1, count=True)
+        if found.interval.high is None:
+            continue
+        shown += 1
+        if found.gap is not None:
+            logs.append(np.log(found.gap))
+        hits += (found.interval.low or 0.0) <= rates[0] / (expected / 300) <= found.interval.high
+    assert shown > 2700
+    assert 0.95 <= exp(np.mean(logs)) <= 1.05
+    assert at_least(hits, shown, 0.95)

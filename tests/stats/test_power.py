@@ -2,17 +2,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from bench.stats import power
 from bench.stats.power import (
+    count_power,
+    critical_events,
     detectable_mean,
     detectable_proportion,
+    detectable_rate,
     paired_scores,
     samples_for_mean,
     samples_for_proportion,
+    samples_for_rate,
     score_power,
 )
-from bench.stats.proportions import PairedTable, paired_score
+from bench.stats.proportions import PairedTable, clopper_pearson, paired_score
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(100, 300), st.floats(-0.5, 0.5))
@@ -71,3 +76,31 @@ def test_what_no_number_of_samples_can_show():
 def test_means():
     assert detectable_mean(400, 0.1, 1.0) == pytest.approx(0.1 + 2.8016 / 20, abs=1e-4)
     assert detectable_mean(samples_for_mean(0.1, 1.0), 0.1, 1.0) == pytest.approx(0.2, rel=0.01)
+
+
+@pytest.mark.parametrize(("n", "tolerance"), [(100, 0.02), (200, 0.05), (360, 0.02), (900, 0.1)])
+def test_power_of_counts_is_that_of_the_exact_interval(n, tolerance):
+    """Against scipy's binomial law and every interval; the normal law claimed 80 % where 55 to 75 % are true."""
+    critical = min(k for k in range(n + 1) if clopper_pearson(k, n).low > tolerance)
+    assert critical_events(n, tolerance) == critical
+    for rate in (tolerance, 2 * tolerance, 3 * tolerance):
+        assert count_power(n, rate, tolerance) == pytest.approx(binom.sf(critical - 1, n, rate), rel=1e-9)
+    assert count_power(n, tolerance, tolerance) <= 0.025
+    assert count_power(n, detectable_rate(n, tolerance), tolerance) == pytest.approx(0.8)
+    claimed = detectable_mean(n, tolerance, (tolerance * (1 - tolerance)) ** 0.5)
+    assert count_power(n, claimed, tolerance) < 0.75
+
+
+@pytest.mark.parametrize(("rate", "tolerance"), [(0.1, 0.05), (0.04, 0.02), (0.97, 0.95)])
+def test_prescribed_samples_of_a_rate_are_enough_and_few(rate, tolerance):
+    n = samples_for_rate(rate, tolerance)
+    assert count_power(n, rate, tolerance) >= 0.8
+    assert count_power(int(n * 0.85), rate, tolerance) < 0.8
+
+
+def test_rates_that_no_number_of_samples_can_tell_apart():
+    assert samples_for_rate(0.05, 0.05) is None
+    assert samples_for_rate(1.2, 0.6) is None
+    assert samples_for_rate(0.5 + 1e-7, 0.5) is None  # more than ten million
+    assert detectable_rate(3, 0.5) is None
+    assert critical_events(3, 0.5) == 4

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.stats.resampling import bootstrap_weights, percentile_interval, resampled_means, tail_probability
+from bench.stats.resampling import (
+    bootstrap_weights,
+    far_tail_probability,
+    percentile_interval,
+    resampled_means,
+    tail_probability,
+)
 
 
 def test_weights_are_multinomial_counts() -> None:
@@ -77,3 +83,17 @@ def test_p_value_is_never_zero() -> None:
     assert tail_probability(np.full(999, -5.0), 0.0) == pytest.approx(1 - 1 / 1000)
     assert tail_probability(np.zeros(999), 0.0) == pytest.approx(0.5)
     assert tail_probability(np.arange(1.0, 10), 2.5) == pytest.approx(0.25)  # 2 of 9 below
+
+
+def test_a_far_tail_goes_on_where_the_draws_end() -> None:
+    """Ten thousand draws of a skewed mean beside a million, at 1e-5, where their own share ends at 1e-4."""
+    random = np.random.default_rng(7)
+    values = random.exponential(1, 60)
+    many = np.concatenate([random.multinomial(60, [1 / 60] * 60, 50_000) @ values / 60 for _ in range(20)])
+    for sign in (1, -1):
+        threshold = float(np.quantile(sign * many, 1e-5))
+        found = [far_tail_probability(sign * many[i : i + 10_000], threshold) for i in range(0, 100_000, 10_000)]
+        assert 1e-6 < np.median(found) < 5e-5
+    near = float(np.quantile(many, 0.01))
+    assert far_tail_probability(many[:10_000], near, 60) == tail_probability(many[:10_000], near, 60)
+    assert far_tail_probability(np.ones(500), 0.0) == tail_probability(np.ones(500), 0.0)

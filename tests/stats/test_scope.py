@@ -15,22 +15,23 @@ from bench.stats.scope import across_replicates
 
 def test_by_hand() -> None:
     estimates = [0.1, 0.2, 0.3, 0.2, 0.1, 0.3]
-    mean, (low, high, method) = across_replicates(estimates, standard_error=0.05)
+    mean, (low, high, method), p_value = across_replicates(estimates, standard_error=0.05)
     half = stats.t.ppf(0.975, 5) * sqrt(0.05**2 + np.var(estimates, ddof=1) / 6)
     assert mean == pytest.approx(0.2)
+    assert p_value == pytest.approx(2 * stats.t.sf(0.2 / sqrt(0.05**2 + np.var(estimates, ddof=1) / 6), 5))
     assert (low, high) == pytest.approx((0.2 - half, 0.2 + half))
     assert method == "t"
 
 
 def test_errors_over_shared_samples_do_not_average_out() -> None:
     common = np.random.default_rng(0).normal(0, 0.3, 4000)
-    _, shared = across_replicates(np.zeros(5), draws=np.tile(common, (5, 1)))
-    _, single = across_replicates(np.zeros(5), standard_error=float(common.std()))
+    _, shared, _ = across_replicates(np.zeros(5), draws=np.tile(common, (5, 1)))
+    _, single, _ = across_replicates(np.zeros(5), standard_error=float(common.std()))
     assert shared[:2] == pytest.approx(single[:2])
 
 
 def test_four_replicates_have_no_interval() -> None:
-    assert across_replicates([1.0, 2, 3, 4], standard_error=0.1) == (2.5, (None, None, "none"))
+    assert across_replicates([1.0, 2, 3, 4], standard_error=0.1) == (2.5, (None, None, "none"), None)
 
 
 def test_what_is_wrong() -> None:

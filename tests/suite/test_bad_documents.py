@@ -340,7 +340,11 @@ BAD = {
     ),
     "least of what should be low": (
         metric('gate = [{ value = "nll", min_value = 1.0 }]', "uncertainty.calibration"),
-        [("metric[0].gate[0].min_value", "'nll' is better when lower", "use max_harm")],
+        [("metric[0].gate[0].min_value", "'nll' is better when lower", "use max_value, or max_harm")],
+    ),
+    "most of what should be high": (
+        metric('gate = [{ value = "accuracy", max_value = 1.0 }]', "fidelity.accuracy"),
+        [("metric[0].gate[0].max_value", "'accuracy' is better when higher", "use min_value, or max_harm")],
     ),
     "gate without an interval": (
         metric('gate = [{ value = "ece", max_harm = 1.0 }]', "uncertainty.calibration"),

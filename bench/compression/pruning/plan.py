@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from bench.compression.pruning.graph import ChannelGroup, weighted_kinds
 from bench.compression.pruning.importance import Scores
 from bench.errors import UserError
+from bench.functional.module_cost import multiply_accumulates
 from bench.graph.network import InputSpec
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Cost:
 
     layers: dict[str, LayerCost]
     groups: tuple[ChannelGroup, ...]
+    rest: int = 0  # of what is no layer: attention, functions; it counts as kept whole, so that a budget is met
 
     def macs(self, kept: Mapping[str, int]) -> int:
         """Multiply-accumulates of one sample when each group keeps so many units; groups not named stay whole."""
@@ -51,7 +53,7 @@ class Cost:
                 if entry.layer in self.layers and entry.role != "passes":
                     side = outputs if entry.role == "makes" else inputs
                     side[entry.layer] -= lost * len(entry.channels)
-        total = 0
+        total = self.rest
         for name, layer in self.layers.items():
             total += layer.positions * round(outputs[name] * inputs[name] / layer.groups)
         return total
@@ -79,7 +81,9 @@ def cost_of(module: nn.Module, declared: InputSpec, groups: tuple[ChannelGroup, 
     first = next(counted.parameters())
     with torch.no_grad():
         counted(torch.zeros(1, *declared.network_shape, dtype=first.dtype))
-    return Cost(layers, groups)
+    whole = Cost(layers, groups)
+    macs = multiply_accumulates(module, declared.network_shape).macs
+    return whole if macs is None else replace(whole, rest=macs - whole.macs({}))
 
 
 @dataclass(frozen=True)

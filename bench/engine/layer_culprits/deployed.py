@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from bench.data.base import Samples
 from bench.engine.layer_culprits.outcome import Outcome
 from bench.errors import NotApplicable, UserError
+from bench.functional.divergences import LARGEST_DIVERGENCE
 from bench.graph.network import Network, OnnxNetwork
 from bench.runtimes.base import IntegerSums, Predictor, Target
 from bench.runtimes.opening import open_predictor
-from bench.stats.change import mean_interval
+from bench.stats.added import added_change
 from bench.suite.stages import OPTIMISATION, PROCESSOR
 
 Float = NDArray[np.float64]
@@ -70,20 +71,22 @@ def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -
 
     Returns:
         ``js`` and ``flips`` as deployed; ``parts``: ``layers`` and what each of the runtime's two stages adds to that,
-        paired over samples; ``runtime_share`` of the divergence, null where there is none; ``integer_sums`` of the
-        variant, null where it has no 8-bit products.
+        paired over samples; ``runtime_share`` of the divergence, 0 where the runtime leads back and 1 where the layers
+        do, null where there is none; ``integer_sums`` of the variant, null where it has no 8-bit products.
     """
     labels = samples.y
     exact = Outcome(pair[0].exact, pair[1].exact, labels)
     whole = Outcome(pair[0].logits, pair[1].logits, labels)
     told = whole.divergence()
-    added = {OPTIMISATION: exact.before - layers.before, PROCESSOR: whole.before - exact.before}
+    added = {OPTIMISATION: (layers, exact), PROCESSOR: (exact, whole)}
     parts: dict[str, Any] = {"layers": layers.divergence()["js"]}
     for name in RUNTIME:
-        interval = mean_interval(added[name], whole.weights)
-        parts[name] = {"estimate": float(added[name].mean()), "ci": [interval.low, interval.high]}
+        first, second = (outcome.before for outcome in added[name])
+        estimate, interval = added_change(first, second, whole.weights, largest=LARGEST_DIVERGENCE)
+        parts[name] = {"estimate": estimate, "ci": [interval.low, interval.high]}
     total = float(whole.before.mean())
     share = sum(parts[name]["estimate"] for name in RUNTIME) / total if total > 0 else None
+    share = share if share is None else min(max(share, 0.0), 1.0)
     return {**told, "parts": parts, "runtime_share": share, "integer_sums": _sums(pair[1].predictor, samples)}
 
 

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from bench.data.base import Dataset, Samples
 from bench.engine.diff import UNDECLARED, Inputs, diff_suite
 from bench.engine.intake import take_in
+from bench.engine.layer_culprits.channel_maps import ChannelMaps
 from bench.engine.layer_culprits.deployed import deploy, parted
 from bench.engine.layer_culprits.files import as_onnx, fidelity
 from bench.engine.layer_culprits.observing import UNMATCHED, as_json, observe
 from bench.engine.layer_culprits.outcome import Outcome
-from bench.engine.layer_culprits.ranking import RULE, ranking
-from bench.engine.layer_culprits.restoring import Impossible, Matching, restore
+from bench.engine.layer_culprits.ranking import RULE, culprits, ranking
+from bench.engine.layer_culprits.restoring import Impossible, Layers, Matching, restore
 from bench.engine.layer_culprits.runs import Side, batches
+from bench.engine.layer_culprits.taken_back import taken_back
 from bench.errors import Problem, UserError
 from bench.functional.layer_divergence import Figures
 from bench.graph.network import InputSpec, Network
@@ -82,9 +84,12 @@ def diagnose(
 
     Returns:
         JSON without NaN: the divergence of the pair as ``deployed`` and what of it the runtime brings in, ``layers`` in
-        the reference's order, ``ranking`` (their names, most guilty first), the ``rule`` of the ranking, the
-        ``divergence`` of the outputs layer by layer, the ``fidelity`` of that run to each network as it is, and
-        ``only_in_variant``, layers without a counterpart.
+        the reference's order, ``ranking`` (their names, most guilty first), ``culprits`` (those that are shown to do
+        damage), the ``rule`` of the ranking, the ``divergence`` of the outputs layer by layer and what of it
+        ``rounding`` alone may bring about, the ``fidelity`` of that run to each network as it is, and
+        ``only_in_variant``, layers without a counterpart. ``divided_out`` of a layer: what scaling and shifting of its
+        channels the variant's next layers take back, which is no layer's fault; ``unclear``: the layer and those that
+        read it are off both, so that it cannot be told whether there is such a scaling between them.
 
     Raises:
         UserError: no layer can be matched, a graph cannot be taken apart, or the reference gives NaN.
@@ -97,7 +102,9 @@ def diagnose(
     sides = first, second
     parts = batches(sides)
     shown(0, 0, "running both networks")
-    *raw, seen = observe(matching, sides, parts)
+    layers = Layers(matching, sides)
+    maps, unclear = taken_back(layers, parts)
+    *raw, seen = observe(matching, sides, parts, maps)
     logits = [item.answers(found) for item, found in zip(taken, raw, strict=True)]
     _check_finite(logits[0])
     outcome = Outcome(logits[0], logits[1], samples.y)
@@ -110,17 +117,19 @@ def diagnose(
     rows = []
     listed = [place for place in range(len(graphs[0].layers)) if _computes(matching, place)]
     for position, place in enumerate(listed):
-        row = _row(matching, place, position) | seen[place].figures()
+        row = _row(matching, place, position) | seen[place].figures() | _channels(matching, place, maps, unclear)
         shown(position, len(listed), row["name"])
-        rows.append(row | _restored(matching, place, sides, parts, outcome, taken[1]))
+        rows.append(row | _restored(layers, place, parts, maps, outcome, taken[1]))
     alone = [graphs[1].layers[p.variant].name for p in matching.pairs if p.reference is None and p.variant is not None]
+    rounding = outcome.rounding(pair[0].exact)
     return {
         "samples": len(samples),
         "deployed": parted(outcome, pair, samples),
-        "divergence": outcome.divergence(),
+        "divergence": {**outcome.divergence(), "rounding": rounding},
         "fidelity": truth,
         "layers": rows,
-        "ranking": ranking(rows),
+        "ranking": ranking(rows, rounding),
+        "culprits": culprits(rows, rounding),
         "rule": RULE,
         "only_in_variant": alone,
     }
@@ -214,18 +223,30 @@ def _row(matching: Matching, place: int, position: int) -> dict[str, Any]:
     }
 
 
+def _channels(matching: Matching, place: int, maps: ChannelMaps, unclear: frozenset[str]) -> dict[str, Any]:
+    """What of a layer's output the variant's next layers take back, None for nothing; whether that can be told."""
+    exits = matching.exits(place) if place in matching.to_variant else {}
+    found = [maps[name] for name in exits if name in maps]
+    told = {"divided_out": None, "unclear": not unclear.isdisjoint(exits)}
+    if not found:
+        return told
+    last = found[-1]
+    scales, shifts = ([float(v.min()), float(v.max())] for v in (last.scale, last.shift))
+    return {**told, "divided_out": {"channels": last.moved, "of": len(last.scale), "scale": scales, "shift": shifts}}
+
+
 def _restored(
-    matching: Matching,
+    layers: Layers,
     place: int,
-    sides: tuple[Side, Side],
     parts: list[slice],
+    maps: ChannelMaps,
     outcome: Outcome,
     variant: TakenApart,
 ) -> dict[str, Any]:
     try:
-        if place not in matching.to_variant:
+        if place not in layers.matching.to_variant:
             raise Impossible(UNMATCHED)
-        logits, added = restore(matching, place, sides, parts)
+        logits, added = restore(layers, place, parts, maps)
     except Impossible as error:
         return {"added": None, "restored": None, "restored_reason": str(error)}
     own = as_json(added)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.engine.layer_culprits.channel_maps import ChannelMaps
 from bench.engine.layer_culprits.restoring import Matching, without_ones
 from bench.engine.layer_culprits.runs import Side, Values
 from bench.functional.layer_divergence import Figures, Moments, joined, moments, per_sample, pooled
@@ -62,9 +63,12 @@ def _number(value: Any) -> float | None:
 
 
 def observe(
-    matching: Matching, sides: tuple[Side, Side], parts: list[slice]
+    matching: Matching, sides: tuple[Side, Side], parts: list[slice], maps: ChannelMaps
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[int, Seen]]:
-    """Logits (n, classes) of both, and what each layer of the reference showed, by its position."""
+    """Logits (n, classes) of both, and what each layer of the reference showed, by its position.
+
+    Values of the variant are led back to the reference's scale where ``maps`` has them.
+    """
     seen = {pair.reference: Seen() for pair in matching.pairs if pair.reference is not None}
     logits: tuple[list[NDArray[Any]], list[NDArray[Any]]] = ([], [])
     for part in parts:
@@ -73,11 +77,13 @@ def observe(
             kept.append(np.asarray(found[side.graph.output], dtype=np.float64))
         for pair in matching.pairs:
             if pair.reference is not None:
-                _observe_layer(seen[pair.reference], matching, pair, values)
+                _observe_layer(seen[pair.reference], matching, pair, values, maps)
     return np.concatenate(logits[0]), np.concatenate(logits[1]), seen
 
 
-def _observe_layer(seen: Seen, matching: Matching, pair: Pair, values: tuple[Values, Values]) -> None:
+def _observe_layer(
+    seen: Seen, matching: Matching, pair: Pair, values: tuple[Values, Values], maps: ChannelMaps
+) -> None:
     if pair.reference is None or pair.variant is None:
         seen.reason = UNMATCHED
         return
@@ -97,7 +103,9 @@ def _observe_layer(seen: Seen, matching: Matching, pair: Pair, values: tuple[Val
         what = f"its output has shape {a.shape[1:]} in the reference and {b.shape[1:]} in the variant"
         seen.reason = f"{what}: the layer is matched, its channels are not"
     else:
-        seen.outputs.append(moments(a, b.reshape(a.shape)))
+        seen.outputs.append(moments(a, (maps[other].back(b) if other in maps else b).reshape(a.shape)))
+        if other in maps:  # in front of an activation the map is another one, and not known
+            return
         inner = [
             v.get(name or "")
             for v, name in zip(values, (ours.before_activation, theirs.before_activation), strict=True)

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.functional.divergences import flips, jensen_shannon, log_mean_probabilities
-from bench.stats.change import mean_interval
+from bench.functional.divergences import LARGEST_DIVERGENCE, flips, jensen_shannon, log_mean_probabilities
+from bench.stats.added import added_change
+from bench.stats.change import change
 from bench.stats.harm import harm_of_proportions
 from bench.stats.interval import Interval
 from bench.stats.resampling import bootstrap_weights
 
 Float = NDArray[np.float64]
-NO_PROBABILITIES = float(np.log(2.0))  # the largest divergence there is: for a sample without finite logits
+RELATIVE = 1e-6  # of the largest logit: what float32 sums of some layers are off by
+NO_PROBABILITIES = LARGEST_DIVERGENCE  # of a sample without finite logits
 
 
 class Outcome:
@@ -32,13 +34,22 @@ class Outcome:
     def divergence(self) -> dict[str, Any]:
         """Before anything is restored: Jensen-Shannon divergence in nats, flips, samples without finite logits."""
         finite = _finite(self.variant)
-        interval = mean_interval(self.before, self.weights)
+        estimate, interval = change(self.before, self.weights, largest=LARGEST_DIVERGENCE)
         moved = np.where(finite, flips(self.reference, self.variant), 1.0)
         return {
-            "js": {"estimate": float(self.before.mean()), "ci": [interval.low, interval.high]},
+            "js": {"estimate": estimate, "ci": [interval.low, interval.high]},
             "flips": float(moved.mean()),
             "not_finite": int((~finite).sum()),
         }
+
+    def rounding(self, again: Float) -> float:
+        """Divergence that arithmetic alone may bring about, from the reference run another way, (n, classes).
+
+        Four times that of the two ways, since both networks round and its square root obeys the triangle inequality;
+        at least that of logits which differ by a millionth of the largest: JS <= max|dz|^2 / 8.
+        """
+        largest = float(np.abs(self.reference).max(initial=0.0))
+        return max(4 * float(self._js(again).mean()), (RELATIVE * largest) ** 2 / 8)
 
     def restored(self, logits: Float) -> dict[str, Any]:
         """For each figure: before, after restoring, and what that removes with its paired 95 % interval.
@@ -47,7 +58,8 @@ class Outcome:
         than the reference's.
         """
         after = self._js(logits)
-        out = {"js": _removed(self.before, after, mean_interval(self.before - after, self.weights))}
+        gain = added_change(after, self.before, self.weights, largest=LARGEST_DIVERGENCE)
+        out = {"js": _removed(self.before, after, gain.interval)}
         if self.labels is None:
             return out
         right = [self._right(found) for found in (self.reference, self.variant, logits)]
@@ -55,7 +67,8 @@ class Outcome:
         out["accuracy"] = _removed(right[0] - right[1], right[0] - right[2], gained.interval)
         loss = [self._loss(found) for found in (self.reference, self.variant, logits)]
         if all(np.isfinite(found).all() for found in loss):
-            out["nll"] = _removed(loss[1] - loss[0], loss[2] - loss[0], mean_interval(loss[1] - loss[2], self.weights))
+            saved = added_change(loss[2], loss[1], self.weights).interval
+            out["nll"] = _removed(loss[1] - loss[0], loss[2] - loss[0], saved)
         return out
 
     def _js(self, logits: Float) -> Float:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.engine.layer_culprits.runs import Part, Side
+from bench.engine.layer_culprits.channel_maps import ChannelMaps
+from bench.engine.layer_culprits.runs import Part, Side, Values
 from bench.errors import UserError
 from bench.functional.layer_divergence import Moments, joined, moments
 
@@ -72,6 +73,69 @@ class Matching:
         return found
 
 
+@dataclass(frozen=True, eq=False)
+class Alone:
+    """One layer of the reference, to be run on what the variant's counterpart reads."""
+
+    matching: Matching
+    sides: tuple[Side, Side]
+    entries: dict[str, str]  # the reference's values that it reads, and the variant's
+    exits: dict[str, str]  # the variant's values that it makes, and the reference's
+    run: Part
+
+    @property
+    def main(self) -> str:
+        """The variant's value that the layer is compared by."""
+        return list(self.exits)[-1]
+
+    def made(self, part: slice, maps: ChannelMaps) -> Values:
+        """The variant's values of one batch as the reference's layer makes them, on the reference's scale."""
+        reference, variant = self.sides
+        seen = variant.run(part)
+        given = {}
+        for own, other in self.entries.items():
+            value = maps[other].back(seen[other]) if other in maps else seen[other]
+            given[own] = _shaped(value, reference, own)
+        found = self.run({self.matching.reference.input: reference.x[part], **given})
+        return {other: _shaped(found[own], variant, other) for other, own in self.exits.items()}
+
+
+class Layers:
+    """The reference's layers alone, each made once."""
+
+    def __init__(self, matching: Matching, sides: tuple[Side, Side]) -> None:
+        self.matching, self.sides = matching, sides
+        self._made: dict[int, Alone | Impossible] = {}
+
+    def at(self, place: int) -> Alone:
+        """The layer at a position of the reference.
+
+        Raises:
+            Impossible: the two layers do not read or make values of the same shapes, or it cannot run alone.
+        """
+        if place not in self._made:
+            try:
+                self._made[place] = self._alone(place)
+            except Impossible as error:
+                self._made[place] = error
+        found = self._made[place]
+        if isinstance(found, Impossible):
+            raise found
+        return found
+
+    def _alone(self, place: int) -> Alone:
+        reference, variant = self.sides
+        entries, exits = self.matching.entries(place), _checked_exits(self.matching, place)
+        for own, other in entries.items():
+            _fit("reads", reference, own, variant, other)
+        for other, own in exits.items():
+            _fit("makes", reference, own, variant, other)
+        try:
+            return Alone(self.matching, self.sides, entries, exits, _layer(reference, entries, exits))
+        except (RuntimeError, UserError) as error:
+            raise _cannot_run(error) from error
+
+
 class Restored(NamedTuple):
     """The network's output with one layer restored, and that layer's own error."""
 
@@ -79,36 +143,32 @@ class Restored(NamedTuple):
     added: Moments  # the reference's layer against the variant's, both on the variant's inputs
 
 
-def restore(matching: Matching, place: int, sides: tuple[Side, Side], parts: Sequence[slice]) -> Restored:
+def restore(layers: Layers, place: int, parts: Sequence[slice], maps: ChannelMaps) -> Restored:
     """Run the variant with one layer's arithmetic replaced.
 
     The reference's layer computes on what the variant's layer reads, and the rest of the variant runs on what came
-    out, handed on as it is: not rounded as the variant's layer would round it.
+    out, handed on as it is: not rounded as the variant's layer would round it. Channels that the variant scales and
+    shifts, and takes back behind, are led to the reference's scale and back.
 
     Raises:
         Impossible: the two layers do not read or make values of the same shapes.
     """
-    reference, variant = sides
-    entries, exits = matching.entries(place), _checked_exits(matching, place)
-    for own, other in entries.items():
-        _fit("reads", reference, own, variant, other)
-    for other, own in exits.items():
-        _fit("makes", reference, own, variant, other)
-    main = list(exits)[-1]
+    alone, variant = layers.at(place), layers.sides[1]
     try:
-        layer = _layer(reference, entries, exits)
         logits, added = [], []
         for part in parts:
-            seen = variant.run(part)
-            given = {own: _shaped(seen[other], reference, own) for own, other in entries.items()}
-            made = layer({matching.reference.input: reference.x[part], **given})
-            made = {own: _shaped(made[own], variant, other) for other, own in exits.items()}
-            out = variant.with_values(part, {other: made[own] for other, own in exits.items()})
-            logits.append(np.asarray(out, dtype=np.float64))
-            added.append(moments(made[exits[main]], seen[main]))
+            seen, made = variant.run(part), alone.made(part, maps)
+            handed = {name: maps[name].forward(value) if name in maps else value for name, value in made.items()}
+            logits.append(np.asarray(variant.with_values(part, handed), dtype=np.float64))
+            own = seen[alone.main]
+            added.append(moments(made[alone.main], maps[alone.main].back(own) if alone.main in maps else own))
     except (RuntimeError, UserError) as error:
-        raise Impossible(f"ONNX Runtime cannot run the reference's layer in the variant: {error}") from error
+        raise _cannot_run(error) from error
     return Restored(np.concatenate(logits), joined(added))
+
+
+def _cannot_run(error: Exception) -> Impossible:
+    return Impossible(f"ONNX Runtime cannot run the reference's layer in the variant: {error}")
 
 
 def _checked_exits(matching: Matching, place: int) -> dict[str, str]:

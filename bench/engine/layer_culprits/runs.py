@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,13 @@ class Kept:
         return self.dtype.kind == "f"
 
 
+class Weights(NamedTuple):
+    """Weights, outputs first and inputs second, and bias (outputs,); None where it is not known."""
+
+    weights: NDArray[Any]
+    bias: NDArray[Any] | None
+
+
 class Part:
     """A file in a session: values in, values out."""
 
@@ -67,6 +74,7 @@ class Side:
         self.kept: dict[str, Kept] = {graph.input: kept_as(x)}
         self._between = self.part([graph.input], self._names())
         self._seen: dict[int, Values] = {}
+        self._weights: dict[int, Weights | None] = {}
         self.kept |= {name: kept_as(value) for name, value in self._run(x[:1] if graph.dynamic else x[:2]).items()}
 
     @property
@@ -97,6 +105,30 @@ class Side:
         for name in self._exits:
             given |= {f"{name}/use": name in replaced, f"{name}/given": replaced.get(name, 0)}
         return self._replaceable(given)[self.graph.output]
+
+    def weights(self, place: int) -> Weights | None:
+        """A layer's constant real weights; None where they are not known."""
+        if place not in self._weights:
+            self._weights[place] = self._read_weights(place)
+        return self._weights[place]
+
+    def _read_weights(self, place: int) -> Weights | None:
+        from bench.graph.layer_matching import weight_value
+
+        named = weight_value(self.graph, place)
+        if named is None:
+            return None
+        wanted = [named.name, *([named.bias] if named.bias else [])]
+        try:
+            found = self.part([], wanted)({})
+        except (RuntimeError, ValueError, UserError):
+            return None
+        weights = found[named.name]
+        if weights.dtype.kind != "f" or (named.transposed and weights.ndim != 2):
+            return None
+        weights = weights.T if named.transposed else weights
+        bias = found.get(named.bias or "", np.zeros(len(weights)) if named.bias is not None else None)
+        return Weights(weights, None if bias is None or bias.size != len(weights) else bias.reshape(-1))
 
     @cached_property
     def _exits(self) -> list[str]:

@@ -4,5 +4,18 @@ from bench.graph.layer_matching.alignment import Pair, align
 from bench.graph.layer_matching.layers import OUTPUT, Layer, LayerGraph, read_layers
 from bench.graph.layer_matching.pieces import piece, replaceable
 from bench.graph.layer_matching.qdq_form import in_qdq_form
+from bench.graph.layer_matching.weights import WeightValue, weight_value
 
-__all__ = ["OUTPUT", "Layer", "LayerGraph", "Pair", "align", "in_qdq_form", "piece", "read_layers", "replaceable"]
+__all__ = [
+    "OUTPUT",
+    "Layer",
+    "LayerGraph",
+    "Pair",
+    "WeightValue",
+    "align",
+    "in_qdq_form",
+    "piece",
+    "read_layers",
+    "replaceable",
+    "weight_value",
+]

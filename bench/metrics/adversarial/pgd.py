@@ -76,8 +76,16 @@ class ProjectedGradientDescent(Metric):
     gradients: ClassVar[bool] = True
     headline: ClassVar[str | None] = "verdict_flip_rate"
     values: ClassVar[tuple[Value, ...]] = (
-        Change("verdict_flip_rate", _verdict_flips, power=1, unit="proportion", count=True),
-        Quality("robust_error", _robust_error, better="lower", unit="proportion", interval="score", per_sample=_errors),
+        Change("verdict_flip_rate", _verdict_flips, power=1, unit="proportion", count=True, largest=1.0),
+        Quality(
+            "robust_error",
+            _robust_error,
+            better="lower",
+            unit="proportion",
+            interval="score",
+            per_sample=_errors,
+            largest=1.0,
+        ),
     )
 
     def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:

@@ -49,8 +49,8 @@ class IntegratedGradients(Metric):
     anchored: ClassVar[bool] = True
     headline: ClassVar[str | None] = "cosine_distance"
     values: ClassVar[tuple[Value, ...]] = (
-        Change("cosine_distance", _cosine, power=2),
-        Change("spearman_distance", _spearman, power=2),
+        Change("cosine_distance", _cosine, power=2, largest=2.0),
+        Change("spearman_distance", _spearman, power=2, largest=2.0),
     )
 
     def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:

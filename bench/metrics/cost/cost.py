@@ -49,6 +49,10 @@ class _Latency:
         return float(np.quantile(arrays[self.name], self.quantile)) if self.name in arrays else None
 
 
+def _why_no_macs(arrays: Arrays) -> str:
+    return bytes(arrays["_why_no_macs"]).decode() if "_why_no_macs" in arrays else ""
+
+
 def _timing(name: str, quantile: float) -> CostValue:
     """A latency, and the reference's from the same turns."""
     reference = _Latency(quantile, "_reference_latencies")
@@ -57,18 +61,24 @@ def _timing(name: str, quantile: float) -> CostValue:
 
 def artefact_figures(network: Network) -> dict[str, float]:
     """Bytes, parameters, bits a weight and multiply-accumulates of a network; what cannot be told is left out."""
+    return _artefact(network)[0]
+
+
+def _artefact(network: Network) -> tuple[dict[str, float], str]:
+    """Its figures, and why there are no multiply-accumulates among them where there are none."""
     bits: Bits | None
     macs: int | None
     if isinstance(network, OnnxNetwork):
         size = len(network.model)
-        parameters, bits, macs = onnx_figures(network.model, network.input.network_shape)
+        parameters, bits, macs, reason = onnx_figures(network.model, network.input.network_shape)
     else:
         size, parameters = state_bytes(network.module), parameter_count(network.module)
-        bits, macs = weight_bits(network.module), multiply_accumulates(network.module, network.input.network_shape)
+        bits = weight_bits(network.module)
+        macs, reason = multiply_accumulates(network.module, network.input.network_shape)
     known: dict[str, float] = {"file_bytes": size, "parameters": parameters}
     if bits is not None:
         known |= {"stored_bits": bits.stored, "nominal_bits": bits.nominal}
-    return known if macs is None else {**known, "macs": macs}
+    return (known, reason) if macs is None else ({**known, "macs": macs}, "")
 
 
 def running(predictor: OnnxPredictor) -> dict[str, Any]:
@@ -116,9 +126,11 @@ class Cost(Metric):
 
     ``file_bytes``: the file that ONNX Runtime opens (``.onnx`` or ``.ort``), or the state as safetensors.
     ``parameters``: weights and biases. ``stored_bits`` and ``nominal_bits``: bits a weight in the file, and after the
-    weight's quantiser. ``macs``: multiply-accumulates of convolutions and matrix products for one sample. Latencies:
-    one image a call from pixels to logits, preprocessing included, on the target's threads; reference and variant in
-    turn, so that their ratio holds on a busy machine (rounds of one process are not independent: no interval).
+    weight's quantiser. ``macs``: multiply-accumulates of all convolutions and matrix products for one sample,
+    those of functions outside of layers and of attention among them; where an operator hides its products, none and its
+    name. Latencies: one image a call from pixels to logits, preprocessing included, on the target's threads; reference
+    and variant in turn, so that their ratio holds on a busy machine (rounds of one process are not independent: no
+    interval).
     ``peak_memory``: what opening the file and running one image adds to a process that has loaded the runtime; of ONNX
     Runtime targets alone, since a torch network has no file that its runtime opens by itself.
     What is simulated has neither latencies nor memory. The details name the operators that really run on ONNX Runtime
@@ -131,7 +143,7 @@ class Cost(Metric):
         bool, Field(description="measure peak_memory too: a process of its own, about a second a network")
     ] = False
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     family: ClassVar[Family] = "cost"
     timing: ClassVar[bool] = True
     interleaved: ClassVar[bool] = True
@@ -140,7 +152,7 @@ class Cost(Metric):
         CostValue("parameters", _Stored("parameters"), unit=""),
         CostValue("stored_bits", _Stored("stored_bits"), unit="bits"),
         CostValue("nominal_bits", _Stored("nominal_bits"), unit="bits"),
-        CostValue("macs", _Stored("macs"), unit="MACs"),
+        CostValue("macs", _Stored("macs"), unit="MACs", why=_why_no_macs),
         _timing("latency_median", 0.5),
         _timing("latency_p90", 0.9),
         _timing("latency_p99", 0.99),
@@ -167,8 +179,10 @@ class Cost(Metric):
         return {**figures, "_latencies": taken[0], "_reference_latencies": taken[1]}
 
     def _figures(self, predictor: Predictor, image: torch.Tensor) -> dict[str, NDArray[Any]]:
-        figures: dict[str, float] = artefact_figures(predictor.network)
+        figures, reason = _artefact(predictor.network)
         shown: dict[str, NDArray[Any]] = {}
+        if reason:
+            shown["_why_no_macs"] = np.frombuffer(reason.encode(), dtype=np.uint8)
         if isinstance(predictor, OnnxPredictor):
             figures["file_bytes"] = len(predictor.file)
             shown["_running"] = np.frombuffer(json.dumps(running(predictor)).encode(), dtype=np.uint8)

@@ -31,7 +31,15 @@ class Accuracy(Metric):
     family: ClassVar[Family] = "fidelity"
     labelled: ClassVar[bool] = True
     values: ClassVar[tuple[Value, ...]] = (
-        Quality("accuracy", _accuracy, better="higher", unit="proportion", interval="score", per_sample=_correct),
+        Quality(
+            "accuracy",
+            _accuracy,
+            better="higher",
+            unit="proportion",
+            interval="score",
+            per_sample=_correct,
+            largest=1.0,
+        ),
     )
 
     def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.base import Samples
-from bench.functional.divergences import centred, flips, jensen_shannon, relative_difference
+from bench.functional.divergences import LARGEST_DIVERGENCE, centred, flips, jensen_shannon, relative_difference
 from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing, Value, metrics
 from bench.metrics.evaluation import log_probabilities
 from bench.registry import parameters
@@ -41,9 +41,9 @@ class Predictions(Metric):
     family: ClassVar[Family] = "fidelity"
     headline: ClassVar[str | None] = "js"
     values: ClassVar[tuple[Value, ...]] = (
-        Change("flip_rate", _flips, power=1, unit="proportion", count=True),
-        Change("js", _jensen_shannon, power=2, unit="nats"),
-        Change("logit_relative_error", _logit_relative_error, power=1),
+        Change("flip_rate", _flips, power=1, unit="proportion", count=True, largest=1.0),
+        Change("js", _jensen_shannon, power=2, unit="nats", largest=LARGEST_DIVERGENCE),
+        Change("logit_relative_error", _logit_relative_error, power=1, largest=2.0),
     )
 
     def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:

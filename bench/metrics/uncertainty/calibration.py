@@ -65,10 +65,10 @@ class Calibration(Metric):
     labelled: ClassVar[bool] = True
     headline: ClassVar[str | None] = "confidence_change"
     values: ClassVar[tuple[Value, ...]] = (
-        Change("confidence_change", _confidence_change, power=1),
+        Change("confidence_change", _confidence_change, power=1, largest=1.0),
         Quality("nll", _nll, better="lower", unit="nats", per_sample=_per_sample_nll),
-        Quality("brier", _brier, better="lower", per_sample=_per_sample_brier),
-        Quality("ce2_debiased", _ce2, better="lower"),
+        Quality("brier", _brier, better="lower", per_sample=_per_sample_brier, largest=2.0),
+        Quality("ce2_debiased", _ce2, better="lower", debiased=True),
         Quality("ece", _ece, better="lower", interval="none", why_no_interval=WHY_NO_INTERVAL),
     )
 

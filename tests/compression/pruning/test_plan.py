@@ -44,13 +44,16 @@ def test_predicted_costs_are_the_real_ones(name):
     network = shaken(name)
     groups = find_channels(network.module, IMAGE).groups
     cost = cost_of(network.module, IMAGE, groups)
-    assert cost.macs({}) == multiply_accumulates(network.module, IMAGE.shape)
+    assert cost.macs({}) == multiply_accumulates(network.module, IMAGE.shape).macs
     draws = np.random.default_rng(0)
     for _ in range(3):
         kept = {group.name: int(draws.integers(1, group.size + 1)) for group in groups}
         chosen = {group.name: list(range(group.size - kept[group.name])) for group in groups}
         cut, _ = remove(network.module, IMAGE, groups, chosen)
-        assert cost.macs(kept) == multiply_accumulates(cut, IMAGE.shape)
+        left = multiply_accumulates(cut, IMAGE.shape).macs
+        # attention's own products shrink with its heads and are predicted as if they did not
+        assert 0 <= cost.macs(kept) - left <= cost.rest
+        assert (cost.rest > 0) == (name == "vit-tiny")
 
 
 def test_local_and_own_ratios():

@@ -5,9 +5,16 @@ import json
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from bench.cli import run_cli
+from bench.data.base import Samples
 from bench.engine.layer_culprits import why_diverged
+from bench.engine.layer_culprits.deployed import Deployed, parted
+from bench.engine.layer_culprits.outcome import Outcome
+from bench.graph.network import InputSpec, TorchNetwork
+from bench.runtimes.base import Target
+from bench.runtimes.opening import open_predictor
 from tests.engine.test_parity import network
 
 
@@ -64,3 +71,19 @@ def test_of_torch_networks_no_sums_are_asked(files, capsys):
     command = ["why-diverged", "torch.nn:Identity", "torch.nn:Identity", "--data", "x.npz", "--integer-sums", "exact"]
     assert run_cli(command) == 2
     assert "--integer-sums: 'exact' asked of torch networks; it is of ONNX files" in capsys.readouterr().err
+
+
+def test_no_interval_of_few_samples_leaves_its_range(files):
+    """Three of five samples turned around by the processor; and by the layers, before it turned them back."""
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    predictor = open_predictor(TorchNetwork(module, InputSpec((1, 4, 4), ("a", "b"))), Target(name="torch"))
+    sure = np.where(np.eye(2)[[0, 0, 0, 0, 0]] > 0, 9.0, 0.0) + np.linspace(0, 0.1, 10).reshape(5, 2)
+    turned = np.where(np.arange(5)[:, None] > 1, sure[:, ::-1], sure * 1.01)
+    samples = Samples(tuple("abcde"), np.zeros((5, 1, 4, 4), np.float32), None)
+    own = Deployed(sure, sure, predictor)
+    for layers, processor, share in ((sure * 1.01, turned, 1.0), (turned, sure * 1.01, 0.0)):
+        found = parted(Outcome(sure, layers, None), (own, Deployed(processor, layers, predictor)), samples)
+        assert 0 <= found["js"]["ci"][0] <= found["js"]["ci"][1] <= np.log(2)
+        for part in found["parts"].values():
+            assert -np.log(2) <= part["ci"][0] <= part["ci"][1] <= np.log(2)
+        assert found["runtime_share"] == pytest.approx(share, abs=0.01)

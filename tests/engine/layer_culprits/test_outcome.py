@@ -57,3 +57,29 @@ def test_samples_without_finite_logits_are_as_far_as_can_be():
 
 def test_without_labels_there_is_no_harm():
     assert set(Outcome(REFERENCE, VARIANT, None).restored(REFERENCE)) == {"js"}
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 8])
+def test_no_interval_leaves_its_range(count):
+    """A few samples of which most turned around: bootstraps know no end there, the divergence does."""
+    reference = np.where(np.arange(2) == 0, 9.0, 0.0) * np.ones((count, 1))
+    turned = np.arange(count) % 5 > 1
+    variant = np.where(turned[:, None], reference[:, ::-1], reference + RANDOM.normal(scale=0.1, size=(count, 2)))
+    for first, second in ((reference, variant), (variant, reference)):
+        outcome = Outcome(first, second, first.argmax(axis=1))
+        low, high = outcome.divergence()["js"]["ci"]
+        assert 0 <= low <= high <= np.log(2)
+        for logits in (first, second[:, ::-1]):
+            found = outcome.restored(logits)
+            for name, largest in (("js", np.log(2)), ("accuracy", 1.0)):
+                assert -largest <= found[name]["ci"][0] <= found[name]["ci"][1] <= largest
+
+
+def test_rounding_is_that_of_the_reference_run_another_way():
+    outcome = Outcome(REFERENCE, VARIANT, None)
+    largest = np.abs(REFERENCE).max()
+    assert outcome.rounding(REFERENCE) == pytest.approx((1e-6 * largest) ** 2 / 8)
+    again = REFERENCE + 1e-3 * RANDOM.normal(size=REFERENCE.shape)
+    assert outcome.rounding(again) == pytest.approx(4 * _js(REFERENCE, again).mean(), rel=1e-6)
+    worst = REFERENCE + 1e-6 * largest * RANDOM.choice([-1, 1], size=REFERENCE.shape)  # the bound of the least
+    assert Outcome(REFERENCE, worst, None).divergence()["js"]["estimate"] <= outcome.rounding(REFERENCE)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.engine.layer_culprits.ranking import ranking
+from bench.engine.layer_culprits.ranking import culprits, ranking
 
 
 def _row(name, removed=0.0, low=0.0, added=0.0, before=1.0, own=None):
@@ -55,3 +55,15 @@ def test_what_is_removed_counts_against_the_divergence():
     large = [_row("a", removed=1e-6, low=5e-7, added=0.1, before=1.0), _row("b", added=0.5, before=1.0)]
     assert ranking(large) == ["b", "a"]
     assert np.isfinite(small[0]["restored"]["js"]["removed"])
+
+
+def test_culprits_are_those_that_are_shown_to_do_damage():
+    rows = [_row("unsure", removed=0.7, low=-0.1, added=0.3), _row("less", removed=0.2, low=0.1), _row("nan", own=True)]
+    assert culprits(rows) == ["nan", "less"]
+    assert culprits([_alone("pruned"), _alone("compared", added=0.1)]) == []
+
+
+def test_what_rounding_does_is_no_guilt():
+    rows = [_row("a", removed=1e-14, low=1e-15, before=2e-14, added=0.1), _row("b", added=0.5, before=2e-14)]
+    assert (ranking(rows), culprits(rows)) == (["a", "b"], ["a"])
+    assert (ranking(rows, 1e-12), culprits(rows, 1e-12)) == (["b", "a"], [])

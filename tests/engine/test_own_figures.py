@@ -1,0 +1,80 @@
+"""What a variant's own figure is known to be, in one run and over replicates, against the statistics by hand."""
+
+import numpy as np
+import pytest
+
+from bench.engine.derive import Derivation, Derived, Evidence
+from bench.engine.observations import Observed
+from bench.engine.replicates import _over_replicates
+from bench.metrics.fidelity.accuracy import Accuracy
+from bench.metrics.uncertainty.calibration import Calibration
+from bench.results import ValueResult
+from bench.stats.change import mean_interval
+from bench.stats.gap import gap
+from bench.stats.proportions import clopper_pearson
+from bench.stats.quantiles import t_quantile
+from bench.stats.resampling import bootstrap_weights
+
+N = 120
+VALUES = {value.name: value for value in (*Accuracy.values, *Calibration.values)}
+
+
+@pytest.fixture
+def evidence():
+    random = np.random.default_rng(0)
+    correct = (random.random((2, N)) < 0.85).astype(np.uint8)
+    nll, brier, confidence = random.gamma(0.5, 0.4, (2, N)), random.random((2, N)), random.uniform(0.5, 1, (2, N))
+    shown = [
+        Observed({"correct": correct[i], "nll": nll[i], "brier": brier[i], "confidence": confidence[i]}, 0.0)
+        for i in range(2)
+    ]
+    return Evidence(shown[:1], shown[1:], [], None, N)
+
+
+def test_a_rate_has_its_exact_interval(evidence):
+    found = Derivation().value(VALUES["accuracy"], evidence).result
+    right = int(evidence.variant[0].arrays["correct"].sum())
+    assert found.own_ci == clopper_pearson(right, N)[:2]
+    assert found.own_ci[0] < found.variant < found.own_ci[1]
+
+
+def test_a_mean_has_the_bootstrap_of_itself(evidence):
+    found = Derivation().value(VALUES["nll"], evidence).result
+    wanted = mean_interval(evidence.variant[0].arrays["nll"], bootstrap_weights(N))
+    assert found.own_ci == pytest.approx(wanted[:2])
+
+
+def test_a_figure_without_a_known_interval_has_none(evidence):
+    assert Derivation().value(VALUES["ece"], evidence).result.own_ci is None
+
+
+def replicate(variant, own_ci, estimate, scaled=None):
+    result = ValueResult(
+        kind="quality" if scaled is None else "change", better="higher" if scaled is None else "none", reference=0.9,
+        variant=variant, own_ci=own_ci, estimate=estimate, ci=(0.0, 0.1), interval="bootstrap",
+    )  # fmt: skip
+    return Derived(result, scaled, lambda: np.full(100, estimate))
+
+
+def test_over_replicates_the_sampling_error_of_the_own_figure_stays():
+    """Five replicates on the same samples: +- t(4) sqrt(SE^2 + s^2 / 5), SE of one of them."""
+    figures = [0.80, 0.82, 0.81, 0.79, 0.83]
+    out = _over_replicates([replicate(x, (x - 0.0392, x + 0.0392), 0.9 - x) for x in figures])
+    half = t_quantile(0.975, 4) * np.hypot(0.0392 / 1.959964, np.std(figures, ddof=1) / np.sqrt(5))
+    assert out.own_ci == pytest.approx((0.81 - half, 0.81 + half), rel=1e-4)
+    assert 0 < out.p_value < 0.001  # a mean harm of 0.09 with a spread of 0.016
+    assert _over_replicates([replicate(0.8, None, 0.1)] * 5).own_ci is None
+
+
+def test_over_replicates_a_gap_has_a_limit_beside_one_further_yardstick():
+    """With four yardsticks t has three degrees of freedom, not the replicates' four."""
+    random = np.random.default_rng(1)
+    weights = bootstrap_weights(200, 400)
+    yardsticks = np.exp(random.normal(0, 0.3, (4, 1)) + random.normal(0, 0.2, (4, 200)))
+    gaps = [gap(2 * np.exp(random.normal(0, 0.2, 200)), yardsticks, weights, power=1) for _ in range(5)]
+    out = _over_replicates([replicate(None, None, 0.1, item) for item in gaps])
+    logs = np.log([item.gap for item in gaps])
+    sampling = np.std(np.mean([item.deviations for item in gaps], axis=0))
+    for limit, part in ((out.gap_ci[0], 1 / 4), (out.gap_further, 1 + 1 / 4)):
+        error = np.sqrt(sampling**2 + gaps[0].spread ** 2 * part + np.var(logs, ddof=1) / 5)
+        assert np.log(limit) == pytest.approx(logs.mean() - t_quantile(0.975, 3) * error)

@@ -1,0 +1,78 @@
+"""No interval of a cell, a stage or a recipe leaves the range of its quantity."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bench.engine.derive import Derivation, Evidence
+from bench.engine.observations import Observed
+from bench.engine.replicates import _over_replicates
+from bench.engine.stages import _value
+from bench.metrics.base import Change, Quality, metrics
+
+RANGES = {"flip_rate": 1.0, "js": float(np.log(2)), "logit_relative_error": 2.0}
+PREDICTIONS = {value.name: value for value in metrics.get("fidelity.predictions").values}
+
+
+def _sure_of(classes: list[int]) -> list[Observed]:
+    """A network of two classes that is all but certain of one."""
+    logits = np.where(np.eye(2)[classes] > 0, 0.0, -9.0)
+    return [Observed({"log_probabilities": logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))}, 0.0)]
+
+
+NETWORKS = [_sure_of(classes) for classes in ([0, 0, 0, 0, 0], [1, 1, 0, 1, 1], [0, 1, 0, 0, 0])]
+
+
+def _nudged(shown: list[Observed], seed: int) -> list[Observed]:
+    logits = shown[0].arrays["log_probabilities"] + np.random.default_rng(seed).normal(scale=0.05, size=(5, 2))
+    return [Observed({"log_probabilities": logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))}, 0.0)]
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_of_a_cell_and_of_a_stage(name: str) -> None:
+    value, largest = PREDICTIONS[name], RANGES[name]
+    derivation = Derivation()
+    engine = SimpleNamespace(derivation=derivation)
+    for seed, (reference, before, after) in enumerate([NETWORKS, NETWORKS[::-1], [NETWORKS[i] for i in (1, 0, 2)]]):
+        shown = [_nudged(item, 3 * seed + turn) for turn, item in enumerate((reference, before, after))]
+        start = Evidence(shown[0], shown[2], (), None, 5)
+        low, high = derivation.value(value, start).result.ci or (None, None)
+        assert low is not None
+        assert high is not None
+        assert 0 <= low < high <= largest
+        stage = _value(engine, value, start, ("before", shown[1]), shown[2])  # type: ignore[arg-type]
+        assert stage.step is not None
+        assert stage.added is not None
+        for found, least in ((stage.step, 0.0), (stage.added, -largest)):
+            assert found.ci is not None
+            assert least <= found.ci[0] <= found.ci[1] <= largest  # type: ignore[operator]
+
+
+def test_of_a_recipe() -> None:
+    """Five trainings, one of which broke: t says [-0.1, 0.4] of a share that is 0.14."""
+    derivation = Derivation()
+    flips = PREDICTIONS["flip_rate"]
+    runs = [_sure_of([0] * 10), *[_sure_of([0] * 10) for _ in range(4)], _sure_of([1] * 7 + [0] * 3)]
+    derived = [derivation.value(flips, Evidence(runs[0], run, (), None, 10)) for run in runs[1:]]
+    found = _over_replicates(derived)
+    assert found.interval == "t"
+    assert found.estimate == pytest.approx(0.14)
+    assert found.ci is not None
+    assert found.ci[0] == 0.0
+    assert 0.14 < found.ci[1] <= 1.0  # type: ignore[operator]
+    harms = [item._replace(limits=(-0.3, 0.3)) for item in derived]
+    assert _over_replicates(harms).ci[1] == 0.3  # type: ignore[index]
+
+
+def test_every_value_with_a_range_says_so() -> None:
+    ranges = {
+        f"{name}.{value.name}": value.largest
+        for name in metrics.names()
+        for value in metrics.get(name).values
+        if isinstance(value, Change | Quality)
+    }
+    unbounded = {name.rsplit(".", 1)[1] for name, largest in ranges.items() if largest == np.inf}
+    assert unbounded == {"jacobian_difference", "log_jacobian_norm", "nll", "ce2_debiased", "ece"}
