@@ -85,6 +85,7 @@ def onnx_sha256(path: Path) -> str:
     blob = _read(path, "onnx")
     try:
         model = _parse(blob, path, "onnx")
+        check_structure(model, "onnx")
         content = model.SerializeToString(deterministic=True) if embed(model, path.parent, "onnx") else blob
     except UserError:  # said when it is loaded
         content = blob

@@ -353,3 +353,41 @@ def test_a_name_that_is_no_text(tmp_path, name):
     content = weighted().SerializeToString()
     assert name in content
     refused(tmp_path, content.replace(name, b"\xff" * len(name)), "no UTF-8 text")
+
+
+SUITE = """
+name = "s"
+[data]
+loader = "npz"
+path = "d.npz"
+evaluation = 12
+calibration = 0
+[reference]
+onnx = "net.onnx"
+[[variant]]
+name = "same"
+onnx = "net.onnx"
+[[metric]]
+use = "fidelity.predictions"
+"""
+PLACES = {name: TENSORS[name][0] for name in ("NUL location", "long location", "long path", "huge length")}
+PLACES["no text"] = _external("LOCATION")
+
+
+@pytest.mark.parametrize("change", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_location_that_no_file_has_in_a_suite(tmp_path, monkeypatch, capsys, command, change):
+    from bench.cli import run_cli
+
+    monkeypatch.chdir(tmp_path)
+    content = damaged(change).SerializeToString().replace(b"LOCATION", b"\xff" * 8)
+    (tmp_path / "net.onnx").write_bytes(content)
+    (tmp_path / "s.toml").write_text(SUITE)
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", x=rng.random((12, 1, 2, 2)).astype(np.float32), y=np.arange(12) % 4)
+    assert run_cli([command, "s.toml"]) in (2, 3)
+    shown = capsys.readouterr()
+    said = [line for line in (shown.err + shown.out).splitlines() if "net.onnx" in line or "data" in line]
+    assert "Traceback" not in shown.err
+    assert said
+    assert max(map(len, said)) < 1500
