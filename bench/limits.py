@@ -59,6 +59,7 @@ class Limit:
 UNPACKED = Limit("CRBENCH_MAX_UNPACKED_BYTES", 2**30, "bytes")
 CLASSES = Limit("CRBENCH_MAX_CLASSES", 100_000, "classes")
 ONNX_ELEMENTS = Limit("CRBENCH_MAX_ONNX_ELEMENTS", 2**27, "elements")
+ONNX_VECTOR = Limit("CRBENCH_MAX_ONNX_VECTOR", 2**22, "elements along one axis")
 ONNX_NODES = Limit("CRBENCH_MAX_ONNX_NODES", 200_000, "nodes")
 ONNX_DEPTH = Limit("CRBENCH_MAX_ONNX_DEPTH", 32, "levels of functions and graphs inside nodes")
 LOOP_ROUNDS = Limit("CRBENCH_MAX_LOOP_ROUNDS", 10_000, "rounds")

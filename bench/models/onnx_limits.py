@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UnusableNetwork, UserError
 from bench.graph.network import InputSpec
-from bench.limits import LOOP_ROUNDS, ONNX_DEPTH, ONNX_ELEMENTS, ONNX_NODES, Limit
+from bench.limits import LOOP_ROUNDS, ONNX_DEPTH, ONNX_ELEMENTS, ONNX_NODES, ONNX_VECTOR, Limit
 from bench.models.onnx_sizes import fold_sizes, told
 
 if TYPE_CHECKING:
@@ -126,7 +126,10 @@ def check_work(model: onnx.ModelProto, declared: InputSpec, where: str) -> None:
             shaped = known
         for graph in every_graph(shaped.graph):
             for value in (*graph.value_info, *graph.output, *graph.input):
-                _check_elements(value.name, [dim.dim_value for dim in value.type.tensor_type.shape.dim], where)
+                sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+                _check_elements(value.name, sizes, where)
+                if len(sizes) == 1:  # onnx's inference writes down every number of one, 140 bytes each
+                    _check_elements(value.name, sizes, where, ONNX_VECTOR)
             for tensor in graph.initializer:
                 _check_elements(tensor.name, tensor.dims, where)
             for sparse in graph.sparse_initializer:
@@ -136,10 +139,10 @@ def check_work(model: onnx.ModelProto, declared: InputSpec, where: str) -> None:
         _check_loops(known, where)
 
 
-def _check_elements(name: str, sizes: Iterable[int], where: str) -> None:
+def _check_elements(name: str, sizes: Iterable[int], where: str, limit: Limit = ONNX_ELEMENTS) -> None:
     count = math.prod(size for size in sizes if size > 0)
-    if count > ONNX_ELEMENTS.most:
-        raise UnusableNetwork.at(where, ONNX_ELEMENTS.exceeded(count, f"{name[:80]!r} has "), ONNX_ELEMENTS.advice)
+    if count > limit.most:
+        raise UnusableNetwork.at(where, limit.exceeded(count, f"{name[:80]!r} has "), limit.advice)
 
 
 def every_graph(graph: Any) -> Iterator[Any]:

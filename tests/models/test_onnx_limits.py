@@ -178,6 +178,14 @@ def test_a_size_that_only_a_run_can_tell_is_stopped_in_the_probe(tmp_path, opera
     assert load(tmp_path, model(add_of(nodes), [ints("s", 10, 10), one])).input.classes == ("0", "1", "2", "3")
 
 
+def test_a_vector_has_a_limit_of_its_own(tmp_path):
+    """What comes after, such as counting operations, takes 140 bytes of memory for each of its numbers."""
+    nodes = [helper.make_node("ConstantOfShape", ["s"], ["z"]), helper.make_node("Cast", ["z"], ["made"], to=1)]
+    said = "'z' has 5000000 elements along one axis, more than 4194304; CRBENCH_MAX_ONNX_VECTOR raises it"
+    refused(tmp_path, model(add_of(nodes), [ints("s", 5_000_000)]), said)
+    load(tmp_path, model(add_of(nodes), [ints("s", 5_000, 1_000)]))
+
+
 def test_a_limit_can_be_raised(tmp_path, monkeypatch):
     made = model(add_of([helper.make_node("ConstantOfShape", ["s"], ["made"])]), [ints("s", 1000)])
     monkeypatch.setenv("CRBENCH_MAX_ONNX_ELEMENTS", "100")
