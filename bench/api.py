@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bench.compression.record import to_bytes
 from bench.data.base import Dataset
+from bench.data.downloads import kept_in
 from bench.engine.diff import UNDECLARED, Inputs, diff_suite
 from bench.engine.networks import Networks
 from bench.engine.run import Progress, RunOptions, make_plan, run_suite
@@ -102,7 +103,8 @@ def write_weights(
         what = f"{shown_path(folder)!r} is not in the folder of {suite.path.name}, and nothing is written elsewhere"
         raise UserError.at("reference.weights", what, "name a folder beside the suite")
     trained = replace(suite, reference=replace(suite.reference, weights=None))
-    plan, dataset = make_plan(trained, device)
+    with kept_in(store):
+        plan, dataset = make_plan(trained, device)
     kept = Store(store)
     networks = Networks(kept, dataset, (progress or Progress()).message)
     nodes = {"reference": plan.references[0]}

@@ -9,8 +9,19 @@ from typing import Any, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _keeping_downloads(context: click.Context, parameter: click.Parameter, store: str) -> str:
+    """Downloads go into the store for as long as the command runs."""
+    from bench.data.downloads import kept_in
+
+    context.with_resource(kept_in(store))
+    return store
+
+
 STORE = click.option(
     "--store",
+    callback=_keeping_downloads,
     default=lambda: os.environ.get("CRBENCH_STORE", ".crbench"),
     show_default="$CRBENCH_STORE or .crbench",
     metavar="URL",

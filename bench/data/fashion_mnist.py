@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.data.base import Dataset, Loader, Samples, loaders
+from bench.data.downloads import data_folder
 from bench.data.idx import read_idx
-from bench.data.published import Published, data_folder, download, find_folder, read_published
+from bench.data.published import Published, download, find_folder, read_published
 from bench.data.splitting import check_dataset, cut, stratified_order
 from bench.errors import UserError
 from bench.graph.network import InputSpec
@@ -44,8 +45,8 @@ class FashionMnist(Loader):
 
     Evaluation samples come from the official test file alone (10,000), training and calibration samples from the
     training file alone (60,000). The files are those of Debian's package dataset-fashion-mnist, of
-    ``$CRBENCH_DATA/fashion-mnist``, or else downloaded into that folder or the user's cache folder; their content is
-    always checked. Ids are ``fashion-mnist/test/ROW`` and ``fashion-mnist/train/ROW``.
+    ``$CRBENCH_DATA/fashion-mnist``, or else downloaded into that folder or into ``data/fashion-mnist`` of the store;
+    their content is always checked. Ids are ``fashion-mnist/test/ROW`` and ``fashion-mnist/train/ROW``.
     Source: Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747.
     """
 
@@ -88,13 +89,13 @@ Rows = NDArray[np.int64]
 def _folder(url: str) -> Path:
     """Where all four files lie, after a download if need be."""
     files = (*TRAIN, *TEST)
+    if found := find_folder(files, (DEBIAN,)):
+        return found
     kept = data_folder(NAME)
-    found = find_folder(files, (DEBIAN, kept))
-    if found is None:
-        for file in files:
-            if not (kept / file.name).is_file():
-                download(file, url, kept)
-    return found or kept
+    for file in files:
+        if not (kept / file.name).is_file():
+            download(file, url, NAME)
+    return kept
 
 
 def _read(folder: Path, files: tuple[Published, Published]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

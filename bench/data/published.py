@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.data.downloads import data_folder, keep
 from bench.errors import UserError
-from bench.store.files import write_atomic
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 18
@@ -25,15 +24,6 @@ class Published:
     name: str
     sha256: str  # of the content: an archive may have been compressed anew
     size: int  # of the content, in bytes
-
-
-def data_folder(name: str) -> Path:
-    """Where downloads of a data set are kept: ``$CRBENCH_DATA``, else the user's cache folder."""
-    given = os.environ.get("CRBENCH_DATA")
-    if given:
-        return Path(given) / name
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "crbench" / name
 
 
 def find_folder(files: Iterable[Published], folders: Iterable[Path]) -> Path | None:
@@ -54,8 +44,8 @@ def read_published(path: Path, file: Published) -> bytes:
         raise UserError.at(str(path), str(error), "give the file as it was published, or remove it") from None
 
 
-def download(file: Published, base: str, folder: Path, tell: Callable[[str], None] | None = None) -> None:
-    """Fetch ``base``/name by https into the folder; it is checked before it is put there, whole or not at all.
+def download(file: Published, base: str, name: str, tell: Callable[[str], None] | None = None) -> None:
+    """Fetch ``base``/file by https and keep it with the data set's downloads, checked before, whole or not at all.
 
     Raises:
         UserError: it cannot be fetched, or what came is not the published content.
@@ -63,6 +53,7 @@ def download(file: Published, base: str, folder: Path, tell: Callable[[str], Non
     url = f"{base.rstrip('/')}/{file.name}"
     if not url.startswith("https://"):
         raise UserError.at("data.url", f"{base!r} is no https address", "begin it with https://")
+    folder = data_folder(name)
     advice = f"try again, or put the files of {base} into {folder}"
     from http.client import HTTPException  # here: a run that has its files need not import it
 
@@ -75,12 +66,7 @@ def download(file: Published, base: str, folder: Path, tell: Callable[[str], Non
         _content(blob, file)
     except ValueError as error:
         raise UserError.at(url, str(error), advice) from None
-    try:
-        write_atomic(folder / file.name, blob)
-    except OSError as error:
-        raise UserError.at(
-            str(folder), f"cannot be written: {error.strerror}", "let CRBENCH_DATA name a folder"
-        ) from None
+    keep(name, file.name, blob)
     say(f"{file.name}: in {folder}\n")
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.data.base import Dataset
+from bench.data.downloads import kept_in
 from bench.data.splitting import load_dataset
 from bench.engine.declared import warnings
 from bench.engine.families import family_result
@@ -112,7 +113,8 @@ def run_suite(
     """Measure what is missing and put the results together; ``keep`` gets the per-sample arrays of what is gated."""
     progress = progress or Progress()
     started = datetime.now(UTC)
-    plan, dataset = make_plan(suite, options.device, dataset)
+    with kept_in(options.store):
+        plan, dataset = make_plan(suite, options.device, dataset)
     store = Store(options.store, background=True)
     try:
         return _run(plan, dataset, store, options, progress, started, keep)

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.data.base import Dataset
+from bench.data.downloads import kept_in
 from bench.engine.inline import InlineEngine, Measured
 from bench.engine.run import RunOptions, make_plan, planner
 from bench.engine.samples import collect
@@ -43,7 +44,8 @@ class SuiteRun:
     ) -> None:
         self.suite = suite
         self.options = options
-        self.plan, self.dataset = make_plan(suite, options.device, dataset)
+        with kept_in(options.store):
+            self.plan, self.dataset = make_plan(suite, options.device, dataset)
         if yardsticks:
             self.plan = self._with_yardsticks(yardsticks)
 

@@ -13,6 +13,7 @@ from bench.wording import plain
 
 KINDS: Final = ("networks", "observations", "cells", "families")
 ROOTS: Final = "roots"
+DATA: Final = "data"  # downloaded data sets, younger than the marker; never collected
 MARKER: Final = "crbench-store.json"
 MARK: Final = b'{"crbench_store": 1}\n'
 RIGHT: Final = "give a folder, or an fsspec URL"

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from bench.cli import run_cli
 from bench.data import fashion_mnist
 from bench.data.base import loaders
 from bench.data.fashion_mnist import DEBIAN, FashionMnist
@@ -107,3 +108,34 @@ def test_the_real_files():
     assert data.train.x.mean() == pytest.approx(0.2860, abs=0.01)
     assert data.train.x.std() == pytest.approx(0.3530, abs=0.01)
     assert data.input.classes[9] == "Ankle boot"
+
+
+SUITE = """
+[data]
+loader = "fashion-mnist"
+url = "{url}"
+evaluation = 20
+calibration = 20
+
+[reference]
+model = "mlp"
+
+[[variant]]
+name = "noise"
+steps = [{{ use = "weight-noise", sigma = 0.1 }}]
+
+[[metric]]
+use = "fidelity.accuracy"
+"""
+
+
+def test_a_command_downloads_into_the_store_that_it_was_given(small, server, tmp_path, monkeypatch):  # noqa: F811
+    folder, base = server
+    for name, blob in small.items():
+        (folder / name).write_bytes(blob)
+    monkeypatch.delenv("CRBENCH_DATA")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text(SUITE.format(url=base))
+    assert run_cli(["check", "s.toml", "--store", "mine"]) == 0
+    assert sorted(path.name for path in (tmp_path / "mine" / "data" / "fashion-mnist").iterdir()) == sorted(small)
+    assert not (tmp_path / ".crbench").exists()

@@ -4,17 +4,26 @@ import gzip
 import hashlib
 import ssl
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from bench.data.published import Published, data_folder, download, find_folder, read_published
+from bench.data.downloads import data_folder, kept_in
+from bench.data.published import Published, download, find_folder, read_published
 from bench.errors import UserError
+from bench.store.place import MARKER
+from bench.store.store import Store
 
 CONTENT = bytes(range(256)) * 4000
 FILE = Published("numbers.gz", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+
+
+@pytest.fixture(autouse=True)
+def _kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("CRBENCH_DATA", str(tmp_path))
 
 
 TLS = Path(__file__).parent / "tls"  # a key of the tests alone, for 127.0.0.1
@@ -60,11 +69,11 @@ def test_a_download_is_whole_and_reported(server, tmp_path):
     folder, base = server
     (folder / FILE.name).write_bytes(gzip.compress(CONTENT, 1))
     told = []
-    download(FILE, base, tmp_path / "new" / "kept", told.append)
-    assert read_published(tmp_path / "new" / "kept" / FILE.name, FILE) == CONTENT
+    download(FILE, base, "kept", told.append)
+    assert read_published(tmp_path / "kept" / FILE.name, FILE) == CONTENT
     assert told[0].startswith("numbers.gz: 0.0 MB of 0.0 MB")
     assert told[-1].endswith("kept\n")
-    assert [path.name for path in (tmp_path / "new" / "kept").iterdir()] == [FILE.name]
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == [FILE.name]
 
 
 def test_another_compression_of_the_same_content_serves(tmp_path):
@@ -87,7 +96,7 @@ def test_what_is_not_the_published_file_is_never_kept(server, tmp_path, blob, sa
     folder, base = server
     (folder / FILE.name).write_bytes(blob)
     with pytest.raises(UserError, match=said) as error:
-        download(FILE, base, tmp_path / "kept")
+        download(FILE, base, "kept")
     assert str(error.value).startswith(base)
     assert not (tmp_path / "kept").exists()
     with pytest.raises(UserError, match=said):
@@ -98,7 +107,7 @@ def test_far_too_much_is_not_taken(server, tmp_path):
     folder, base = server
     (folder / FILE.name).write_bytes(b"\0" * (FILE.size + (2 << 20)))
     with pytest.raises(UserError, match=r"more than \d+ bytes came"):
-        download(FILE, base, tmp_path / "kept")
+        download(FILE, base, "kept")
 
 
 def test_no_server(server, tmp_path):
@@ -106,15 +115,15 @@ def test_no_server(server, tmp_path):
     with pytest.raises(
         UserError, match=r"numbers\.gz: cannot be downloaded: File not found; try again, or put the files"
     ):
-        download(FILE, base, tmp_path)
+        download(FILE, base, "kept")
     with pytest.raises(UserError, match=r"cannot be downloaded: .*refused"):
-        download(FILE, "https://127.0.0.1:9", tmp_path)
+        download(FILE, "https://127.0.0.1:9", "kept")
 
 
 @pytest.mark.parametrize("base", ["http://127.0.0.1:9/", "file:///etc", "ftp://127.0.0.1/", "/etc", ""])
 def test_only_https_is_asked(tmp_path, base):
     with pytest.raises(UserError, match=f"data.url: {base!r} is no https address; begin it with https://"):
-        download(FILE, base, tmp_path)
+        download(FILE, base, "kept")
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:9/numbers.gz", "ftp://127.0.0.1:9/numbers.gz"])
@@ -123,7 +132,7 @@ def test_a_server_cannot_lead_to_where_there_is_no_https(server, tmp_path, monke
     (folder / FILE.name).write_bytes(gzip.compress(CONTENT))
     monkeypatch.setattr(Handler, "redirect", target)
     with pytest.raises(UserError, match=f"it leads to '{target}', which is no https address"):
-        download(FILE, base, tmp_path / "kept")
+        download(FILE, base, "kept")
     assert not (tmp_path / "kept").exists()
 
 
@@ -132,17 +141,36 @@ def test_a_server_that_nobody_vouches_for_is_not_trusted(server, tmp_path, monke
     (folder / FILE.name).write_bytes(gzip.compress(CONTENT))
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(UserError, match=r"cannot be downloaded: .*certificate"):
-        download(FILE, base, tmp_path / "kept")
+        download(FILE, base, "kept")
 
 
 def test_folders(tmp_path, monkeypatch):
-    monkeypatch.setenv("CRBENCH_DATA", "/somewhere")
-    assert data_folder("numbers") == Path("/somewhere/numbers")
+    assert data_folder("numbers") == tmp_path / "numbers"
     monkeypatch.delenv("CRBENCH_DATA")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert data_folder("numbers") == Path("/cache/crbench/numbers")
+    monkeypatch.chdir(tmp_path)
+    assert data_folder("numbers") == tmp_path / ".crbench" / "data" / "numbers"
+    with kept_in(str(tmp_path / "mine")):
+        assert data_folder("numbers") == tmp_path / "mine" / "data" / "numbers"
+    with (
+        kept_in("memory://store"),
+        pytest.raises(UserError, match=r"downloads cannot be kept on it; let CRBENCH_DATA name a folder"),
+    ):
+        data_folder("numbers")
     second = tmp_path / "second"
     second.mkdir()
     assert find_folder([FILE], [tmp_path, second]) is None
     (second / FILE.name).touch()
     assert find_folder([FILE], [tmp_path, second]) == second
+
+
+def test_a_download_goes_into_the_store_which_gc_leaves_alone(server, tmp_path, monkeypatch):
+    folder, base = server
+    (folder / FILE.name).write_bytes(gzip.compress(CONTENT))
+    monkeypatch.delenv("CRBENCH_DATA")
+    store = tmp_path / "store"
+    with kept_in(str(store)):
+        download(FILE, base, "numbers")
+    assert read_published(store / "data" / "numbers" / FILE.name, FILE) == CONTENT
+    assert (store / MARKER).is_file()
+    assert Store(str(store)).collect(younger_than=time.time() + 10) == (0, 0)
+    assert (store / "data" / "numbers" / FILE.name).is_file()
