@@ -107,7 +107,7 @@ def test_weights_that_do_not_fit_are_refused(network, context):
 
 def test_a_record_of_another_version_is_refused(network, context):
     made = run_step(prune(), network, context)
-    with pytest.raises(UserError, match="made by version 0 of structured-prune, this is version 2"):
+    with pytest.raises(UserError, match="made by version 0 of structured-prune, this is version 3"):
         restore(made.record | {"version": 0}, to_bytes(made))
 
 
