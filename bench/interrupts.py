@@ -59,12 +59,14 @@ def watched(*numbers: signal.Signals) -> Iterator[list[str]]:
 def is_real(error: BaseException | None) -> bool:
     """Whether it is an interrupt from outside the process; one that code raises itself is none.
 
-    Where somebody else handles Ctrl-C in the main thread, the two cannot be told apart and count as real.
+    Where somebody else handles Ctrl-C in the main thread, the two cannot be told apart and count as real. Where Ctrl-C
+    is ignored, as in the background of a shell script, none can come from outside.
     """
     if isinstance(error, Interrupted):
         return True
     main = threading.current_thread() is threading.main_thread()
-    return isinstance(error, KeyboardInterrupt) and main and signal.getsignal(signal.SIGINT) is not _interrupt
+    handler = signal.getsignal(signal.SIGINT)
+    return isinstance(error, KeyboardInterrupt) and main and callable(handler) and handler is not _interrupt
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +12,11 @@ import pytest
 from bench.cli import run_cli
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if threading.current_thread() is threading.main_thread():
+    # a shell script's background, or nohup, ignores these signals, and so would every process that a test starts
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 TINY = """
 name = "tiny"

@@ -141,6 +141,19 @@ def test_an_interrupt_of_the_code_itself_is_none():
     assert caught == ["it raised SystemExit(1), which ends a program"]
 
 
+def test_where_interrupts_are_ignored_none_is_real():
+    """As in the background of a shell script: what code raises there is its own, and the signal stays ignored."""
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(CodeEnded, match="KeyboardInterrupt"), contained():
+            raise KeyboardInterrupt
+        with contained():
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
 def test_somebody_elses_handler_stays():
     def own(number, frame):
         raise KeyboardInterrupt

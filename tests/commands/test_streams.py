@@ -68,12 +68,15 @@ def test_signals_end_as_an_interrupt_does(tiny, number):
     variant = '[[variant]]\nname = "mine"\nfactory = "slow_of_test_streams:make"\n\n[[metric]]'
     tiny.write('[[metric]]\nuse = "fidelity.predictions"', f'{variant}\nuse = "fidelity.predictions"')
     command = [sys.executable, "-m", "bench", "run", "tiny.toml", "--gate", "--quiet"]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not (tiny.folder / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    run.send_signal(number)
-    said = run.communicate(timeout=30)[1].strip().splitlines()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        try:
+            deadline = time.monotonic() + 60
+            while not (tiny.folder / "started").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            run.send_signal(number)
+            said = run.communicate(timeout=60)[1].strip().splitlines()
+        finally:
+            run.kill()
     assert run.returncode == 3
     by = "" if number is signal.SIGINT else f" by {number.name}"
     assert said == [f"crbench: interrupted{by}; what was measured is stored, the same command goes on from there"]

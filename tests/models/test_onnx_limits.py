@@ -281,11 +281,14 @@ try:
 except KeyboardInterrupt:
     print("stopped", flush=True)
 """
-    run = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    assert run.stdout.readline() == "begun\n"
-    time.sleep(0.5)
-    os.kill(run.pid, signal.SIGINT)
-    assert run.communicate(timeout=20)[0] == "stopped\n"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stdout.readline() == "begun\n"
+            time.sleep(0.5)
+            os.kill(run.pid, signal.SIGINT)
+            assert run.communicate(timeout=60)[0] == "stopped\n"
+        finally:
+            run.kill()
 
 
 def test_functions_that_call_functions_are_counted_before_they_are_put_in_place(tmp_path):
