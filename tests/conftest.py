@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -112,6 +113,16 @@ def at_least():
     from bench.stats.proportions import clopper_pearson
 
     return lambda hits, trials, wanted: clopper_pearson(hits, trials, level=0.98).high >= wanted
+
+
+@pytest.fixture(autouse=True)
+def _no_modules_of_other_tests(tmp_path_factory):
+    """A module that a test wrote is forgotten with it: another test may give its own the same name."""
+    yield
+    base = str(tmp_path_factory.getbasetemp())
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(base):
+            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)
