@@ -105,7 +105,10 @@ def change(
     >>> estimate, interval.low, round(interval.high, 4), interval.method
     (0.0, 0.0, 0.0102, 'exact')
     """
-    return change_and_draws(distances, weights, count=count, level=level, largest=largest)[0]
+    if count:  # exact: nothing is resampled
+        values = checked(distances)
+        return Change(float(values.mean()), clopper_pearson(events(values), values.size, level))
+    return change_and_draws(distances, weights, level=level, largest=largest)[0]
 
 
 def change_and_draws(

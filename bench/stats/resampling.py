@@ -158,11 +158,11 @@ def far_tail_probability(draws: Float, threshold: float, samples: int | None = N
     >>> 1e-7 < far_tail_probability(normal, -5.0) < 1e-5  # 2.9e-7
     True
     """
-    known = np.sort(draws[np.isfinite(draws)])
-    if known.size <= FAR or known[FAR - 1] <= threshold:
+    known = draws[np.isfinite(draws)]
+    if known.size <= FAR or np.count_nonzero(known <= threshold) >= FAR:
         return tail_probability(draws, threshold, samples)
     middle, share = float(np.median(known)), FAR / known.size
-    width = (middle - float(known[FAR - 1])) / normal_quantile(1 - share)
+    width = (middle - float(np.partition(known, FAR - 1)[FAR - 1])) / normal_quantile(1 - share)
     if width <= 0:  # most draws are one number
         return tail_probability(draws, threshold, samples)
     return contracted_tail(normal_survival((middle - threshold) / width), samples)

@@ -41,7 +41,7 @@ def seconds(function) -> float:
 def test_forward_of_an_int8_network(benchmark, networks):
     network, quantised, x = networks
     plain = open_predictor(network, Target(name="torch"))
-    session = open_predictor(quantised, Target(name="edge", runtime="onnxruntime"))
+    session = open_predictor(quantised, Target(name="edge", runtime="onnxruntime", integer_sums="exact"))
     session.trust(x)
     twin = session.differentiable(gradient="straight_through")
     float_twin = plain.differentiable()
