@@ -206,6 +206,11 @@ def _steps_of(number: float, table: tuple[tuple[float, str], ...], unit: str) ->
     return f"{number:g}{unit}"
 
 
+def is_resampled_harm(value: ValueResult) -> bool:
+    """Whether a value is a harm with a bootstrap interval: what few samples weaken."""
+    return value.kind in ("quality", "pair") and value.interval == "bootstrap"
+
+
 def coverage_words(n: int) -> str:
     """What intervals of resampled harms (NLL, Brier and their like) are worth with few samples; empty for many.
 

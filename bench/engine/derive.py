@@ -13,11 +13,11 @@ from bench.engine.observations import Observed
 from bench.metrics.base import Bound, Change, Cost, Float, Pair, Quality, Value
 from bench.results import BoundInfo, ValueResult
 from bench.stats.change import change_and_draws, independent_change
-from bench.stats.figure import drawn_figure, mean_figure
+from bench.stats.figure import mean_figure
 from bench.stats.gap import Gap, gap_on
 from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval
 from bench.stats.interval import Interval
-from bench.stats.resampling import Weights, bootstrap_weights, resampled_means
+from bench.stats.resampling import Weights, bootstrap_weights, percentile_interval, resampled_means
 from bench.stats.yardstick import Scale, scale_of
 
 DRAWS = 10_000
@@ -167,7 +167,7 @@ class Derivation:
         if isinstance(value, Quality) and value.per_sample is not None:
             own = value.per_sample(observed.arrays)
             return mean_figure(own, self._weights(n), proportion=value.interval == "score")
-        return drawn_figure(self._draws(value, observed, n), n)
+        return percentile_interval(self._draws(value, observed, n), samples=n)
 
     def _harm_draws(self, value: Quality | Pair, evidence: Evidence, found: Harm) -> Callable[[], Float] | None:
         """The harm in each shared resample, where it has an interval."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from bench.engine.inline import arrays_lost
+from bench.engine.judged import arrays_lost
 from bench.engine.run import make_plan, planner
 from bench.store.store import Store
 from bench.suite.nodes import Node

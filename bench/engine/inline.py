@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from bench.data.base import Dataset
 from bench.engine.derive import Derivation, Derived, Evidence, describe_details, describe_parity
+from bench.engine.judged import judged_observations
 from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
 from bench.engine.observations import Observations, Observed
 from bench.errors import UnusableNetwork, UserError
 from bench.interrupts import contained
-from bench.metrics.base import Cost, Value
 from bench.results import Cell
 from bench.store.keys import key_of
 from bench.store.store import Kind, Store
@@ -24,7 +24,6 @@ from bench.suite.nodes import Node, chain
 from bench.suite.plan import Observation, Plan, PlannedCell
 
 Rerun = Literal["missing", "failed", "always", "never"]
-TIMING = "latency_median"
 T = TypeVar("T")
 
 
@@ -60,22 +59,6 @@ def _with_asked(details: dict[str, Any], cell: PlannedCell) -> dict[str, Any]:
         return details
     told = {**own["integer_sums"], "asked": cell.target.integer_sums}
     return {**details, "variant": {**own, "integer_sums": told}}
-
-
-def judged_values(planned: PlannedCell) -> list[Value]:
-    """The values of a cell that gates, baselines and histories of latencies judge sample by sample."""
-    gated = {gate.value for gate in planned.use.gates}
-    return [
-        value
-        for value in planned.use.metric.values
-        if value.name in gated or (isinstance(value, Cost) and value.timing and value.name == TIMING)
-    ]
-
-
-def arrays_lost(store: Store, planned: PlannedCell) -> bool:
-    """Whether per-sample arrays that are to be judged are no longer in the store."""
-    shown = (*planned.observed, *planned.reference) if judged_values(planned) else ()
-    return any(store.arrays("observations", item.key) is None for item in shown)
 
 
 class InlineEngine:
@@ -137,21 +120,26 @@ class InlineEngine:
         Where something may be measured, a stored error is not reused, and neither is a cell whose per-sample arrays
         are to be judged and are lost.
         """
-        record = None if self.rerun == "always" else self.store.get("cells", cell.key)
-        if record is None:
-            return None
-        try:
-            found = Cell.model_validate(record.content)
-        except ValidationError:
-            self.store.reject("cells", cell.key, "it holds no cell")
+        found = None if self.rerun == "always" else self.stored(cell)
+        if found is None:
             return None
         wanted = found.status == "error" or (found.status == "ok" and self._lacking(cell))
         return None if wanted and self.rerun in ("missing", "failed") else self._place(found, cell, cached=True)
 
+    def stored(self, cell: PlannedCell) -> Cell | None:
+        """What the store holds of a cell, whether this run would reuse it or not."""
+        record = self.store.get("cells", cell.key)
+        if record is None:
+            return None
+        try:
+            return Cell.model_validate(record.content)
+        except ValidationError:
+            self.store.reject("cells", cell.key, "it holds no cell")
+            return None
+
     def _lacking(self, cell: PlannedCell) -> bool:
         """Whether arrays that are to be judged are no longer there."""
-        shown = (*cell.observed, *cell.reference) if judged_values(cell) else ()
-        return any(self.observations.known(item.key) is None for item in shown)
+        return any(self.observations.known(item.key) is None for item in judged_observations(cell))
 
     def measure(self, cell: PlannedCell) -> Measured:
         """Reuse or measure a cell; whatever goes wrong stays in it."""

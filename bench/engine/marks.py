@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.engine.inline import InlineEngine, Measured
 from bench.metrics.base import Pair, Quality
-from bench.results import Cell, ValueResult
+from bench.results import ValueResult
 from bench.stats.multiplicity import holm
 from bench.suite.plan import PlannedCell
 
@@ -50,8 +50,7 @@ def _declared(cell: PlannedCell) -> int:
 
 def _left_out(engine: InlineEngine, cell: PlannedCell) -> list[float]:
     """The p-values of a cell that is not in this run: as stored, else 1; none of one that was skipped or failed."""
-    record = engine.store.get("cells", cell.key)
-    if record is None:
+    found = engine.stored(cell)
+    if found is None:
         return [1.0] * _declared(cell)
-    values = Cell.model_validate(record.content).values
-    return [value.p_value for value in _harms(values) if value.p_value is not None]
+    return [value.p_value for value in _harms(found.values) if value.p_value is not None]

@@ -114,9 +114,8 @@ def _gap(out: ValueResult, replicates: Sequence[Derived]) -> None:
     )
     sampling = float(np.std(deviations.mean(axis=0)))
     known = [gap for gap in gaps if gap is not None]
-    freedom = (
-        min(gap.yardsticks for gap in known) - 1
-    )  # the yardsticks' spread is often known worse than the replicates'
+    # the yardsticks' spread is often known worse than the replicates'
+    freedom = min(gap.yardsticks for gap in known) - 1
 
     def limits(yardstick: float) -> Replicated:
         return across_replicates(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bench.data.base import Dataset
 from bench.engine.derive import sample_distances
-from bench.engine.inline import InlineEngine, Measured, judged_values
+from bench.engine.inline import InlineEngine, Measured
+from bench.engine.judged import judged_values
 from bench.engine.observations import Observed
 from bench.engine.provenance import machine
 from bench.metrics.base import Change, Pair, Quality, Value

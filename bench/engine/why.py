@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.engine.inline import arrays_lost
+from bench.engine.judged import arrays_lost
 from bench.engine.run import make_plan
 from bench.errors import UserError
 from bench.registry import nearest

@@ -83,7 +83,7 @@ def _judge(
             else tail_probability(draws, gate.tolerance, count)
         )
         return _said(value, estimate, interval, count), p, interval.below(gate.tolerance)
-    if gate.rule in ("min_value", "max_value"):
+    if gate.rule in WORDS:
         return _own(variant, gate, value, samples.form == "proportion")
     better: Literal["lower", "higher"] = "higher" if samples.better == "higher" else "lower"
     if samples.form == "proportion":

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from bench.gate.baseline import BaselineCell
 from bench.gate.judgements import Answer
 from bench.gate.shifts import Pairing, Shift, Statistic, yardstick_scale
+from bench.gate.tolerances import WORDS
 from bench.metrics.base import Pair, Quality, Value, metrics
 from bench.results import Cell, GateResult, ValueResult
 from bench.stats.noninferiority import decide, not_worse
@@ -76,7 +77,7 @@ def margin_of(gate: GateResult) -> float:
     """How much worse than a baseline a value may become: as declared, else the tolerance; 0 for own figures."""
     if gate.margin is not None:
         return gate.margin
-    return 0.0 if gate.rule in ("min_value", "max_value") else gate.tolerance
+    return 0.0 if gate.rule in WORDS else gate.tolerance
 
 
 def declared_value(cell: Cell, name: str) -> Value | None:

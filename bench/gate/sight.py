@@ -8,6 +8,7 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 from bench.engine.run import make_plan
+from bench.gate.tolerances import WORDS
 from bench.metrics.base import Change, Pair, Quality, Value
 from bench.results import ValueResult
 from bench.stats.power import (
@@ -58,7 +59,7 @@ def sight(suite: Suite, store: str, device: str) -> list[str]:
     for item in found:
         if item.blind:
             fault = "twice its tolerance often goes unseen"
-            if item.gate.rule in ("min_value", "max_value"):
+            if item.gate.rule in WORDS:
                 fault = "even the reference often cannot be shown to keep it"
             advice = f"give {item.needs} samples, or a wider tolerance"
             lines.append(f"warning: blind gate: {_name(item)}: with n = {item.n} {fault}; {advice}")
@@ -95,7 +96,7 @@ def _sight(
     if gate.rule == "max_gap":
         return _gap(metric, gate, n, known, len(plan.yardsticks))
     counted = isinstance(value, Quality) and value.interval == "score"
-    if gate.rule in ("min_value", "max_value"):
+    if gate.rule in WORDS:
         return _own_rate(metric, gate, n, known) if counted else _own_mean(metric, gate, n, measured, known)
     if counted:
         return _proportion(metric, gate, n, measured, known)
@@ -206,9 +207,9 @@ def _name(item: Sight) -> str:
 def _words(item: Sight) -> str:
     if item.finds is None and item.source == "unknown":
         return item.because
-    things = {"max_harm": "a harm of", "max_gap": "a gap of", "max_change": "a change of", "min_value": "a figure of"}
-    things["max_value"] = things["min_value"]
+    things = {"max_harm": "a harm of", "max_gap": "a gap of", "max_change": "a change of"}
+    thing = things.get(item.gate.rule, "a figure of")
     beyond = "or less" if item.gate.rule == "min_value" else "or more"
-    finds = "nothing" if item.finds is None else f"{things[item.gate.rule]} {significant(item.finds)} {beyond}"
+    finds = "nothing" if item.finds is None else f"{thing} {significant(item.finds)} {beyond}"
     needs = f", needs n = {item.needs}" if item.needs is not None else ""
     return f"n = {item.n} finds {finds}{needs} ({item.because})"

@@ -33,7 +33,7 @@ FITS: dict[Rule, tuple[Kind, ...]] = {
     "min_value": ("quality", "pair"),
     "max_value": ("quality", "pair"),
 }
-WORDS: dict[Rule, str] = {"min_value": "at least", "max_value": "at most"}
+WORDS: dict[Rule, str] = {"min_value": "at least", "max_value": "at most"}  # of the rules on own figures
 
 
 class Tolerance(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 from bench.report.figures import SAME, Figure, estimate, figure_of, gap, number, share
 from bench.report.parity import parity_lines
 from bench.results import Cell, Results, ValueResult
-from bench.wording import NOTHING, canonical, coverage_words, limit, plain, title, told_apart
+from bench.wording import NOTHING, canonical, coverage_words, is_resampled_harm, limit, plain, title, told_apart
 
 LONGEST = 2000
 MEANINGS = {"change": "change", "quality": "harm", "pair": "harm", "bound": "ratio", "cost": "ratio"}
@@ -134,8 +134,8 @@ def value_row(name: str, value: ValueResult, n: int = 0) -> ValueRow:
     remarks = []
     if value.interval != "none":
         remarks.append(f"{value.interval} interval")
-    if n and value.interval == "bootstrap" and value.kind in ("quality", "pair") and coverage_words(n):
-        remarks.append(coverage_words(n))
+    if n and is_resampled_harm(value) and (words := coverage_words(n)):
+        remarks.append(words)
     if value.gap is not None and value.gap_further is not None:
         least = limit(value.gap_further, "lower") if value.gap_further > 0 else "≥ 0"
         remarks.append(f"gap {least} beside one further yardstick")

@@ -17,7 +17,7 @@ from bench.report.figures import Figure
 from bench.report.parity import twins
 from bench.report.waterfall import Bar, stages_shown
 from bench.results import Cell, Results
-from bench.wording import coverage_words, plain
+from bench.wording import coverage_words, is_resampled_harm, plain
 from bench.wording_of_sums import sums_lines
 
 STYLES: dict[State, str] = {"ship": "bold green", "stop": "bold red", "open": "bold yellow", "error": "bold red"}
@@ -170,10 +170,7 @@ def listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[Re
 def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:
     """What intervals of resampled harms are worth where few samples were measured; the fewest of all cells."""
     sizes = [
-        cell.n
-        for cell in cells
-        for value in cell.values.values()
-        if value.interval == "bootstrap" and value.kind in ("quality", "pair") and value.ci is not None
+        cell.n for cell in cells for value in cell.values.values() if is_resampled_harm(value) and value.ci is not None
     ]
     words = coverage_words(min(sizes)) if sizes else ""
     return [Text(words, style="dim")] if words else []

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.stats.change import change
 from bench.stats.interval import LEVEL, Interval
-from bench.stats.resampling import Float, Weights, percentile_interval
+from bench.stats.resampling import Float, Weights
 
 
 def mean_figure(values: NDArray[Any], weights: Weights, *, proportion: bool = False, level: float = LEVEL) -> Interval:
@@ -31,15 +31,6 @@ def mean_figure(values: NDArray[Any], weights: Weights, *, proportion: bool = Fa
     (0.824, 0.951, 'exact')
     """
     return change(values, weights, count=proportion, level=level).interval
-
-
-def drawn_figure(draws: NDArray[Any], samples: int | None = None, level: float = LEVEL) -> Interval:
-    """Interval of any other figure: the percentiles of its draws (B,), widened for few samples.
-
-    >>> [round(end, 6) for end in drawn_figure(np.arange(1001.0))[:2]]
-    [25.0, 975.0]
-    """
-    return percentile_interval(np.asarray(draws, dtype=np.float64), level, samples)
 
 
 def recentred(draws: NDArray[Any], figure: float) -> Float:

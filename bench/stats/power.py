@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, inf, sqrt
 from typing import Any
 
@@ -112,11 +113,15 @@ def detectable_proportion(
     def chance(harm: float) -> float:
         return score_power(n, harm, tolerance, min(1.0, discordance + harm), alpha)
 
-    low, high = tolerance, 1.0
+    return _smallest(chance, tolerance, power)
 
+
+def _smallest(chance: Callable[[float], float], tolerance: float, power: float) -> float | None:
+    """The smallest true figure beyond the tolerance that is found with this power; None where none up to 1 is."""
+    low, high = tolerance, 1.0
     if chance(high) < power:
         return None
-    for _ in range(30):
+    for _ in range(40):
         middle = (low + high) / 2
         low, high = (low, middle) if chance(middle) >= power else (middle, high)
     return float(high)
@@ -140,6 +145,11 @@ def samples_for_proportion(
         share = min(1.0, discordance + 2 * tolerance)
         return score_power(n, 2 * tolerance, tolerance, share, alpha) >= power
 
+    return _fewest(enough)
+
+
+def _fewest(enough: Callable[[int], bool]) -> int | None:
+    """The fewest samples from which on the next hundredth more are enough too; None beyond ten million."""
     high = 8
     while not enough(high):
         high *= 2
@@ -224,13 +234,7 @@ def detectable_rate(n: int, tolerance: float, power: float = POWER) -> float | N
     >>> 0.1 < detectable_rate(200, 0.05) < 0.11
     True
     """
-    low, high = tolerance, 1.0
-    if count_power(n, high, tolerance) < power:
-        return None
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if count_power(n, middle, tolerance) >= power else (middle, high)
-    return high
+    return _smallest(lambda rate: count_power(n, rate, tolerance), tolerance, power)
 
 
 def samples_for_rate(rate: float, tolerance: float, power: float = POWER) -> int | None:
@@ -247,13 +251,4 @@ def samples_for_rate(rate: float, tolerance: float, power: float = POWER) -> int
     def enough(n: int) -> bool:
         return count_power(n, rate, tolerance) >= power
 
-    high = 8
-    while not enough(high):
-        high *= 2
-        if high > MOST:
-            return None
-    low = high // 2
-    while high - low > max(1, low // 100):
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) and enough(middle + max(1, middle // 100)) else (middle, high)
-    return high
+    return _fewest(enough)

@@ -7,6 +7,7 @@ import pytest
 from bench.report.figures import mark
 from bench.results import Results
 from bench.stats.multiplicity import holm
+from bench.store.store import Store
 
 CALIBRATION = '[[metric]]\nuse = "uncertainty.calibration"\n\n[[metric]]\nuse = "adversarial.pgd"'
 
@@ -75,3 +76,13 @@ def test_what_was_never_measured_takes_marks_away_and_gives_none(suite):
                     [p for p, v in part.items() if v["p_value"] is not None].index(place)
                 ]
             )
+
+
+def test_a_cell_left_out_that_holds_something_else_counts_as_never_measured(suite, capsys):
+    """Its checksum fits and its content is no cell: the run goes on, and says so."""
+    assert suite.run("run", "tiny.toml", "--quiet") == 0
+    store = Store(".crbench")
+    left_out = next(record for record in store.records("cells") if record.content.get("variant") == "int8")
+    store.put("cells", left_out.parts, {"status": "ok", "values": 3})
+    assert suite.run("run", "tiny.toml", "--only", "noise/torch/*", "--quiet") == 0
+    assert "it holds no cell" in capsys.readouterr().err

@@ -1,0 +1,31 @@
+"""What of a cell is judged sample by sample, and whether the store still has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.metrics.base import Cost, Value
+from bench.store.store import Store
+from bench.suite.plan import Observation, PlannedCell
+
+TIMING = "latency_median"
+
+
+def judged_values(planned: PlannedCell) -> list[Value]:
+    """The values of a cell that gates, baselines and histories of latencies judge sample by sample."""
+    gated = {gate.value for gate in planned.use.gates}
+    return [
+        value
+        for value in planned.use.metric.values
+        if value.name in gated or (isinstance(value, Cost) and value.timing and value.name == TIMING)
+    ]
+
+
+def judged_observations(planned: PlannedCell) -> Sequence[Observation]:
+    """The observations whose per-sample arrays are to be judged; none where no value is."""
+    return (*planned.observed, *planned.reference) if judged_values(planned) else ()
+
+
+def arrays_lost(store: Store, planned: PlannedCell) -> bool:
+    """Whether per-sample arrays that are to be judged are no longer in the store."""
+    return any(store.arrays("observations", item.key) is None for item in judged_observations(planned))
