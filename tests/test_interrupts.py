@@ -12,7 +12,7 @@ from bench.interrupts import CodeEnded, Interrupted, contained, watched
 ENDINGS = ("SystemExit(0)", "SystemExit(1)", "KeyboardInterrupt()", "GeneratorExit()", "Own('bye')")
 NETWORK = """
 import torch
-from bench.metrics.base import Quality, Metric
+from bench.metrics.base import Metric
 from bench.compression.base import Step, steps
 from bench.data.base import Loader, loaders
 from bench.registry import parameters

@@ -8,9 +8,9 @@ from bench.commands.options import NO_CODE
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["metrics", "steps", "models", "loaders", "runtimes"]))
+@click.argument("kind", type=click.Choice(["metrics", "probes", "steps", "models", "loaders", "runtimes"]))
 def list_(kind: str) -> int:
-    """What exists: metrics, steps, models, loaders, runtimes."""
+    """What exists: metrics, probes, steps, models, loaders, runtimes."""
     from bench.suite.render import list_names
 
     rows = list_names(kind)
@@ -24,7 +24,7 @@ def list_(kind: str) -> int:
 @click.argument("name")
 @NO_CODE
 def describe(name: str) -> int:
-    """Parameters, units, values and source of a metric, step, model, loader or runtime."""
+    """Parameters, units, values and source of a metric, probe, step, model, loader or runtime."""
     from bench.suite.render import describe as describe_name
     from bench.suite.render import kinds_of
 

@@ -37,6 +37,24 @@ class Samples:
         return Samples(ids, self.x[index], None if self.y is None else self.y[index])
 
     @cached_property
+    def ids_fingerprint(self) -> str:
+        """sha256 of the ids in their order."""
+        return hashlib.sha256("\x1f".join(self.ids).encode()).hexdigest()
+
+    @cached_property
+    def inputs_fingerprint(self) -> str:
+        """sha256 of the pixels."""
+        digest = hashlib.sha256(str((self.x.shape, self.x.dtype.str)).encode())
+        for start in range(0, len(self.x), 256):
+            digest.update(np.ascontiguousarray(self.x[start : start + 256]).tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def labels_fingerprint(self) -> str:
+        """sha256 of the labels; of nothing where there are none."""
+        return hashlib.sha256(b"" if self.y is None else np.ascontiguousarray(self.y).tobytes()).hexdigest()
+
+    @cached_property
     def fingerprint(self) -> str:
         """sha256 over ids, labels and pixels."""
         digest = hashlib.sha256("\x1f".join(self.ids).encode())

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from bench.data.base import Dataset
 from bench.engine.inline import InlineEngine
+from bench.functional.predictions import correct
 from bench.interrupts import contained
-from bench.metrics.base import metrics
+from bench.probes.logits import Logits
 from bench.stats.proportions import binomial_tail
-from bench.suite.plan import Observation, PlannedCell, Planner
+from bench.suite.plan import PlannedCell, PlannedObservation, Planner
 
 ADVICE = "check its input: mean, std, scale, layout, dtype, output and the order of classes"
 LEVEL = 0.05
@@ -39,33 +40,31 @@ def at_chance(correct: int, n: int, classes: int, largest: int) -> bool:
 def warnings(planner: Planner, dataset: Dataset, engine: InlineEngine, cells: Iterable[PlannedCell]) -> list[str]:
     """One line for each target on which an outside reference is right no more often than by chance.
 
-    It is observed once a target, by ``fidelity.accuracy``, through the store; where that fails, the cells say so.
+    It is asked once a target, through the store; where that fails, the cells say so.
     """
     labels = dataset.evaluation.y
     if planner.suite.reference.outside is None or labels is None or engine.rerun not in ("missing", "always"):
         return []
-    metric = metrics.get("fidelity.accuracy")()
     found: dict[str, str] = {}
     for cell in cells:
-        place = cell.target.name
-        if place in found:
+        target = cell.target.name
+        if target in found:
             continue
-        node = cell.reference[0].node
-        planned = planner.observation(metric, node, cell.target, node)
-        right = _correct(engine, planned)
-        found[place] = "" if right is None else _line(place, right, labels, len(dataset.input.classes))
+        planned = planner.observation(Logits(), cell.original, cell.target, cell.original, len(labels))
+        right = _correct(engine, planned, labels)
+        found[target] = "" if right is None else _line(target, right, labels, len(dataset.input.classes))
     return [line for line in found.values() if line]
 
 
-def _correct(engine: InlineEngine, observation: Observation) -> int | None:
-    """How many answers are right; None where the reference could not be observed."""
+def _correct(engine: InlineEngine, planned: PlannedObservation, labels: NDArray[np.int64]) -> int | None:
+    """How many answers are right; None where the reference could not be asked."""
     try:
         with contained():
-            arrays = engine.observations.get(observation).arrays
+            arrays = engine.observations.get(planned).arrays
     except Exception:  # the same failure is the reason of every cell
         return None
-    engine.used.add(observation.key)
-    return int(arrays["correct"].sum()) if "correct" in arrays else None
+    engine.used.add(planned.key)
+    return int(correct(arrays["log_probabilities"], labels).sum()) if "log_probabilities" in arrays else None
 
 
 def _line(target: str, correct: int, labels: NDArray[np.int64], classes: int) -> str:

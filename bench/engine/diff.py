@@ -169,10 +169,11 @@ def parse_metrics(texts: tuple[str, ...], *, labelled: bool) -> tuple[MetricUse,
         return tuple(MetricUse(parse_metric(text)) for text in texts)
     chosen = []
     order = list(FAMILIES)
-    for metric in sorted(map(registered.get, registered.names()), key=lambda m: (order.index(m.family), m.name)):
-        free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(metric))
-        if free and not metric.gradients and (labelled or not metric.labelled):
-            chosen.append(MetricUse(metric()))
+    for cls in sorted(map(registered.get, registered.names()), key=lambda m: (order.index(m.family), m.name)):
+        free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(cls))
+        metric = cls() if free else None
+        if metric is not None and not metric.gradients and (labelled or not metric.labelled):
+            chosen.append(MetricUse(metric))
     return tuple(chosen)
 
 
@@ -212,7 +213,7 @@ def _metric_class(name: str) -> type[Metric]:
         what = f"{name!r} cannot be imported: {' '.join(f'{type(error).__name__}: {error}'.split())}"
         raise UserError.at("--metric", what, "mend its module") from error
     whole = isinstance(metric, type) and issubclass(metric, Metric) and is_dataclass(metric)
-    if not whole or inspect.isabstract(metric):
+    if not whole or metric is Metric or inspect.isabstract(metric):
         raise UserError.at("--metric", f"{name!r} is no metric", "see crbench list metrics")
     return metric
 

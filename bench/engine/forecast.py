@@ -25,8 +25,7 @@ def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
     waterfalls = [stage_cells(expand, plan, cell)[1] for cell in plan.cells if cell.variant in staged(plan)]
     wanted = [item for cells in waterfalls for item in observations_of(cells)]
     for cell in missing:
-        roles = [*cell.observed, *cell.reference, *(item for mark in cell.yardsticks for item in mark)]
-        wanted += [*roles, *([] if cell.floor is None else [cell.floor])]
+        wanted += cell.every()
     for item in wanted:
         if item.key not in observations and store.arrays("observations", item.key) is None:
             observations[item.key] = item
@@ -36,16 +35,16 @@ def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
                 node = node.parent
     seconds: dict[str, list[float]] = defaultdict(list)
     for record in store.records("observations") if observations else ():
-        seconds[str(record.parts["metric"])].append(float(record.content["seconds"]))
-    known = [item for item in observations.values() if seconds.get(item.metric.name)]
-    total = sum(sum(s := seconds[item.metric.name]) / len(s) for item in known)
+        seconds[str(record.parts.get("probe"))].append(float(record.content["seconds"]))
+    known = [item for item in observations.values() if seconds.get(item.probe.name)]
+    total = sum(sum(s := seconds[item.probe.name]) / len(s) for item in known)
     trained = sum(1 for node in networks.values() if node.model is not None and node.weights is None)
     lines = [
         f"cells: {len(plan.cells)}, stored {len(plan.cells) - len(missing)}, to measure {len(missing)}",
         f"networks to make: {len(networks)} ({trained} trained), observations to make: {len(observations)}",
     ]
     if observations:
-        share = f"{len(known)} of {len(observations)} observations are of metrics seen before"
+        share = f"{len(known)} of {len(observations)} observations are of probes seen before"
         lines.append(f"expected time: about {total:.0f} s ({share})" if known else "expected time: not known yet")
     store.tell()
     return lines

@@ -54,7 +54,7 @@ def _wanted(plan: Plan) -> Iterator[tuple[str, Node]]:
     """Every network that a cell runs, with whose it is."""
     seen = set()
     for cell in plan.cells:
-        for name, node in (("the reference", cell.reference[0].node), (cell.variant, cell.observed[0].node)):
+        for name, node in (("the reference", cell.original), (cell.variant, cell.node)):
             if (name, node.key) not in seen:
                 seen.add((name, node.key))
                 yield name, node

@@ -10,10 +10,11 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from bench.data.base import Dataset
-from bench.engine.derive import Derivation, Derived, Evidence, describe_details, describe_parity
+from bench.engine.arrays import Memo, NetworkArrays
+from bench.engine.derive import Derivation, DerivedValue, Evidence, describe_details, describe_parity
 from bench.engine.judged import judged_observations
 from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
-from bench.engine.observations import Observations, Observed
+from bench.engine.observations import Observations
 from bench.errors import UnusableNetwork, UserError
 from bench.interrupts import contained
 from bench.results import Cell
@@ -21,7 +22,7 @@ from bench.store.keys import key_of
 from bench.store.store import Kind, Store
 from bench.suite.exporting import EXPORT
 from bench.suite.nodes import Node, chain
-from bench.suite.plan import Observation, Plan, PlannedCell
+from bench.suite.plan import Draw, Plan, PlannedCell, Role
 
 Rerun = Literal["missing", "failed", "always", "never"]
 T = TypeVar("T")
@@ -36,14 +37,14 @@ class Measured:
     """A cell of this run and, where it was derived now, what its values were derived with."""
 
     cell: Cell
-    derived: dict[str, Derived] = field(default_factory=dict)
+    derived: dict[str, DerivedValue] = field(default_factory=dict)
 
 
 def told(error: NetworkFailure, cell: PlannedCell) -> str:
     """The reason of a network that could not be made; where it is no variant's, whose it is, and how it is exported."""
-    chains = {"reference": [cell.reference[0]], "yardstick": [mark[0] for mark in cell.yardsticks]}
-    for role, observations in chains.items():
-        if error.node.key in {node.key for item in observations for node in chain(item.node)}:
+    yardsticks = [draw[0].node for mark in cell.yardsticks for draw in mark[:1]]
+    for role, nodes in {"reference": [cell.original], "yardstick": yardsticks}.items():
+        if error.node.key in {node.key for made in nodes for node in chain(made)}:
             step = error.node.step
             if step is None or step.name != EXPORT:
                 return f"{role}: {error}"
@@ -81,7 +82,9 @@ class InlineEngine:
         self.networks = Networks(store, dataset, progress)
         self.observations = Observations(store, dataset, self.networks, device, progress)
         self.observations.remeasure = rerun == "always"
+        self.observations.expect(item for cell in plan.cells for item in cell.every())
         self.derivation = Derivation()
+        self.memo = Memo()
         self.used: set[str] = set()  # keys of what was derived from several cells
 
     def preflight(self, cells: list[PlannedCell]) -> None:
@@ -96,7 +99,7 @@ class InlineEngine:
         nodes: dict[str, Node] = {}
         roots = {reference.key for reference in self.plan.references}
         for cell in cells:
-            for observation in (*cell.reference, *cell.observed, *(item for mark in cell.yardsticks for item in mark)):
+            for observation in cell.every():
                 node = observation.node
                 while node.parent is not None:
                     node = node.parent
@@ -139,7 +142,7 @@ class InlineEngine:
 
     def _lacking(self, cell: PlannedCell) -> bool:
         """Whether arrays that are to be judged are no longer there."""
-        return any(self.observations.known(item.key) is None for item in judged_observations(cell))
+        return any(self.observations.known(item) is None for item in judged_observations(cell))
 
     def measure(self, cell: PlannedCell) -> Measured:
         """Reuse or measure a cell; whatever goes wrong stays in it."""
@@ -165,45 +168,59 @@ class InlineEngine:
         return measured
 
     def evidence(self, cell: PlannedCell) -> Evidence:
-        """Every observation of a cell, made where it is missing.
+        """Every observation of a cell, asked where it is missing.
 
-        Whether both networks can be differentiated is asked before either is attacked, and where one of the two is
-        skipped, nothing else is made.
+        Whether both networks can be differentiated is found before either is attacked, and where one of the two is
+        skipped, nothing else is asked.
         """
+        first, own = cell.observed[0], cell.reference[0]
+        both = [*first, *own]
+        missing = all(self.observations.missing(item) for item in both)  # a cheap refusal comes before what is dear
+        if missing and any(map(self.observations.refused, own)) and not any(map(self.observations.refused, first)):
+            return Evidence([self.answers("reference", cell, own)], [], [], None, cell.count)
+        variant = self.role("variant", cell, cell.observed)
+        if variant[0].refused:
+            return Evidence([], variant, [], None, cell.count)
+        reference = self.role("reference", cell, cell.reference)
+        if reference and reference[0].refused:
+            return Evidence(reference, variant, [], None, cell.count)
+        variant = self.role("variant", cell, cell.observed, reference[0])
+        marks = [self.role("yardstick", cell, mark, reference[0]) for mark in cell.yardsticks]
+        floor = self.answers("numerical floor", cell, cell.floor, reference[0]) if cell.floor else None
+        return Evidence(reference, variant, marks, floor, cell.count)
 
-        def get(role: str, item: Observation) -> Observed:
+    def role(
+        self, role: str, cell: PlannedCell, draws: Role, reference: NetworkArrays | None = None
+    ) -> list[NetworkArrays]:
+        """What one network answered, draw by draw."""
+        return [self.answers(role, cell, draw, reference) for draw in draws]
+
+    def answers(
+        self, role: str, cell: PlannedCell, draw: Draw, reference: NetworkArrays | None = None
+    ) -> NetworkArrays:
+        """What one network answered to the probes of a cell's metric; a fault names the role."""
+        found = []
+        for item in draw:
             try:
                 with contained():
-                    return self.observations.get(item)
+                    found.append((item.probe, self.observations.get(item)))
             except NetworkFailure:
                 raise
             except Exception as error:
                 raise ObservationFailure(f"{role}: {one_line(error)}") from error
-
-        n = len(self.observations.samples(cell.observed[0]))
-        both = cell.observed[0], cell.reference[0]
-        missing = all(self.observations.missing(item) for item in both)  # a cheap refusal comes before what is dear
-        if missing and self.observations.refused(both[1]) and not self.observations.refused(both[0]):
-            return Evidence([get("reference", both[1])], [], [], None, n)
-        variant = [get("variant", item) for item in cell.observed]
-        if variant[0].status == "skipped":
-            return Evidence([], variant, [], None, n)
-        reference = [get("reference", item) for item in cell.reference]
-        if reference[0].status == "skipped":
-            return Evidence(reference, variant, [], None, n)
-        marks = [[get("yardstick", item) for item in mark] for mark in cell.yardsticks]
-        floor = None if cell.floor is None else get("numerical floor", cell.floor)
-        return Evidence(reference, variant, marks, floor, n)
+        return NetworkArrays(cell.use.metric, found, self.observations.samples(cell.count), self.memo, reference)
 
     def derive(self, cell: PlannedCell) -> Measured:
         """The values of a cell from its observations."""
+        metric = cell.use.metric
+        if metric.labelled and self.observations.samples(cell.count).y is None:
+            return Measured(self._cell(cell, status="skipped", reason="needs labels; the data has none"))
         evidence = self.evidence(cell)
-        if evidence.skipped is not None:
-            role, observed = evidence.skipped
-            return Measured(self._cell(cell, status="skipped", reason=f"{role}: {observed.reason}"))
-        shown = {"details": describe_details(evidence), "parity": describe_parity(evidence)}
-        out = Measured(self._cell(cell, status="ok", n=evidence.n, **shown))
-        for value in cell.use.metric.values:
+        if evidence.skipped:
+            return Measured(self._cell(cell, status="skipped", reason=evidence.skipped))
+        details = describe_details(evidence, metric.details)
+        out = Measured(self._cell(cell, status="ok", n=evidence.n, details=details, parity=describe_parity(evidence)))
+        for value in metric.values:
             derived = self.derivation.value(value, evidence)
             out.cell.values[value.name] = derived.result
             out.derived[value.name] = derived
@@ -272,9 +289,7 @@ class InlineEngine:
 
     def keys(self, cell: PlannedCell) -> set[str]:
         """Every object of the store that a cell stands on."""
-        every: list[Observation] = [*cell.reference, *cell.observed]
-        every += [item for mark in cell.yardsticks for item in mark]
-        every += [] if cell.floor is None else [cell.floor]
+        every = list(cell.every())
         found = {cell.key, *(item.key for item in every)}
         for item in every:
             node: Node | None = item.node

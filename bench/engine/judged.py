@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.metrics.base import Cost, Value
+from bench.metrics.values import Cost, Value
 from bench.store.store import Store
-from bench.suite.plan import Observation, PlannedCell
+from bench.suite.plan import PlannedCell, PlannedObservation, own_sources
 
 TIMING = "latency_median"
 
@@ -21,9 +21,12 @@ def judged_values(planned: PlannedCell) -> list[Value]:
     ]
 
 
-def judged_observations(planned: PlannedCell) -> Sequence[Observation]:
+def judged_observations(planned: PlannedCell) -> Sequence[PlannedObservation]:
     """The observations whose per-sample arrays are to be judged; none where no value is."""
-    return (*planned.observed, *planned.reference) if judged_values(planned) else ()
+    metric = planned.use.metric
+    wanted = frozenset().union(*(own_sources(metric, value) for value in judged_values(planned)))
+    every = [item for role in (planned.observed, planned.reference) for draw in role for item in draw]
+    return [item for item in every if wanted.intersection(item.probe.arrays)]
 
 
 def arrays_lost(store: Store, planned: PlannedCell) -> bool:

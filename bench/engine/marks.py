@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.engine.inline import InlineEngine, Measured
-from bench.metrics.base import Pair, Quality
+from bench.metrics.values import Mean, Proportion, Statistic
 from bench.results import ValueResult
 from bench.stats.multiplicity import holm
 from bench.suite.plan import PlannedCell
@@ -43,7 +43,7 @@ def _harms(values: dict[str, ValueResult]) -> list[ValueResult]:
 def _declared(cell: PlannedCell) -> int:
     """How many harms with a p-value a cell's metric declares."""
     return sum(
-        isinstance(value, Pair | Quality) and value.better != "none" and getattr(value, "interval", "") != "none"
+        isinstance(value, Mean | Proportion | Statistic) and value.better != "none" and not value.no_interval
         for value in cell.use.metric.values
     )
 

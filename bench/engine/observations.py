@@ -1,42 +1,54 @@
-"""Observations of a plan, once per network and metric, through the store."""
+"""Observations of a plan, each asked once, through the store."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.base import Dataset, Samples
+from bench.engine.asking import ask_in_blocks
 from bench.engine.networks import Networks, one_line
 from bench.engine.reading import reading
 from bench.errors import NotApplicable, NotDifferentiable
 from bench.interrupts import contained
-from bench.metrics.base import Observing
-from bench.metrics.evaluation import PARITY_SAMPLES
+from bench.probes.base import TRIAL, Context, Observation
 from bench.runtimes.base import Predictor, Target, runtimes
 from bench.store.store import Store
 from bench.suite.nodes import Node
-from bench.suite.plan import Observation
+from bench.suite.plan import PlannedObservation
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """Arrays that a network showed, or why it did not."""
+    """What a network answered to a probe, or why it did not."""
 
-    arrays: dict[str, NDArray[Any]]
+    key: str
+    arrays: Mapping[str, NDArray[Any]]
     seconds: float
-    status: str = "ok"  # ok | skipped
+    status: Literal["ok", "skipped"] = "ok"
     reason: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
-    parity: dict[str, Any] | None = None  # of the differentiable view, where it is not the running thing itself
+    notes: dict[str, Any] = field(default_factory=dict)
+    rows: int | None = None  # samples that were asked, where each row stands alone
+
+    def first(self, count: int) -> Observed:
+        """The answer on the first samples."""
+        if self.rows is None or self.rows <= count:
+            return self
+        arrays = {name: array[:count] for name, array in self.arrays.items()}
+        return Observed(self.key, arrays, self.seconds, self.status, self.reason, self.notes, count)
+
+    def covers(self, count: int) -> bool:
+        """Whether so many samples were asked."""
+        return self.rows is None or self.rows >= count
 
 
 class Observations:
-    """Observations from memory, from the store, else measured and committed; errors are never stored."""
+    """Observations from memory, from the store, else asked for and committed; errors are never stored."""
 
     def __init__(
         self, store: Store, dataset: Dataset, networks: Networks, device: str, progress: Callable[[str], None]
@@ -48,36 +60,51 @@ class Observations:
         self.progress = progress
         self.remeasure = False
         self._seen: dict[str, Observed] = {}
-        self._anchors: dict[tuple[str, str], NDArray[np.int64]] = {}
+        self._samples: dict[int, Samples] = {}
         self._sums: dict[tuple[str, str], dict[str, Any]] = {}
+        self._wanted: dict[str, int] = {}  # the most samples that any cell of the plan asks for
 
-    def samples(self, observation: Observation) -> Samples:
-        """The first n of the evaluation order."""
-        count = observation.metric.samples
-        return self.dataset.evaluation if count is None else self.dataset.evaluation.take(slice(0, count))
+    def expect(self, planned: Iterable[PlannedObservation]) -> None:
+        """Note how many samples will be needed of each, so that it is asked once for all."""
+        for item in planned:
+            self._wanted[item.key] = max(item.count, self._wanted.get(item.key, 0))
 
-    def get(self, observation: Observation) -> Observed:
-        """The observation; what a metric or runtime cannot do is ``skipped`` with its reason, faults raise."""
-        key = observation.key
-        if key not in self._seen:
-            stored = None if self.remeasure else self._load(key)
-            self._seen[key] = stored or self._measure(observation)
-        return self._seen[key]
+    def samples(self, count: int) -> Samples:
+        """The first of the evaluation order."""
+        if count not in self._samples:
+            evaluation = self.dataset.evaluation
+            self._samples[count] = evaluation if count >= len(evaluation) else evaluation.take(slice(0, count))
+        return self._samples[count]
 
-    def known(self, key: str) -> Observed | None:
-        """The observation of that key from memory or the store, else None: nothing is measured."""
-        found = self._seen.get(key) or self._load(key)
-        if found is not None:
-            self._seen[key] = found
-        return found
+    def get(self, planned: PlannedObservation) -> Observed:
+        """The observation; what a probe or runtime cannot do is ``skipped`` with its reason, faults raise."""
+        known = self._seen.get(planned.key)
+        if known is None or not known.covers(planned.count):
+            known = None if self.remeasure else self._load(planned.key)
+        if known is None or not known.covers(planned.count):
+            known = self._ask(planned)
+        self._seen[planned.key] = known
+        return known.first(planned.count)
 
-    def missing(self, observation: Observation) -> bool:
-        """Whether it would have to be made."""
-        key = observation.key
-        return key not in self._seen and (self.remeasure or self.known(key) is None)
+    def known(self, planned: PlannedObservation) -> Observed | None:
+        """The observation from memory or the store, else None: nothing is asked."""
+        found = self._seen.get(planned.key)
+        if found is None or not found.covers(planned.count):
+            found = self._load(planned.key)
+        if found is None or not found.covers(planned.count):
+            return None
+        self._seen[planned.key] = found
+        return found.first(planned.count)
 
-    def refused(self, observation: Observation) -> bool:
-        """Whether the network gives no gradients that its metric could use, asked before anything is measured.
+    def missing(self, planned: PlannedObservation) -> bool:
+        """Whether it would have to be asked."""
+        found = self._seen.get(planned.key)
+        if found is not None and found.covers(planned.count):
+            return False
+        return self.remeasure or self.known(planned) is None
+
+    def refused(self, planned: PlannedObservation) -> bool:
+        """Whether the network gives no gradients that the probe could use, found before anything is asked.
 
         A network that cannot be made or opened is not refused: its observation says what is wrong with it.
         """
@@ -85,18 +112,20 @@ class Observations:
 
         from bench.graph.arithmetic import arithmetic
 
-        metric, target = observation.metric, observation.target
-        if not metric.gradients or not runtimes.get(target.runtime).gradients:
+        target = planned.target
+        if not planned.probe.gradients or not runtimes.get(target.runtime).gradients:
             return False
-        samples = self.samples(observation).x[:PARITY_SAMPLES]
         try:
             with contained(), arithmetic(target.threads):
-                self.open(observation.node, target, floor=observation.floor).trust(torch.from_numpy(samples))
+                self.open(planned.node, target, floor=planned.floor).trust(torch.from_numpy(self._trial()))
         except NotDifferentiable:
             return True
         except Exception:
             return False
         return False
+
+    def _trial(self) -> NDArray[np.float32]:
+        return self.dataset.evaluation.x[:TRIAL]
 
     def _load(self, key: str) -> Observed | None:
         record = self.store.get("observations", key)
@@ -104,56 +133,70 @@ class Observations:
         if record is None or arrays is None:
             return None
         try:
-            return Observed(arrays, **record.content)
+            return Observed(key, arrays, **record.content)
         except TypeError:
             self.store.reject("observations", key, "it holds no observation")
             return None
 
-    def _measure(self, observation: Observation) -> Observed:
-        """Show the samples to the network, in the target's arithmetic, and commit what it shows."""
+    def _ask(self, planned: PlannedObservation) -> Observed:
+        """Put the probe to the network, in the target's arithmetic, and commit the answer."""
         from bench.graph.arithmetic import arithmetic
 
-        metric = observation.metric
-        self.networks.get(observation.node)
-        samples = self.samples(observation)
-        self.progress(f"{metric.name} on {observation.target.name}")
+        probe, target = planned.probe, planned.target
+        self.networks.get(planned.node)
+        count = min(max(planned.count, self._wanted.get(planned.key, 0)), len(self.dataset.evaluation))
+        samples = self.samples(count)
+        self.progress(f"{probe.name} on {target.name}")
+        needed = {item.probe.name: self._needed(item, count) for item in planned.needs}
         started = time.perf_counter()
+        status: Literal["ok", "skipped"] = "ok"
+        answer, reason = Observation({}), ""
         try:
-            if metric.labelled and samples.y is None:
-                raise NotApplicable("needs labels; the data has none")
-            with arithmetic(observation.target.threads):
-                arrays, predictor = self._arrays(observation, samples)
-                sums = self._integer_sums(observation, predictor)
-            _check_finite(arrays)
-            details = {**metric.details(arrays), **sums, **reading(predictor)}
-            observed = Observed(arrays, time.perf_counter() - started, details=details, parity=predictor.parity)
+            with arithmetic(target.threads):
+                predictor = self._trusted(planned.node, target, floor=planned.floor)
+                opposite = None if planned.opposite is None else self._trusted(planned.opposite, target)
+                context = Context(planned.seed, planned.draw, planned.floor, count, self._trial(), needed, opposite)
+                answer = ask_in_blocks(probe, predictor, samples, context)
+                reason = probe.invalid(answer) or ""
+                sums = self._integer_sums(planned, predictor)
+            notes = {**answer.notes, **sums, **reading(predictor)}
+            if predictor.parity is not None:
+                notes["parity"] = predictor.parity
+            _check_finite(answer.arrays)
+            if reason:
+                answer, status = Observation({}, notes), "skipped"
+            else:
+                answer = Observation(answer.arrays, notes)
         except NotApplicable as error:
-            observed = Observed({}, time.perf_counter() - started, "skipped", one_line(error))
-        content = {name: getattr(observed, name) for name in ("seconds", "status", "reason", "details", "parity")}
-        self.store.put("observations", observation.parts, content, arrays=observed.arrays)
-        return observed
+            answer, status, reason = Observation({}), "skipped", one_line(error)
+        content: dict[str, Any] = {
+            "seconds": time.perf_counter() - started,
+            "status": status,
+            "reason": reason,
+            "notes": answer.notes,
+            "rows": count if probe.reads == "rows" and status == "ok" else None,
+        }
+        self.store.put("observations", planned.parts, content, arrays=answer.arrays)
+        return Observed(planned.key, answer.arrays, **content)
 
-    def _arrays(self, observation: Observation, samples: Samples) -> tuple[dict[str, NDArray[Any]], Predictor]:
-        """What one network, or a pair, shows, and the predictor that it was shown by."""
-        metric, target = observation.metric, observation.target
-        predictor = self._trusted(observation.node, target, samples, floor=observation.floor)
-        anchor = self._anchor(observation, samples)
-        observing = Observing(observation.seed, observation.draw, anchor, observation.floor)
-        if observation.against is None:
-            return metric.observe(predictor, samples, observing), predictor
-        against = self._trusted(observation.against, target, samples)
-        return metric.measure(against, predictor, samples, observing), predictor
+    def _needed(self, planned: PlannedObservation, count: int) -> Observation:
+        """The reference's answer that another probe needs; where it has none, that is the other's reason too."""
+        self._wanted[planned.key] = max(count, self._wanted.get(planned.key, 0))
+        found = self.get(planned)
+        if found.status == "skipped":
+            raise NotApplicable(f"the reference's {planned.probe.name}: {found.reason}")
+        return Observation(self._seen[planned.key].first(count).arrays, found.notes)
 
-    def _trusted(self, node: Node, target: Target, samples: Samples, *, floor: bool = False) -> Predictor:
+    def _trusted(self, node: Node, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor; one that is simulated is compared with the runtime first, on real samples."""
         import torch
 
         predictor = self.open(node, target, floor=floor)
         if predictor.spec.simulated:
-            predictor.trust(torch.from_numpy(samples.x[:PARITY_SAMPLES]))
+            predictor.trust(torch.from_numpy(self._trial()))
         return predictor
 
-    def _integer_sums(self, observation: Observation, predictor: Predictor) -> dict[str, Any]:
+    def _integer_sums(self, planned: PlannedObservation, predictor: Predictor) -> dict[str, Any]:
         """How a network with 8-bit products on ONNX Runtime sums them, found once a network and target."""
         import torch
 
@@ -162,7 +205,7 @@ class Observations:
 
         if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:
             return {}
-        place = (observation.node.key, observation.target.name)
+        place = (planned.node.key, planned.target.name)
         if place not in self._sums:
             self._sums[place] = sums_of(predictor, torch.from_numpy(self.dataset.evaluation.x))
         return {"integer_sums": self._sums[place]}
@@ -173,23 +216,9 @@ class Observations:
 
         return open_predictor(self.networks.get(node), target, self.device, floor=floor)
 
-    def _anchor(self, observation: Observation, samples: Samples) -> NDArray[np.int64] | None:
-        """The reference's classes on the same target."""
-        if observation.anchor is None:
-            return None
-        import torch
-
-        place = (observation.anchor.key, observation.target.name)
-        if place not in self._anchors:
-            predictor = self.open(observation.anchor, observation.target)
-            logits = predictor.logits(torch.from_numpy(self.dataset.evaluation.x))
-            mean = logits.double().softmax(dim=-1).mean(dim=0)
-            self._anchors[place] = mean.argmax(dim=-1).numpy()
-        return self._anchors[place][: len(samples)]
-
 
 def _check_finite(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """NaN in what a network shows is a fault with a place, never a number."""
+    """NaN in what a network answers is a fault with a name, never a number."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             count = int(np.count_nonzero(~np.isfinite(array)))

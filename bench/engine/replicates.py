@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.engine.derive import Derived
+from bench.engine.derive import DerivedValue
 from bench.engine.inline import InlineEngine, Measured
 from bench.results import Cell, ValueResult
 from bench.stats.interval import LEVEL
@@ -57,7 +57,7 @@ def _content(engine: InlineEngine, group: Group) -> dict[str, Any]:
     return {"status": "ok", "values": {name: value.model_dump(mode="json") for name, value in values.items()}}
 
 
-def _over_replicates(replicates: Sequence[Derived]) -> ValueResult:
+def _over_replicates(replicates: Sequence[DerivedValue]) -> ValueResult:
     """The mean over replicates, with a t interval from five on; gaps on the logarithm."""
     results = [item.result for item in replicates]
     out = results[0].model_copy(
@@ -102,7 +102,7 @@ def _own(out: ValueResult, results: Sequence[ValueResult]) -> None:
     out.own_ci = None if method == "none" else (low, high)
 
 
-def _gap(out: ValueResult, replicates: Sequence[Derived]) -> None:
+def _gap(out: ValueResult, replicates: Sequence[DerivedValue]) -> None:
     """The geometric mean of the replicates' gaps; the yardsticks are the same, so their error does not average out."""
     gaps = [item.gap for item in replicates]
     points = [gap.gap for gap in gaps if gap is not None and gap.gap is not None and gap.deviations is not None]

@@ -28,7 +28,7 @@ from bench.store.keys import key_of
 from bench.store.samples import RunSamples
 from bench.store.store import Store
 from bench.suite.nodes import Splits
-from bench.suite.plan import Plan, PlannedCell, Planner
+from bench.suite.plan import Evaluation, Plan, PlannedCell, Planner
 from bench.suite.selection import matches, unused
 from bench.suite.suite import Suite
 
@@ -85,7 +85,7 @@ def planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
     """What expands the suite for this data set and machine."""
     intake = dataset.evaluation.take(slice(0, SAMPLES)).fingerprint
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical(), intake)
-    evaluation = {"evaluation": dataset.evaluation.fingerprint, "input": dataset.input.canonical()}
+    evaluation = Evaluation.of(dataset.evaluation, dataset.input)
     return Planner(suite, splits, evaluation, machine(suite.targets), device)
 
 

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.data.base import Dataset
+from bench.engine.arrays import NetworkArrays
 from bench.engine.derive import sample_distances
 from bench.engine.inline import InlineEngine, Measured
-from bench.engine.judged import judged_values
-from bench.engine.observations import Observed
+from bench.engine.judged import judged_observations, judged_values
 from bench.engine.provenance import machine
-from bench.metrics.base import Change, Pair, Quality, Value
+from bench.metrics.base import reads
+from bench.metrics.values import Change, Cost, Mean, Proportion, Statistic, Value, names
 from bench.store.keys import key_of
 from bench.store.samples import CellSamples, RunSamples, ValueSamples, place_of_cell
-from bench.suite.plan import Plan, PlannedCell
-
-
-class _Reads(Mapping[str, NDArray[Any]]):
-    """Arrays that notice which of them are used: a statistic's inputs are what it reads."""
-
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.arrays = arrays
-        self.read: set[str] = set()
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        found = self.arrays[name]
-        self.read.add(name)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        self.read.update(self.arrays)
-        return iter(self.arrays)
-
-    def __len__(self) -> int:
-        return len(self.arrays)
+from bench.suite.plan import Draw, Plan, PlannedCell
 
 
 def collect(
@@ -53,7 +33,7 @@ def collect(
         cell = found.cell
         if cell.status != "ok" or cell.replicate is None:
             continue
-        values = _values(engine, planned, cell.n)
+        values = _values(engine, planned)
         if values:
             place = place_of_cell(cell)
             network = plan.variants[planned.variant, planned.replicate].key
@@ -80,47 +60,47 @@ def _identity(plan: Plan, dataset: Dataset, planned: PlannedCell, n: int) -> dic
 
 def _sums(planned: PlannedCell) -> str:
     """How the variant's 8-bit products were summed; empty where it has none."""
-    found = planned.observed[0].parts.get("integer_sums", "")
+    found = planned.observed[0][0].parts.get("integer_sums", "")
     return found if isinstance(found, str) else f"unknown, on {', '.join(found['unknown'])}"
 
 
-def _values(engine: InlineEngine, planned: PlannedCell, n: int) -> dict[str, ValueSamples]:
-    """Each gated value that has per-sample arrays."""
+def _values(engine: InlineEngine, planned: PlannedCell) -> dict[str, ValueSamples]:
+    """Each gated value that has per-sample arrays; none where one of its observations is no longer known."""
     wanted = judged_values(planned)
-    if not wanted:
+    known = {item: engine.observations.known(item) for item in judged_observations(planned)}
+    if not wanted or None in known.values():
         return {}
-    variant = [engine.observations.known(item.key) for item in planned.observed]
-    reference = [engine.observations.known(item.key) for item in planned.reference]
-    shown = [item for item in variant if item is not None]
-    own = [item for item in reference if item is not None]
-    if len(shown) < len(variant) or len(own) < len(reference):
-        return {}
-    found = {value.name: _value(value, shown, own, n) for value in wanted}
-    return {name: value for name, value in found.items() if value is not None}
+    samples, found = engine.observations.samples(planned.count), {}
+
+    def arrays(draw: Draw, reference: NetworkArrays | None = None) -> NetworkArrays:
+        answers = [(item.probe, observed) for item in draw if (observed := known.get(item)) is not None]
+        return NetworkArrays(planned.use.metric, answers, samples, engine.memo, reference)
+
+    reference = [arrays(draw) for draw in planned.reference]
+    variant = [arrays(draw, reference[0]) for draw in planned.observed]
+    for value in wanted:
+        made = _value(value, variant, reference)
+        if made is not None:
+            found[value.name] = made
+    return found
 
 
-def _value(value: Value, variant: Sequence[Observed], reference: Sequence[Observed], n: int) -> ValueSamples | None:
+def _value(value: Value, variant: Sequence[NetworkArrays], reference: Sequence[NetworkArrays]) -> ValueSamples | None:
     """What one value is made of."""
-    if isinstance(value, Change):
-        power = 2 if value.coupling == "independent" else value.power
-        distances = sample_distances(value, reference, variant)
-        return ValueSamples("count" if value.count else "distance", {"x": distances}, power=power)
-    if isinstance(value, Quality) and value.per_sample is not None:
-        form: Any = "proportion" if value.interval == "score" else "mean"
-        own, other = (np.asarray(value.per_sample(x[0].arrays), dtype=np.float64) for x in (variant, reference))
-        return ValueSamples(form, {"x": own}, {"x": other}, better=value.better, log=value.log)
-    if isinstance(value, Quality | Pair):
-        log = isinstance(value, Quality) and value.log
-        read, theirs = _inputs(value, variant[0], n), _inputs(value, reference[0], n)
-        return ValueSamples("statistic", read, theirs, better=value.better, log=log)
-    rounds = variant[0].arrays
-    if "_latencies" not in rounds or "_reference_latencies" not in rounds:
+    own, other = reference[0], variant[0]
+    if any(name not in other for name in reads(value)):
         return None
-    return ValueSamples("timing", {"x": rounds["_latencies"]}, {"x": rounds["_reference_latencies"]}, better="lower")
-
-
-def _inputs(value: Quality | Pair, observed: Observed, n: int) -> dict[str, NDArray[Any]]:
-    """The arrays that the value's statistic reads."""
-    reads = _Reads(observed.arrays)
-    value.statistic(reads, np.ones((1, n)))
-    return {name: observed.arrays[name] for name in sorted(reads.read)}
+    if isinstance(value, Change):
+        distances = sample_distances(value, reference, variant)
+        return ValueSamples("count" if value.count else "distance", {"x": distances}, power=value.scale_power)
+    if isinstance(value, Mean | Proportion):
+        form: Any = "proportion" if isinstance(value, Proportion) else "mean"
+        return ValueSamples(
+            form, {"x": value.per_sample(other)}, {"x": value.per_sample(own)}, better=value.better, log=value.log
+        )
+    if isinstance(value, Statistic):
+        read, theirs = ({name: arrays[name] for name in sorted(names(value.of))} for arrays in (other, own))
+        return ValueSamples("statistic", read, theirs, better=value.better, log=value.log)
+    if not isinstance(value, Cost) or not value.against:
+        return None
+    return ValueSamples("timing", {"x": other[value.of]}, {"x": other[value.against]}, better="lower")

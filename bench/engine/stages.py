@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from bench.engine.arrays import NetworkArrays
 from bench.engine.derive import Evidence, sample_distances
 from bench.engine.inline import InlineEngine, Measured, ObservationFailure, told
 from bench.engine.networks import NetworkFailure, one_line
-from bench.engine.observations import Observed
 from bench.interrupts import contained
-from bench.metrics.base import Change, Metric, Pair, Quality, Value
+from bench.metrics.base import Metric
+from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.results import StageMetric, StageResult, StageValue, ValueResult
 from bench.stats.added import added_change
 from bench.stats.change import Change as Estimate
@@ -30,7 +31,7 @@ THE_REFERENCE = "the reference itself"
 class Shown:
     """What a stage showed to a metric, or why it did not."""
 
-    observed: Sequence[Observed] = ()
+    arrays: Sequence[NetworkArrays] = ()
     status: str = "ok"
     reason: str = ""
 
@@ -72,11 +73,14 @@ def _parts(cells: Sequence[PlannedCell], stages: Sequence[Stage]) -> dict[str, A
         "statistics": STATISTICS_VERSION,
         "waterfall": WATERFALL_VERSION,
         "metric": first.use.metric.name,
+        "version": first.use.metric.version,
         "parameters": first.use.metric.parameters(),
+        "samples": first.count,
+        "reads": first.parts["reads"],
         "names": [stage.name for stage in stages],
-        "stages": [[item.key for item in cell.observed] for cell in cells],
-        "yardsticks": [[item.key for item in mark] for mark in first.yardsticks],
-        "floor": None if first.floor is None else first.floor.key,
+        "stages": [[[item.key for item in draw] for draw in cell.observed] for cell in cells],
+        "yardsticks": first.parts["yardsticks"],
+        "floor": first.parts["floor"],
     }
 
 
@@ -130,40 +134,40 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
         return [_blank(metric, "error", told(error, cells[0])) for _ in cells]
     except Exception as error:
         return [_blank(metric, "error", f"{stages[0].name}: {_words(error)}") for _ in cells]
-    if start.skipped is not None:
-        reason = f"{stages[0].name}: {start.skipped[1].reason}"
+    if start.skipped:
+        reason = f"{stages[0].name}: {start.skipped.partition(': ')[2]}"
         return [_blank(metric, "skipped", reason, start.n) for _ in cells]
     found, last = [_first(engine, metric, start)], (stages[0].name, start.reference)
     for stage, cell in zip(stages[1:], cells[1:], strict=True):
-        shown = _observe(engine, cell)
+        shown = _observe(engine, cell, start.reference[0])
         result = _blank(metric, shown.status, shown.reason, start.n)
         if shown.status == "ok":
             try:
                 with contained():
                     for value in metric.values:
-                        result.values[value.name] = _value(engine, value, start, last, shown.observed)
+                        result.values[value.name] = _value(engine, value, start, last, shown.arrays)
             except Exception as error:
                 result = _blank(metric, "error", one_line(error), start.n)
             else:
-                last = (stage.name, shown.observed)
+                last = (stage.name, shown.arrays)
         found.append(result)
     _name_largest(metric, found)
     return found
 
 
-def _observe(engine: InlineEngine, cell: PlannedCell) -> Shown:
+def _observe(engine: InlineEngine, cell: PlannedCell, reference: NetworkArrays) -> Shown:
     """The observations of one stage; whatever goes wrong stays in it."""
     try:
         with contained():
-            observed = [engine.observations.get(item) for item in cell.observed]
+            arrays = engine.role("variant", cell, cell.observed, reference)
     except NetworkFailure as error:
         return Shown(status="error", reason=told(error, cell))
     except Exception as error:
-        return Shown(status="error", reason=_words(error))
-    for item in observed:
-        if item.status != "ok":
-            return Shown(status=item.status, reason=item.reason)
-    return Shown(observed)
+        return Shown(status="error", reason=_words(error).removeprefix("variant: "))
+    for draw in arrays:
+        if draw.refused:
+            return Shown(status="skipped", reason=draw.refused)
+    return Shown(arrays)
 
 
 def _words(error: Exception) -> str:
@@ -187,7 +191,11 @@ def _first(engine: InlineEngine, metric: Metric, start: Evidence) -> StageMetric
 
 
 def _value(
-    engine: InlineEngine, value: Value, start: Evidence, last: tuple[str, Sequence[Observed]], shown: Sequence[Observed]
+    engine: InlineEngine,
+    value: Value,
+    start: Evidence,
+    last: tuple[str, Sequence[NetworkArrays]],
+    shown: Sequence[NetworkArrays],
 ) -> StageValue:
     """One value at one stage."""
     since, before = last
@@ -204,7 +212,7 @@ def _value(
         out.step = _changed(value, change(apart, weights, count=value.count, largest=value.largest), cumulative)
         more = added_change(there, here, weights, count=value.count, largest=value.largest)
         out.added = _changed(value, more, cumulative)
-    elif isinstance(value, Quality | Pair):
+    elif isinstance(value, Mean | Proportion | Statistic):
         paired = Evidence(before, shown, (), None, start.n)
         out.added = engine.derivation.value(value, paired).result
         out.added.numerical_floor = _rounding(value, cumulative)

@@ -16,7 +16,7 @@ from bench.engine.samples import collect
 from bench.results import Cell
 from bench.store.samples import RunSamples
 from bench.store.store import Store
-from bench.suite.nodes import Node, outside_node
+from bench.suite.nodes import outside_node
 from bench.suite.plan import Plan, PlannedCell
 from bench.suite.suite import Outside, Suite
 
@@ -55,8 +55,7 @@ class SuiteRun:
         plan = replace(self.plan, yardsticks=nodes, cells=())
         found = []
         for cell in self.plan.cells:
-            node: Node = cell.observed[0].node
-            found.append(expand.cell(cell.variant, node, cell.target, cell.use, cell.replicate, plan))
+            found.append(expand.cell(cell.variant, cell.node, cell.target, cell.use, cell.replicate, plan))
         return replace(plan, cells=tuple(found))
 
     @cached_property
@@ -93,8 +92,8 @@ class SuiteRun:
 
         from bench.graph.arithmetic import arithmetic
 
-        predictor = self.engine.observations.open(cell.observed[0].node, cell.target).as_shipped()
-        image = torch.from_numpy(self.engine.observations.samples(cell.observed[0]).x[:1].copy())
+        predictor = self.engine.observations.open(cell.node, cell.target).as_shipped()
+        image = torch.from_numpy(self.engine.observations.samples(cell.count).x[:1].copy())
         with arithmetic(cell.target.threads):
             predictor.logits(image)  # the first call also allocates
             yield lambda: predictor.logits(image)

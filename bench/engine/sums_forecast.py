@@ -30,7 +30,7 @@ def sums_forecast(suite: Suite, store_url: str, device: str) -> list[str]:
     networks = Networks(Store(store_url), dataset, lambda message: None)
     places: dict[tuple[str, str], tuple[Node, Target]] = {}
     for cell in plan.cells:
-        node = cell.observed[0].node
+        node = cell.node
         if cell.target.runtime == "onnxruntime" and node.kind.endswith("-quantised"):
             places.setdefault((cell.variant, cell.target.name), (node, cell.target))
     lines, unknown = [], []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.engine.judged import arrays_lost
@@ -12,7 +12,7 @@ from bench.registry import nearest
 from bench.store.keys import differences, key_of
 from bench.store.store import Record, Store
 from bench.suite.nodes import Node
-from bench.suite.plan import Observation, PlannedCell
+from bench.suite.plan import PlannedCell, PlannedObservation, Role
 from bench.suite.selection import matches
 from bench.suite.suite import Suite
 from bench.wording import canonical
@@ -79,21 +79,27 @@ def _changes(cell: PlannedCell, before: Mapping[str, dict[str, Any]]) -> list[st
     ]
 
 
-def _roles(cell: PlannedCell) -> list[tuple[str, Observation]]:
-    """Every observation of a cell; further draws have the name of the first with their number."""
+def _roles(cell: PlannedCell) -> list[tuple[str, PlannedObservation]]:
+    """Every observation of a cell by role and probe; further draws have their number."""
+    draws = [("variant", cell.observed), ("reference", cell.reference)]
+    draws += [(f"yardstick {index + 1}", mark) for index, mark in enumerate(cell.yardsticks)]
+    draws += [("numerical floor", (cell.floor,))]
+    return [(_role(role, item.probe.name, draw), item) for role, shown in draws for draw, item in _numbered(shown)]
 
-    def draws(role: str, items: Sequence[Observation]) -> list[tuple[str, Observation]]:
-        return [(role if draw == 0 else f"{role}, draw {draw + 1}", item) for draw, item in enumerate(items)]
 
-    found = [*draws("variant", cell.observed), *draws("reference", cell.reference)]
-    for index, mark in enumerate(cell.yardsticks):
-        found += draws(f"yardstick {index + 1}", mark)
-    return found if cell.floor is None else [*found, ("numerical floor", cell.floor)]
+def _numbered(role: Role) -> Iterator[tuple[int, PlannedObservation]]:
+    for number, draw in enumerate(role):
+        for item in draw:
+            yield number, item
+
+
+def _role(role: str, probe: str, draw: int) -> str:
+    return f"{role}, {probe}" if draw == 0 else f"{role}, {probe}, draw {draw + 1}"
 
 
 def _former(cell: PlannedCell, store: Store, known: list[Record]) -> dict[str, dict[str, Any]]:
     """What the cell of this name was made of when it was last measured, by role; the most alike, then the latest."""
-    mine = [item for item in known if _place(item) == _place_of(cell)]
+    mine = [item for item in known if _place(item) == _place_of(cell) and _same_form(item)]
     if not mine:
         return {}
 
@@ -102,20 +108,23 @@ def _former(cell: PlannedCell, store: Store, known: list[Record]) -> dict[str, d
         return len(list(differences(record.parts, cell.parts))), -store.files.modified(file)
 
     parts = min(mine, key=unlike).parts
-    stored: dict[str, Any] = {"reference": parts["reference"], "floor": [parts["floor"]]}
-    stored |= {f"yardstick {index + 1}": keys for index, keys in enumerate(parts["yardsticks"])}
-    found = dict(zip((role for role, _ in _roles(cell)), parts["variant"], strict=False))
-    found = {role: item for role, item in found.items() if role.startswith("variant")}
-    for name, keys in stored.items():
-        for draw, key in enumerate(keys):
-            record = None if key is None else store.get("observations", key)
-            if record is not None:
-                role = "numerical floor" if name == "floor" else name
-                found[role if draw == 0 else f"{role}, draw {draw + 1}"] = record.parts
+    found: dict[str, dict[str, Any]] = {}
+    for number, draw in enumerate(parts["variant"]):
+        found |= {_role("variant", item["probe"], number): item for item in draw}
+    marks = {f"yardstick {index + 1}": mark for index, mark in enumerate(parts["yardsticks"])}
+    for role, draws in {"reference": parts["reference"], **marks, "numerical floor": [parts["floor"]]}.items():
+        for number, keys in enumerate(draws):
+            records = [record for key in keys if (record := store.get("observations", key)) is not None]
+            found |= {_role(role, record.parts["probe"], number): record.parts for record in records}
     return found
 
 
-def _changed(item: Observation, before: dict[str, Any]) -> str:
+def _same_form(record: Record) -> bool:
+    """Whether a cell was written by a program that parts cells as this one does."""
+    return all(isinstance(record.parts.get(name), list) for name in ("variant", "reference", "yardsticks", "floor"))
+
+
+def _changed(item: PlannedObservation, before: dict[str, Any]) -> str:
     """What differs from the same observation when the cell was last measured."""
     found = list(differences(before, item.parts))
     if not found:
@@ -123,11 +132,11 @@ def _changed(item: Observation, before: dict[str, Any]) -> str:
     return f"changed since it was last measured: {_told(found, item)}"
 
 
-def _nearest(item: Observation, observed: list[Record]) -> str:
-    """What differs from the most similar stored observation of the same metric."""
+def _nearest(item: PlannedObservation, observed: list[Record]) -> str:
+    """What differs from the most similar stored observation by the same probe."""
     best: list[tuple[str, Any, Any]] | None = None
     for record in observed:
-        if record.parts.get("metric") == item.parts["metric"] and record.parts.get("floor") == item.parts.get("floor"):
+        if record.parts.get("probe") == item.parts["probe"] and record.parts.get("floor") == item.parts.get("floor"):
             found = list(differences(record.parts, item.parts))
             if best is None or len(found) < len(best):
                 best = found
@@ -136,13 +145,13 @@ def _nearest(item: Observation, observed: list[Record]) -> str:
     return f"never observed so; nearest stored: {_told(best)}"
 
 
-def _told(found: Sequence[tuple[str, Any, Any]], item: Observation | None = None) -> str:
+def _told(found: Sequence[tuple[str, Any, Any]], item: PlannedObservation | None = None) -> str:
     """The first differences in words; of ``item`` itself, a file by its name."""
     shown = [_difference(path, old, new, item) for path, old, new in found[:SHOWN]]
     return "; ".join([*shown, *(["..."] if len(found) > SHOWN else [])])
 
 
-def _difference(path: str, old: Any, new: Any, item: Observation | None) -> str:
+def _difference(path: str, old: Any, new: Any, item: PlannedObservation | None) -> str:
     name = path.rpartition(".")[2]
     if item is not None and path.startswith("network.") and name in ("onnx", "checkpoint", "weights", "code"):
         file = _file_of(item.node, name)

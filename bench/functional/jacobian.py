@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Float = NDArray[np.float64]
 
+SMALLEST = 1e-12  # a norm below it counts as this much
+
 
 def input_jacobian(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """The Jacobian of the centred logits at every sample: x (n, ...) to (n, classes, inputs).
@@ -50,3 +52,21 @@ def spectral_norms(matrices: NDArray[Any]) -> Float:
     with threadpool_limits(1, user_api="blas"):  # the last bits depend on the number of threads
         largest = np.linalg.eigvalsh(a @ a.transpose(0, 2, 1))[:, -1]
     return np.asarray(scale * np.sqrt(np.maximum(largest, 0.0)))
+
+
+def jacobian_difference(a: NDArray[Any], b: NDArray[Any]) -> Float:
+    """``‖A − B‖₂`` of each pair of matrices (n, rows, columns): (n,), in float64.
+
+    >>> jacobian_difference(np.array([[[3.0, 0.0]]]), np.array([[[0.0, 4.0]]])).tolist()
+    [5.0]
+    """
+    return spectral_norms(a.astype(np.float64) - b)
+
+
+def log_norms(norms: NDArray[Any]) -> Float:
+    """Natural logarithm of norms (n,); below 1e-12 they count as 1e-12, so that it exists.
+
+    >>> log_norms(np.array([1.0, 0.0])).round(3).tolist()
+    [0.0, -27.631]
+    """
+    return np.asarray(np.log(np.maximum(norms, SMALLEST)), dtype=np.float64)

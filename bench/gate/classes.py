@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.gate.questions import declared_value
 from bench.gate.tolerances import WORDS, Tolerance
-from bench.metrics.base import Change, Quality
+from bench.metrics.values import Change, Mean, Proportion
 from bench.results import Cell, GateResult, ValueResult
 from bench.stats.change import change
 from bench.stats.figure import mean_figure
@@ -46,7 +46,7 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
         return result("inconclusive", "per class: the data has no labels", looked=False)
     labels = samples.labels[: found.variant["x"].size]
     declared = declared_value(cell, gate.value)
-    most = declared.largest if isinstance(declared, Change | Quality) else inf
+    most = declared.largest if isinstance(declared, Change | Mean | Proportion) else inf
     judged = [
         (_name(samples, label), *_judge(found, labels == label, gate, value, most)) for label in np.unique(labels)
     ]

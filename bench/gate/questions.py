@@ -9,7 +9,9 @@ from bench.gate.baseline import BaselineCell
 from bench.gate.judgements import Answer
 from bench.gate.shifts import Pairing, Shift, Statistic, yardstick_scale
 from bench.gate.tolerances import WORDS
-from bench.metrics.base import Pair, Quality, Value, metrics
+from bench.metrics.base import metrics
+from bench.metrics.values import Statistic as DeclaredStatistic
+from bench.metrics.values import Value
 from bench.results import Cell, GateResult, ValueResult
 from bench.stats.noninferiority import decide, not_worse
 from bench.wording import difference, plain, title
@@ -90,7 +92,7 @@ def declared_value(cell: Cell, name: str) -> Value | None:
 def statistic_of(cell: Cell, name: str) -> Statistic | None:
     """The statistic of a registered metric's value."""
     value = declared_value(cell, name)
-    return value.draws if isinstance(value, Quality | Pair) else None
+    return value.draws if isinstance(value, DeclaredStatistic) else None
 
 
 def _shown(value: ValueResult, question: Question, estimate: float, limits: tuple[float | None, float | None]) -> str:

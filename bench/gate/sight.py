@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from bench.engine.run import make_plan
 from bench.gate.tolerances import WORDS
-from bench.metrics.base import Change, Pair, Quality, Value
+from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.results import ValueResult
 from bench.stats.power import (
     POWER,
@@ -95,7 +95,7 @@ def _sight(
 ) -> Sight:
     if gate.rule == "max_gap":
         return _gap(metric, gate, n, known, len(plan.yardsticks))
-    counted = isinstance(value, Quality) and value.interval == "score"
+    counted = isinstance(value, Proportion)
     if gate.rule in WORDS:
         return _own_rate(metric, gate, n, known) if counted else _own_mean(metric, gate, n, measured, known)
     if counted:
@@ -113,7 +113,7 @@ def _sight(
 
 def _few(value: Value, n: int) -> str:
     """What the intervals of resampled harms are worth with few samples."""
-    words = coverage_words(n) if isinstance(value, Quality | Pair) else ""
+    words = coverage_words(n) if isinstance(value, Mean | Proportion | Statistic) else ""
     return f"; {words}" if words else ""
 
 

@@ -1,171 +1,117 @@
-"""The contract of a metric: observe one network, declare values; the scale is derived elsewhere."""
+"""The contract of a metric: probes that it asks, arrays derived of their answers, and values declared over them."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from math import inf
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from bench.data.base import Samples
+from bench.metrics.values import IDS, LABELS, REFERENCE, Arrays, Change, Cost, Derived, Value, names
+from bench.probes.base import Probe
 from bench.registry import Registry, parameters
-from bench.runtimes.base import Predictor
-from bench.stats.figure import recentred
 
-Arrays: TypeAlias = Mapping[str, NDArray[Any]]
-Float: TypeAlias = NDArray[np.float64]
-Weights: TypeAlias = NDArray[np.floating[Any]]
 Family = Literal["fidelity", "lipschitz", "adversarial", "attribution", "uncertainty", "cost"]
-Better = Literal["lower", "higher", "none"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """How different two networks are, sample by sample."""
-
-    name: str
-    distance: Callable[[Arrays, Arrays], Float]  # (n,), zero for equal arrays, symmetric
-    power: Literal[1, 2]
-    unit: str = ""
-    count: bool = False  # distances are 0 or 1: exact intervals
-    largest: float = inf  # largest distance there is: no limit lies beyond it
-    coupling: Literal["common", "independent"] = "common"
-    kind: ClassVar[Literal["change"]] = "change"
-
-
-@dataclass(frozen=True)
-class Quality:
-    """A network's own figure; harm is how much worse it became."""
-
-    name: str
-    statistic: Callable[[Arrays, Weights], Float]  # (arrays, weights (B, n)) -> (B,); weights sum to n a row
-    better: Better
-    unit: str = ""
-    interval: Literal["bootstrap", "score", "none"] = "bootstrap"  # score: ``per_sample`` is 0 or 1
-    per_sample: Callable[[Arrays], Float] | None = None  # (n,): for score intervals, and for plain means
-    log: bool = False  # harm is a difference of logarithms
-    debiased: bool = False  # unbiased itself, while its resampled values are not: draws are centred on the figure
-    largest: float = inf  # the most that the figures of two networks can differ by
-    why_no_interval: str = ""
-    kind: ClassVar[Literal["quality"]] = "quality"
-
-    def draws(self, arrays: Arrays, weights: Weights) -> Float:
-        """The figure in each resample (B,), centred where the resampled values are biased."""
-        found = np.asarray(self.statistic(arrays, weights), dtype=np.float64)
-        if not self.debiased:
-            return found
-        whole = self.statistic(arrays, np.ones((1, weights.shape[1])))
-        return recentred(found, float(whole[0]))
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A quality of a (reference, variant) pair, from ``Metric.measure``; its scale are (reference, yardstick) pairs."""
-
-    name: str
-    statistic: Callable[[Arrays, Weights], Float]
-    better: Better
-    unit: str = ""
-    kind: ClassVar[Literal["pair"]] = "pair"
-
-    def draws(self, arrays: Arrays, weights: Weights) -> Float:
-        """The figure in each resample (B,)."""
-        return np.asarray(self.statistic(arrays, weights), dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class BoundFigures:
-    """What is known of one network's constant: it lies in [lower, upper]; None where nothing is."""
-
-    lower: float | None
-    upper: float | None
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A bound on a constant of the network; the true ratio lies in an interval, no sampling is involved."""
-
-    name: str
-    figures: Callable[[Arrays], BoundFigures]
-    evidence: Literal["certified", "estimate", "lower"]
-    norm: str
-    domain: str
-    unit: str = ""
-    better: Better = "lower"
-    kind: ClassVar[Literal["bound"]] = "bound"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """A figure of the artefact on its target."""
-
-    name: str
-    figure: Callable[[Arrays], float | None]
-    unit: str
-    better: Better = "lower"
-    timing: bool = False  # comparable only on an equal machine fingerprint
-    reference: Callable[[Arrays], float | None] | None = None  # the reference's, from the same interleaved measurement
-    why: Callable[[Arrays], str] | None = None  # why there is no figure; empty where there is one
-    kind: ClassVar[Literal["cost"]] = "cost"
-
-
-Value: TypeAlias = Change | Quality | Pair | Bound | Cost
-
-
-@dataclass(frozen=True)
-class Observing:
-    """What an observation may use beside the network and the samples."""
-
-    seed: int  # every random number: ``streams.generator(metric name, seed, sample id, ...)``
-    draw: int = 0  # which independent draw, for stochastic observations
-    anchor: NDArray[np.int64] | None = None  # (n,) the reference's classes, for metrics with ``anchored``
-    floor: bool = False  # an arithmetic re-run: no random choice may differ from draw 0
 
 
 @parameters
-class Metric(ABC):
-    """A frozen dataclass of parameters with ``observe`` and ``values``; ``@metrics.register("family.name")``."""
+class Metric:
+    """A frozen dataclass of parameters with ``probes`` and ``values``; ``@metrics.register("family.name")``.
+
+    Most metrics are data: a tuple of probes (a property where they depend on parameters), derived arrays, and values.
+    """
 
     samples: Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")] = None
 
     name: ClassVar[str]
     family: ClassVar[Family]
-    version: ClassVar[int] = 1
-    packages: ClassVar[tuple[str, ...]] = ("torch",)
-    labelled: ClassVar[bool] = False  # needs labels
-    gradients: ClassVar[bool] = False  # needs input gradients
-    anchored: ClassVar[bool] = False  # needs the reference's classes
-    timing: ClassVar[bool] = False  # keyed on the machine
-    interleaved: ClassVar[bool] = False  # measured in turn with the reference, by ``measure``
-    values: ClassVar[tuple[Value, ...]]
+    version: ClassVar[int] = 1  # rises when the same observations give other values
+    labelled: ClassVar[bool] = False  # without labels the whole cell is skipped
+    derived: ClassVar[tuple[Derived, ...]] = ()
+    values: ClassVar[tuple[Value, ...]] = ()
     headline: ClassVar[str | None] = None  # the change that stands for the family where this metric does
 
-    @abstractmethod
-    def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:
-        """What the network shows: arrays whose first axis is the samples', or figures of the whole network."""
+    def __post_init__(self) -> None:
+        """Refuse a declaration that names what is not there."""
+        fault = next(faults(self), None)
+        if fault is not None:
+            raise TypeError(f"metric {type(self).__name__}: {fault}")
 
-    def measure(
-        self, reference: Predictor, variant: Predictor, samples: Samples, observing: Observing
-    ) -> dict[str, NDArray[Any]]:
-        """What a pair shows, for ``pair`` values and interleaved timings."""
-        raise TypeError(f"{self.name} declares a pair value and has no measure")
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The questions that its values stand on."""
+        return ()
+
+    @property
+    def gradients(self) -> bool:
+        """Whether a probe needs input gradients."""
+        return any(probe.gradients for probe in self.probes)
+
+    @property
+    def timing(self) -> bool:
+        """Whether a probe looks at a clock, or at memory."""
+        return any(probe.timing for probe in self.probes)
 
     def protocol(self) -> dict[str, Any]:
         """What a reader must know to repeat the number."""
         return self.parameters()
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
-        """Curves and diagnostics of one network, JSON only."""
+        """Curves and diagnostics of one network, JSON only; what probes noted stands beside them."""
         return {}
 
     def parameters(self) -> dict[str, Any]:
         """All parameters but ``samples``, as JSON."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "samples"}
+
+
+def reads(value: Value) -> tuple[str, ...]:
+    """The names of all arrays that a value is made of."""
+    found = names(value.of)
+    return (*found, value.against) if isinstance(value, Cost) and value.against else found
+
+
+def sources(metric: Metric, name: str, given: int | None = None) -> frozenset[str]:
+    """The observed arrays that a name stands on, ``labels`` and ``ids`` among them; the reference's under its prefix.
+
+    A derived array may stand on those that are declared before it: the first ``given`` ones.
+
+    Raises:
+        LookupError: there is no such array.
+    """
+    if name in (LABELS, IDS):
+        return frozenset({name})
+    if name.startswith(REFERENCE):
+        inner = sources(metric, name.removeprefix(REFERENCE), given)
+        return frozenset(item if item in (LABELS, IDS) else REFERENCE + item for item in inner)
+    for index, item in enumerate(metric.derived[:given]):
+        if item.name == name:
+            return frozenset().union(*(sources(metric, each, index) for each in names(item.of)))
+    if any(name in probe.arrays for probe in metric.probes):
+        return frozenset({name})
+    raise LookupError(f"no probe and nothing derived gives {name!r}")
+
+
+def faults(metric: Metric) -> Iterator[str]:
+    """What is wrong with a declaration: unknown arrays, names given twice, a headline that is no change."""
+    if not metric.probes or not metric.values:
+        yield "it declares no probes" if not metric.probes else "it declares no values"
+        return
+    given = [name for probe in metric.probes for name in probe.arrays] + [item.name for item in metric.derived]
+    declared = [value.name for value in metric.values]
+    for what, listed in (("array", given), ("value", declared)):
+        yield from (f"{what} {name!r} is given twice" for name in sorted({n for n in listed if listed.count(n) > 1}))
+    for value in metric.values:
+        for name in reads(value):
+            try:
+                sources(metric, name)
+            except LookupError as error:
+                if not (isinstance(value, Cost) and value.absent):
+                    yield f"value {value.name!r}: {error.args[0]}"
+    changes = [value.name for value in metric.values if isinstance(value, Change)]
+    if metric.headline is not None and metric.headline not in changes:
+        yield f"headline {metric.headline!r} is no change that it declares"
 
 
 metrics: Registry[type[Metric]] = Registry("metric", "bench.metrics")

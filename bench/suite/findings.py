@@ -131,7 +131,7 @@ class Findings:
             self.add(place, f"{name!r} cannot be imported: {type(error).__name__}: {error}".splitlines()[0])
             return None
         base = BASES[registry.kind]
-        if not isinstance(cls, type) or not issubclass(cls, base) or inspect.isabstract(cls):
+        if not isinstance(cls, type) or not issubclass(cls, base) or cls is base or inspect.isabstract(cls):
             self.add(place, f"{name!r} is no {registry.kind}", f"give a subclass of {base.__module__}.{base.__name__}")
             return None
         return cls

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.limits import SUITE_MATRIX
-from bench.metrics.base import Change, Metric, Quality, Value, metrics
+from bench.metrics.base import Metric, metrics
+from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.registry import nearest
 from bench.suite.findings import Findings, schema_of
 from bench.suite.networks import tables_in
@@ -116,12 +117,12 @@ def _build_gates(
 
 def _whole(rule: str, value: Value, cls: type[Metric]) -> tuple[str, str] | None:
     """Why this gate can only be judged over all samples, and what would be right."""
-    apart = isinstance(value, Change) or (isinstance(value, Quality) and value.per_sample is not None)
+    apart = isinstance(value, Change | Mean | Proportion)
     if not apart:
         return f"{value.name!r} is no mean over samples", "leave per out"
     if rule == "max_gap":
         return "a class has too few samples for a gap of its own", "use max_change, or leave per out"
-    if isinstance(value, Quality) and value.log:
+    if isinstance(value, Mean | Proportion | Statistic) and value.log:
         return f"the harm of {value.name!r} lives on the logarithm", "leave per out"
     return None
 
@@ -144,6 +145,6 @@ def _unfit(rule: str, value: Value, values: dict[str, Value], yardstick: bool) -
         advice = f"use {other}, or max_harm" if other else "gate another value"
         found = f"better when {value.better}" if other else "neither better when higher nor when lower"  # type: ignore[union-attr]
         return f"{value.name!r} is {found}", advice
-    if isinstance(value, Quality) and value.interval == "none":
-        return f"{value.name!r} has no interval, so no gate on it can be judged", value.why_no_interval
+    if isinstance(value, Statistic) and value.no_interval:
+        return f"{value.name!r} has no interval, so no gate on it can be judged", value.no_interval
     return None

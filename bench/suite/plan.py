@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
+from bench.data.base import Samples
 from bench.graph.integer_sums.pairs import Sums
-from bench.metrics.base import Change, Metric, Pair, Quality
+from bench.graph.network import InputSpec
+from bench.metrics.base import Metric, reads, sources
+from bench.metrics.values import IDS, LABELS, REFERENCE, Change, Mean, Proportion, Scaled, Statistic, Value
+from bench.probes.base import Probe
 from bench.runtimes.base import Target, runtimes
 from bench.store.keys import key_of
 from bench.suite.exporting import Exports, exports_of
@@ -23,8 +27,8 @@ from bench.suite.nodes import (
 )
 from bench.suite.suite import MetricUse, Suite, Variant
 
-KEY_VERSION = 1
-STATISTICS_VERSION = 2  # rises when the same observations give another number
+KEY_VERSION = 2
+STATISTICS_VERSION = 3  # rises when the same observations give another number
 
 
 @dataclass(frozen=True)
@@ -43,23 +47,28 @@ class Machine:
 
 
 @dataclass(frozen=True, eq=False)
-class Observation:
-    """One network (or a pair) shown to one metric on one target."""
+class PlannedObservation:
+    """A probe put to one network, or to the reference and another one, on one target."""
 
-    metric: Metric
+    probe: Probe
     node: Node
     target: Target
     parts: dict[str, Any]
     seed: int
+    count: int  # samples that are needed of it
     draw: int = 0
     floor: bool = False
-    anchor: Node | None = None
-    against: Node | None = None  # the reference, for pair measures
+    needs: tuple[PlannedObservation, ...] = ()  # of the reference
+    opposite: Node | None = None  # of a pair probe: the reference
 
     @cached_property
     def key(self) -> str:
         """Content address."""
         return key_of(self.parts)
+
+
+Draw: TypeAlias = tuple[PlannedObservation, ...]  # what one network is asked, probe by probe
+Role: TypeAlias = tuple[Draw, ...]  # by independent draw; one alone where draws are common
 
 
 def metric_label(metric: Metric) -> str:
@@ -83,10 +92,13 @@ class PlannedCell:
     target: Target
     use: MetricUse
     replicate: int
-    reference: tuple[Observation, ...]  # by draw
-    floor: Observation | None
-    observed: tuple[Observation, ...]  # the variant's, by draw
-    yardsticks: tuple[tuple[Observation, ...], ...]
+    node: Node  # the variant as it runs on the target
+    original: Node  # the reference as it runs there
+    count: int  # samples
+    reference: Role
+    floor: Draw
+    observed: Role  # the variant's
+    yardsticks: tuple[Role, ...]
     parts: dict[str, Any]
 
     @cached_property
@@ -101,6 +113,14 @@ class PlannedCell:
         Variant, target, metric with its parameters and, from the second on, the replicate.
         """
         return cell_label(self.variant, self.target.name, metric_label(self.use.metric), self.replicate)
+
+    def every(self) -> Iterator[PlannedObservation]:
+        """Every observation that it stands on, those that others need among them."""
+        for role in (self.observed, self.reference, *self.yardsticks, (self.floor,)):
+            for draw in role:
+                for item in draw:
+                    yield item
+                    yield from item.needs
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,39 +156,44 @@ def executable(node: Node, target: Target, splits: Splits, exports: Exports) -> 
     return None
 
 
-def observation_parts(
-    metric: Metric, node: Node, target: Target, suite: Suite, evaluation: dict[str, Any], machine: Machine
-) -> dict[str, Any]:
-    """What can change an observation."""
-    runtime = runtimes.get(target.runtime, "target.runtime")
-    parts: dict[str, Any] = {
-        "key_version": KEY_VERSION,
-        "metric": metric.name,
-        "version": metric.version,
-        "parameters": metric.parameters(),
-        "samples": metric.samples,
-        "data": evaluation,
-        "seed": suite.seed,
-        "network": node.parts,
-        "target": target.canonical(),
-        "packages": package_versions(tuple(sorted({*metric.packages, *runtime.packages}))),
-    }
-    if metric.gradients and runtime.gradients:
-        parts["gradients"] = {"version": runtime.gradients, "packages": package_versions(runtime.view_packages)}
-    if metric.timing:
-        parts["machine"] = machine.fingerprint
-    return parts
+@dataclass(frozen=True)
+class Evaluation:
+    """What of the evaluation samples enters keys, part by part: a new label does not ask a network again."""
+
+    inputs: str
+    labels: str
+    ids: str
+    declared: dict[str, Any]
+    size: int
+
+    @classmethod
+    def of(cls, samples: Samples, declared: InputSpec) -> Evaluation:
+        """Of the samples, and the data's declaration of its input."""
+        prints = (samples.inputs_fingerprint, samples.labels_fingerprint, samples.ids_fingerprint)
+        return cls(*prints, declared.canonical(), len(samples))
 
 
-def _paired(metric: Metric) -> bool:
-    """Whether it looks at the reference and another network together."""
-    return metric.interleaved or any(isinstance(value, Pair) for value in metric.values)
+def fed_by(metric: Metric, probe: Probe, kinds: tuple[type[Any], ...]) -> bool:
+    """Whether a value of these kinds stands on the probe's answer by the network itself."""
+    values = [value for value in metric.values if isinstance(value, kinds)]
+    return any(own_sources(metric, value).intersection(probe.arrays) for value in values)
+
+
+def own_sources(metric: Metric, value: Value) -> frozenset[str]:
+    """The observed arrays of a network itself that a value stands on, ``labels`` and ``ids`` among them."""
+    found: set[str] = set()
+    for name in reads(value):
+        try:
+            found |= sources(metric, name)
+        except LookupError:  # a cost that no probe was asked for
+            continue
+    return frozenset(name for name in found if not name.startswith(REFERENCE))
 
 
 class Planner:
     """Expands a suite for one data set and machine."""
 
-    def __init__(self, suite: Suite, splits: Splits, evaluation: dict[str, Any], machine: Machine, device: str) -> None:
+    def __init__(self, suite: Suite, splits: Splits, evaluation: Evaluation, machine: Machine, device: str) -> None:
         self.suite = suite
         self.splits = splits
         self.evaluation = evaluation
@@ -176,52 +201,97 @@ class Planner:
         self.device = device
         self.exports = exports_of(suite)
 
-    def observation(self, metric: Metric, node: Node, target: Target, reference: Node, **role: Any) -> Observation:
-        """An observation of a node in a role (draw, floor)."""
-        parts = observation_parts(metric, node, target, self.suite, self.evaluation, self.machine)
+    def observation(
+        self, probe: Probe, node: Node, target: Target, reference: Node, count: int, draw: int = 0, floor: bool = False
+    ) -> PlannedObservation:
+        """A probe put to a node, with what of the reference it needs."""
+        runtime = runtimes.get(target.runtime, "target.runtime")
+        needs = tuple(self.observation(needed, reference, target, reference, count) for needed in probe.needs)
+        opposite = reference if probe.pair else None
+        parts: dict[str, Any] = {
+            "key_version": KEY_VERSION,
+            "probe": probe.name,
+            "version": probe.version,
+            "parameters": probe.parameters(),
+            "data": self._data(probe, count),
+            "network": node.parts,
+            "target": target.canonical(),
+            "packages": package_versions(tuple(sorted({*probe.packages, *runtime.packages}))),
+        }
+        if probe.random:
+            parts["seed"] = self.suite.seed
+        if probe.gradients and runtime.gradients:
+            parts["gradients"] = {"version": runtime.gradients, "packages": package_versions(runtime.view_packages)}
+        if probe.timing:
+            parts["machine"] = self.machine.fingerprint
         if target.runtime == "torch":
             parts["device"] = self.device.split(":")[0]
-        shown = [node, *([reference] if metric.anchored or _paired(metric) else [])]
-        if target.runtime != "torch" and any(item.kind.endswith("-quantised") for item in shown):
+        elif any(item.kind.endswith("-quantised") for item in (node, opposite or node)):
             known = self.machine.sums(target)
             parts["integer_sums"] = known or {"unknown": list(self.machine.cpu_features)}
-        anchor = reference if metric.anchored else None
-        against = reference if _paired(metric) else None
-        if anchor is not None:
-            parts["anchor"] = anchor.key
-        if against is not None:
-            parts["against"] = against.key
-        parts |= {name: value for name, value in role.items() if value}
-        return Observation(metric, node, target, parts, seed=self.suite.seed, anchor=anchor, against=against, **role)
+        if needs:
+            parts["needs"] = {item.probe.name: item.key for item in needs}
+        if opposite is not None:
+            parts["opposite"] = opposite.key
+        if draw:
+            parts["draw"] = draw
+        if floor:
+            parts["floor"] = floor
+        return PlannedObservation(probe, node, target, parts, self.suite.seed, count, draw, floor, needs, opposite)
+
+    def _data(self, probe: Probe, count: int) -> dict[str, Any]:
+        """What of the data can change an answer."""
+        found: dict[str, Any] = {"input": self.evaluation.declared}
+        if probe.reads != "nothing":
+            found |= {"inputs": self.evaluation.inputs, "ids": self.evaluation.ids}
+        if probe.reads == "set":
+            found["samples"] = count
+        if probe.labelled:
+            found["labels"] = self.evaluation.labels
+        return found
 
     def cell(self, variant: str, node: Node, target: Target, use: MetricUse, replicate: int, plan: Plan) -> PlannedCell:
         """A cell with its observations."""
         metric = use.metric
         original = plan.references[replicate]
         reference = executable(original, target, self.splits, self.exports) or original
-        scaled = any(isinstance(value, Change | Quality | Pair) for value in metric.values)
-        yardsticks = [executable(item, target, self.splits, self.exports) for item in plan.yardsticks if scaled]
+        count = metric.samples or self.evaluation.size
+        scaled = tuple(probe for probe in metric.probes if fed_by(metric, probe, Scaled))
+        marks = [executable(item, target, self.splits, self.exports) for item in plan.yardsticks if scaled]
         independent = any(isinstance(value, Change) and value.coupling == "independent" for value in metric.values)
+        # of a pair probe the reference beside itself is asked only for a figure that is compared with it
+        alone = [p for p in metric.probes if not p.pair or fed_by(metric, p, (Mean, Proportion, Statistic))]
+
+        def ask(item: Node, probes: Sequence[Probe], draw: int = 0, floor: bool = False) -> Draw:
+            return tuple(self.observation(p, item, target, reference, count, draw, floor) for p in probes)
+
         draws = (0, 1) if independent else (0,)
-
-        def observe(item: Node) -> tuple[Observation, ...]:
-            return tuple(self.observation(metric, item, target, reference, draw=draw) for draw in draws)
-
-        own = observe(reference)
-        shown = observe(node)
-        marks = tuple(observe(item) for item in yardsticks if item is not None)
-        again = scaled and not metric.timing
-        floor = self.observation(metric, reference, target, reference, floor=True) if again else None
+        own = tuple(ask(reference, alone, draw) for draw in draws)
+        observed = tuple(ask(node, metric.probes, draw) for draw in draws)
+        yardsticks = tuple(tuple(ask(item, scaled, draw) for draw in draws) for item in marks if item is not None)
+        again = [probe for probe in scaled if not probe.timing and not probe.pair]
+        floor = ask(reference, again, floor=True)
         parts = {
             "statistics": STATISTICS_VERSION,
             "metric": metric.name,
+            "version": metric.version,
             "parameters": metric.parameters(),
-            "variant": [item.parts for item in shown],
-            "reference": [item.key for item in own],
-            "yardsticks": [[item.key for item in mark] for mark in marks],
-            "floor": None if floor is None else floor.key,
+            "samples": count,
+            "reads": self._reads(metric),
+            "variant": [[item.parts for item in draw] for draw in observed],
+            "reference": [[item.key for item in draw] for draw in own],
+            "yardsticks": [[[item.key for item in draw] for draw in mark] for mark in yardsticks],
+            "floor": [item.key for item in floor],
         }
-        return PlannedCell(variant, target, use, replicate, own, floor, shown, marks, parts)
+        return PlannedCell(
+            variant, target, use, replicate, node, reference, count, own, floor, observed, yardsticks, parts
+        )
+
+    def _reads(self, metric: Metric) -> dict[str, str]:
+        """What of the samples, beside their inputs, its values are made of."""
+        found = frozenset().union(*(own_sources(metric, value) for value in metric.values))
+        known = {LABELS: self.evaluation.labels, IDS: self.evaluation.ids}
+        return {name: fingerprint for name, fingerprint in known.items() if name in found}
 
     def _targets(self, variant: Variant, runnable: dict[str, Node | None]) -> list[Target]:
         """The targets the variant names, else those that can run it; all (skipped, with the reason) where none can.

@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, get_args
 
+from pydantic import ValidationError
+
 from bench.compression.base import Step, steps
 from bench.data.base import loaders
 from bench.errors import UserError
 from bench.graph.network import Kind
-from bench.metrics.base import Change, Metric, Quality, Value, metrics
+from bench.metrics.base import Metric, metrics
+from bench.metrics.values import Change, Statistic, Value
 from bench.models.base import models
+from bench.probes.base import Probe, probes
 from bench.registry import Registry, load_object, nearest
 from bench.runtimes.base import Runtime, Target, runtimes
 from bench.suite.findings import BASES, schema_of
@@ -25,6 +29,7 @@ from bench.suite.wording import limits, resolve, type_in_words
 
 KINDS: dict[str, Registry[Any]] = {
     "metrics": metrics,
+    "probes": probes,
     "steps": steps,
     "models": models,
     "loaders": loaders,
@@ -179,7 +184,7 @@ def registry_of(kind: str) -> Registry[Any]:
 
 
 def list_names(kind: str) -> list[tuple[str, str]]:
-    """Every name of a kind (metrics, steps, models, loaders, runtimes) with its one line."""
+    """Every name of a kind (metrics, probes, steps, models, loaders, runtimes) with its one line."""
     registry = registry_of(kind)
     return [(name, summary(registry.get(name))) for name in registry.names()]
 
@@ -195,7 +200,7 @@ def kinds_of(name: str) -> list[str]:
         thing = load_object(name)
         kinds = [kind for kind, registry in KINDS.items() if is_class_of(thing, BASES[registry.kind])]
         if not kinds:
-            raise UserError.at("", f"{name!r} is no metric, step, model, loader or runtime")
+            raise UserError.at("", f"{name!r} is no metric, probe, step, model, loader or runtime")
         return kinds
     found = [kind for kind, registry in KINDS.items() if name in registry.names()]
     if not found:
@@ -213,12 +218,15 @@ def describe(kind: str, name: str) -> str:
         lines += _parameters(cls)
     if issubclass(cls, Metric):
         lines += _values(cls)
+    elif issubclass(cls, Probe):
+        lines += _asks(cls)
     elif issubclass(cls, Step):
         lines += _kinds(cls)
     elif issubclass(cls, Runtime):
         lines += ["", f"runs: {', '.join(sorted(cls.kinds))}"]
-    if getattr(cls, "packages", ()):
-        lines += ["", f"depends on the version of: {', '.join(cls.packages)}"]
+    packages = _packages(cls)
+    if packages:
+        lines += ["", f"depends on the version of: {', '.join(packages)}"]
     return "\n".join(lines)
 
 
@@ -239,12 +247,49 @@ def _parameters(cls: type[Any]) -> list[str]:
 
 def _values(cls: type[Metric]) -> list[str]:
     rows = [(value.name, value.kind, value.unit or "-", _direction(value)) for value in cls.values]
-    uses = {"labels": cls.labelled, "input gradients": cls.gradients, "the reference's classes": cls.anchored}
+    example = _example(cls)
+    asked = () if example is None else example.probes
+    uses = {"labels": cls.labelled, "input gradients": any(probe.gradients for probe in asked)}
     needs = [word for word, needed in uses.items() if needed]
+    for probe in asked:
+        needs += [f"the reference's {needed.name}" for needed in probe.needs]
     lines = ["", f"values (family {cls.family}):", *_columns(rows)]
+    if asked:
+        lines.append(f"  asks: {', '.join(probe.name for probe in asked)}")
     if cls.headline:
         lines.append(f"  stands for its family by: {cls.headline}")
     return [*lines, *([f"  needs {', '.join(needs)}"] if needs else [])]
+
+
+def _asks(cls: type[Probe]) -> list[str]:
+    """What a probe answers and needs."""
+    uses = {"labels": cls.labelled, "input gradients": cls.gradients, "the reference beside the network": cls.pair}
+    needs = [word for word, needed in uses.items() if needed]
+    lines = ["", f"answers: {', '.join(cls.arrays)}"]
+    return [*lines, *([f"needs {', '.join(needs)}"] if needs else [])]
+
+
+def _packages(cls: type[Any]) -> tuple[str, ...]:
+    """Packages whose versions change what it gives; of a metric those of its probes."""
+    if not issubclass(cls, Metric):
+        return tuple(getattr(cls, "packages", ()))
+    example = _example(cls)
+    return () if example is None else tuple(sorted({name for probe in example.probes for name in probe.packages}))
+
+
+def _example(cls: type[Metric]) -> Metric | None:
+    """A metric with its required parameters at some allowed value; None where none is found."""
+    schema = schema_of(cls)
+    given: dict[str, Any] = {}
+    for name in schema.get("required", []):
+        own = resolve(schema["properties"][name], schema)
+        least = own.get("minimum", own.get("exclusiveMinimum", 0) + 1)
+        examples = {"number": least, "integer": least, "boolean": False, "string": "x"}
+        given[name] = own["enum"][0] if own.get("enum") else examples.get(own.get("type", ""))
+    try:
+        return cls(**given)
+    except ValidationError:
+        return None
 
 
 def _direction(value: Value) -> str:
@@ -253,8 +298,8 @@ def _direction(value: Value) -> str:
         return f"0 = same, power {value.power}{', counted' if value.count else ''}{draws}"
     words = {"lower": "lower is better", "higher": "higher is better", "none": "neither direction is better"}
     text = words[value.better]
-    if isinstance(value, Quality) and value.interval == "none":
-        text += f"; no interval: {value.why_no_interval}"
+    if isinstance(value, Statistic) and value.no_interval:
+        text += f"; no interval: {value.no_interval}"
     return text
 
 

@@ -10,7 +10,7 @@ from bench.graph.integer_sums.pairs import Sums
 from bench.runtimes.base import Target, runtimes
 from bench.suite.exporting import Exports
 from bench.suite.nodes import Node, Splits, chain
-from bench.suite.plan import Observation, Plan, PlannedCell, Planner, executable
+from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Planner, executable
 
 REFERENCE, OUTSIDE, EXPORT = "reference", "outside network", "export"
 OPTIMISATION, PROCESSOR = "graph optimisation", "processor"
@@ -104,19 +104,18 @@ def stage_cells(planner: Planner, plan: Plan, planned: PlannedCell) -> tuple[tup
     return stages, cells
 
 
-def observations_of(cells: Sequence[PlannedCell]) -> list[Observation]:
+def observations_of(cells: Sequence[PlannedCell]) -> list[PlannedObservation]:
     """What a waterfall is derived from: of the reference's place everything, of every later stage its own alone."""
     first = cells[0]
-    found = [*first.reference, *(item for mark in first.yardsticks for item in mark)]
-    found += [] if first.floor is None else [first.floor]
-    return found + [item for cell in cells for item in cell.observed]
+    roles = [first.reference, *first.yardsticks, (first.floor,), *(cell.observed for cell in cells)]
+    asked = [item for role in roles for draw in role for item in draw]
+    return [each for item in asked for each in (item, *item.needs)]
 
 
-def networks_of(observation: Observation) -> Iterator[Node]:
+def networks_of(observation: PlannedObservation) -> Iterator[Node]:
     """Every network that must be there for an observation, back to where the chains began."""
     yield from chain(observation.node)
-    yield from chain(observation.against)
-    yield from chain(observation.anchor)
+    yield from chain(observation.opposite)
 
 
 def staged(plan: Plan) -> frozenset[str]:

@@ -173,18 +173,24 @@ def test_runs_of_two_suites_are_not_compared(measured, capsys):
 PICKY = """
 from bench.errors import NotApplicable
 from bench.metrics.fidelity.accuracy import Accuracy
+from bench.probes.logits import Logits
 from bench.registry import parameters
 
 WHEN = "False"
 
 @parameters
-class Picky(Accuracy):
-    strength: float = 0.5
+class PickyLogits(Logits):
+    name = "picky-logits"
 
-    def observe(self, predictor, samples, observing):
+    def ask(self, predictor, samples, context):
         if eval(WHEN):
             raise NotApplicable("no figure of 7 here")
-        return super().observe(predictor, samples, observing)
+        return super().ask(predictor, samples, context)
+
+@parameters
+class Picky(Accuracy):
+    strength: float = 0.5
+    probes = (PickyLogits(),)
 """
 GATED = '\n[[metric]]\nuse = "MODULE:Picky"\nstrength = 1.0\ngate = [{ value = "accuracy", max_harm = 0.5 }]\n'
 
@@ -195,7 +201,7 @@ def picky(handle, name, when, version=1, extra=""):  # each test's module has a 
     sys.path.insert(0, str(handle.folder))
     module = importlib.import_module(name)
     sys.path.remove(str(handle.folder))
-    module.WHEN, module.Picky.version = when, version
+    module.WHEN, module.PickyLogits.version = when, version
     text = extra + handle.text + GATED.replace("MODULE", name)
     (handle.folder / "tiny.toml").write_text(text)
     return handle.run("run", "tiny.toml", "--quiet", "--gate", "--out", "after")

@@ -36,9 +36,9 @@ def test_saturating_targets_take_networks_with_8_bit_products_alone(both):
     cells = {(cell.target.name, cell.use.metric.name): cell for cell in plan.cells if cell.variant == "int8"}
     for metric in ("fidelity.predictions", "adversarial.pgd"):
         one, other = (cells[target, metric] for target in ("edge", "avx2"))
-        assert [cell.observed[0].parts["integer_sums"] for cell in (one, other)] == ["exact", "saturating"]
+        assert [cell.observed[0][0].parts["integer_sums"] for cell in (one, other)] == ["exact", "saturating"]
         assert one.key != other.key
-        assert one.reference[0].key == other.reference[0].key  # a float network is the same function on both
+        assert one.reference[0][0].key == other.reference[0][0].key  # a float network is the same function on both
 
 
 def test_every_8_bit_cell_names_the_kind_and_the_layers_that_can_saturate(both):

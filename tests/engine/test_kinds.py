@@ -6,11 +6,13 @@ import pytest
 
 from bench.metrics.base import metrics
 
-MODULE = '''
+MODULE = """
 from typing import ClassVar
 import numpy as np
 import torch
-from bench.metrics.base import Bound, BoundFigures, Change, Metric, Pair, Quality
+from bench.metrics.base import Metric
+from bench.metrics.values import Bound, BoundFigures, Change, Mean
+from bench.probes.base import Observation, PairProbe, Probe
 from bench.registry import parameters
 from bench.stats.streams import generator
 
@@ -18,40 +20,64 @@ def probabilities(predictor, samples):
     return predictor.logits(torch.from_numpy(samples.x)).double().softmax(-1).mean(0).numpy()
 
 @parameters
-class Sampled(Metric):
-    """A label drawn from each network's probabilities: its own change must not count its own noise."""
-    family: ClassVar = "fidelity"
-    values: ClassVar = (
-        Change("independent", lambda a, b: (a["label"] != b["label"]).astype(float), power=2, coupling="independent"),
-    )
-    def observe(self, predictor, samples, observing):
+class DrawnLabel(Probe):
+    "A label drawn from the network's probabilities."
+    name = "drawn-label"
+    arrays = ("label",)
+    random = True
+    def ask(self, predictor, samples, context):
         p = probabilities(predictor, samples)
-        u = [generator("sampled", observing.seed, observing.draw, predictor.network.record.get("step", ""), i).random()
+        u = [generator("sampled", context.seed, context.draw, predictor.network.record.get("step", ""), i).random()
              for i in samples.ids]
-        return {"label": (p.cumsum(1) < np.array(u)[:, None]).sum(1).astype(float)}
+        return Observation({"label": (p.cumsum(1) < np.array(u)[:, None]).sum(1).astype(float)})
+
+@parameters
+class Sampled(Metric):
+    "Its own change must not count its own noise."
+    family: ClassVar = "fidelity"
+    probes = (DrawnLabel(),)
+    values = (
+        Change("independent", lambda a, b: (a != b).astype(float), of="label", power=2, coupling="independent"),
+    )
+
+@parameters
+class Same(PairProbe):
+    "Whether both give one class."
+    name = "same"
+    arrays = ("same", "apart")
+    def ask_pair(self, reference, variant, samples, context):
+        same = probabilities(reference, samples).argmax(1) == probabilities(variant, samples).argmax(1)
+        return Observation({"same": same.astype(float), "apart": 1 - same.astype(float)})
 
 @parameters
 class Agreement(Metric):
-    """How often both agree, measured on the pair."""
+    "How often both agree, measured on the pair."
     family: ClassVar = "fidelity"
-    values: ClassVar = (Pair("agreement", lambda a, w: w @ a["same"] / w.shape[1], better="higher"),)
-    def observe(self, predictor, samples, observing):
-        raise AssertionError("a pair is measured, not observed")
-    def measure(self, reference, variant, samples, observing):
-        same = probabilities(reference, samples).argmax(1) == probabilities(variant, samples).argmax(1)
-        return {"same": same.astype(float)}
+    probes = (Same(),)
+    values = (
+        Mean("agreement", of="same", better="higher"),
+        Change("apart", None, of="apart", power=1, count=True, largest=1.0),
+    )
+
+@parameters
+class Steps(Probe):
+    "Four for what a step made, two for others; no sample is looked at."
+    name = "steps"
+    arrays = ("upper",)
+    reads = "nothing"
+    def ask(self, predictor, samples, context):
+        return Observation({"upper": np.array(4.0 if predictor.network.record.get("step") else 2.0)})
 
 @parameters
 class Certified(Metric):
-    """A certified bound and an open one."""
+    "A certified bound and an open one."
     family: ClassVar = "lipschitz"
-    values: ClassVar = (
-        Bound("closed", lambda a: BoundFigures(1, float(a["upper"])), evidence="certified", norm="l2", domain="all"),
-        Bound("open", lambda a: BoundFigures(1.0, None), evidence="lower", norm="l2->l2", domain="samples"),
+    probes = (Steps(),)
+    values = (
+        Bound("closed", lambda a: BoundFigures(1, float(a)), of="upper", evidence="certified", norm="l2", domain="all"),
+        Bound("open", lambda a: BoundFigures(1.0, None), of="upper", evidence="lower", norm="l2", domain="samples"),
     )
-    def observe(self, predictor, samples, observing):
-        return {"upper": np.array(4.0 if predictor.network.record.get("step") else 2.0)}
-'''
+"""
 
 
 @pytest.fixture
@@ -87,6 +113,10 @@ def test_a_pair_is_measured_against_the_reference(kinds):
     assert 0 < value["estimate"] < 0.5
     assert value["ci"][0] <= value["estimate"] <= value["ci"][1]
     assert all(0.5 < mark < 1 for mark in value["yardsticks"])
+    apart = kinds["Agreement"]["values"]["apart"]
+    assert apart["estimate"] == pytest.approx(value["estimate"])
+    assert apart["yardsticks"] == pytest.approx([1 - mark for mark in value["yardsticks"]])
+    assert apart["gap"] > 0
 
 
 def test_a_bound_gives_the_interval_of_the_true_ratio_and_no_sampling_interval(kinds):

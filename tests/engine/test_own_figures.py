@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
-from bench.engine.derive import Derivation, Derived, Evidence
+from bench.data.base import Samples
+from bench.engine.arrays import Memo, NetworkArrays
+from bench.engine.derive import Derivation, DerivedValue, Evidence
 from bench.engine.observations import Observed
 from bench.engine.replicates import _over_replicates
 from bench.metrics.fidelity.accuracy import Accuracy
 from bench.metrics.uncertainty.calibration import Calibration
+from bench.probes.logits import Logits
 from bench.results import ValueResult
 from bench.stats.change import mean_interval
 from bench.stats.gap import gap
@@ -16,31 +19,35 @@ from bench.stats.quantiles import t_quantile
 from bench.stats.resampling import bootstrap_weights
 
 N = 120
+BOTH = Calibration()
 VALUES = {value.name: value for value in (*Accuracy.values, *Calibration.values)}
 
 
 @pytest.fixture
 def evidence():
+    """Two networks of ten classes that are right on about 85 %."""
     random = np.random.default_rng(0)
-    correct = (random.random((2, N)) < 0.85).astype(np.uint8)
-    nll, brier, confidence = random.gamma(0.5, 0.4, (2, N)), random.random((2, N)), random.uniform(0.5, 1, (2, N))
-    shown = [
-        Observed({"correct": correct[i], "nll": nll[i], "brier": brier[i], "confidence": confidence[i]}, 0.0)
-        for i in range(2)
-    ]
-    return Evidence(shown[:1], shown[1:], [], None, N)
+    labels = random.integers(10, size=N)
+    samples = Samples(tuple(map(str, range(N))), np.zeros((N, 1), np.float32), labels)
+    networks = []
+    for name in ("own", "other"):
+        logits = random.normal(0, 1, (N, 10)) + 3 * (np.arange(10) == labels[:, None])
+        log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        observed = Observed(name, {"log_probabilities": log_p}, 0.0)
+        networks.append(NetworkArrays(BOTH, [(Logits(), observed)], samples, Memo()))
+    return Evidence(networks[:1], networks[1:], [], None, N)
 
 
 def test_a_rate_has_its_exact_interval(evidence):
     found = Derivation().value(VALUES["accuracy"], evidence).result
-    right = int(evidence.variant[0].arrays["correct"].sum())
+    right = int(evidence.variant[0]["correct"].sum())
     assert found.own_ci == clopper_pearson(right, N)[:2]
     assert found.own_ci[0] < found.variant < found.own_ci[1]
 
 
 def test_a_mean_has_the_bootstrap_of_itself(evidence):
     found = Derivation().value(VALUES["nll"], evidence).result
-    wanted = mean_interval(evidence.variant[0].arrays["nll"], bootstrap_weights(N))
+    wanted = mean_interval(evidence.variant[0]["nll"], bootstrap_weights(N))
     assert found.own_ci == pytest.approx(wanted[:2])
 
 
@@ -53,7 +60,7 @@ def replicate(variant, own_ci, estimate, scaled=None):
         kind="quality" if scaled is None else "change", better="higher" if scaled is None else "none", reference=0.9,
         variant=variant, own_ci=own_ci, estimate=estimate, ci=(0.0, 0.1), interval="bootstrap",
     )  # fmt: skip
-    return Derived(result, scaled, lambda: np.full(100, estimate))
+    return DerivedValue(result, scaled, lambda: np.full(100, estimate))
 
 
 def test_over_replicates_the_sampling_error_of_the_own_figure_stays():

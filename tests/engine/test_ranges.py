@@ -6,29 +6,40 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from bench.data.base import Samples
+from bench.engine.arrays import Memo, NetworkArrays
 from bench.engine.derive import Derivation, Evidence
 from bench.engine.observations import Observed
 from bench.engine.replicates import _over_replicates
 from bench.engine.stages import _value
-from bench.metrics.base import Change, Quality, metrics
+from bench.metrics.base import metrics
+from bench.metrics.values import Change, Mean, Proportion, Statistic
+from bench.probes.logits import Logits
 
 RANGES = {"flip_rate": 1.0, "js": float(np.log(2)), "logit_relative_error": 2.0}
 PREDICTIONS = {value.name: value for value in metrics.get("fidelity.predictions").values}
 
 
-def _sure_of(classes: list[int]) -> list[Observed]:
+def _network(logits: NDArray[np.float64]) -> list[NetworkArrays]:
+    """A network of these logits (n, 2)."""
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    samples = Samples(tuple(map(str, range(len(log_p)))), np.zeros((len(log_p), 1), np.float32), None)
+    observed = Observed(str(log_p.tobytes()), {"log_probabilities": log_p}, 0.0)
+    return [NetworkArrays(metrics.get("fidelity.predictions")(), [(Logits(), observed)], samples, Memo())]
+
+
+def _sure_of(classes: list[int]) -> list[NetworkArrays]:
     """A network of two classes that is all but certain of one."""
-    logits = np.where(np.eye(2)[classes] > 0, 0.0, -9.0)
-    return [Observed({"log_probabilities": logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))}, 0.0)]
+    return _network(np.where(np.eye(2)[classes] > 0, 0.0, -9.0))
 
 
 NETWORKS = [_sure_of(classes) for classes in ([0, 0, 0, 0, 0], [1, 1, 0, 1, 1], [0, 1, 0, 0, 0])]
 
 
-def _nudged(shown: list[Observed], seed: int) -> list[Observed]:
-    logits = shown[0].arrays["log_probabilities"] + np.random.default_rng(seed).normal(scale=0.05, size=(5, 2))
-    return [Observed({"log_probabilities": logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))}, 0.0)]
+def _nudged(shown: list[NetworkArrays], seed: int) -> list[NetworkArrays]:
+    return _network(shown[0]["log_probabilities"] + np.random.default_rng(seed).normal(scale=0.05, size=(5, 2)))
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -72,7 +83,7 @@ def test_every_value_with_a_range_says_so() -> None:
         f"{name}.{value.name}": value.largest
         for name in metrics.names()
         for value in metrics.get(name).values
-        if isinstance(value, Change | Quality)
+        if isinstance(value, Change | Mean | Proportion | Statistic)
     }
     unbounded = {name.rsplit(".", 1)[1] for name, largest in ranges.items() if largest == np.inf}
     assert unbounded == {"jacobian_difference", "log_jacobian_norm", "nll", "ce2_debiased", "ece"}

@@ -81,7 +81,7 @@ def planned(turned):
 def test_the_reference_is_exported_as_all_steps_of_the_suite_export(turned):
     code, found = cells(turned, NOISY.format("noisy", ", opset = 20"))
     assert (code, found["noisy"]["status"]) == (0, "ok"), found["noisy"]["reason"]
-    reference = planned(turned)[0].reference[0].node
+    reference = planned(turned)[0].original
     assert reference.step.canonical()["parameters"] == {"exporter": "torchscript", "opset": 20}
     file = Store(str(turned.folder / ".crbench")).blob("networks", reference.key)
     x = np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32)

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from bench.metrics.fidelity.predictions import Predictions
+from bench.probes.logits import Logits
 from bench.results import Results
 
 
@@ -49,7 +49,7 @@ def test_results_hold_every_cell_with_intervals_and_reasons(measured):
 
 def test_a_repeated_run_measures_nothing_and_says_the_same(measured, monkeypatch):
     before = measured.results()
-    monkeypatch.setattr(Predictions, "observe", lambda *_: pytest.fail("observed again"))
+    monkeypatch.setattr(Logits, "ask", lambda *_: pytest.fail("asked again"))
     assert measured.run("run", "tiny.toml", "--quiet") == 0
     after = measured.results()
     assert fresh(after) == set()
@@ -98,28 +98,28 @@ def test_another_reference_or_seed_redoes_everything(measured, old, new):
 
 def test_references_and_yardsticks_are_observed_once_not_once_a_variant(tiny, monkeypatch):
     seen = []
-    original = Predictions.observe
+    original = Logits.ask
 
-    def count(self, predictor, samples, observing):
+    def count(self, predictor, samples, context):
         seen.append(predictor.spec.target.name)
-        return original(self, predictor, samples, observing)
+        return original(self, predictor, samples, context)
 
-    monkeypatch.setattr(Predictions, "observe", count)
+    monkeypatch.setattr(Logits, "ask", count)
     assert tiny.run("run", "tiny.toml", "--quiet") == 0
     assert seen.count("torch") == 1 + 1 + 4 + 1  # reference, its floor, yardsticks, noise
     assert seen.count("edge") == 1 + 1 + 4 + 2
 
 
 def test_interrupted_work_is_kept(tiny, monkeypatch, capsys):
-    original = Predictions.observe
+    original = Logits.ask
 
-    def interrupt(self, predictor, samples, observing):
+    def interrupt(self, predictor, samples, context):
         if predictor.spec.target.name == "edge":
             signal.raise_signal(signal.SIGINT)  # one that code raises itself would be that code's error
-        return original(self, predictor, samples, observing)
+        return original(self, predictor, samples, context)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Predictions, "observe", interrupt)
+        patch.setattr(Logits, "ask", interrupt)
         assert tiny.run("run", "tiny.toml", "--quiet") == 3
     assert "interrupted" in capsys.readouterr().err
     assert not (tiny.folder / "reports").exists()
@@ -152,22 +152,21 @@ def test_a_variant_that_fails_is_an_error_cell_and_the_others_run(tiny, monkeypa
 
 
 def test_nan_of_a_variant_is_an_error_not_a_number(tiny, monkeypatch):
-    original = Predictions.observe
+    original = Logits.ask
 
-    def poison(self, predictor, samples, observing):
-        arrays = original(self, predictor, samples, observing)
+    def poison(self, predictor, samples, context):
+        found = original(self, predictor, samples, context)
         if predictor.network.record.get("step") == "weight-noise":
-            name = sorted(name for name in arrays if arrays[name].dtype.kind == "f")[0]
-            arrays[name] = arrays[name].copy()
-            arrays[name].flat[0] = float("nan")
-        return arrays
+            found.arrays["log_probabilities"].flat[0] = float("nan")
+        return found
 
-    monkeypatch.setattr(Predictions, "observe", poison)
+    monkeypatch.setattr(Logits, "ask", poison)
     assert tiny.run("run", "tiny.toml", "--quiet") == 3
     cells = {label(cell): cell for cell in tiny.results()["cells"]}
     assert cells["noise/torch/fidelity.predictions"]["status"] == "error"
     assert "NaN" in cells["noise/torch/fidelity.predictions"]["reason"]
-    assert cells["noise/torch/fidelity.accuracy"]["status"] == "ok"
+    assert cells["noise/torch/adversarial.pgd"]["status"] == "ok"  # it asks for itself
+    assert cells["int8/edge/fidelity.accuracy"]["status"] == "ok"
 
 
 def test_only_and_shard_choose_cells(measured, capsys):

@@ -10,7 +10,7 @@ import pytest
 
 from bench.cli import run_cli
 from bench.gate import exit_code, incomplete
-from bench.metrics.fidelity.predictions import Predictions
+from bench.probes.logits import Logits
 from bench.results import Results
 
 SUITE = """
@@ -79,29 +79,39 @@ use = "cost"
 
 # a metric that cannot look at quantised torch networks, and can at ONNX files
 METRIC = '''
-import numpy as np
 import torch
 
 from bench.errors import NotApplicable
-from bench.metrics.base import Change, Metric, Quality
+from bench.functional.predictions import absolute_difference
+from bench.metrics.base import Metric
+from bench.metrics.values import Change, Mean
+from bench.probes.base import Observation, Probe
 from bench.registry import parameters
 
 
 @parameters
-class Spread(Metric):
+class LogitSpread(Probe):
     """Standard deviation of each sample's logits."""
 
-    name = "only_float:Spread"
-    family = "uncertainty"
-    values = (
-        Change("spread_change", lambda a, b: np.abs(a["spread"] - b["spread"]), power=1),
-        Quality("spread", lambda a, w: w @ a["spread"] / len(a["spread"]), better="lower"),
-    )
+    name = "logit-spread"
+    arrays = ("spread",)
 
-    def observe(self, predictor, samples, observing):
+    def ask(self, predictor, samples, context):
         if predictor.network.kind == "torch-quantised":
             raise NotApplicable("quantised modules are not looked at")
-        return {"spread": predictor.logits(torch.from_numpy(samples.x)).double().std(-1)[0].numpy()}
+        return Observation({"spread": predictor.logits(torch.from_numpy(samples.x)).double().std(-1)[0].numpy()})
+
+
+@parameters
+class Spread(Metric):
+    """How far logits spread."""
+
+    family = "uncertainty"
+    probes = (LogitSpread(),)
+    values = (
+        Change("spread_change", absolute_difference, of="spread", power=1),
+        Mean("spread", of="spread", better="lower"),
+    )
 '''
 
 
@@ -280,7 +290,7 @@ def test_a_repeated_run_measures_nothing_and_gc_keeps_what_stages_stand_on(insid
     keys = sorted((inside / ".crbench/observations").rglob("*.json"))
     assert run_cli(["gc", "--older-than", "0"]) == 0
     assert sorted((inside / ".crbench/observations").rglob("*.json")) == keys
-    monkeypatch.setattr(Predictions, "observe", lambda *_: pytest.fail("observed again"))
+    monkeypatch.setattr(Logits, "ask", lambda *_: pytest.fail("asked again"))
     for rerun in ("missing", "never"):
         assert run_cli(["run", "staged.toml", "--quiet", "--rerun", rerun]) == 0
         after = results(inside)
@@ -298,7 +308,7 @@ def test_stages_of_an_own_torch_target_share_every_observation(inside, monkeypat
     """Asking for the stages of a variant whose networks are all measured already observes nothing."""
     text = SUITE.replace('name = "plain"', 'name = "plain"\nstages = true')
     (inside / "staged.toml").write_text(text)
-    monkeypatch.setattr(Predictions, "observe", lambda *_: pytest.fail("observed again"))
+    monkeypatch.setattr(Logits, "ask", lambda *_: pytest.fail("asked again"))
     try:
         assert run_cli(["run", "staged.toml", "--quiet", "--only", "plain"]) == 0
         assert [stage.name for stage in variant(results(inside), "plain").stages] == ["reference", "bn-fold"]

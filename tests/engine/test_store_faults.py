@@ -102,7 +102,7 @@ def test_a_forged_history_does_not_reach_the_results_of_stored_cells(measured, c
 
 def test_every_stored_network_is_described_by_its_own_node_and_by_no_other(measured):
     plan, _ = make_plan(load_suite(Path("tiny.toml")))
-    ends = {item.node for cell in plan.cells for item in (*cell.observed, *cell.reference)}
+    ends = {node for cell in plan.cells for node in (cell.node, cell.original)}
     nodes = {node.key: node for end in ends for node in chain(end)}
     store = Store(".crbench")
     kept = {key: store.get("networks", key).content["record"] for key in nodes}
@@ -186,7 +186,7 @@ def test_why_and_check_foresee_what_lost_arrays_cost(measured, capsys):
     gated = "noise/torch/fidelity.accuracy"
     plan, _ = make_plan(load_suite(Path("tiny.toml")))
     (cell,) = [cell for cell in plan.cells if cell.label == gated]
-    lost = cell.observed[0].key
+    lost = cell.observed[0][0].key
     (measured.folder / ".crbench" / "observations" / lost[:2] / f"{lost}.npz").unlink()
     capsys.readouterr()
     assert measured.run("why", gated, "--suite", "tiny.toml") == 0

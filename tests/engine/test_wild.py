@@ -35,7 +35,7 @@ def measured(request, tmp_path_factory):
     plan, dataset = make_plan(suite)
     results = api.run(suite, RunOptions(store=store), dataset=dataset)
     networks = Networks(Store(store), dataset, lambda message: None)
-    files = {cell.variant: networks.get(cell.observed[0].node).model for cell in plan.cells}
+    files = {cell.variant: networks.get(cell.node).model for cell in plan.cells}
     return request.param, results, dataset.evaluation, {"reference": shipped.read_bytes()} | files
 
 

@@ -149,7 +149,8 @@ from bench.compression.base import StepContext, steps
 from bench.compression.record import run_step
 from bench.data.digits import Digits
 from bench.graph.network import TorchNetwork
-from bench.metrics.base import Observing, metrics
+from bench.metrics.base import metrics
+from bench.engine.in_memory import answers
 from bench.models.base import Recipe
 from bench.models.resnet8 import ResNet8
 from bench.models.source import source_record
@@ -195,10 +196,9 @@ for name, (module, declared) in given.items():
         found[use] = run_step(steps.get(use)(epochs=1, batch=16), untrained, context)
     for kind, made in found.items():
         predictor = open_predictor(made, Target(name="torch"))
-        observing = Observing(0, anchor=np.zeros(len(shown), dtype=np.int64))
-        metrics.get("adversarial.pgd")(epsilon=0.05, steps=3).observe(predictor, shown, observing)
-        metrics.get("attribution.ig")(steps=4).observe(predictor, shown, observing)
-        metrics.get("lipschitz.local")().observe(predictor, shown, observing)
+        answers(metrics.get("adversarial.pgd")(epsilon=0.05, steps=3), predictor, shown)
+        answers(metrics.get("attribution.ig")(steps=4), predictor, shown)
+        answers(metrics.get("lipschitz.local")(), predictor, shown)
         print(name, kind, flush=True)
 """
 

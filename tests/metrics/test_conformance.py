@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from bench.data.base import Samples
-from bench.errors import NotApplicable, NotDifferentiable
-from bench.metrics.base import Change, Metric, Observing, Quality, metrics
+from bench.engine import asking
+from bench.engine.arrays import NetworkArrays
+from bench.engine.in_memory import answers
+from bench.errors import NotApplicable
+from bench.metrics.base import Metric, faults, metrics, reads
 from bench.metrics.families import FAMILIES
-from bench.runtimes.base import Predictor
+from bench.metrics.values import Change, Mean, Proportion, Quality, Statistic
+from bench.probes.base import Context, probes
+from tests.metrics.asking import distance, figure
 
 ROWS: dict[str, dict[str, object]] = {"adversarial.pgd": {"epsilon": 0.1, "steps": 4, "restarts": 2}}
 CHEAPER: dict[str, dict[str, object]] = {"attribution.ig": {"steps": 5}, "cost": {"warmup": 1, "rounds": 5}}
@@ -29,19 +33,21 @@ def metric(request) -> Metric:
     return make(request.param)
 
 
-@pytest.fixture(params=[name for name in metrics.names() if not metrics.get(name).timing])
+@pytest.fixture(params=[name for name in metrics.names() if name != "cost"])
 def measured(request) -> Metric:
     """A metric that shows something of samples; a clock gives no two equal readings."""
     return make(request.param)
 
 
-def subset(samples: Samples, observing: Observing, index: np.ndarray) -> tuple[Samples, Observing]:
-    return samples.take(index), replace(observing, anchor=observing.anchor[index])
+def observed(arrays: NetworkArrays) -> dict[str, np.ndarray]:
+    """What the network itself answered, without what follows from it."""
+    return {name: array for _, answer in arrays.answers for name, array in answer.arrays.items()}
 
 
-def per_sample(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def per_sample(arrays: NetworkArrays) -> dict[str, np.ndarray]:
     """Those arrays whose first axis is the samples'."""
-    return {name: array for name, array in arrays.items() if array.ndim and not name.startswith("_")}
+    rows = [answer.arrays for probe, answer in arrays.answers if probe.reads == "rows"]
+    return {name: array for answer in rows for name, array in answer.items()}
 
 
 def assert_same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
@@ -61,148 +67,180 @@ def test_it_is_declared_soundly(metric: Metric) -> None:
     json.dumps([metric.parameters(), metric.protocol()], allow_nan=False)
     changes = [value.name for value in metric.values if isinstance(value, Change)]
     assert metric.headline is None or metric.headline in changes
-    for value in metric.values:
-        if isinstance(value, Quality):
-            assert value.interval != "score" or value.per_sample is not None
-            assert (value.interval == "none") == bool(value.why_no_interval)
+    assert not list(faults(metric))
+    assert {probe.name for probe in metric.probes} <= set(probes.names())
+
+
+@pytest.fixture
+def ask(predictors, samples):
+    """Put a metric to a network of the zoo, the reference beside it."""
+
+    def put(metric: Metric, network: str, shown: Samples = samples) -> NetworkArrays:
+        return answers(metric, predictors[network], shown, predictors["reference"], seed=7)
+
+    return put
+
+
+def changes(metric: Metric) -> list[Change]:
+    return [value for value in metric.values if isinstance(value, Change)]
+
+
+def figures(metric: Metric) -> list[Quality]:
+    return [value for value in metric.values if isinstance(value, Mean | Proportion | Statistic)]
 
 
 @pytest.mark.parametrize("network", TORCH)
-def test_two_observations_under_one_seed_are_equal(measured, predictors, samples, observing, network) -> None:
-    first = measured.observe(predictors[network], samples, observing)
-    second = measured.observe(predictors[network], samples, observing)
+def test_two_answers_under_one_seed_are_equal(measured, ask, network) -> None:
+    first, second = observed(ask(measured, network)), observed(ask(measured, network))
     assert first.keys() == second.keys()
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
 
 
 @pytest.mark.parametrize("network", ["reference", "ptq4", "saturated", "constant"])
-def test_a_network_has_not_changed_from_itself(measured, predictors, samples, observing, network) -> None:
+def test_a_network_has_not_changed_from_itself(measured, ask, samples, network) -> None:
     if measured.gradients and network == "constant":
-        with pytest.raises(NotDifferentiable, match=r"its gradients are zero on 100\.0% of"):
-            measured.observe(predictors[network], samples, observing)
+        with pytest.raises(NotApplicable, match=r"its gradients are zero on 100\.0% of"):
+            ask(measured, network)
         return
-    shown = measured.observe(predictors[network], samples, observing)
-    again = measured.observe(predictors[network], samples, observing)
-    for value in measured.values:
-        if isinstance(value, Change):
-            distance = value.distance(shown, again)
-            assert distance.shape == (len(samples),)
-            assert distance.dtype == np.float64
-            assert not distance.any()
+    shown, again = ask(measured, network), ask(measured, network)
+    for value in changes(measured):
+        found = distance(value, shown, again)
+        assert found.shape == (len(samples),)
+        assert found.dtype == np.float64
+        assert not found.any()
 
 
-def test_another_network_has_changed_and_distances_are_symmetric(measured, predictors, samples, observing) -> None:
-    a = measured.observe(predictors["reference"], samples, observing)
-    b = measured.observe(predictors["retrained"], samples, observing)
-    for value in measured.values:
-        if isinstance(value, Change):
-            forth, back = value.distance(a, b), value.distance(b, a)
-            np.testing.assert_array_equal(forth, back)
-            assert forth.min() >= 0
-            assert forth.max() > 0
-            assert not value.count or set(np.unique(forth)) <= {0.0, 1.0}
+def test_another_network_has_changed_and_distances_are_symmetric(measured, ask) -> None:
+    a, b = ask(measured, "reference"), ask(measured, "retrained")
+    for value in changes(measured):
+        forth, back = distance(value, a, b), distance(value, b, a)
+        np.testing.assert_array_equal(forth, back)
+        assert forth.min() >= 0
+        assert forth.max() > 0
+        assert not value.count or set(np.unique(forth)) <= {0.0, 1.0}
 
 
 @pytest.mark.parametrize("network", TORCH)
-def test_a_sample_is_shown_alike_in_any_company(measured, predictors, samples, observing, network) -> None:
+def test_a_sample_is_answered_alike_in_any_company(measured, predictors, samples, network) -> None:
+    """The trial that chooses the view is of the whole set, as in a suite."""
     index = np.random.default_rng(0).permutation(len(samples))[:37]
-    whole = per_sample(measured.observe(predictors[network], samples, observing))
-    part = per_sample(measured.observe(predictors[network], *subset(samples, observing, index)))
-    assert_same({name: array[index] for name, array in whole.items()}, part)
+    part = samples.take(index)
+    for probe in measured.probes:
+        if probe.reads != "rows":
+            continue
+        needed = [
+            {item.name: item.ask(predictors["reference"], shown, Context(7)) for item in probe.needs}
+            for shown in (samples, part)
+        ]
+        trial = samples.x[:64]
+        whole = probe.ask(predictors[network], samples, Context(7, trial=trial, reference=needed[0])).arrays
+        found = probe.ask(predictors[network], part, Context(7, trial=trial, reference=needed[1])).arrays
+        assert_same({name: array[index] for name, array in whole.items()}, dict(found))
+
+
+@pytest.mark.parametrize("network", TORCH)
+def test_fewer_samples_are_the_beginning_of_more(measured, ask, samples, network) -> None:
+    """One answer serves every number of samples: bit for bit, whatever is asked first."""
+    whole, part = (per_sample(ask(measured, network, samples.take(slice(0, n)))) for n in (120, 70))
+    for name, array in part.items():
+        np.testing.assert_array_equal(whole[name][:70], array, err_msg=name)
+
+
+@pytest.mark.parametrize("network", TORCH)
+def test_blocks_are_one_answer(measured, ask, network, monkeypatch) -> None:
+    whole = observed(ask(measured, network))
+    monkeypatch.setattr(asking, "block_size", lambda probe, predictor: 50)
+    blocks = observed(ask(measured, network))
+    assert_same(whole, blocks)
 
 
 @pytest.mark.parametrize("batch", [1, 6, 50])
-def test_a_sample_is_shown_alike_in_any_batch(measured, predictors, samples, observing, batch, monkeypatch) -> None:
+def test_a_sample_is_answered_alike_in_any_batch(measured, ask, predictors, samples, batch, monkeypatch) -> None:
     # of float networks: another batch size may tip a quantised one over the edge of a rounding, so the size is fixed
-    few = subset(samples, observing, np.arange(12))
-    expected = measured.observe(predictors["reference"], *few)
+    few = samples.take(slice(0, 12))
+    expected = per_sample(ask(measured, "reference", few))
     monkeypatch.setattr(predictors["reference"], "batch_size", batch)
-    assert_same(per_sample(expected), per_sample(measured.observe(predictors["reference"], *few)))
+    assert_same(expected, per_sample(ask(measured, "reference", few)))
 
 
-def assert_finite(metric: Metric, predictor: Predictor, samples: Samples, observing: Observing, other: dict) -> None:
-    shown = metric.observe(predictor, samples, observing)
-    for name, array in shown.items():
-        assert np.isfinite(array).all(), name
-    json.dumps(metric.details(shown), allow_nan=False)
-    weights = np.ones((2, len(samples)))
-    for value in metric.values:
-        if isinstance(value, Change):
-            assert np.isfinite(value.distance(shown, other)).all(), value.name
-        elif isinstance(value, Quality):
-            assert np.isfinite(value.statistic(shown, weights)).all(), value.name
-            assert value.per_sample is None or np.isfinite(value.per_sample(shown)).all()
+def assert_finite(metric: Metric, shown: NetworkArrays, other: NetworkArrays) -> None:
+    for name in shown:
+        assert name not in shown or np.isfinite(shown[name]).all(), name
+    json.dumps([shown.notes, metric.details(shown)], allow_nan=False)
+    weights = np.ones((2, len(shown.samples)))
+    for value in changes(metric):
+        assert np.isfinite(distance(value, shown, other)).all(), value.name
+    for value in figures(metric):
+        assert np.isfinite(figure(value, shown, weights)).all(), value.name
 
 
 @pytest.mark.parametrize("network", ["saturated", "constant", "equal"])
-def test_degenerate_networks_give_finite_figures(metric, predictors, samples, observing, network) -> None:
+def test_degenerate_networks_give_finite_figures(metric, ask, network) -> None:
     if metric.gradients and network != "saturated":
-        with pytest.raises(NotDifferentiable, match=r"its gradients are zero on 100\.0% of"):
-            metric.observe(predictors[network], samples, observing)
+        with pytest.raises(NotApplicable, match=r"its gradients are zero on 100\.0% of"):
+            ask(metric, network)
         return
-    other = metric.observe(predictors["reference"], samples, observing)
-    assert_finite(metric, predictors[network], samples, observing, other)
+    assert_finite(metric, ask(metric, network), ask(metric, "reference"))
 
 
 @pytest.mark.parametrize("pixel", [0.0, 0.5, 1.0])
-def test_constant_images_give_finite_figures(metric, predictors, samples, observing, pixel) -> None:
+def test_constant_images_give_finite_figures(metric, ask, samples, pixel) -> None:
     flat = Samples(samples.ids[:5], np.full_like(samples.x[:5], pixel), samples.y[:5])
-    few = replace(observing, anchor=observing.anchor[:5])
-    other = metric.observe(predictors["retrained"], flat, few)
-    assert_finite(metric, predictors["reference"], flat, few, other)
+    assert_finite(metric, ask(metric, "reference", flat), ask(metric, "retrained", flat))
 
 
-def test_a_single_sample_is_enough(metric, predictors, samples, observing) -> None:
-    one, seen = subset(samples, observing, np.arange(1))
-    assert_finite(metric, predictors["reference"], one, seen, metric.observe(predictors["ptq4"], one, seen))
+def test_a_single_sample_is_enough(metric, ask, samples) -> None:
+    one = samples.take(slice(0, 1))
+    assert_finite(metric, ask(metric, "reference", one), ask(metric, "ptq4", one))
 
 
-def test_statistics_take_weights_and_equal_weights_change_nothing(measured, predictors, samples, observing) -> None:
+def test_statistics_take_weights_and_equal_weights_change_nothing(measured, ask, samples) -> None:
     n = len(samples)
-    shown = measured.observe(predictors["reference"], samples, observing)
+    shown = ask(measured, "reference")
     random = np.random.default_rng(0)
     weights = random.multinomial(n, np.full(n, 1 / n), size=50).astype(np.float32)
-    for value in measured.values:
-        if not isinstance(value, Quality):
-            continue
-        draws = value.statistic(shown, weights)
+    for value in figures(measured):
+        draws = figure(value, shown, weights)
         assert draws.shape == (50,)
         assert draws.dtype == np.float64
         assert draws.std() > 0
-        plain = value.statistic(shown, np.ones((3, n)))
+        plain = figure(value, shown, np.ones((3, n)))
         np.testing.assert_allclose(plain, plain[0], rtol=1e-12)
-        np.testing.assert_allclose(value.statistic(shown, np.ones((1, n), np.float32)), plain[:1], rtol=1e-5, atol=1e-9)
-        if value.per_sample is not None:
+        np.testing.assert_allclose(figure(value, shown, np.ones((1, n), np.float32)), plain[:1], rtol=1e-5, atol=1e-9)
+        if not isinstance(value, Statistic):
             np.testing.assert_allclose(value.per_sample(shown).mean(), plain[0], rtol=1e-9)
             expected = (weights @ value.per_sample(shown)) / n
             np.testing.assert_allclose(draws, expected, rtol=1e-5)
 
 
-def test_it_says_where_it_does_not_apply(metric, predictors, samples, observing) -> None:
+def everything(metric: Metric, shown: NetworkArrays) -> list[np.ndarray]:
+    """All that the metric's values are made of."""
+    return [shown[name] for value in metric.values for name in reads(value)]
+
+
+def test_it_says_where_it_does_not_apply(metric, ask, predictors, samples) -> None:
     unlabelled = Samples(samples.ids, samples.x, None)
     if metric.labelled:
         with pytest.raises(NotApplicable, match="labels"):
-            metric.observe(predictors["reference"], unlabelled, observing)
+            everything(metric, ask(metric, "reference", unlabelled))
     else:
-        metric.observe(predictors["reference"], unlabelled, observing)
-    assert_finite(
-        metric, predictors["onnx8"], samples, observing, metric.observe(predictors["onnx"], samples, observing)
-    )
+        ask(metric, "reference", unlabelled)
+    assert_finite(metric, ask(metric, "onnx8"), ask(metric, "onnx"))
     if metric.gradients:  # where the imported graph is another function than the session, none is served
         stranger = copy.copy(predictors["onnx"])
         stranger.graph = predictors["onnx4"].graph
         with pytest.raises(NotApplicable, match="differs from ONNX Runtime's session"):
-            metric.observe(stranger, samples, observing)
+            answers(metric, stranger, samples, predictors["reference"])
 
 
-def test_it_leaves_global_random_state_alone(metric, predictors, samples, observing) -> None:
+def test_it_leaves_global_random_state_alone(metric, ask, samples) -> None:
     import random
 
     import torch
 
     before = (torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate())
-    metric.observe(predictors["reference"], *subset(samples, observing, np.arange(5)))
+    ask(metric, "reference", samples.take(slice(0, 5)))
     assert torch.equal(before[0], torch.random.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])
     assert before[2] == random.getstate()

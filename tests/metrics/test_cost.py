@@ -9,11 +9,17 @@ import torch_pruning
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.compression.record import to_bytes
+from bench.engine.arrays import Memo, NetworkArrays
 from bench.engine.derive import Derivation, Evidence
+from bench.engine.in_memory import answers
 from bench.engine.observations import Observed
+from bench.errors import NotApplicable
 from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
-from bench.metrics.cost import peak_memory as memory
-from bench.metrics.cost.cost import Cost, artefact_figures
+from bench.metrics.cost.cost import Cost
+from bench.probes import memory_process as memory
+from bench.probes.artefact import artefact_figures
+from bench.probes.base import Context
+from bench.probes.latency import Latency
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import optimised_operators
 from bench.runtimes.onnx_runtime import SimulatedPredictor
@@ -25,7 +31,7 @@ NETWORKS = ["reference", "ptq4", "onnx", "onnx4", "onnx8"]
 
 @pytest.fixture(scope="module")
 def figures(networks) -> dict[str, dict[str, float]]:
-    return {name: artefact_figures(networks[name]) for name in NETWORKS}
+    return {name: artefact_figures(networks[name])[0] for name in NETWORKS}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -56,10 +62,10 @@ def test_parameters_are_weights_and_biases(networks, figures) -> None:
 
 
 @pytest.mark.parametrize("name", ["reference", "onnx8"])
-def test_latencies_are_quantiles_of_timed_calls(predictors, samples, observing, name) -> None:
+def test_latencies_are_quantiles_of_timed_calls(predictors, samples, name) -> None:
     metric = Cost(warmup=2, rounds=20)
-    shown = metric.observe(predictors[name], samples, observing)
-    taken = shown["_latencies"]
+    shown = answers(metric, predictors[name], samples)
+    taken = shown["latencies"]
     assert taken.shape == (20,)
     assert taken.min() > 0
     found = [VALUES[f"latency_{name}"].figure(shown) for name in ("median", "p90", "p99")]
@@ -69,7 +75,7 @@ def test_latencies_are_quantiles_of_timed_calls(predictors, samples, observing, 
         assert isinstance(value.figure(shown), float) == (value.name != "peak_memory")
 
 
-def test_reference_and_variant_take_turns(predictors, samples, observing) -> None:
+def test_reference_and_variant_take_turns(predictors, samples) -> None:
     calls = []
 
     def listen(name):
@@ -86,78 +92,81 @@ def test_reference_and_variant_take_turns(predictors, samples, observing) -> Non
 
         return Listening()
 
-    shown = Cost(warmup=0, rounds=6).measure(listen("reference"), listen("ptq4"), samples, observing)
+    pair = listen("reference"), listen("ptq4")
+    shown = Latency(warmup=0, rounds=6).ask_pair(*pair, samples, Context(0)).arrays
     assert [name for name, _ in calls] == ["ptq4", "reference", "reference", "ptq4"] * 3
     assert [image for _, image in calls[::2]] == [image for _, image in calls[1::2]]  # one image a round
-    assert shown["_latencies"].shape == shown["_reference_latencies"].shape == (6,)
+    assert shown["latencies"].shape == shown["reference_latencies"].shape == (6,)
     value = VALUES["latency_median"]
-    assert value.reference(shown) == np.median(shown["_reference_latencies"])
-    assert value.figure(shown) == np.median(shown["_latencies"])
+    assert value.figure(shown, value.against) == np.median(shown["reference_latencies"])
+    assert value.figure(shown) == np.median(shown["latencies"])
 
 
 def test_what_is_not_known_is_none() -> None:
     assert VALUES["macs"].figure({"file_bytes": np.array(3)}) is None
 
 
-def test_why_there_are_no_multiply_accumulates_is_said(observing, samples) -> None:
+def test_why_there_are_no_multiply_accumulates_is_said(samples) -> None:
     class Distant(torch.nn.Module):
         def forward(self, x):
             return torch.cdist(x.flatten(1)[:, :10, None], x.flatten(1)[:, :10, None]).sum(-1)
 
     classes = tuple(str(number) for number in range(10))
     network = TorchNetwork(Distant(), InputSpec((1, 8, 8), classes))
-    shown = Cost(warmup=0, rounds=1).observe(open_predictor(network, Target(name="torch")), samples, observing)
-    known = {"macs": np.array(7)}
-    evidence = Evidence([Observed(known, 0.0)], [Observed(shown, 0.0)], (), None, len(samples))
-    found = Derivation().value(VALUES["macs"], evidence).result
+    metric = Cost(warmup=0, rounds=1)
+    shown = answers(metric, open_predictor(network, Target(name="torch")), samples)
+    known = [(metric.probes[0], Observed("known", {"macs": np.array(7)}, 0.0))]
+    own = NetworkArrays(metric, known, samples, Memo())
+    found = Derivation().value(VALUES["macs"], Evidence([own], [shown], (), None, len(samples))).result
     assert (found.reference, found.variant, found.estimate) == (7.0, None, None)
     assert found.reason == "variant: torch has no formula for aten._cdist_forward"
 
 
-def test_the_network_is_left_as_it_was(networks, predictors, samples, observing) -> None:
+def test_the_network_is_left_as_it_was(networks, predictors, samples) -> None:
     module = networks["reference"].module
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    Cost(warmup=0, rounds=1).observe(predictors["reference"], samples, observing)
+    answers(Cost(warmup=0, rounds=1), predictors["reference"], samples)
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     assert not any(layer._forward_hooks for layer in module.modules())
 
 
-def observe(predictor, samples, observing, **options):
+def observe(predictor, samples, **options):
     metric = Cost(warmup=0, rounds=2, **options)
-    shown = metric.observe(predictor, samples, observing)
-    details = metric.details(shown)
-    json.dumps(details)
-    return shown, details
+    shown = answers(metric, predictor, samples)
+    json.dumps(shown.notes)
+    return shown, shown.notes
 
 
-def test_details_name_what_really_runs(networks, predictors, samples, observing) -> None:
-    _, details = observe(predictors["onnx8"], samples, observing)
+def test_details_name_what_really_runs(networks, predictors, samples) -> None:
+    _, details = observe(predictors["onnx8"], samples)
     assert details["operators"] == optimised_operators(networks["onnx8"], Target(name="edge", runtime="onnxruntime"))
     assert details["integer_kernels"] == 3
-    assert observe(predictors["onnx"], samples, observing)[1]["integer_kernels"] == 0
-    assert list(observe(predictors["reference"], samples, observing)[1]) == ["latency_quartiles"]
+    assert observe(predictors["onnx"], samples)[1]["integer_kernels"] == 0
+    assert list(observe(predictors["reference"], samples)[1]) == ["latency_quartiles"]
 
 
-def test_what_is_simulated_takes_no_time_and_no_memory(networks, predictors, samples, observing) -> None:
+def test_what_is_simulated_takes_no_time_and_no_memory(networks, predictors, samples) -> None:
     """It is not what the target's runtime would run, so that its time would say nothing of it."""
     target = Target(name="old", runtime="onnxruntime", integer_sums="saturating")
     predictor = SimulatedPredictor(networks["onnx8"], target, 1)
-    shown, details = observe(predictor, samples, observing, memory=True)
-    assert not {"_latencies", "peak_memory"} & set(shown)
-    run, _ = observe(predictors["onnx8"], samples, observing)
+    shown, details = observe(predictor, samples, memory=True)
+    assert not {"latencies", "peak_memory"} & set(shown)
+    run, _ = observe(predictors["onnx8"], samples)
     for value in Cost.values:
         assert value.figure(shown) == (None if value.timing else value.figure(run)), value.name
     assert details == {"operators": details["operators"], "integer_kernels": 3}
-    metric = Cost(warmup=0, rounds=2, memory=True)
     for pair in ((predictors["onnx8"], predictor), (predictor, predictors["onnx8"])):
-        turns = metric.measure(*pair, samples, observing)
-        assert not {"_latencies", "_reference_latencies"} & set(turns)
-        assert VALUES["latency_median"].figure(turns) is VALUES["latency_median"].reference(turns) is None
+        with pytest.raises(NotApplicable, match="what is simulated has no latency"):
+            Latency(warmup=0, rounds=2).ask_pair(*pair, samples, Context(0))
+    evidence = Evidence([run], [shown], (), None, len(samples))
+    reasons = {value.name: Derivation().value(value, evidence).result.reason for value in Cost.values}
+    assert reasons["latency_median"] == "variant: what is simulated has no latency"
+    assert reasons["peak_memory"] == "variant: what is simulated has no memory of its own"
 
 
-def test_bytes_are_those_of_the_file_that_runs(networks, samples, observing) -> None:
+def test_bytes_are_those_of_the_file_that_runs(networks, samples) -> None:
     predictor = open_predictor(networks["onnx"], Target(name="edge", runtime="onnxruntime", format="ort"))
-    shown, details = observe(predictor, samples, observing, memory=True)
+    shown, details = observe(predictor, samples, memory=True)
     assert shown["file_bytes"] == len(predictor.file) != len(networks["onnx"].model)
     assert shown["peak_memory"] > 0
     assert details["operators"]
@@ -182,21 +191,21 @@ def product(width: int) -> OnnxNetwork:
     return OnnxNetwork(model.SerializeToString(), InputSpec((1, 8, 8), tuple(map(str, range(10)))))
 
 
-def test_peak_memory_is_that_of_the_network_alone(samples, observing) -> None:
+def test_peak_memory_is_that_of_the_network_alone(samples) -> None:
     """Weights of 30 MB cost at least 30 MB more; what this process holds is not counted."""
     edge = Target(name="edge", runtime="onnxruntime")
     held = np.ones(60_000_000)
     found = {}
     for width in (1_000, 100_000):
         predictor = open_predictor(product(width), edge)
-        found[width] = observe(predictor, samples, observing, memory=True)[0]["peak_memory"]
+        found[width] = observe(predictor, samples, memory=True)[0]["peak_memory"]
     assert memory.own_peak() > held.nbytes
     assert 0 < found[1_000] < 40e6
     assert 29e6 < found[100_000] - found[1_000] < 120e6
 
 
-def test_peak_memory_of_torch_is_not_told(predictors, samples, observing) -> None:
-    assert "peak_memory" not in observe(predictors["reference"], samples, observing, memory=True)[0]
+def test_peak_memory_of_torch_is_not_told(predictors, samples) -> None:
+    assert "peak_memory" not in observe(predictors["reference"], samples, memory=True)[0]
 
 
 def test_a_process_that_fails_says_why() -> None:

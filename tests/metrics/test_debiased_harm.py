@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from bench.engine.derive import Derivation, Evidence
-from bench.engine.observations import Observed
 from bench.gate.questions import statistic_of
 from bench.gate.shifts import Pairing, shifts
 from bench.metrics.uncertainty.calibration import Calibration
@@ -12,6 +11,7 @@ from bench.results import Cell
 from bench.stats.harm import harm
 from bench.stats.resampling import bootstrap_weights, percentile_interval
 from bench.store.samples import ValueSamples
+from tests.metrics.asking import figure as figure_of
 
 CE2 = next(value for value in Calibration.values if value.name == "ce2_debiased")
 
@@ -23,7 +23,7 @@ def network(random, n, accurate, shift=0.0):
 
 
 def figure(arrays):
-    return float(CE2.statistic(arrays, np.ones((1, len(arrays["correct"]))))[0])
+    return float(figure_of(CE2, arrays)[0])
 
 
 @pytest.mark.parametrize("n", [200, 500])
@@ -38,7 +38,7 @@ def test_two_calibrated_networks_of_different_accuracy(n, accurate_first, at_lea
         interval = harm(figure(pair[0]), figure(pair[1]), *draws, better="lower", samples=n).interval
         not_worse += interval.low <= 0
         not_better += interval.high >= 0
-        first, second = (CE2.statistic(arrays, weights) for arrays in pair)
+        first, second = (figure_of(CE2, arrays, weights) for arrays in pair)
         plain = percentile_interval(second - first, samples=n)
         plain_errors += plain.low > 0 or plain.high < 0
     assert at_least(not_worse, trials, 0.975)
@@ -68,12 +68,29 @@ def test_the_own_figure_has_an_interval_that_covers(at_least):
     assert at_least(hits, trials, 0.95)
 
 
+class _Named(dict):
+    """Arrays at hand in place of a network's."""
+
+    refused = ""
+    answers = ()
+
+    def __init__(self, arrays, name):
+        super().__init__(arrays)
+        self.name = name
+
+    def key(self, name):
+        return self.name, name
+
+    def refusal(self, name):
+        return ""
+
+
 def test_derivation_and_gates_take_the_same_draws():
     """Both centre each network's draws on its own figure; what replicates average are the derivation's draws."""
     random, n = np.random.default_rng(6), 150
     first, second = network(random, n, True), network(random, n, False)
-    whole = {"nll": np.zeros(n), "brier": np.zeros(n)}
-    evidence = Evidence([Observed(first | whole, 0.0)], [Observed(second | whole, 0.0)], [], None, n)
+    own, other = (_Named(arrays, name) for name, arrays in (("own", first), ("other", second)))
+    evidence = Evidence([own], [other], [], None, n)
     derived = Derivation().value(CE2, evidence)
     assert derived.draws is not None
     assert np.mean(derived.draws()) == pytest.approx(derived.result.estimate, abs=1e-12)

@@ -5,8 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.engine.in_memory import answers
 from bench.errors import UserError
 from bench.metrics.attribution.ig import IntegratedGradients
+from bench.probes.base import Context, Observation
+from bench.probes.integrated_gradients import IntegratedGradients as Probe
+from tests.metrics.asking import distance
 
 COSINE, SPEARMAN = IntegratedGradients.values
 
@@ -16,54 +20,63 @@ def weight() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
 
 
+def of_classes(classes) -> Context:
+    """A context in which the reference gives these classes."""
+    return Context(0, reference={"logits": Observation({"log_probabilities": np.eye(3)[classes]})})
+
+
 @pytest.mark.parametrize("baseline", [None, 0.5])
-def test_a_linear_network_is_attributed_exactly(linear, rows, observing, weight, baseline) -> None:
+def test_a_linear_network_is_attributed_exactly(linear, rows, weight, baseline) -> None:
     x = np.random.default_rng(1).random((8, 6)).astype(np.float32)
-    anchor = np.arange(8) % 3
+    explained = np.arange(8) % 3
     predictor = linear(weight, bounds=(-1.0, 2.0), mean=0.2, std=0.5)
-    metric = IntegratedGradients(steps=3, baseline=baseline)
-    shown = metric.observe(predictor, rows(x), replace(observing, anchor=anchor))
+    shown = Probe(steps=3, baseline=baseline).ask(predictor, rows(x), of_classes(explained)).arrays
     centred = (weight - weight.mean(axis=0)) / 0.5
-    expected = centred[anchor] * (x - (-1.0 if baseline is None else baseline))
+    expected = centred[explained] * (x - (-1.0 if baseline is None else baseline))
     np.testing.assert_allclose(shown["attribution"][:, 0, 0], expected, rtol=1e-5, atol=1e-6)
     assert shown["completeness_error"].max() < 1e-6
 
 
-def test_the_reference_names_the_class(linear, rows, observing, weight) -> None:
+def test_the_reference_names_the_class(linear, rows, weight) -> None:
     x = rows(np.ones((3, 6)))
-    maps = [
-        IntegratedGradients(steps=2).observe(linear(weight), x, replace(observing, anchor=np.full(3, c)))["attribution"]
-        for c in (0, 1)
-    ]
+    maps = [Probe(steps=2).ask(linear(weight), x, of_classes(np.full(3, c))).arrays["attribution"] for c in (0, 1)]
     assert not np.allclose(maps[0], maps[1])
+    first = linear(weight[::-1].copy())
+    own = answers(IntegratedGradients(steps=2), linear(weight), x)["attribution"]
+    others = answers(IntegratedGradients(steps=2), linear(weight), x, first)["attribution"]
+    assert not np.allclose(own, others)
 
 
-def test_distances_grow_with_the_change(predictors, samples, observing) -> None:
+def test_distances_grow_with_the_change(predictors, samples) -> None:
     metric = IntegratedGradients(steps=10)
-    shown = {name: metric.observe(predictors[name], samples, observing) for name in ("reference", "ptq4", "retrained")}
+    shown = {
+        name: answers(metric, predictors[name], samples, predictors["reference"])
+        for name in ("reference", "ptq4", "retrained")
+    }
     for value in (COSINE, SPEARMAN):
-        small, large = (value.distance(shown["reference"], shown[name]).mean() for name in ("ptq4", "retrained"))
+        small, large = (distance(value, shown["reference"], shown[name]).mean() for name in ("ptq4", "retrained"))
         assert 0 < small < large < 1
 
 
-def test_it_tells_how_well_the_maps_add_up(predictors, samples, observing) -> None:
+def test_it_tells_how_well_the_maps_add_up(predictors, samples) -> None:
     medians = []
     for steps in (2, 50):
         metric = IntegratedGradients(steps=steps)
-        details = metric.details(metric.observe(predictors["reference"], samples, observing))
+        shown = answers(metric, predictors["reference"], samples)
+        details = metric.details(shown)
         medians.append(details["completeness_error_quantiles"]["0.5"])
-        assert details["gradient"] == "exact"
+        assert shown.notes["gradient"] == "exact"
     assert medians[1] < 0.02 < medians[0]
 
 
-def test_images_that_equal_the_baseline_have_zero_maps(predictors, samples, observing) -> None:
+def test_images_that_equal_the_baseline_have_zero_maps(predictors, samples) -> None:
     black = replace(samples, x=np.zeros_like(samples.x))
     metric = IntegratedGradients(steps=2)
-    shown = metric.observe(predictors["reference"], black, observing)
+    shown = answers(metric, predictors["reference"], black)
     assert metric.details(shown)["zero_maps"] == len(samples)
-    assert not COSINE.distance(shown, shown).any()
+    assert not distance(COSINE, shown, shown).any()
 
 
-def test_a_baseline_out_of_bounds_is_the_users_error(predictors, samples, observing) -> None:
+def test_a_baseline_out_of_bounds_is_the_users_error(predictors, samples) -> None:
     with pytest.raises(UserError, match="is out of bounds"):
-        IntegratedGradients(baseline=-0.5).observe(predictors["reference"], samples, observing)
+        answers(IntegratedGradients(baseline=-0.5), predictors["reference"], samples)

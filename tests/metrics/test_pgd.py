@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from bench.engine.in_memory import answers
 from bench.errors import UserError
-from bench.metrics.adversarial.pgd import ProjectedGradientDescent, starts
+from bench.metrics.adversarial.pgd import ProjectedGradientDescent
+from bench.probes.pgd import starts
+from tests.metrics.asking import distance, figure
 
 CHANGE, QUALITY = ProjectedGradientDescent.values
 
 
-def robust(metric: ProjectedGradientDescent, predictor, samples, observing) -> np.ndarray:
-    return metric.observe(predictor, samples, observing)["robust_correct"].astype(bool)
+def robust(metric: ProjectedGradientDescent, predictor, samples) -> np.ndarray:
+    return answers(metric, predictor, samples)["robust_correct"].astype(bool)
 
 
-def test_a_linear_network_falls_exactly_beyond_its_distance(linear, rows, observing) -> None:
+def test_a_linear_network_falls_exactly_beyond_its_distance(linear, rows) -> None:
     random = np.random.default_rng(0)
     weight, x = random.normal(size=(2, 5)).astype(np.float32), random.normal(size=(60, 5)).astype(np.float32)
     margin = x @ (weight[0] - weight[1])
@@ -24,96 +27,93 @@ def test_a_linear_network_falls_exactly_beyond_its_distance(linear, rows, observ
     samples = rows(x, margin < 0)
     for epsilon in (0.1, 0.4):
         clear = np.abs(distance - epsilon) > 1e-3 * epsilon
-        found = robust(ProjectedGradientDescent(epsilon=epsilon), linear(weight), samples, observing)
+        found = robust(ProjectedGradientDescent(epsilon=epsilon), linear(weight), samples)
         np.testing.assert_array_equal(found[clear], (distance > epsilon)[clear])
         assert 0 < found.mean() < 1
 
 
-def test_preprocessing_does_not_change_the_units_of_epsilon(linear, rows, observing) -> None:
+def test_preprocessing_does_not_change_the_units_of_epsilon(linear, rows) -> None:
     # the boundary is at x = 0.5 pixels whatever std is
     for std in (0.1, 10.0):
         predictor = linear(np.array([[1.0], [-1.0]]), mean=0.5, std=std, bounds=(0.0, 1.0))
         samples = rows([[0.7], [0.9]], [0, 0])
-        assert robust(ProjectedGradientDescent(epsilon=0.3), predictor, samples, observing).tolist() == [False, True]
+        assert robust(ProjectedGradientDescent(epsilon=0.3), predictor, samples).tolist() == [False, True]
 
 
-def test_the_attack_stays_in_the_bounds(linear, rows, observing) -> None:
+def test_the_attack_stays_in_the_bounds(linear, rows) -> None:
     # only a pixel below 0 would fool the network, and there is none
     predictor = linear(np.array([[1.0], [-1.0]]), bias=np.array([0.01, 0.0]), bounds=(0.0, 1.0))
-    assert robust(ProjectedGradientDescent(epsilon=0.5), predictor, rows([[0.2]], [0]), observing).all()
+    assert robust(ProjectedGradientDescent(epsilon=0.5), predictor, rows([[0.2]], [0])).all()
 
 
-def test_a_saturated_network_does_not_pass_for_a_robust_one(predictors, samples, observing) -> None:
+def test_a_saturated_network_does_not_pass_for_a_robust_one(predictors, samples) -> None:
     metric = ProjectedGradientDescent(epsilon=0.1)
-    plain = metric.observe(predictors["reference"], samples, observing)
-    saturated = metric.observe(predictors["saturated"], samples, observing)
+    plain = answers(metric, predictors["reference"], samples)
+    saturated = answers(metric, predictors["saturated"], samples)
     assert not saturated["zero_gradient"].any()
     assert plain["clean_correct"].mean() > plain["robust_correct"].mean() + 0.3
     assert abs(saturated["robust_correct"].mean() - plain["robust_correct"].mean()) < 0.15
 
 
-def test_clean_mistakes_are_errors_and_more_epsilon_hurts(predictors, samples, observing) -> None:
+def test_clean_mistakes_are_errors_and_more_epsilon_hurts(predictors, samples) -> None:
     wrong = replace(samples, y=(samples.y + 1) % 10)
-    shown = ProjectedGradientDescent(epsilon=1e-6).observe(predictors["reference"], wrong, observing)
-    assert QUALITY.statistic(shown, np.ones((1, len(samples))))[0] > 0.9
+    shown = answers(ProjectedGradientDescent(epsilon=1e-6), predictors["reference"], wrong)
+    assert figure(QUALITY, shown)[0] > 0.9
     errors = []
     for epsilon in (1e-6, 0.05, 0.15, 0.5):
-        shown = ProjectedGradientDescent(epsilon=epsilon).observe(predictors["reference"], samples, observing)
+        shown = answers(ProjectedGradientDescent(epsilon=epsilon), predictors["reference"], samples)
         assert (shown["robust_correct"] <= shown["clean_correct"]).all()
-        errors.append(QUALITY.statistic(shown, np.ones((1, len(samples))))[0])
+        errors.append(figure(QUALITY, shown)[0])
     assert errors == sorted(errors)
     assert errors[0] < 0.15
     assert errors[-1] > 0.95
 
 
-def test_more_restarts_only_add_successes(predictors, samples, observing) -> None:
+def test_more_restarts_only_add_successes(predictors, samples) -> None:
     weak = {"epsilon": 0.1, "steps": 1, "relative_stepsize": 0.3}
-    once = robust(ProjectedGradientDescent(**weak), predictors["reference"], samples, observing)
-    often = robust(ProjectedGradientDescent(**weak, restarts=5), predictors["reference"], samples, observing)
+    once = robust(ProjectedGradientDescent(**weak), predictors["reference"], samples)
+    often = robust(ProjectedGradientDescent(**weak, restarts=5), predictors["reference"], samples)
     assert (often <= once).all()
     assert often.sum() < once.sum()
 
 
-def test_a_sample_falls_alike_whoever_else_is_attacked(predictors, samples, observing) -> None:
+def test_a_sample_falls_alike_whoever_else_is_attacked(predictors, samples) -> None:
     # survivors of a restart are attacked again in other company
     metric = ProjectedGradientDescent(epsilon=0.08, steps=2, restarts=3)
-    whole = robust(metric, predictors["reference"], samples, observing)
-    alone = [robust(metric, predictors["reference"], samples.take(slice(i, i + 1)), observing)[0] for i in range(25)]
+    whole = robust(metric, predictors["reference"], samples)
+    alone = [robust(metric, predictors["reference"], samples.take(slice(i, i + 1)))[0] for i in range(25)]
     assert whole[:25].tolist() == alone
     assert 0 < whole[:25].sum() < 25
 
 
 def test_starts_belong_to_the_sample_the_seed_and_the_restart() -> None:
-    first = starts("pgd", 0, ("a", "b", "c"), 0, (1, 4, 4))
-    assert np.array_equal(starts("pgd", 0, ("c", "a"), 0, (1, 4, 4)), first[[2, 0]])
-    for other in (("pgd", 1, ("a",), 0), ("pgd", 0, ("a",), 1), ("ig", 0, ("a",), 0)):
+    first = starts(0, ("a", "b", "c"), 0, (1, 4, 4))
+    assert np.array_equal(starts(0, ("c", "a"), 0, (1, 4, 4)), first[[2, 0]])
+    for other in ((1, ("a",), 0), (0, ("a",), 1)):
         assert not np.array_equal(starts(*other, (1, 4, 4)), first[:1])
-    many = starts("pgd", 0, tuple(map(str, range(200))), 0, (5, 5))
+    many = starts(0, tuple(map(str, range(200))), 0, (5, 5))
     assert np.abs(many).max() <= 1
     assert abs(many.mean()) < 0.05
     assert abs(many.var() - 1 / 3) < 0.02
 
 
-def test_a_verdict_flips_where_only_one_of_two_networks_holds(predictors, samples, observing) -> None:
+def test_a_verdict_flips_where_only_one_of_two_networks_holds(predictors, samples) -> None:
     metric = ProjectedGradientDescent(epsilon=0.1)
-    a, b = (metric.observe(predictors[name], samples, observing) for name in ("reference", "retrained"))
-    assert CHANGE.distance(a, b).sum() == (a["robust_correct"] != b["robust_correct"]).sum() > 0
+    a, b = (answers(metric, predictors[name], samples) for name in ("reference", "retrained"))
+    assert distance(CHANGE, a, b).sum() == (a["robust_correct"] != b["robust_correct"]).sum() > 0
 
 
-def test_masked_gradients_are_told(predictors, samples, observing) -> None:
+def test_masked_gradients_are_told(predictors, samples) -> None:
     metric = ProjectedGradientDescent(epsilon=0.1, steps=1)
     flags = {"clean_correct": [1, 1, 1, 1, 0], "robust_correct": [1, 1, 0, 0, 0], "zero_gradient": [1, 0, 0, 0, 0]}
-    details = metric.details({name: np.array(found) for name, found in flags.items()} | {"gradient": np.array(0)})
+    details = metric.details({name: np.array(found) for name, found in flags.items()})
     assert details["zero_gradient_share"] == 0.25
-    assert details["gradient"] == "exact"
-    assert metric.details(metric.observe(predictors["ptq4"], samples, observing))["gradient"] == "straight_through"
+    assert answers(metric, predictors["ptq4"], samples).notes["gradient"] == "straight_through"
 
 
-def test_pixels_out_of_bounds_are_the_users_error(predictors, samples, observing) -> None:
+def test_pixels_out_of_bounds_are_the_users_error(predictors, samples) -> None:
     with pytest.raises(UserError, match="outside the declared bounds"):
-        ProjectedGradientDescent(epsilon=0.1).observe(
-            predictors["reference"], replace(samples, x=samples.x + 0.5), observing
-        )
+        answers(ProjectedGradientDescent(epsilon=0.1), predictors["reference"], replace(samples, x=samples.x + 0.5))
 
 
 @pytest.mark.parametrize("wrong", [{}, {"epsilon": 0}, {"epsilon": 0.1, "steps": 0}, {"epsilon": 0.1, "restart": 2}])

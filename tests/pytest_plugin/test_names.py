@@ -1,17 +1,20 @@
 """Names of items."""
 
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
+from bench.functional.divergences import flips
 from bench.metrics.base import Metric, metrics
+from bench.metrics.values import Change
+from bench.probes.logits import Logits
 from bench.pytest_plugin.names import cell_name, safe, unique
 from bench.registry import parameters
 from bench.suite.load import load_suite
-from bench.suite.plan import PlannedCell
 from bench.suite.suite import MetricUse
 
 K = re.compile(r"[\w.-]*")
@@ -26,8 +29,8 @@ class Odd(Metric):
     text: str = ""
     numbers: tuple[float, ...] = ()
 
-    def observe(self, predictor, samples, observing):
-        raise NotImplementedError
+    probes = (Logits(),)
+    values = (Change("flips", flips, of="log_probabilities", power=1),)
 
 
 @given(st.text())
@@ -48,8 +51,7 @@ def test_parameters_replicates_and_control_characters(fresh, monkeypatch):
 
     def named(metric, replicate=0):
         cell = plan.cells[0]
-        parts = {name: getattr(cell, name) for name in ("reference", "floor", "observed", "yardsticks", "parts")}
-        return cell_name(PlannedCell(cell.variant, cell.target, MetricUse(metric), replicate, **parts))
+        return cell_name(replace(cell, use=MetricUse(metric), replicate=replicate))
 
     odd = named(Odd(text="a/b\x1b[31m c::d", numbers=(-1.0, 0.5)))
     assert odd == "close-edge-some.module-Odd-metric-numbersminus1.0-0.5-texta-b-31m-c-d"

@@ -9,18 +9,19 @@ from onnx import TensorProto, helper, load_model_from_string, numpy_helper
 from bench.compression.base import StepContext, steps
 from bench.compression.record import run_step
 from bench.data.base import loaders
+from bench.engine.in_memory import answers
 from bench.errors import NotDifferentiable
 from bench.functional.linf_pgd import linf_pgd
 from bench.graph.arithmetic import arithmetic
 from bench.graph.interface import to_network
 from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
 from bench.graph.onnx_import.parity import Parity, output_step, parity_of
-from bench.metrics.base import Observing
 from bench.metrics.base import metrics as registered
-from bench.metrics.evaluation import gradient_view
 from bench.models.base import Recipe, models
 from bench.models.source import source_record
 from bench.models.training import initialise, train
+from bench.probes.base import Context
+from bench.probes.gradient_view import gradient_view
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_session import LEVELS
 from bench.runtimes.opening import open_predictor
@@ -219,7 +220,10 @@ def test_another_function_is_refused_with_the_figures(variants, data):
     assert predictor.parity["logit_difference"]["0.5"] > 1
     with pytest.raises(NotDifferentiable, match="differs from"):
         predictor.differentiable(gradient="straight_through")
-    with pytest.raises(NotDifferentiable, match="differs from"), gradient_view(predictor, data.evaluation):
+    with (
+        pytest.raises(NotDifferentiable, match="differs from"),
+        gradient_view(predictor, Context(0, trial=data.evaluation.x)),
+    ):
         pass
 
 
@@ -375,7 +379,7 @@ def test_success_on_the_twin_is_told_from_success_on_the_session(variants, data,
         return honest(x) if len(asked) <= 2 else -honest(x)  # the clean images and the parity check
 
     monkeypatch.setattr(predictor, "logits", logits)
-    success = metric.details(metric.observe(predictor, samples, Observing(0)))["success"]
+    success = metric.details(answers(metric, predictor, samples))["success"]
     assert (success["session"], success["twin"], success["difference"]) == (1.0, 0.0, 1.0)
 
 
@@ -384,11 +388,10 @@ def test_gradient_metrics_observe_a_session(variants, data, name):
     options = {"epsilon": 0.1, "steps": 3} if name == "adversarial.pgd" else {}
     metric = registered.get(name)(**options)
     samples = data.evaluation.take(slice(0, 12))
-    anchor = np.zeros(12, dtype=np.int64)
     predictor = open_predictor(variants["int8"][0], EDGE)
-    arrays = metric.observe(predictor, samples, Observing(0, anchor=anchor))
+    arrays = answers(metric, predictor, samples)
     details = metric.details(arrays)
-    assert details["gradient"] == "straight_through"
+    assert arrays.notes["gradient"] == "straight_through"
     assert predictor.parity["samples"] == 12
     if name == "adversarial.pgd":
         success = details["success"]

@@ -37,8 +37,8 @@ def test_a_chain_that_exports_itself_has_no_export_added(tmp_path):
         ("onnx-export", "edge, not optimised"),
         ("graph optimisation", "edge"),
     ]
-    assert cells[-1].observed[0].key == planned.observed[0].key  # the last stage is the cell's own network
-    assert cells[-2].observed[0].key != cells[-1].observed[0].key
+    assert cells[-1].observed[0][0].key == planned.observed[0][0].key  # the last stage is the cell's own network
+    assert cells[-2].observed[0][0].key != cells[-1].observed[0][0].key
 
 
 def test_a_target_without_optimisation_adds_no_runtime_stage(tmp_path):
@@ -46,7 +46,7 @@ def test_a_target_without_optimisation_adds_no_runtime_stage(tmp_path):
     stages, planned, cells = shown(tmp_path, "bare", variant=CHAIN, target=target)
     assert stages[0] == ("reference", "torch, as it is")  # no torch target is declared
     assert stages[-1] == ("onnx-export", "bare")
-    assert cells[-1].observed[0].key == planned.observed[0].key
+    assert cells[-1].observed[0][0].key == planned.observed[0][0].key
 
 
 def test_saturating_sums_are_a_stage_of_their_own_after_the_optimisation_with_exact_sums(tmp_path):
@@ -56,8 +56,8 @@ def test_saturating_sums_are_a_stage_of_their_own_after_the_optimisation_with_ex
         ("graph optimisation", "edge, exact sums"),
         ("processor", "edge"),
     ]
-    assert [cell.observed[0].parts["integer_sums"] for cell in cells[-3:]] == ["exact", "exact", "saturating"]
-    assert cells[-1].observed[0].key == planned.observed[0].key
+    assert [cell.observed[0][0].parts["integer_sums"] for cell in cells[-3:]] == ["exact", "exact", "saturating"]
+    assert cells[-1].observed[0][0].key == planned.observed[0][0].key
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ def test_native_sums_are_what_the_processor_has(tmp_path, kind, names, key):
     planned = next(cell for cell in expand.plan().cells if cell.target.name == "edge")
     stages, cells = stage_cells(expand, plan, planned)
     assert [stage.name for stage in stages[5:]] == names
-    assert cells[-1].observed[0].key == planned.observed[0].key
-    assert planned.observed[0].parts["integer_sums"] == key
-    assert "integer_sums" not in planned.reference[0].parts  # a float network is the same everywhere
+    assert cells[-1].observed[0][0].key == planned.observed[0][0].key
+    assert planned.observed[0][0].parts["integer_sums"] == key
+    assert "integer_sums" not in planned.reference[0][0].parts  # a float network is the same everywhere
 
 
 def test_stages_of_one_data_set_and_seed(tmp_path):
     """Whatever could make two stages differ beside network and target is the same."""
     _, _, cells = shown(tmp_path, "edge", variant=CHAIN, target=TARGETS + '"exact"')
-    for name in ("data", "seed", "samples", "metric", "version", "parameters"):
-        assert len({str(cell.observed[0].parts[name]) for cell in cells}) == 1
+    for name in ("data", "probe", "version", "parameters"):
+        assert len({str(cell.observed[0][0].parts[name]) for cell in cells}) == 1
     needed = [item.key for item in observations_of(cells)]
     assert len(set(needed)) == 1 + 1 + 4 + 5  # reference, floor, yardsticks, later stages
 

@@ -5,26 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.data.base import Samples
 from bench.functional.divergences import LARGEST_DIVERGENCE, centred, flips, jensen_shannon, relative_difference
-from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing, Value, metrics
-from bench.metrics.evaluation import log_probabilities
+from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.values import Arrays, Change, Derived, Value
+from bench.probes.base import Probe
+from bench.probes.logits import Logits
 from bench.registry import parameters
-from bench.runtimes.base import Predictor
-
-
-def _flips(a: Arrays, b: Arrays) -> Float:
-    return flips(a["log_probabilities"], b["log_probabilities"])
-
-
-def _jensen_shannon(a: Arrays, b: Arrays) -> Float:
-    return jensen_shannon(a["log_probabilities"], b["log_probabilities"])
-
-
-def _logit_relative_error(a: Arrays, b: Arrays) -> Float:
-    return relative_difference(centred(a["log_probabilities"]), centred(b["log_probabilities"]))
 
 
 @metrics.register("fidelity.predictions")
@@ -40,15 +27,13 @@ class Predictions(Metric):
 
     family: ClassVar[Family] = "fidelity"
     headline: ClassVar[str | None] = "js"
+    probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
+    derived: ClassVar[tuple[Derived, ...]] = (Derived("centred_logits", centred, of="log_probabilities"),)
     values: ClassVar[tuple[Value, ...]] = (
-        Change("flip_rate", _flips, power=1, unit="proportion", count=True, largest=1.0),
-        Change("js", _jensen_shannon, power=2, unit="nats", largest=LARGEST_DIVERGENCE),
-        Change("logit_relative_error", _logit_relative_error, power=1, largest=2.0),
+        Change("flip_rate", flips, of="log_probabilities", power=1, unit="proportion", count=True, largest=1.0),
+        Change("js", jensen_shannon, of="log_probabilities", power=2, unit="nats", largest=LARGEST_DIVERGENCE),
+        Change("logit_relative_error", relative_difference, of="centred_logits", power=1, largest=2.0),
     )
-
-    def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:
-        """``log_probabilities`` (n, classes), float64."""
-        return {"log_probabilities": log_probabilities(predictor, samples.x)}
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
         """The mean top probability."""

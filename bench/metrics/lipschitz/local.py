@@ -5,48 +5,18 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.data.base import Samples
-from bench.errors import NotApplicable
-from bench.functional.jacobian import input_jacobian, spectral_norms
-from bench.metrics.base import (
-    Arrays,
-    Bound,
-    BoundFigures,
-    Change,
-    Family,
-    Float,
-    Metric,
-    Observing,
-    Quality,
-    Value,
-    Weights,
-)
+from bench.functional.jacobian import SMALLEST, jacobian_difference, log_norms, spectral_norms
+from bench.metrics.base import Family, Metric
 from bench.metrics.base import metrics as registry
-from bench.metrics.evaluation import CODES, gradient_named, gradient_view
+from bench.metrics.values import Array, Arrays, Bound, BoundFigures, Change, Derived, Mean, Value
+from bench.probes.base import Probe
+from bench.probes.jacobian import Jacobian
 from bench.registry import parameters
-from bench.runtimes.base import Predictor
-from bench.stats.resampling import resampled_means
-
-MEMORY_LIMIT = 512 * 2**20  # bytes of Jacobians kept for one network
-SMALLEST = 1e-12  # a norm below it counts as this much, so that its logarithm exists
 
 
-def _largest(arrays: Arrays) -> BoundFigures:
-    return BoundFigures(lower=float(arrays["norm"].max()), upper=None)
-
-
-def _difference(a: Arrays, b: Arrays) -> Float:
-    return spectral_norms(a["jacobian"].astype(np.float64) - b["jacobian"])
-
-
-def _log_norms(arrays: Arrays) -> Float:
-    return np.asarray(np.log(np.maximum(arrays["norm"], SMALLEST)), dtype=np.float64)
-
-
-def _mean_log_norm(arrays: Arrays, weights: Weights) -> Float:
-    return resampled_means(_log_norms(arrays), weights)
+def _largest(norm: Array) -> BoundFigures:
+    return BoundFigures(lower=float(norm.max()), upper=None)
 
 
 @registry.register("lipschitz.local")
@@ -62,39 +32,28 @@ class LocalLipschitz(Metric):
     """
 
     family: ClassVar[Family] = "lipschitz"
-    gradients: ClassVar[bool] = True
     headline: ClassVar[str | None] = "jacobian_difference"
-    values: ClassVar[tuple[Value, ...]] = (
-        Change("jacobian_difference", _difference, power=1),
-        Quality("log_jacobian_norm", _mean_log_norm, better="lower", unit="log", per_sample=_log_norms),
-        Bound("largest_jacobian_norm", _largest, evidence="lower", norm="l2->l2", domain="evaluation samples"),
+    probes: ClassVar[tuple[Probe, ...]] = (Jacobian(),)
+    derived: ClassVar[tuple[Derived, ...]] = (
+        Derived("norm", spectral_norms, of="jacobian"),
+        Derived("log_norm", log_norms, of="norm"),
     )
-
-    def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:
-        """``jacobian`` (n, classes, inputs) float32 and its spectral ``norm`` (n,) float64."""
-        declared = predictor.spec.input
-        entries = len(samples) * len(declared.classes) * int(np.prod(declared.shape))
-        if entries * 4 > MEMORY_LIMIT:
-            most = MEMORY_LIMIT * len(samples) // (entries * 4)
-            advice = f"set samples to {most} or less" if most else "the inputs are too large for this metric"
-            limit = f"more than the {MEMORY_LIMIT / 2**20:.0f} MiB this metric keeps"
-            raise NotApplicable(f"the Jacobians need {entries * 4 / 2**20:.0f} MiB, {limit}; {advice}")
-        with gradient_view(predictor, samples) as view:
-            (jacobian,) = view.each_batch(lambda x: (input_jacobian(view.module, x).float(),), samples.x)
-        if not np.isfinite(jacobian).all():
-            raise FloatingPointError("the network gives NaN or infinite gradients")
-        code = np.array(CODES[view.gradient])
-        return {"jacobian": jacobian, "norm": spectral_norms(jacobian), "gradient": code}
+    values: ClassVar[tuple[Value, ...]] = (
+        Change("jacobian_difference", jacobian_difference, of="jacobian", power=1),
+        Mean("log_jacobian_norm", of="log_norm", better="lower", unit="log"),
+        Bound(
+            "largest_jacobian_norm", _largest, of="norm", evidence="lower", norm="l2->l2", domain="evaluation samples"
+        ),
+    )
 
     def protocol(self) -> dict[str, Any]:
         """What is differentiated, and how."""
         return {**super().protocol(), "output": "centred logits", "norm": "l2->l2"}
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
-        """Quantiles of the norms, how many are zero, and the kind of gradient."""
+        """Quantiles of the norms, and how many are zero."""
         quantiles = np.quantile(arrays["norm"], (0.05, 0.5, 0.95, 1.0))
         return {
-            "gradient": gradient_named(arrays["gradient"]),
             "norm_quantiles": dict(zip(("0.05", "0.5", "0.95", "1"), map(float, quantiles), strict=True)),
             "zero_gradients": int((arrays["norm"] < SMALLEST).sum()),
         }

@@ -5,50 +5,22 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.data.base import Samples
 from bench.functional.calibration import (
     brier,
     debiased_squared_calibration_error,
     expected_calibration_error,
     negative_log_likelihood,
 )
-from bench.metrics.base import Arrays, Change, Family, Float, Metric, Observing, Quality, Value, Weights, metrics
-from bench.metrics.evaluation import labels_of, log_probabilities
+from bench.functional.predictions import absolute_difference, correct, top_probability
+from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.values import LABELS, Arrays, Change, Derived, Mean, Statistic, Value
+from bench.probes.base import Probe
+from bench.probes.logits import Logits
 from bench.registry import parameters
-from bench.runtimes.base import Predictor
-from bench.stats.resampling import resampled_means
 
-WHY_NO_INTERVAL = "the plug-in ECE is biased upwards, and percentile intervals on it cover as little as 0 %"
-
-
-def _per_sample_nll(arrays: Arrays) -> Float:
-    return np.asarray(arrays["nll"], dtype=np.float64)
-
-
-def _per_sample_brier(arrays: Arrays) -> Float:
-    return np.asarray(arrays["brier"], dtype=np.float64)
-
-
-def _nll(arrays: Arrays, weights: Weights) -> Float:
-    return resampled_means(arrays["nll"], weights)
-
-
-def _brier(arrays: Arrays, weights: Weights) -> Float:
-    return resampled_means(arrays["brier"], weights)
-
-
-def _ce2(arrays: Arrays, weights: Weights) -> Float:
-    return debiased_squared_calibration_error(arrays["confidence"], arrays["correct"], weights)
-
-
-def _ece(arrays: Arrays, weights: Weights) -> Float:
-    return expected_calibration_error(arrays["confidence"], arrays["correct"], weights)
-
-
-def _confidence_change(a: Arrays, b: Arrays) -> Float:
-    return np.asarray(np.abs(a["confidence"] - b["confidence"]), dtype=np.float64)
+PLUG_IN = "the plug-in ECE is biased upwards, and percentile intervals on it cover as little as 0 %"
+JUDGED = ("confidence", "correct")
 
 
 @metrics.register("uncertainty.calibration")
@@ -64,24 +36,20 @@ class Calibration(Metric):
     family: ClassVar[Family] = "uncertainty"
     labelled: ClassVar[bool] = True
     headline: ClassVar[str | None] = "confidence_change"
-    values: ClassVar[tuple[Value, ...]] = (
-        Change("confidence_change", _confidence_change, power=1, largest=1.0),
-        Quality("nll", _nll, better="lower", unit="nats", per_sample=_per_sample_nll),
-        Quality("brier", _brier, better="lower", per_sample=_per_sample_brier, largest=2.0),
-        Quality("ce2_debiased", _ce2, better="lower", debiased=True),
-        Quality("ece", _ece, better="lower", interval="none", why_no_interval=WHY_NO_INTERVAL),
+    probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
+    derived: ClassVar[tuple[Derived, ...]] = (
+        Derived("nll", negative_log_likelihood, of=("log_probabilities", LABELS)),
+        Derived("brier", brier, of=("log_probabilities", LABELS)),
+        Derived("confidence", top_probability, of="log_probabilities"),
+        Derived("correct", correct, of=("log_probabilities", LABELS)),
     )
-
-    def observe(self, predictor: Predictor, samples: Samples, observing: Observing) -> dict[str, NDArray[Any]]:
-        """``nll``, ``brier``, ``confidence`` (n,) float64 and ``correct`` (n,), 0 or 1."""
-        labels = labels_of(samples)
-        log_p = log_probabilities(predictor, samples.x)
-        return {
-            "nll": negative_log_likelihood(log_p, labels),
-            "brier": brier(log_p, labels),
-            "confidence": np.exp(log_p.max(axis=1)),
-            "correct": (log_p.argmax(axis=1) == labels).astype(np.uint8),
-        }
+    values: ClassVar[tuple[Value, ...]] = (
+        Change("confidence_change", absolute_difference, of="confidence", power=1, largest=1.0),
+        Mean("nll", of="nll", better="lower", unit="nats"),
+        Mean("brier", of="brier", better="lower", largest=2.0),
+        Statistic("ce2_debiased", debiased_squared_calibration_error, of=JUDGED, better="lower", recentre=True),
+        Statistic("ece", expected_calibration_error, of=JUDGED, better="lower", no_interval=PLUG_IN),
+    )
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
         """Mean confidence beside accuracy, and how many confidences differ: coarse outputs have few."""

@@ -1,4 +1,4 @@
-"""A small trained network, what compression makes of it, and how to run it."""
+"""A small trained network, what compression makes of it, and how to run it: fixtures of every test."""
 
 import copy
 
@@ -11,7 +11,6 @@ from bench.compression.record import run_step
 from bench.data.base import Samples
 from bench.data.digits import Digits
 from bench.graph.network import InputSpec, TorchNetwork
-from bench.metrics.base import Observing
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.source import source_record
@@ -81,13 +80,6 @@ def predictors(networks, degenerate):
         name: open_predictor(network, TARGETS["onnx" if network.kind.startswith("onnx") else "torch"])
         for name, network in {**networks, **degenerate}.items()
     }
-
-
-@pytest.fixture(scope="session")
-def observing(predictors, samples):
-    """The reference's classes and a seed."""
-    logits = predictors["reference"].logits(torch.from_numpy(samples.x))
-    return Observing(seed=7, anchor=logits[0].argmax(dim=1).numpy().astype(np.int64))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from bench.metrics.evaluation import batch_size, gradient_view, log_probabilities
+from bench.probes.batching import batch_size
+from bench.probes.gradient_view import gradient_view
+from bench.probes.logits import log_probabilities
 
 
 def test_the_batch_depends_on_the_network_and_never_on_the_samples(predictors, monkeypatch) -> None:

@@ -46,7 +46,7 @@ def _loaded() -> int:
 
 def _process(*arguments: str) -> int:
     """The peak of one process, in bytes."""
-    places = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    places = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-P", "-m", __name__, *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},

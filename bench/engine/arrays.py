@@ -1,0 +1,139 @@
+"""The named arrays that a metric's values are made of: observed, derived, labels, and the reference's."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.base import Samples
+from bench.engine.observations import Observed
+from bench.errors import NotApplicable
+from bench.metrics.base import Metric
+from bench.metrics.values import IDS, LABELS, REFERENCE, names
+from bench.probes.base import Probe
+
+KEPT = 256 * 2**20  # bytes of derived arrays that are kept for other values
+BLOCK = 2**22  # numbers worked on at a time
+
+
+class Memo:
+    """Arrays by key, the latest used first; the oldest go where they take too much memory."""
+
+    def __init__(self, limit: int = KEPT) -> None:
+        self.limit = limit
+        self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
+        self._size = 0
+
+    def get(self, key: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """The array of that key, made where it is not there."""
+        if key in self._arrays:
+            self._arrays.move_to_end(key)
+            return self._arrays[key]
+        made = make()
+        self._arrays[key] = made
+        self._size += made.nbytes
+        while self._size > self.limit and len(self._arrays) > 1:
+            _, gone = self._arrays.popitem(last=False)
+            self._size -= gone.nbytes
+        return made
+
+
+def by_rows(function: Callable[..., NDArray[Any]], arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """``function`` of rows that stand alone, in blocks: its answers (n, ...) joined."""
+    n = len(arrays[0])
+    entries = max(int(np.prod(array.shape[1:], dtype=np.int64)) for array in arrays)
+    size = max(1, BLOCK // max(1, entries))
+    if n <= size:
+        return np.asarray(function(*arrays))
+    return np.concatenate([function(*(array[start : start + size] for array in arrays)) for start in range(0, n, size)])
+
+
+class NetworkArrays(Mapping[str, NDArray[Any]]):
+    """What one network answered to a metric's probes, by name, with what is derived of it.
+
+    Every array has a key of its content's origin, by which derived arrays and statistics are reused.
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        answers: Sequence[tuple[Probe, Observed]],
+        samples: Samples,
+        memo: Memo,
+        reference: NetworkArrays | None = None,
+    ) -> None:
+        self.answers = tuple(answers)
+        self.samples = samples
+        self.memo = memo
+        self.reference = self if reference is None else reference
+        self._home = {name: item for _, item in answers for name in item.arrays}
+        self._derived = {item.name: item for item in metric.derived}
+
+    def refusal(self, name: str) -> str:
+        """Why an array is not there; empty where no probe was refused that could have given it."""
+        for probe, item in self.answers:
+            if item.status == "skipped" and name in probe.arrays:
+                return item.reason
+        return ""
+
+    @property
+    def refused(self) -> str:
+        """Why the network has no figures at all; empty where it has some."""
+        reasons = [item.reason for _, item in self.answers if item.status == "skipped"]
+        return reasons[0] if reasons and len(reasons) == len(self.answers) else ""
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What all probes noted."""
+        return {name: told for _, item in self.answers for name, told in item.notes.items()}
+
+    def key(self, name: str) -> Hashable:
+        """Where the array comes from; equal keys, equal arrays."""
+        if name in (LABELS, IDS):
+            return (name, self.samples.labels_fingerprint if name == LABELS else self.samples.ids_fingerprint)
+        if name.startswith(REFERENCE):
+            return self.reference.key(name.removeprefix(REFERENCE))
+        derived = self._derived.get(name)
+        if derived is not None:
+            return (derived.function, tuple(self.key(item) for item in names(derived.of)))
+        item = self._home.get(name)
+        return (None if item is None else item.key, name, len(self.samples))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """The array; an unknown one raises ``KeyError``, labels that are not there ``NotApplicable``."""
+        if name == LABELS:
+            if self.samples.y is None:
+                raise NotApplicable("needs labels; the data has none")
+            return self.samples.y
+        if name == IDS:
+            return np.asarray(self.samples.ids)
+        if name.startswith(REFERENCE):
+            return self.reference[name.removeprefix(REFERENCE)]
+        derived = self._derived.get(name)
+        if derived is None:
+            return self._home[name].arrays[name]
+        of = [self[item] for item in names(derived.of)]
+        if derived.rows:
+            return self.memo.get(self.key(name), lambda: by_rows(derived.function, of))
+        return self.memo.get(self.key(name), lambda: np.asarray(derived.function(*of)))
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such an array."""
+        if name in (LABELS, IDS):
+            return name == IDS or self.samples.y is not None
+        if isinstance(name, str) and name.startswith(REFERENCE):
+            return name.removeprefix(REFERENCE) in self.reference
+        derived = self._derived.get(name) if isinstance(name, str) else None
+        return name in self._home if derived is None else all(item in self for item in names(derived.of))
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of observed and derived arrays."""
+        return iter([*self._home, *self._derived])
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._home) + len(self._derived)

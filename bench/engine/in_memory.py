@@ -1,0 +1,96 @@
+"""A metric put to networks in memory: no suite, no store; what a metric of one's own is tried with."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from bench.data.base import Samples
+from bench.engine.arrays import Memo, NetworkArrays
+from bench.engine.asking import ask_in_blocks
+from bench.engine.observations import Observed
+from bench.errors import NotApplicable
+from bench.metrics.base import Metric, reads, sources
+from bench.metrics.values import REFERENCE
+from bench.probes.base import TRIAL, Context, Probe
+from bench.runtimes.base import Predictor
+
+
+def answers(
+    metric: Metric,
+    predictor: Predictor,
+    samples: Samples,
+    reference: Predictor | None = None,
+    *,
+    seed: int = 0,
+    draw: int = 0,
+    floor: bool = False,
+) -> NetworkArrays:
+    """What a network answers to a metric's probes, with what is derived of it.
+
+    Args:
+        metric: a metric with its parameters.
+        predictor: the network on its target.
+        samples: images or vectors, with labels where the metric needs them.
+        reference: the reference on the same target; by default the network is its own.
+        seed: of random probes.
+        draw: which independent draw.
+        floor: ask as for the numerical floor.
+
+    Raises:
+        NotApplicable: the network has no answer to any of the probes.
+    """
+    opposite = predictor if reference is None else reference
+    found = [
+        (probe, answer(probe, predictor, samples, opposite, seed=seed, draw=draw, floor=floor))
+        for probe in metric.probes
+    ]
+    wanted = frozenset().union(*(sources(metric, name) for value in metric.values for name in _known(metric, value)))
+    own: NetworkArrays | None = None
+    if reference is not None and any(name.startswith(REFERENCE) for name in wanted):
+        own = answers(metric, reference, samples, seed=seed)
+    arrays = NetworkArrays(metric, found, samples, Memo(), own)
+    if arrays.refused:
+        raise NotApplicable(arrays.refused)
+    return arrays
+
+
+def _known(metric: Metric, value: object) -> list[str]:
+    """The names of a value's arrays that some probe or derived array gives."""
+    found = []
+    for name in reads(value):  # type: ignore[arg-type]
+        try:
+            sources(metric, name)
+        except LookupError:
+            continue
+        found.append(name)
+    return found
+
+
+def answer(
+    probe: Probe,
+    predictor: Predictor,
+    samples: Samples,
+    reference: Predictor,
+    *,
+    seed: int = 0,
+    draw: int = 0,
+    floor: bool = False,
+) -> Observed:
+    """What a network answers to one probe; a refusal is ``skipped`` with its reason."""
+    try:
+        needed = {
+            item.name: item.ask(reference, samples, Context(seed, trial=samples.x[:TRIAL])) for item in probe.needs
+        }
+        opposite = reference if probe.pair else None
+        context = Context(seed, draw, floor, len(samples), samples.x[:TRIAL], needed, opposite)
+        given = ask_in_blocks(probe, predictor, samples, context)
+    except NotApplicable as error:
+        return Observed("", {}, 0.0, "skipped", str(error))
+    if reason := probe.invalid(given):
+        return Observed("", {}, 0.0, "skipped", reason, given.notes)
+    digest = hashlib.sha256(repr(probe).encode())
+    for name in sorted(given.arrays):
+        digest.update(name.encode() + np.ascontiguousarray(given.arrays[name]).tobytes())
+    return Observed(digest.hexdigest(), given.arrays, 0.0, notes=given.notes)

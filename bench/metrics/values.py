@@ -1,0 +1,190 @@
+"""The kinds of values that a metric declares over named arrays; intervals, gaps and harms come from ``stats``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.stats.figure import recentred
+from bench.stats.resampling import Weights, resampled_means
+
+Array: TypeAlias = NDArray[Any]
+Arrays: TypeAlias = Mapping[str, Array]
+Float: TypeAlias = NDArray[np.float64]
+Better = Literal["lower", "higher", "none"]
+
+LABELS, IDS = "labels", "ids"  # of the samples; they enter the keys of what reads them
+REFERENCE = "reference."  # before the name of an array: the reference's, on the same samples
+
+
+def of_reference(name: str) -> str:
+    """The name under which the reference's array is read.
+
+    >>> of_reference("log_probabilities")
+    'reference.log_probabilities'
+    """
+    return REFERENCE + name
+
+
+def names(of: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One name or several, as several."""
+    return (of,) if isinstance(of, str) else tuple(of)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """An array that follows from others: pure, made when it is first read, never stored.
+
+    ``function(*of)`` takes arrays in the order named, of observations, of other derived ones, ``LABELS``, ``IDS``, or
+    ``of_reference(name)``. ``rows``: each sample's row follows from its own rows alone, so it may be made in blocks.
+    """
+
+    name: str
+    function: Callable[..., Array]
+    of: str | tuple[str, ...]
+    rows: bool = True
+
+
+@dataclass(frozen=True)
+class Change:
+    """How different two networks are, sample by sample: ``distance(*first, *second) -> (n,)`` of the arrays ``of``.
+
+    A distance is zero for equal arrays, and symmetric. Of a pair probe ``distance`` is None: the array is the distance.
+    """
+
+    name: str
+    distance: Callable[..., Float] | None
+    of: str | tuple[str, ...]
+    power: Literal[1, 2]
+    unit: str = ""
+    count: bool = False  # distances are 0 or 1: exact intervals
+    largest: float = inf  # largest distance there is: no limit lies beyond it
+    coupling: Literal["common", "independent"] = "common"
+    kind: ClassVar[Literal["change"]] = "change"
+
+    @property
+    def scale_power(self) -> Literal[1, 2]:
+        """The power of the gap: 2 for independent draws, whatever the distance."""
+        return 2 if self.coupling == "independent" else self.power
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A network's own figure; harm is how much worse it became."""
+
+    name: str
+    of: str
+    better: Better
+    unit: str = ""
+    largest: float = inf  # the most that the figures of two networks can differ by
+    log: bool = False  # harm is a difference of logarithms
+    kind: ClassVar[Literal["quality"]] = "quality"
+    no_interval: ClassVar[str] = ""
+
+    def draws(self, arrays: Arrays, weights: Weights) -> Float:
+        """The figure under each row of weights (B, n): (B,)."""
+        return resampled_means(arrays[self.of], weights)
+
+    def per_sample(self, arrays: Arrays) -> Float:
+        """Contributions (n,), of which the figure is the mean."""
+        return np.asarray(arrays[self.of], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Mean(_Figure):
+    """The mean of an array (n,) over samples."""
+
+
+@dataclass(frozen=True)
+class Proportion(_Figure):
+    """The share of samples at which an array (n,) of 0 and 1 is 1: score intervals."""
+
+    unit: str = "proportion"
+    largest: float = 1.0
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A figure of the whole set: ``function(*of, weights (B, n)) -> (B,)``; weights sum to n a row."""
+
+    name: str
+    function: Callable[..., Float]
+    of: str | tuple[str, ...]
+    better: Better
+    unit: str = ""
+    largest: float = inf
+    log: bool = False
+    recentre: bool = False  # unbiased itself, while its resampled values are not: draws are centred on the figure
+    no_interval: str = ""  # why no interval is known to cover
+    kind: ClassVar[Literal["quality"]] = "quality"
+
+    def figure(self, arrays: Arrays, weights: Weights) -> Float:
+        """The figure under each row of weights (B, n): (B,)."""
+        found = self.function(*(arrays[name] for name in names(self.of)), weights)
+        return np.asarray(found, dtype=np.float64)
+
+    def draws(self, arrays: Arrays, weights: Weights) -> Float:
+        """The figure in each resample (B,), centred where the resampled values are biased."""
+        found = self.figure(arrays, weights)
+        if not self.recentre:
+            return found
+        return recentred(found, float(self.figure(arrays, np.ones((1, weights.shape[1])))[0]))
+
+
+class BoundFigures(NamedTuple):
+    """What is known of one network's constant: it lies in [lower, upper]; None where nothing is."""
+
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound on a constant of the network; the true ratio lies in an interval, no sampling is involved."""
+
+    name: str
+    figures: Callable[..., BoundFigures]
+    of: str | tuple[str, ...]
+    evidence: Literal["certified", "estimate", "lower"]
+    norm: str
+    domain: str
+    unit: str = ""
+    better: Better = "lower"
+    kind: ClassVar[Literal["bound"]] = "bound"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A figure of the artefact, a 0-d array, or a quantile of timings (rounds,); it may be absent."""
+
+    name: str
+    of: str
+    unit: str
+    better: Better = "lower"
+    quantile: float | None = None
+    against: str = ""  # the array of the same observation that holds the reference's; empty: the reference's own
+    timing: bool = False  # comparable only on an equal machine fingerprint
+    absent: str = ""  # why no probe was asked for it, where none was
+    kind: ClassVar[Literal["cost"]] = "cost"
+
+    def figure(self, arrays: Arrays, name: str = "") -> float | None:
+        """The figure; None where the array is absent."""
+        found = arrays.get(name or self.of)
+        if found is None:
+            return None
+        return float(found) if self.quantile is None else float(np.quantile(found, self.quantile))
+
+
+Quality: TypeAlias = Mean | Proportion | Statistic
+Value: TypeAlias = Change | Quality | Bound | Cost
+Scaled = (Change, Mean, Proportion, Statistic)  # kinds that stand beside the yardsticks
+
+
+def has_interval(value: Quality) -> bool:
+    """Whether an interval of the figure is known to cover."""
+    return not value.no_interval

@@ -1,0 +1,55 @@
+"""The input Jacobian of a network at the samples."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from bench.data.base import Samples
+from bench.errors import NotApplicable
+from bench.functional.jacobian import input_jacobian
+from bench.probes.base import Context, Observation, Probe, probes
+from bench.probes.gradient_view import dead_gradients, gradient_view
+from bench.registry import parameters
+from bench.runtimes.base import Predictor
+
+MEMORY_LIMIT = 512 * 2**20  # bytes of Jacobians kept for one network
+
+
+@probes.register("jacobian")
+@parameters
+class Jacobian(Probe):
+    """``J_ci = ∂(z_c − mean_k z_k) / ∂x_i`` at every sample: ``jacobian`` (n, classes, inputs) float32.
+
+    Per unit of the user's input. A network with quantisers is differentiated straight through them.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("jacobian",)
+    gradients: ClassVar[bool] = True
+
+    def entries(self, inputs: int, classes: int) -> int:
+        """A matrix."""
+        return inputs * classes
+
+    def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:
+        """``jacobian``."""
+        declared = predictor.spec.input
+        count = context.count or len(samples)
+        size = 4 * count * self.entries(int(np.prod(declared.shape)), len(declared.classes))
+        if size > MEMORY_LIMIT:
+            most = MEMORY_LIMIT * count // size
+            advice = f"set samples to {most} or less" if most else "the inputs are too large for this metric"
+            limit = f"more than the {MEMORY_LIMIT / 2**20:.0f} MiB this metric keeps"
+            raise NotApplicable(f"the Jacobians need {size / 2**20:.0f} MiB, {limit}; {advice}")
+        with gradient_view(predictor, context) as view:
+            if not view.alive:
+                return view.nothing()
+            (jacobian,) = view.each_batch(lambda x: (input_jacobian(view.module, x).float(),), samples.x)
+        if not np.isfinite(jacobian).all():
+            raise FloatingPointError("the network gives NaN or infinite gradients")
+        return Observation({"jacobian": jacobian}, view.notes())
+
+    def invalid(self, observation: Observation) -> str | None:
+        """Where gradients are dead."""
+        return dead_gradients(observation)

@@ -1,0 +1,42 @@
+"""The class probabilities of a network, on which most metrics stand."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.base import Samples
+from bench.functional.batches import fixed_batches
+from bench.functional.divergences import log_mean_probabilities
+from bench.probes.base import Context, Observation, Probe, probes
+from bench.probes.batching import batch_size
+from bench.registry import parameters
+from bench.runtimes.base import Predictor
+
+
+def log_probabilities(predictor: Predictor, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Log of the members' mean probability (n, classes), float64, of x (n, ...) in the user's bounds."""
+    import torch
+
+    parts = []
+    for batch in fixed_batches(len(x), batch_size(predictor)):
+        logits = predictor.logits(torch.from_numpy(x[batch.rows]))
+        parts.append(logits[:, : batch.wanted].numpy())
+    return log_mean_probabilities(np.concatenate(parts, axis=1))
+
+
+@probes.register("logits")
+@parameters
+class Logits(Probe):
+    """One forward pass: ``log_probabilities`` (n, classes) float64, nats; a logarithm of a probability is a logit.
+
+    Members of an ensemble are combined by their mean probability.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("log_probabilities",)
+
+    def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:
+        """The log-probabilities, and nothing that labels add."""
+        return Observation({"log_probabilities": log_probabilities(predictor, samples.x)})
