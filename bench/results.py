@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.cell_id import CellId
+
 SCHEMA_VERSION = 1
 
 
@@ -69,14 +71,24 @@ class ValueResult(_Record):
     bound: BoundInfo | None = None
 
 
-class Cell(_Record):
-    """One (variant, target, metric, replicate)."""
+class CellRecord(_Record):
+    """What holds for one cell: its identity in a run, or in another one."""
 
     variant: str
     target: str
     metric: str
     params: dict[str, Any] = Field(default_factory=dict)
     replicate: int | None = Field(0, description="null: over all replicates (scope recipe)")
+
+    @property
+    def id(self) -> CellId:
+        """Which cell it is of."""
+        return CellId.of(self)
+
+
+class Cell(CellRecord):
+    """One (variant, target, metric, replicate)."""
+
     family: str
     n: int = 0
     status: Literal["ok", "skipped", "error"]
@@ -197,14 +209,9 @@ class Results(_Record):
 Word = Literal["regressed", "improved", "same", "inconclusive", "incomparable", "missing", "errored", "accepted"]
 
 
-class Judgement(_Record):
+class Judgement(CellRecord):
     """One value of one cell against a baseline, or one gate against the reference, in one word."""
 
-    variant: str
-    target: str
-    metric: str
-    params: dict[str, Any] = Field(default_factory=dict)
-    replicate: int | None = 0
     value: str
     against: Literal["baseline", "first", "reference"]
     rule: str = Field("", description="of the gate; timing for latencies")

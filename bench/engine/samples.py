@@ -16,7 +16,7 @@ from bench.engine.observations import Observed
 from bench.engine.provenance import machine
 from bench.metrics.base import Change, Pair, Quality, Value
 from bench.store.keys import key_of
-from bench.store.samples import CellSamples, RunSamples, ValueSamples, place_of_cell
+from bench.store.samples import CellSamples, RunSamples, ValueSamples
 from bench.suite.plan import Plan, PlannedCell
 
 
@@ -55,10 +55,9 @@ def collect(
             continue
         values = _values(engine, planned, cell.n)
         if values:
-            place = place_of_cell(cell)
             network = plan.variants[planned.variant, planned.replicate].key
             identity = _identity(plan, dataset, planned, cell.n)
-            cells[place] = CellSamples(planned.key, network, identity, machine().fingerprint, values)
+            cells[cell.id.path] = CellSamples(planned.key, network, identity, machine().fingerprint, values)
     labels = dataset.evaluation.y
     return RunSamples(cells, None if labels is None else np.asarray(labels, dtype=np.int64), dataset.input.classes)
 

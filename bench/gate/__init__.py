@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bench.cell_id import CellId
 from bench.gate.against_baseline import judge_baseline
 from bench.gate.against_reference import judge_cell, judge_reference, judge_results
 from bench.gate.baseline import Accepted, Baseline, accept, baseline_of, load_baseline, write_baseline
 from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code, exit_code_of, incomplete, unseen, why_exit
-from bench.gate.judgements import CellId, by_cell
+from bench.gate.judgements import by_cell
 from bench.gate.outcome import conclude
 from bench.gate.runs import Run, load_run, results_json
 from bench.gate.tolerances import FITS, Kind, Tolerance, judge_gate

@@ -20,7 +20,7 @@ from bench.stats.multiplicity import holm
 from bench.stats.noninferiority import ALPHA
 from bench.stats.proportions import binomial_tail
 from bench.stats.resampling import bootstrap_weights, resampled_means, tail_probability
-from bench.store.samples import RunSamples, ValueSamples, place_of_cell
+from bench.store.samples import RunSamples, ValueSamples
 from bench.wording import difference, plain
 from bench.wording import tolerance as tolerance_text
 
@@ -38,8 +38,8 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
         common: dict[str, Any] = {"rule": gate.rule, "tolerance": gate.tolerance, "per": "class"}
         return GateResult(verdict=verdict, because=because, looked=looked, **common)
 
-    place = place_of_cell(cell)
-    found = None if samples is None or place not in samples.cells else samples.cells[place].values.get(gate.value)
+    path = cell.id.path
+    found = None if samples is None or path not in samples.cells else samples.cells[path].values.get(gate.value)
     if samples is None or found is None or found.form not in ("proportion", "mean", "count", "distance"):
         return result("inconclusive", "per class: the per-sample arrays are missing", looked=False)
     if samples.labels is None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bench.errors import UserError
 from bench.results import SCHEMA_VERSION, Results
 from bench.store.checksums import is_whole, seal_of
-from bench.store.samples import ARRAYS, RunSamples, place_of_cell, read_samples
+from bench.store.samples import ARRAYS, RunSamples, read_samples
 from bench.wording import plain
 
 
@@ -39,8 +39,8 @@ def load_run(path: Path | str, *, arrays: bool = False) -> Run:
             raise UserError.at(str(beside), what, "measure again: crbench run SUITE")
         return Run(results, None, file)
     samples = read_samples(beside, results.arrays_sha256)
-    keys = {place_of_cell(cell): cell.key for cell in results.cells}
-    strangers = [place for place, cell in samples.cells.items() if keys.get(place) != cell.key]
+    keys = {cell.id.path: cell.key for cell in results.cells}
+    strangers = [path for path, cell in samples.cells.items() if keys.get(path) != cell.key]
     if strangers:
         what = f"arrays of another run than {file.name} ({len(strangers)} cells differ)"
         raise UserError.at(str(beside), what, "keep both files of a run together, or measure again")
