@@ -58,7 +58,8 @@ def _compared(before: Path, after: Path, strict: bool) -> Comparison:
         raise UserError.at(str(after), f"runs of two suites, {names}", "compare runs of one suite")
     assert first.samples is not None
     known = baseline_of(first.results, first.samples, timings=True)
-    held = [label for label in second.results.left_out if label not in first.results.left_out]  # others: neither run
+    neither = {cell.id for cell in first.results.left_out}
+    held = [cell for cell in second.results.left_out if cell.id not in neither]
     second = second._replace(results=second.results.model_copy(update={"left_out": held}))
     return _judged(second, known, legible(f"run {before}"), strict)
 

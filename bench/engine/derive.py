@@ -87,6 +87,8 @@ class Derivation:
             kind="change",
             unit=value.unit,
             better="none",
+            n=evidence.n,
+            power=power,
             estimate=found.estimate,
             ci=_ends(found.interval),
             interval=found.interval.method,
@@ -94,6 +96,7 @@ class Derivation:
             gap_ci=_ends(scaled.interval),
             gap_further=scaled.further,
             yardsticks=list(marks),
+            yardstick_gaps=scale.gaps_of(marks, power),
             numerical_floor=floor,
             reason=scaled.reason,
         )
@@ -151,6 +154,7 @@ class Derivation:
             resampled = (self._draws(value, shown, evidence.n) for shown in (reference, variant))
             found = harm(first, second, *resampled, better=value.better, log=log, yardsticks=marks, samples=evidence.n)
         result = _harm_result(value, found, first, second, marks, reason)
+        result.n = evidence.n
         result.own_ci = _ends(self._own_interval(value, variant, evidence.n))
         if evidence.floor is not None and evidence.floor.status == "ok" and isinstance(value, Quality):
             again = self._figure(value, evidence.floor, evidence.n)
@@ -231,6 +235,7 @@ def _bound(value: Bound, evidence: Evidence) -> ValueResult:
         kind="bound",
         unit=value.unit,
         better=value.better,
+        n=evidence.n if lower_only else None,
         reference=first.lower if lower_only else first.upper,
         variant=second.lower if lower_only else second.upper,
         reason="" if None not in ratio else "one-sided bounds leave the ratio open",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences, label_of
+from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences
 from bench.gate.judgements import judgement, look_closer, measure_it, suite_file
 from bench.gate.questions import Against, Question, answer, margin_of, pairing_of
 from bench.gate.shifts import shifts
@@ -77,7 +77,7 @@ class _Judge:
         if word in ("missing", "accepted") and not more.get("decides", True):
             look = ""  # new or accepted: there is nothing to look at
         elif word in ("missing", "errored"):
-            gone = cell.id not in self.measured and label_of(cell) not in self.results.left_out
+            gone = cell.id not in self.measured and all(cell.id != other.id for other in self.results.left_out)
             look = "" if gone else measure_it(cell, self.suite_path)
         self.said.append(judgement(cell, name, against, word, because, look, **more))
 

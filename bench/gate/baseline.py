@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -100,25 +99,6 @@ class Accepted(NamedTuple):
     skipped: list[str]  # with their reasons
 
 
-def label(variant: str, target: str, metric: str, params: Mapping[str, Any], replicate: int | None) -> str:
-    """A cell in words that ``crbench why`` understands: variant, target, metric with its own parameters."""
-    from bench.metrics.base import metrics
-    from bench.suite.plan import cell_label, metric_label
-
-    shown = plain(metric)
-    if metric in metrics.names():  # never imports what a file names
-        try:
-            shown = metric_label(metrics.get(metric)(**params))
-        except Exception:  # parameters of another version: its name alone
-            shown = plain(metric)
-    return plain(cell_label(variant, target, shown, replicate))
-
-
-def label_of(cell: CellRecord) -> str:
-    """``label`` of a cell."""
-    return label(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
-
-
 def load_baseline(path: Path | str) -> Baseline:
     """Read a baseline.
 
@@ -187,7 +167,8 @@ def _cell(cell: Cell, found: CellSamples, values: dict[str, BaselineValue], acce
     identity = found.identity
     return BaselineCell(
         variant=cell.variant, target=cell.target, metric=cell.metric, params=cell.params,
-        replicate=cell.replicate or 0, accepted=accepted, key=found.key[:SHORT], network=found.network[:SHORT],
+        replicate=cell.replicate or 0, label=cell.label, accepted=accepted,
+        key=found.key[:SHORT], network=found.network[:SHORT],
         data=str(identity["data"])[:SHORT], reference=str(identity["reference"])[:SHORT],
         yardsticks=str(identity["yardsticks"])[:SHORT], version=int(identity["version"]), n=int(identity["n"]),
         integer_sums=str(identity.get("integer_sums", "")),
@@ -230,9 +211,9 @@ def accept(
     if not made.cells:
         advice = "gate a value in the suite, and measure it"
         raise UserError.at(plain(results.suite.name), "no gated value was measured: nothing to accept", advice)
-    skipped = [f"{label_of(cell)}: {cell.reason}" for cell in made.skipped]
+    skipped = [f"{plain(cell.label)}: {cell.reason}" for cell in made.skipped]
     if previous is None:
-        return Accepted(made, [label_of(cell) for cell in made.cells], [], [], skipped)
+        return Accepted(made, [plain(cell.label) for cell in made.cells], [], [], skipped)
     check_suite(previous, results)
     before, oldest = previous.by_id(), previous.first_by_id()
     changed = []
@@ -242,16 +223,16 @@ def accept(
             if old.model_copy(update={"accepted": count}) == cell:
                 cell.accepted = old.accepted
             else:
-                changed.append(label_of(cell))
+                changed.append(plain(cell.label))
     if not restart:
         firsts = [(cell, oldest[cell.id]) for cell in made.cells if cell.id in oldest]
         made.first = [first for cell, first in firsts if first != cell and not differences(first, cell)]
     held = {cell.id for cell in made.cells}
     return Accepted(
         made,
-        [label_of(cell) for cell in made.cells if cell.id not in before],
+        [plain(cell.label) for cell in made.cells if cell.id not in before],
         changed,
-        [label_of(cell) for which, cell in before.items() if which not in held],
+        [plain(cell.label) for which, cell in before.items() if which not in held],
         skipped,
     )
 

@@ -107,11 +107,10 @@ def left_out(results: Results) -> list[str]:
     """The gated variants that a run with ``--only`` or ``--shard`` does not hold, in one line."""
     if not results.left_out:
         return []
-    places: dict[str, list[str]] = {}
-    for label in results.left_out:
-        variant, target, *_ = [*label.split("/", 2), ""]
-        places.setdefault(plain(variant), []).append(plain(target))
-    shown = ", ".join(f"{name} ({', '.join(dict.fromkeys(targets))})" for name, targets in places.items())
+    variants: dict[str, list[str]] = {}
+    for cell in results.left_out:
+        variants.setdefault(plain(cell.variant), []).append(plain(cell.target))
+    shown = ", ".join(f"{name} ({', '.join(dict.fromkeys(targets))})" for name, targets in variants.items())
     count = len(results.left_out)
     cells = "1 gated cell was" if count == 1 else f"{count} gated cells were"
     return [f"{cells} left out by --only or --shard: {shown}"]

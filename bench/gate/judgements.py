@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from bench.cell_id import CellId
-from bench.gate.baseline import label_of
 from bench.results import CellRecord, Judgement, Results, Word
 from bench.wording import plain
 
@@ -34,6 +33,7 @@ def judgement(
         metric=cell.metric,
         params=cell.params,
         replicate=cell.replicate,
+        label=cell.label,
         value=value,
         against=against,
         verdict=word,
@@ -63,14 +63,14 @@ def look_closer(cell: CellRecord, suite_path: str) -> str:
     """The command that tells why a cell was measured or reused; empty without the suite's file."""
     if not suite_path:
         return ""
-    return f"crbench why {shlex.quote(label_of(cell))} --suite {shlex.quote(suite_path)}"
+    return f"crbench why {shlex.quote(plain(cell.label))} --suite {shlex.quote(suite_path)}"
 
 
 def measure_it(cell: CellRecord, suite_path: str) -> str:
     """The command that measures a cell; empty without the suite's file."""
     if not suite_path:
         return ""
-    return f"crbench run {shlex.quote(suite_path)} --only {shlex.quote(label_of(cell))}"
+    return f"crbench run {shlex.quote(suite_path)} --only {shlex.quote(plain(cell.label))}"
 
 
 def by_cell(judgements: Sequence[Judgement]) -> dict[CellId, list[Judgement]]:

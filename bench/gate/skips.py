@@ -32,7 +32,7 @@ def skipped_cells(results: Results) -> list[SkippedCell]:
     found = [
         SkippedCell(
             variant=cell.variant, target=cell.target, metric=cell.metric, params=cell.params,
-            replicate=cell.replicate or 0, reason=plain(cell.reason), values=sorted(names),
+            replicate=cell.replicate or 0, label=cell.label, reason=plain(cell.reason), values=sorted(names),
         )
         for cell in results.cells
         if cell.status == "skipped" and (names := gated_names(cell)) and not accepted_by_suite(cell)

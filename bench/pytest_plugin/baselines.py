@@ -15,13 +15,13 @@ from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
 from bench.gate import Baseline, accept, judge_baseline, load_baseline, write_baseline
-from bench.gate.baseline import label_of
 from bench.gate.skips import same_reason
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.recognition import RUNS, relative
 from bench.results import Cell, Judgement, ReferenceResult, Results, SuiteInfo
 from bench.store.samples import RunSamples
 from bench.suite.load import load_suite
+from bench.wording import plain
 
 
 def file_for(given: Path, suite: str) -> Path:
@@ -78,7 +78,7 @@ class BaselineOfSuite:
         }
         known = self.baseline
         cells = [] if known is None else [*known.cells, *known.skipped]
-        return [label_of(cell) for cell in cells if cell.id not in planned]
+        return [plain(cell.label) for cell in cells if cell.id not in planned]
 
 
 def baseline_for(config: pytest.Config, run: SuiteRun) -> BaselineOfSuite | None:
@@ -118,7 +118,7 @@ def renew_for(config: pytest.Config, path: Path) -> str:
     cells = measured.results.cells
     lacking = [cell for cell in cells if cell.status == "error"]
     if lacking:
-        what = f"{len(lacking)} of {len(cells)} cells were not measured or failed, such as {label_of(lacking[0])}"
+        what = f"{len(lacking)} of {len(cells)} cells were not measured or failed, such as {plain(lacking[0].label)}"
         raise UserError.at(path.name, what, "run the whole suite")
     found = accept(measured.results, measured.samples, load_baseline(file) if file.exists() else None)
     size = write_baseline(found.baseline, file)

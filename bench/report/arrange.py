@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from bench.report.board import Board, Column, GapRow, ReferenceRow, Row, State
-from bench.report.figures import Figure, alarm_words, cost, estimate, family_gap, figure_of, power_of, yardstick_band
+from bench.report.figures import Figure, alarm_words, cost, estimate, family_gap, figure_of
 from bench.report.missing import missing
 from bench.report.yardsticks import yardstick_scale, yardstick_words
-from bench.results import Cell, FamilyResult, Results, ValueResult, VariantResult, Verdict
+from bench.results import Cell, FamilyResult, Results, StepUse, ValueReference, ValueResult, VariantResult, Verdict
 from bench.wording import canonical, difference_unit, plain, title, told_apart
 
 FAMILIES = ("fidelity", "lipschitz", "adversarial", "attribution", "uncertainty")
@@ -31,9 +31,8 @@ def board(results: Results) -> Board:
     columns = harm_columns(results.cells)
     families = _families(results)
     several = Counter((variant.name, variant.target) for variant in results.variants)
-    powers = _powers(results.cells)
     rows = tuple(
-        _row(variant, results.cells, columns, families, several[variant.name, variant.target] > 1, powers)
+        _row(variant, results.cells, columns, families, several[variant.name, variant.target] > 1)
         for variant in results.variants
     )
     return Board(
@@ -48,13 +47,8 @@ def board(results: Results) -> Board:
         yardsticks=yardstick_scale(results.reference),
         yardstick=yardstick_words(results.reference),
         gated=any(value.gates for cell in results.cells for value in cell.values.values()),
-        warnings=_warnings(results.run.get("warnings")),
+        warnings=() if results.run is None else tuple(map(plain, results.run.warnings)),
     )
-
-
-def _warnings(given: object) -> tuple[str, ...]:
-    """What the run warns about, one line each."""
-    return tuple(plain(line) for line in given) if isinstance(given, list) else ()
 
 
 def harm_columns(cells: Sequence[Cell]) -> tuple[Column, ...]:
@@ -79,20 +73,14 @@ def harm_columns(cells: Sequence[Cell]) -> tuple[Column, ...]:
 def _families(results: Results) -> tuple[str, ...]:
     seen = dict.fromkeys(name for variant in results.variants for name in variant.families)
     known = [name for name in FAMILIES if name in seen]
-    others = [n for n, f in _family_items(results.variants) if n not in FAMILIES and (n != "cost" or f.headline)]
+    others = [
+        n for n, f in _family_items(results.variants) if n not in FAMILIES and (n != "cost" or f.headline is not None)
+    ]
     return tuple(dict.fromkeys(known + others))
 
 
 def _family_items(variants: Iterable[VariantResult]) -> list[tuple[str, FamilyResult]]:
     return [item for variant in variants for item in variant.families.items()]
-
-
-def _powers(cells: Iterable[Cell]) -> dict[tuple[str, str, str], Literal[1, 2] | None]:
-    groups: dict[tuple[str, str, str], list[ValueResult]] = defaultdict(list)
-    for cell in cells:
-        for name, value in cell.values.items():
-            groups[cell.metric, canonical(cell.params), name].append(value)
-    return {key: power_of(values) for key, values in groups.items()}
 
 
 def _row(
@@ -101,7 +89,6 @@ def _row(
     columns: Sequence[Column],
     families: Sequence[str],
     several: bool,
-    powers: dict[tuple[str, str, str], Literal[1, 2] | None],
 ) -> Row:
     key = (variant.name, variant.target, variant.replicate)
     mine = tuple(cell for cell in cells if (cell.variant, cell.target, cell.replicate) == key)
@@ -115,25 +102,20 @@ def _row(
         because=plain(variant.verdict.because) or "undecided: no gate was judged",
         steps=" → ".join(_step(step) for step in variant.steps),
         harms=tuple(_harm(column, mine) for column in columns),
-        gaps=tuple(_gap_row(name, variant.families.get(name), mine, powers) for name in families),
+        gaps=tuple(_gap_row(name, variant.families.get(name), mine) for name in families),
         size=_cost(mine, SIZES, BYTES, "variant"),
         latency=_cost(mine, LATENCIES, ("ms",), "variant"),
         cells=mine,
     )
 
 
-def _step(step: dict[str, object]) -> str:
-    name = plain(step.get("step") or step.get("use") or step.get("name") or "step")
-    inner = step.get("parameters")
-    parameters = (
-        inner if isinstance(inner, dict) else {k: v for k, v in step.items() if k not in ("step", "use", "name")}
-    )
-    shown = [
+def _step(use: StepUse) -> str:
+    given = [
         f"{plain(key)} {plain(value)}"
-        for key, value in parameters.items()
-        if value is not None and key != "version" and not isinstance(value, dict | list)
+        for key, value in use.parameters.items()
+        if value is not None and not isinstance(value, dict | list)
     ]
-    return f"{name} ({', '.join(shown)})" if shown else name
+    return f"{plain(use.step)} ({', '.join(given)})" if given else plain(use.step)
 
 
 def _harm(column: Column, cells: Sequence[Cell]) -> Figure:
@@ -146,33 +128,30 @@ def _harm(column: Column, cells: Sequence[Cell]) -> Figure:
     return Figure(reason="not measured here")
 
 
-def _gap_row(
-    name: str,
-    family: FamilyResult | None,
-    cells: Sequence[Cell],
-    powers: dict[tuple[str, str, str], Literal[1, 2] | None],
-) -> GapRow:
+def _gap_row(name: str, family: FamilyResult | None, cells: Sequence[Cell]) -> GapRow:
     if family is None:
         return GapRow(plain(name), "", Figure(reason="not measured here"))
     low, high = family.gap_ci or (None, None)
-    metric, _, value_name = family.headline.rpartition("/")
-    band = None
-    for cell in cells:
-        value = cell.values.get(value_name)
-        if value is not None and cell.family == name and metric.startswith(cell.metric) and value.gap == family.gap:
-            band = yardstick_band(value, powers[cell.metric, canonical(cell.params), value_name])
-            break
+    gaps = [] if family.headline is None else _yardstick_gaps(family.headline, cells)
     return GapRow(
         family=plain(name),
-        headline=title(value_name),
+        headline="" if family.headline is None else title(family.headline.value),
         figure=family_gap(family),
         gap=family.gap,
         low=low,
         high=high,
         alarm=family.alarm,
         alarm_words=alarm_words(family),
-        band=band,
+        band=(min(gaps), max(gaps)) if gaps else None,
     )
+
+
+def _yardstick_gaps(headline: ValueReference, cells: Sequence[Cell]) -> list[float]:
+    """The gaps of the yardsticks themselves in a family's headline."""
+    for cell in cells:
+        if (cell.metric, canonical(cell.params)) == (headline.metric, canonical(headline.params)):
+            return cell.values[headline.value].yardstick_gaps if headline.value in cell.values else []
+    return []
 
 
 def _cost(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -197,12 +195,14 @@ def family_gap(family: FamilyResult) -> Figure:
 def alarm_words(family: FamilyResult) -> str:
     """The alarm in words, empty where there is none.
 
-    >>> alarm_words(FamilyResult(alarm=1.184, alarm_value="adversarial.pgd/verdict_flip_rate"))
+    >>> from bench.results import ValueReference
+    >>> flips = ValueReference(metric="adversarial.pgd", value="verdict_flip_rate")
+    >>> alarm_words(FamilyResult(alarm=1.184, alarm_value=flips))
     'verdict flip rate at least 1.1 of one more yardstick'
     """
     if family.alarm is None:
         return ""
-    what = title(family.alarm_value.rpartition("/")[2]) or "one of its gaps"
+    what = "one of its gaps" if family.alarm_value is None else title(family.alarm_value.value)
     shown = limit(family.alarm, "lower").split()[1] if family.alarm > 0 else "0"
     return f"{what} at least {shown} of one more yardstick"
 
@@ -221,45 +221,3 @@ def share(value: float | None) -> str:
     if value is None:
         return NOTHING
     return "< 0.001" if value < 0.001 else fixed(value, 3)
-
-
-def power_of(values: Iterable[ValueResult]) -> Literal[1, 2] | None:
-    """The power by which one value's gaps follow from its changes, read off the values; None where they leave it open.
-
-    A gap is ``(change / geometric mean of the yardsticks) ** (1 / power)``: any gap clear of 1 tells.
-
-    >>> power_of([ValueResult(kind="change", estimate=0.04, gap=0.2, yardsticks=[1.0, 1.0])])
-    2
-    """
-    for value in values:
-        scale = _scale(value.yardsticks)
-        if scale is None or not value.estimate or not value.gap or value.estimate < 0 or value.gap < 0:
-            continue
-        over, under = math.log(value.estimate / scale), math.log(value.gap)
-        if abs(under) < 1e-3:
-            continue
-        if math.isclose(over / under, 1, rel_tol=0.05):
-            return 1
-        if math.isclose(over / under, 2, rel_tol=0.05):
-            return 2
-    return None
-
-
-def _scale(yardsticks: Sequence[float | None]) -> float | None:
-    known = [item for item in yardsticks if item is not None and item > 0]
-    if not known or len(known) < len(yardsticks):
-        return None
-    return math.exp(sum(map(math.log, known)) / len(known))
-
-
-def yardstick_band(value: ValueResult, power: Literal[1, 2] | None) -> tuple[float, float] | None:
-    """The least and the greatest gap of the yardsticks themselves; None where it is unknown.
-
-    >>> yardstick_band(ValueResult(kind="change", yardsticks=[0.5, 2.0]), 1)
-    (0.5, 2.0)
-    """
-    scale = _scale(value.yardsticks)
-    if scale is None or power is None or value.kind != "change":
-        return None
-    gaps = [(item / scale) ** (1 / power) for item in value.yardsticks if item is not None]
-    return min(gaps), max(gaps)

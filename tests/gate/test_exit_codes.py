@@ -12,7 +12,7 @@ from bench.gate import (
     unseen,
     with_verdicts,
 )
-from bench.results import VariantResult
+from bench.results import CellRecord, VariantResult
 from tests.gate.handmade import Gate, cell, harm, run
 
 GATES = [("adversarial.pgd", {}, (Gate("robust_error", "max_harm", 0.03),))]
@@ -93,7 +93,8 @@ def test_a_gate_on_a_value_that_the_cell_lacks_never_passes():
 
 def test_gated_cells_that_the_run_left_out_are_named():
     found = judge_results(run(cell({"robust_error": GOOD})), GATES)
-    found.left_out = ["a/edge/adversarial.pgd[epsilon=0.1]", "a/torch/adversarial.pgd", "b/edge/adversarial.pgd"]
+    cells = (("a", "edge"), ("a", "torch"), ("b", "edge"))
+    found.left_out = [CellRecord(variant=name, target=target, metric="adversarial.pgd") for name, target in cells]
     assert exit_code(found, True) == INCOMPLETE
     assert exit_code(found, False) == PASS
     assert unseen(found) == ["3 gated cells were left out by --only or --shard: a (edge, torch), b (edge)"]

@@ -102,7 +102,7 @@ def test_the_band_is_that_of_the_headlines_own_parameters(sample_run):
     cells = [c for c in run.cells if (c.variant, c.target, c.metric) == ("ptq4", "torch", "adversarial.pgd")]
     weak, strong = cells
     other = strong.values["verdict_flip_rate"].model_copy(
-        update={"gap": 0.5, "estimate": 0.05, "yardsticks": [0.05, 0.2]}
+        update={"yardsticks": [0.05, 0.2], "yardstick_gaps": [0.5, 2.0]}
     )
     weak.values["verdict_flip_rate"] = other
     row = next(row for row in board(run).rows if row.label == "ptq4 (torch)")

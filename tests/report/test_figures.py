@@ -10,12 +10,10 @@ from bench.report.figures import (
     figure_of,
     gap,
     mark,
-    power_of,
     share,
     within_arithmetic,
-    yardstick_band,
 )
-from bench.results import BoundInfo, FamilyResult, GateResult, ValueResult
+from bench.results import BoundInfo, FamilyResult, GateResult, ValueReference, ValueResult
 
 LOWER = BoundInfo(kind="lower", norm="l2", domain="samples")
 
@@ -120,28 +118,12 @@ def test_an_alarm_is_marked_from_one_on(alarm, expected):
 
 
 def test_alarm_words_round_down_and_name_the_value():
-    words = alarm_words(FamilyResult(alarm=1.199, alarm_value="adversarial.pgd[epsilon=0.1]/verdict_flip_rate"))
+    words = alarm_words(
+        FamilyResult(alarm=1.199, alarm_value=ValueReference(metric="adversarial.pgd", value="verdict_flip_rate"))
+    )
     assert words == "verdict flip rate at least 1.1 of one more yardstick"
     assert alarm_words(FamilyResult()) == ""
 
 
 def test_p_values_are_never_zero():
     assert (share(0.0), share(0.04), share(None)) == ("< 0.001", "0.040", "–")
-
-
-@pytest.mark.parametrize("power", [1, 2])
-def test_the_power_is_read_off_gaps_and_gives_the_band(power):
-    marks = [0.02, 0.03, 0.04, 0.05]
-    scale = (0.02 * 0.03 * 0.04 * 0.05) ** 0.25
-    at_one = ValueResult(kind="change", estimate=scale, gap=1.0, yardsticks=marks)
-    clear = ValueResult(kind="change", estimate=0.3 * scale, gap=0.3 ** (1 / power), yardsticks=marks)
-    assert power_of([at_one]) is None
-    assert power_of([at_one, clear]) == power
-    low, high = yardstick_band(clear, power)
-    assert (low, high) == pytest.approx(((0.02 / scale) ** (1 / power), (0.05 / scale) ** (1 / power)))
-    assert yardstick_band(clear, None) is None
-
-
-@pytest.mark.parametrize("marks", [[], [0.0, 0.1], [None, 0.1]])
-def test_no_band_without_whole_yardsticks(marks):
-    assert yardstick_band(ValueResult(kind="change", yardsticks=marks), 1) is None
