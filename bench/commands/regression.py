@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bench.commands.output import json_alone
+from bench.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from bench.gate import Baseline, Run
     from bench.results import Comparison
 
 F = TypeVar("F", bound=Callable[..., Any])
-INCOMPLETE = 3
 BASELINES = Path("reports") / "baselines"
 RUN = click.Path(path_type=Path)
 
@@ -153,7 +153,7 @@ def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
     lines = incomplete(found.results)
     if lines:
         click.echo(f"crbench: not accepted, the run is incomplete: {lines[0]} ({len(lines)} in all)", err=True)
-        return INCOMPLETE
+        return ExitCode.INCOMPLETE
     if out is None:
         import re
 

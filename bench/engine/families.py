@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.engine.inline import InlineEngine, Measured
-from bench.metrics.base import Change, Family
-from bench.metrics.families import FAMILIES
+from bench.families import FAMILIES, Family
+from bench.metrics.base import Change
 from bench.results import FamilyResult, ValueReference
 from bench.stats.alarm import family_alarm
 from bench.stats.gap import Gap

@@ -132,7 +132,7 @@ class _Judge:
         if not gates:
             self.say(cell, name, against, "missing", "the run gates this value no more: accept a new baseline")
         for gate in gates:
-            more: dict[str, Any] = {"rule": gate.rule, "margin": margin_of(gate)}
+            more: dict[str, Any] = {"rule": gate.rule, "per": gate.per, "margin": margin_of(gate)}
             if before.key == after.key and before.values[name].variant == after.values[name].variant:
                 self.say(cell, name, against, "same", "the same measurement", not_worse=True, estimate=0.0, **more)
                 continue
@@ -204,7 +204,8 @@ class _Judge:
                     if cell.status == "ok" and gate.verdict == "failed" and then != "failed":
                         said = "the baseline does not know this gate" if then is None else "did not fail when accepted"
                         because = f"{gate.because}; {said}"
-                        self.say(cell, name, "reference", "regressed", because, rule=gate.rule, margin=gate.tolerance)
+                        more = {"rule": gate.rule, "per": gate.per, "margin": gate.tolerance}
+                        self.say(cell, name, "reference", "regressed", because, **more)
 
     def finish(self, together: int | None) -> list[Judgement]:
         """P-values of all questions, adjusted together."""

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.gate.questions import declared_value
-from bench.gate.tolerances import WORDS, Tolerance
+from bench.gate.tolerances import Tolerance
 from bench.metrics.base import Change, Quality
 from bench.results import Cell, GateResult, ValueResult
+from bench.results.rules import RULES
 from bench.stats.change import change
 from bench.stats.figure import mean_figure
 from bench.stats.harm import harm, harm_of_proportions
@@ -57,8 +58,8 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
     more = f" and {len(ordered) - SHOWN} more classes" if len(ordered) > SHOWN else ""
     kept = f"each of {len(judged)} classes"
     verdict: Verdict = "failed" if broken else "inconclusive" if ordered else "passed"
-    word = WORDS.get(gate.rule, "tolerance")
-    return result(verdict, f"{shown or kept}{more}, {word} {tolerance_text(value, gate.tolerance)} per class")
+    words = RULES[gate.rule].words
+    return result(verdict, f"{shown or kept}{more}, {words} {tolerance_text(value, gate.tolerance)} per class")
 
 
 def _name(samples: RunSamples, label: int) -> str:
@@ -83,7 +84,7 @@ def _judge(
             else tail_probability(draws, gate.tolerance, count)
         )
         return _said(value, estimate, interval, count), p, interval.below(gate.tolerance)
-    if gate.rule in WORDS:
+    if RULES[gate.rule].judges == "own figure":
         return _own(variant, gate, value, samples.form == "proportion")
     better: Literal["lower", "higher"] = "higher" if samples.better == "higher" else "lower"
     if samples.form == "proportion":
@@ -106,7 +107,7 @@ def _exact(events: NDArray[Any], tolerance: float) -> float:
 
 def _own(values: NDArray[Any], gate: Tolerance, value: ValueResult, proportion: bool) -> tuple[str, float, bool]:
     """A class's own figure against the least or the most that it may be."""
-    count, least = values.size, gate.rule == "min_value"
+    count, least = values.size, RULES[gate.rule].limit == "least"
     weights = bootstrap_weights(count)
     interval = mean_figure(values, weights, proportion=proportion)
     if proportion:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.data.base import Samples
+from bench.families import Family as Family
 from bench.registry import Registry, parameters
 from bench.runtimes.base import Predictor
 from bench.stats.figure import recentred
@@ -20,7 +21,6 @@ from bench.stats.figure import recentred
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Float: TypeAlias = NDArray[np.float64]
 Weights: TypeAlias = NDArray[np.floating[Any]]
-Family = Literal["fidelity", "lipschitz", "adversarial", "attribution", "uncertainty", "cost"]
 Better = Literal["lower", "higher", "none"]
 
 

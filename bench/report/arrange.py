@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from bench.families import FAMILIES, in_order
 from bench.report.board import Board, Column, GapRow, ReferenceRow, Row, State
 from bench.report.figures import Figure, alarm_words, cost, estimate, family_gap, figure_of
 from bench.report.missing import missing
@@ -13,7 +14,6 @@ from bench.report.yardsticks import yardstick_scale, yardstick_words
 from bench.results import Cell, FamilyResult, Results, StepUse, ValueReference, ValueResult, VariantResult, Verdict
 from bench.wording import canonical, difference_unit, plain, title, told_apart
 
-FAMILIES = ("fidelity", "lipschitz", "adversarial", "attribution", "uncertainty")
 SIZES = ("file_bytes", "bytes", "size", "size_bytes")
 BYTES = ("bytes", "byte", "B")
 LATENCIES = ("latency_median", "latency_p50", "latency_median_ms", "latency_p50_ms", "latency")
@@ -71,16 +71,9 @@ def harm_columns(cells: Sequence[Cell]) -> tuple[Column, ...]:
 
 
 def _families(results: Results) -> tuple[str, ...]:
-    seen = dict.fromkeys(name for variant in results.variants for name in variant.families)
-    known = [name for name in FAMILIES if name in seen]
-    others = [
-        n for n, f in _family_items(results.variants) if n not in FAMILIES and (n != "cost" or f.headline is not None)
-    ]
-    return tuple(dict.fromkeys(known + others))
-
-
-def _family_items(variants: Iterable[VariantResult]) -> list[tuple[str, FamilyResult]]:
-    return [item for variant in variants for item in variant.families.items()]
+    """Families in order; one without gaps, such as cost, only where it has a headline."""
+    found = {name: family for variant in results.variants for name, family in variant.families.items()}
+    return tuple(n for n in in_order(set(found)) if n not in FAMILIES or FAMILIES[n].gaps or found[n].headline)
 
 
 def _row(

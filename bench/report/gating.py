@@ -13,24 +13,34 @@ from rich.text import Text
 
 from bench.report.markdown import escape
 from bench.report.terminal import ASCII
-from bench.results import Comparison, Judgement
+from bench.results import Comparison, Judgement, Word
+from bench.results.consequences import FAILING, WORDS, Consequence, consequence, word_told
 from bench.wording import canonical, plain, title, told_apart
 
 LIMIT = 1_000_000  # bytes of a job summary; GitHub refuses more than 1,024 kB
-STYLES = {"regressed": "bold red", "errored": "bold red", "missing": "yellow", "incomparable": "yellow"}
 SIGNS = {
-    "regressed": "✗", "errored": "✗", "missing": "?", "incomparable": "?", "inconclusive": "?", "improved": "▲",
-    "accepted": "–", "same": "✓",
+    Consequence.REGRESSION: "✗", Consequence.INCOMPLETE: "?", Consequence.OPEN: "?", Consequence.ACCEPTED: "–",
+    Consequence.PASS: "✓",
 }  # fmt: skip
+OWN_SIGNS: dict[Word, str] = {"errored": "✗", "improved": "▲"}
+STYLES = {"✗": "bold red", "?": "yellow"}
+JUNIT = {
+    Consequence.REGRESSION: "failure", Consequence.INCOMPLETE: "failure", Consequence.OPEN: "skipped",
+    Consequence.ACCEPTED: "skipped", Consequence.PASS: "",
+}  # fmt: skip
+GITHUB = {Consequence.REGRESSION: "error", Consequence.INCOMPLETE: "error", Consequence.OPEN: "warning"}
 AGAINST = {"baseline": "", "first": ", against the first baseline", "reference": ", against the reference"}
-REFERENCE_WORDS = {"regressed": "failed", "same": "passed"}
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-BAD = ("regressed", "errored", "missing", "incomparable")
 
 
-def word_of(item: Judgement) -> str:
-    """The verdict as it is told: of a gate against the reference, passed or failed."""
-    return REFERENCE_WORDS.get(item.verdict, item.verdict) if item.against == "reference" else item.verdict
+def sign_of(item: Judgement) -> str:
+    """A word as one character."""
+    return OWN_SIGNS.get(item.verdict, SIGNS[WORDS[item.verdict].consequence])
+
+
+def _bad(item: Judgement) -> bool:
+    """Whether a reader is shown where to look closer."""
+    return WORDS[item.verdict].consequence in FAILING
 
 
 def labels(judgements: Sequence[Judgement]) -> list[str]:
@@ -67,7 +77,7 @@ def _numbered(names: Sequence[str]) -> list[str]:
 
 def _groups(comparison: Comparison) -> Iterator[tuple[str, list[tuple[str, Judgement]]]]:
     rows = zip(labels(comparison.judgements), comparison.judgements, strict=True)
-    for word, members in groupby(rows, key=lambda row: word_of(row[1])):
+    for word, members in groupby(rows, key=lambda row: word_told(row[1])):
         yield word, list(members)
 
 
@@ -78,9 +88,9 @@ def render(comparison: Comparison, console: Console) -> None:
         if members[0][1].verdict == "same":
             continue
         for name, item in members:
-            said = f"{SIGNS[item.verdict]} {word}  {name}: {plain(item.because)}"
-            lines.append(Text(said, STYLES.get(item.verdict, "")))
-            if item.verdict in BAD and item.look:
+            said = f"{sign_of(item)} {word}  {name}: {plain(item.because)}"
+            lines.append(Text(said, STYLES.get(sign_of(item), "") if _bad(item) else ""))
+            if _bad(item) and item.look:
                 lines.append(Text(f"    {item.look}", style="dim"))
     lines += [Text(f"! {plain(note)}", style="yellow") for note in comparison.notes]
     lines.append(Text(comparison.closing, style="bold red" if comparison.exit_code else "bold green"))
@@ -103,11 +113,9 @@ def summary(comparison: Comparison, limit: int = LIMIT) -> str:
     for word, members in _groups(comparison):
         if members[0][1].verdict != "same":
             for name, item in members:
-                look = f"`{plain(item.look).replace('`', '')}`" if item.verdict in BAD and item.look else ""
+                look = f"`{plain(item.look).replace('`', '')}`" if _bad(item) and item.look else ""
                 look = look.replace("|", "\\|")
-                rows.append(
-                    f"| {SIGNS[item.verdict]} {word} | {escape(name)} | {escape(plain(item.because))} | {look} |\n"
-                )
+                rows.append(f"| {sign_of(item)} {word} | {escape(name)} | {escape(plain(item.because))} | {look} |\n")
     head += "".join(f"\n- {escape(plain(note))}\n" for note in comparison.notes)
     table = "\n| verdict | value | why | look closer |\n| --- | --- | --- | --- |\n" if rows else ""
     same = [name for _, members in _groups(comparison) for name, item in members if item.verdict == "same"]
@@ -145,7 +153,7 @@ def junit(comparison: Comparison) -> bytes:
         kind = outcome_of(item, comparison.strict)
         if kind:
             counts[kind] += 1
-            made = ET.SubElement(case, kind, message=_xml(f"{word_of(item)}: {item.because}"))
+            made = ET.SubElement(case, kind, message=_xml(f"{word_told(item)}: {item.because}"))
             made.text = _xml(item.look)
     for kind, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         cases.set(attribute, str(counts[kind]))
@@ -161,15 +169,7 @@ def junit(comparison: Comparison) -> bytes:
 
 def outcome_of(item: Judgement, strict: bool = False) -> str:
     """The JUnit element of a judgement; empty for a pass."""
-    if item.verdict == "errored":
-        return "error"
-    if item.verdict == "inconclusive":
-        return "" if item.not_worse else "failure" if strict else "skipped"
-    if item.verdict in ("improved", "same"):
-        return ""
-    if item.verdict == "accepted":
-        return "skipped"
-    return "failure" if item.decides or (strict and item.verdict != "incomparable") else "skipped"
+    return "error" if item.verdict == "errored" else JUNIT[consequence(item, strict)]
 
 
 def _properties(case: ET.Element, item: Judgement) -> None:
@@ -198,9 +198,9 @@ def error_lines(comparison: Comparison) -> list[str]:
     """
     lines = []
     for name, item in zip(labels(comparison.judgements), comparison.judgements, strict=True):
-        kind = {"failure": "error", "error": "error", "skipped": "warning"}.get(outcome_of(item, comparison.strict))
-        if kind and item.verdict != "accepted":
-            text = _command(f"{name}: {word_of(item)}: {plain(item.because)}")
+        kind = GITHUB.get(consequence(item, comparison.strict))
+        if kind:
+            text = _command(f"{name}: {word_told(item)}: {plain(item.because)}")
             lines.append(f"::{kind} title={_property(comparison.suite)}::{text}")
     if comparison.exit_code and not any(line.startswith("::error") for line in lines):
         lines.append(f"::error title={_property(comparison.suite)}::{_command(comparison.closing)}")

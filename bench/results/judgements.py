@@ -18,6 +18,7 @@ class Judgement(CellRecord):
     value: str
     against: Literal["baseline", "first", "reference"]
     rule: str = Field("", description="of the gate; timing for latencies")
+    per: Literal["class"] | None = Field(None, description="judged in every class apart; null: over all samples")
     verdict: Word
     because: str = Field("", description="figures, interval, margin, and why")
     estimate: float | None = Field(None, description="how much worse than the baseline; positive is worse")
@@ -25,7 +26,7 @@ class Judgement(CellRecord):
     margin: float | None = None
     p_value: float | None = Field(None, description="that it is worse by no more than the margin, after Holm")
     not_worse: bool = Field(False, description="harm beyond the margin is excluded")
-    decides: bool = Field(True, description="false: told, and without a say in the exit code")
+    decides: bool = Field(True, description="false: reported, does not count for the exit code")
     look: str = Field("", description="the command to look closer")
 
 

@@ -205,7 +205,7 @@ def test_gate_decides_the_exit_code(measured):
 def test_json_is_the_whole_standard_output(measured, capsys):
     assert measured.run("run", "tiny.toml", "--json") == 0
     shown = capsys.readouterr()
-    assert json.loads(shown.out)["schema"] == 1
+    assert json.loads(shown.out)["schema"] == 2
     assert shown.err == ""
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from bench.data.base import Samples
 from bench.errors import NotApplicable, NotDifferentiable
+from bench.families import FAMILIES
 from bench.metrics.base import Change, Metric, Observing, Quality, metrics
-from bench.metrics.families import FAMILIES
 from bench.runtimes.base import Predictor
 
 ROWS: dict[str, dict[str, object]] = {"adversarial.pgd": {"epsilon": 0.1, "steps": 4, "restarts": 2}}
