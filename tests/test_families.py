@@ -9,7 +9,7 @@ import pytest
 from bench.families import FAMILIES, Family, FamilyInfo
 from bench.metrics.base import metrics
 from bench.pytest_plugin import markers
-from bench.report.arrange import board
+from bench.report.leaderboard import leaderboard
 from bench.results import FamilyResult
 from tests.report.sample import sample
 
@@ -37,11 +37,11 @@ def test_a_new_family_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = list(FAMILIES.items())
     monkeypatch.setattr("bench.families.FAMILIES", made := dict([*rows[:2], ("members", INFO), *rows[2:]]))
     monkeypatch.setattr("bench.pytest_plugin.FAMILIES", made)
-    monkeypatch.setattr("bench.report.arrange.FAMILIES", made)
+    monkeypatch.setattr("bench.report.leaderboard.build.FAMILIES", made)
     assert markers()["members"] == "crbench: Does it remember?"
     results = sample()
     results.variants[0].families["members"] = FamilyResult(gap=0.5)
-    assert board(results).families == (
+    assert leaderboard(results).families == (
         "fidelity", "lipschitz", "members", "adversarial", "attribution", "uncertainty",
     )  # fmt: skip
 
@@ -49,4 +49,4 @@ def test_a_new_family_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_costs_have_no_gap_and_families_of_others_come_last() -> None:
     results = sample()
     results.variants[0].families |= {"cost": FamilyResult(), "own": FamilyResult(gap=0.5)}
-    assert board(results).families == (*(name for name in FAMILIES if name != "cost"), "own")
+    assert leaderboard(results).families == (*(name for name in FAMILIES if name != "cost"), "own")

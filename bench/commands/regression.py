@@ -105,7 +105,9 @@ def _answered(judge: Callable[[], Comparison], outputs: dict[str, Any]) -> int:
 
 
 def _show(comparison: Comparison, outputs: dict[str, Any], say: Callable[[str], None]) -> None:
-    from bench.report.gating import error_lines, junit, summary
+    from bench.report.github import error_lines
+    from bench.report.judgement_markdown import summary
+    from bench.report.junit import junit
     from bench.store.files import write_atomic
 
     if outputs["markdown"] is not None:
@@ -123,7 +125,7 @@ def _show(comparison: Comparison, outputs: dict[str, Any], say: Callable[[str], 
     else:
         from rich.console import Console
 
-        from bench.report.gating import render
+        from bench.report.judgement_terminal import render
 
         render(comparison, Console())
 

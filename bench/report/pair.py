@@ -10,9 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.board import UNGATED
+from bench.report.board_text import UNGATED
 from bench.report.detail import value_row
-from bench.report.figures import within_arithmetic
+from bench.report.leaderboard.marks import within_arithmetic
 from bench.report.parity import twins
 from bench.report.terminal import FIGURE_STYLES, WARNINGS, emit, few_samples, listing
 from bench.results import Cell, Results, ValueResult

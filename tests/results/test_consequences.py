@@ -10,7 +10,9 @@ import pytest
 from bench.exit_codes import ExitCode
 from bench.gate import conclude, exit_code_of, judge_gates
 from bench.pytest_plugin.explanation import lines_of
-from bench.report.gating import error_lines, junit, sign_of
+from bench.report.github import error_lines
+from bench.report.judgement_terminal import sign_of
+from bench.report.junit import junit
 from bench.results import (
     Cell,
     Comparison,
@@ -81,7 +83,7 @@ def test_a_new_word_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert exit_code_of(RUN, [item]) == ExitCode.INCOMPLETE
     assert conclusion(item).closing == "incomplete: 1 vanished"
     assert failing([item], strict=False) == [item]
-    assert sign_of(item) == "?"
+    assert sign_of(item.verdict) == "?"
     assert word_told(item.model_copy(update={"against": "reference"})) == "gone"
     assert lines_of([item]) == ["  x: so (baseline, vanished)"]
 
