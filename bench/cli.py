@@ -17,9 +17,8 @@ from bench.commands.streams import guard_streams
 from bench.commands.suite import check, run
 from bench.commands.weights import convert, weights
 from bench.commands.why_diverged import why_diverged
+from bench.exit_codes import ExitCode, worst
 from bench.interrupts import ENDING, is_real, watched
-
-PASS, REGRESSION, USAGE, INCOMPLETE, INTERNAL = 0, 1, 2, 3, 4
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -45,7 +44,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.stdout.flush()
     if out.lost:
         click.echo(f"crbench: standard output cannot be written: {out.lost}; the rest is done and stored", err=True)
-        code = INCOMPLETE
+        code = worst((ExitCode(code), ExitCode.INCOMPLETE))
     sys.stderr.flush()
     sys.exit(code)
 
@@ -61,17 +60,17 @@ def run_cli(arguments: list[str] | None = None) -> int:
         warnings.simplefilter("ignore")
     with watched(*ENDING) as came:
         code = _run(arguments)
-    if came and code != INCOMPLETE:  # code from outside caught the interrupt
+    if came and code != ExitCode.INCOMPLETE:  # code from outside caught the interrupt
         return _interrupted(came[0])
     return code
 
 
 def _run(arguments: list[str] | None) -> int:
     try:
-        return int(cli.main(args=arguments, prog_name="crbench", standalone_mode=False) or PASS)
+        return int(cli.main(args=arguments, prog_name="crbench", standalone_mode=False) or ExitCode.PASS)
     except click.ClickException as error:
         error.show()
-        return USAGE
+        return ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort) as error:
         cause = error.__cause__ if isinstance(error, click.Abort) else error  # click's name for an interrupt
         return _interrupted(str(cause)) if cause is None or is_real(cause) else _ended(cause)
@@ -81,12 +80,12 @@ def _run(arguments: list[str] | None) -> int:
         if isinstance(error, UserError):
             for problem in error.problems:
                 click.echo(f"crbench: {problem}", err=True)
-            return USAGE
+            return ExitCode.USAGE
         import traceback
 
         traceback.print_exc()
         click.echo("crbench: internal error; please report it with the lines above", err=True)
-        return INTERNAL
+        return ExitCode.INTERNAL
     except BaseException as error:  # code from outside that ends the program must not end in a pass
         return _ended(error)
 
@@ -96,11 +95,11 @@ def _interrupted(name: str) -> int:
     by = f" by {name}" if name in ("SIGTERM", "SIGHUP") else ""
     text = f"crbench: interrupted{by}; what was measured is stored, the same command goes on from there"
     click.echo(text, err=True)
-    return INCOMPLETE
+    return ExitCode.INCOMPLETE
 
 
 def _ended(error: BaseException) -> int:
     """Code from outside that raised what ends a program, in one line."""
     shown = " ".join(repr(error).split())[:200]
     click.echo(f"crbench: code that was loaded ended the program with {shown}: no result", err=True)
-    return USAGE
+    return ExitCode.USAGE

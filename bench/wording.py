@@ -256,10 +256,25 @@ def told_apart(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str,
 ('pgd', '{"epsilon": 0.05, "steps": 20}'): 'epsilon 0.05', ('ig', '{}'): ''}
     """
     known = {(metric, canonical(params)): params for metric, params in uses}
-    words = {}
-    for (metric, text), params in known.items():
+    differing = differing_parameters((metric, params) for (metric, _), params in known.items())
+    return {use: parameters_in_words((key, known[use].get(key)) for key in keys) for use, keys in differing.items()}
+
+
+def differing_parameters(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """For each (metric, parameters): the names of the parameters by which it differs from its like."""
+    known = {(metric, canonical(params)): params for metric, params in uses}
+    found = {}
+    for metric, text in known:
         peers = [other for (name, _), other in known.items() if name == metric]
         keys = sorted({key for peer in peers for key in peer})
-        differing = [key for key in keys if len({canonical({"": peer.get(key)}) for peer in peers}) > 1]
-        words[metric, text] = ", ".join(f"{title(key)} {plain(params.get(key))}" for key in differing)
-    return words
+        found[metric, text] = tuple(k for k in keys if len({canonical({"": peer.get(k)}) for peer in peers}) > 1)
+    return found
+
+
+def parameters_in_words(given: Iterable[tuple[str, Any]]) -> str:
+    """Names and values of parameters.
+
+    >>> parameters_in_words([("epsilon", 0.1), ("random_start", True)])
+    'epsilon 0.1, random start True'
+    """
+    return ", ".join(f"{title(name)} {plain(value)}" for name, value in given)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bench.commands.output import json_alone
+from bench.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from bench.gate import Baseline, Run
     from bench.results import Comparison
 
 F = TypeVar("F", bound=Callable[..., Any])
-INCOMPLETE = 3
 BASELINES = Path("reports") / "baselines"
 RUN = click.Path(path_type=Path)
 
@@ -58,7 +58,8 @@ def _compared(before: Path, after: Path, strict: bool) -> Comparison:
         raise UserError.at(str(after), f"runs of two suites, {names}", "compare runs of one suite")
     assert first.samples is not None
     known = baseline_of(first.results, first.samples, timings=True)
-    held = [label for label in second.results.left_out if label not in first.results.left_out]  # others: neither run
+    neither = {cell.id for cell in first.results.left_out}
+    held = [cell for cell in second.results.left_out if cell.id not in neither]
     second = second._replace(results=second.results.model_copy(update={"left_out": held}))
     return _judged(second, known, legible(f"run {before}"), strict)
 
@@ -104,7 +105,9 @@ def _answered(judge: Callable[[], Comparison], outputs: dict[str, Any]) -> int:
 
 
 def _show(comparison: Comparison, outputs: dict[str, Any], say: Callable[[str], None]) -> None:
-    from bench.report.gating import error_lines, junit, summary
+    from bench.report.github import error_lines
+    from bench.report.judgement_markdown import summary
+    from bench.report.junit import junit
     from bench.store.files import write_atomic
 
     if outputs["markdown"] is not None:
@@ -122,7 +125,7 @@ def _show(comparison: Comparison, outputs: dict[str, Any], say: Callable[[str], 
     else:
         from rich.console import Console
 
-        from bench.report.gating import render
+        from bench.report.judgement_terminal import render
 
         render(comparison, Console())
 
@@ -152,7 +155,7 @@ def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
     lines = incomplete(found.results)
     if lines:
         click.echo(f"crbench: not accepted, the run is incomplete: {lines[0]} ({len(lines)} in all)", err=True)
-        return INCOMPLETE
+        return ExitCode.INCOMPLETE
     if out is None:
         import re
 

@@ -10,6 +10,7 @@ import click
 from bench.commands.options import DEVICE, NO_CODE, QUIET, STORE, Shard
 from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
+from bench.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from bench.results import Results
@@ -87,7 +88,6 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     from bench.engine.foresight import foresee
     from bench.engine.sums_forecast import sums_forecast
     from bench.errors import Problem, UserError
-    from bench.gate import INCOMPLETE
     from bench.gate.sight import sight
     from bench.suite.load import load_suite
     from bench.suite.render import describe_suite
@@ -111,4 +111,4 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
         click.echo("\n".join(lines))
     if problems:
         raise UserError(problems)
-    return INCOMPLETE if failing else 0
+    return ExitCode.INCOMPLETE if failing else ExitCode.PASS

@@ -14,6 +14,8 @@ from bench.commands.output import json_alone
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.results import LayerReport
+    from bench.results.layers import DividedOut, Estimate
     from bench.runtimes.base import IntegerSums
 
 
@@ -37,10 +39,9 @@ def why_diverged(
     graph and by their shapes. Each layer in turn is computed as in the reference, on the variant's own inputs. First
     stands how much of the divergence arises in the runtime: its graph optimisation, and sums that saturate.
     """
-    import json
-
     from bench.engine.diff import Inputs, parse_bounds
     from bench.engine.layer_culprits import why_diverged as analyse
+    from bench.results import LayerReport
 
     limits = None if bounds is None else parse_bounds(bounds)
     declared = Inputs(both_inputs, reference_input, variant_input)
@@ -49,12 +50,13 @@ def why_diverged(
             lambda shown: analyse(reference, variant, data, limits, shown, integer_sums, declared),
             quiet=quiet or as_json,
         )
+        report = LayerReport.model_validate(found)
         if as_json:
-            say(json.dumps(found, allow_nan=False))
+            say(report.model_dump_json())
             return 0
     from rich.console import Console
 
-    _print(found, Console())
+    _print(report, Console())
     return 0
 
 
@@ -71,29 +73,28 @@ def _with_bar(call: Callable[[Callable[[int, int, str], None]], dict[str, Any]],
         return call(lambda done, total, name: bar.update(task, completed=done, total=total or None, description=name))
 
 
-def _print(found: dict[str, Any], console: Console) -> None:
+def _print(report: LayerReport, console: Console) -> None:
     """Print the ranked table, what it means, and what could not be compared."""
     from rich.table import Table
     from rich.text import Text
 
-    rows = {row["name"]: row for row in found["layers"]}
+    rows = {row.name: row for row in report.layers}
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for title in ("", "layer", "SQNR dB", "cosine", "own error", "JS removed", "95 %"):
         table.add_column(title, justify="left" if title == "layer" else "right", overflow="fold")
-    for place, name in enumerate(found["ranking"], start=1):
+    for rank, name in enumerate(report.ranking, start=1):
         row = rows[name]
-        js = (row["restored"] or {}).get("js")
-        added = row["added"]
+        js = None if row.restored is None else row.restored.js
         table.add_row(
-            str(place),
+            str(rank),
             Text(name),
-            "same" if row["identical"] else _figure(row["sqnr_db"], ".1f"),
-            _figure(row["cosine"], ".4f"),
-            "-" if added is None else _figure(added["relative_mse"], ".2g"),
-            "-" if js is None else _share(js["removed"], found["divergence"]["js"]["estimate"]),
-            "-" if js is None else f"[{_figure(js['ci'][0], '.2g')}, {_figure(js['ci'][1], '.2g')}]",
+            "same" if row.identical else _figure(row.sqnr_db, ".1f"),
+            _figure(row.cosine, ".4f"),
+            "-" if row.added is None else _figure(row.added.relative_mse, ".2g"),
+            "-" if js is None else _share(js.removed, report.divergence.js.estimate),
+            "-" if js is None else f"[{_figure(js.ci[0], '.2g')}, {_figure(js.ci[1], '.2g')}]",
         )
-    for line in _leading(found):
+    for line in _leading(report):
         console.print(line, markup=False, highlight=False)
     console.print(table, highlight=False)
     console.print(
@@ -103,52 +104,52 @@ def _print(found: dict[str, Any], console: Console) -> None:
         style="dim",
         highlight=False,
     )
-    for note in (*_innocent(found), *_notes(found)):
+    for note in (*_innocent(report), *_notes(report)):
         console.print(note, markup=False, highlight=False)
 
 
-def _leading(found: dict[str, Any]) -> list[str]:
+def _leading(report: LayerReport) -> list[str]:
     """The divergence as deployed, what of it arises in the runtime, and what is left for the layers below."""
     from bench.wording_of_sums import REMEDY, caveat
 
-    deployed = found["deployed"]
-    sums = deployed["integer_sums"]
-    place = "" if found["fidelity"]["variant"]["runtime"] == "torch" else ", on ONNX Runtime"
-    kind = f", {sums['kind'] or 'unknown'} 8-bit sums{', simulated' if sums['simulated'] else ''}" if sums else ""
+    deployed = report.deployed
+    sums = deployed.integer_sums
+    runtime = "" if report.fidelity.variant.runtime == "torch" else ", on ONNX Runtime"
+    kind = f", {sums.kind or 'unknown'} 8-bit sums{', simulated' if sums.simulated else ''}" if sums else ""
     lines = [
-        f"As deployed{place}{kind}: Jensen-Shannon divergence {_estimate(deployed['js'])}, "
-        f"flips {deployed['flips']:.2%}, {found['samples']} samples"
+        f"As deployed{runtime}{kind}: Jensen-Shannon divergence {_estimate(deployed.js)}, "
+        f"flips {deployed.flips:.2%}, {report.samples} samples"
     ]
-    if not place:
+    if not runtime:
         return lines
-    parts, share = deployed["parts"], deployed["runtime_share"]
-    told = f"{share:.1%} of it" if share else "none of it"
+    parts, share = deployed.parts, deployed.runtime_share
+    arising = f"{share:.1%} of it" if share else "none of it"
     added = "; ".join(f"{name} {_estimate(parts[name])}" for name in parts if name != "layers")
-    lines.append(f"In the runtime arises {told}: {added}.")
+    lines.append(f"In the runtime arises {arising}: {added}.")
     lines.append(f"In the layers, without either: {_estimate(parts['layers'])}. The table explains this part alone.")
-    layers = [layer for layer in (sums or {}).get("layers", ()) if layer["saturated"]]
-    if layers:
-        verb = "saturate" if sums["kind"] == "saturating" else "would saturate on x86 without VNNI"
-        worst = sorted(layers, key=lambda layer: -layer["saturated"])[:3]
-        named = ", ".join(f"{100 * layer['saturated']:.2g} % of {layer['name']}" for layer in worst)
+    saturated = [(layer.saturated, layer.name) for layer in (sums.layers if sums else ()) if layer.saturated]
+    if sums and saturated:
+        verb = "saturate" if sums.kind == "saturating" else "would saturate on x86 without VNNI"
+        worst = sorted(saturated, key=lambda layer: -layer[0])[:3]
+        named = ", ".join(f"{100 * pairs:.2g} % of {name}" for pairs, name in worst)
         lines.append(f"Pair sums that {verb}: {named}; {REMEDY}.")
-    more = caveat(sums)
+    more = caveat(None if sums is None else sums.model_dump())
     return [*lines, *([f"{more[0].upper()}{more[1:]}."] if more else [])]
 
 
-def _estimate(figure: dict[str, Any]) -> str:
-    return f"{figure['estimate']:.3g} [{', '.join(_figure(limit, '.3g') for limit in figure['ci'])}]"
+def _estimate(figure: Estimate) -> str:
+    return f"{figure.estimate:.3g} [{', '.join(_figure(limit, '.3g') for limit in figure.ci)}]"
 
 
 def _figure(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _divided(told: dict[str, Any]) -> str:
-    scale, shift = ("{:.3g} to {:.3g}".format(*told[name]) for name in ("scale", "shift"))
-    moved = f", shifted by {shift}" if any(told["shift"]) else ""
+def _divided(undone: DividedOut) -> str:
+    scale, shift = ("{:.3g} to {:.3g}".format(*limits) for limits in (undone.scale, undone.shift))
+    moved = f", shifted by {shift}" if any(undone.shift) else ""
     return (
-        f"{told['channels']} of {told['of']} channels are scaled by {scale}{moved}, which the next layers undo: "
+        f"{undone.channels} of {undone.of} channels are scaled by {scale}{moved}, which the next layers undo: "
         "divided out, no fault"
     )
 
@@ -158,41 +159,38 @@ def _share(removed: float, before: float) -> str:
     return f"{removed:.2g}{share}"
 
 
-def _innocent(found: dict[str, Any]) -> list[str]:
+def _innocent(report: LayerReport) -> list[str]:
     """What to say where no layer is shown to do damage."""
-    divergence = found["divergence"]
-    if found["culprits"]:
+    if report.culprits:
         return []
-    if divergence["js"]["estimate"] <= divergence["rounding"]:
-        return [
-            f"No layer is to blame: the layers diverge by no more than rounding does ({divergence['rounding']:.1g})."
-        ]
+    rounding = report.divergence.rounding
+    if report.divergence.js.estimate <= rounding:
+        return [f"No layer is to blame: the layers diverge by no more than rounding does ({rounding:.1g})."]
     return ["No layer's restoring alone removes divergence beyond doubt: the order is that of their own errors."]
 
 
-def _notes(found: dict[str, Any]) -> list[str]:
+def _notes(report: LayerReport) -> list[str]:
     notes = []
-    for row in found["layers"]:
-        if row["divided_out"]:
-            notes.append(f"{row['name']}: {_divided(row['divided_out'])}")
-        if row["unclear"]:
+    for row in report.layers:
+        if row.divided_out:
+            notes.append(f"{row.name}: {_divided(row.divided_out)}")
+        if row.unclear:
             notes.append(
-                f"{row['name']}: both it and the layers that read it are off: two faults, or channels scaled between "
+                f"{row.name}: both it and the layers that read it are off: two faults, or channels scaled between "
                 "them that cannot be told from a fault"
             )
-        told = row["reason"]
-        if told:
-            notes.append(f"{row['name']}: {told}")
-        if row["restored_reason"] and row["restored_reason"] != told:
-            notes.append(f"{row['name']}: cannot be restored: {row['restored_reason']}")
-    if found["divergence"]["not_finite"]:
+        if row.reason:
+            notes.append(f"{row.name}: {row.reason}")
+        if row.restored_reason and row.restored_reason != row.reason:
+            notes.append(f"{row.name}: cannot be restored: {row.restored_reason}")
+    if report.divergence.not_finite:
         notes.append(
-            f"the variant has no finite logits on {found['divergence']['not_finite']} samples: each counts as log 2"
+            f"the variant has no finite logits on {report.divergence.not_finite} samples: each counts as log 2"
         )
-    if found["only_in_variant"]:
-        notes.append(f"only in the variant: {', '.join(found['only_in_variant'])}")
-    for side, truth in found["fidelity"].items():
-        if truth["flips"]:
-            where = "the fully optimised file" if truth["runtime"] == "onnxruntime" else "torch"
-            notes.append(f"layer by layer, {truth['flips']:.2%} of the {side}'s predictions differ from {where}")
+    if report.only_in_variant:
+        notes.append(f"only in the variant: {', '.join(report.only_in_variant)}")
+    for side, fidelity in (("reference", report.fidelity.reference), ("variant", report.fidelity.variant)):
+        if fidelity.flips:
+            where = "the fully optimised file" if fidelity.runtime == "onnxruntime" else "torch"
+            notes.append(f"layer by layer, {fidelity.flips:.2%} of the {side}'s predictions differ from {where}")
     return notes

@@ -92,6 +92,8 @@ class Derivation:
             kind="change",
             unit=value.unit,
             better="none",
+            n=evidence.n,
+            power=value.scale_power,
             estimate=found.estimate,
             ci=_ends(found.interval),
             interval=found.interval.method,
@@ -99,6 +101,7 @@ class Derivation:
             gap_ci=_ends(scaled.interval),
             gap_further=scaled.further,
             yardsticks=list(marks),
+            yardstick_gaps=scale.gaps_of(marks, value.scale_power),
             numerical_floor=floor,
             reason=scaled.reason,
         )
@@ -152,6 +155,7 @@ class Derivation:
                 first, second, *resampled, better=value.better, log=value.log, yardsticks=marks, samples=evidence.n
             )
         result = _harm_result(value, kind_of(value, evidence), found, first, second, marks, reason)
+        result.n = evidence.n
         result.own_ci = _ends(self._own_interval(value, variant, evidence.n))
         if evidence.floor is not None and not evidence.floor.refused and _absent_from(value, evidence.floor) == "":
             again = self._figure(value, evidence.floor, evidence.n)
@@ -271,6 +275,7 @@ def _bound(value: Bound, evidence: Evidence) -> ValueResult:
         kind="bound",
         unit=value.unit,
         better=value.better,
+        n=evidence.n if lower_only else None,
         reference=first.lower if lower_only else first.upper,
         variant=second.lower if lower_only else second.upper,
         reason="" if None not in ratio else "one-sided bounds leave the ratio open",

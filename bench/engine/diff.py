@@ -15,10 +15,10 @@ import numpy as np
 from bench.data.base import Dataset, Loader, Samples
 from bench.data.npz import read_npz
 from bench.errors import Problem, UnusableNetwork, UserError, legible
+from bench.families import FAMILIES
 from bench.graph.network import InputSpec, Network
 from bench.metrics.base import Metric
 from bench.metrics.base import metrics as registered
-from bench.metrics.families import FAMILIES
 from bench.models.outside import load_outside
 from bench.models.packaged import is_packaged, packaged
 from bench.registry import nearest

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.engine.inline import InlineEngine, Measured
-from bench.metrics.base import Family
-from bench.metrics.families import FAMILIES
+from bench.families import FAMILIES, Family
 from bench.metrics.values import Change
-from bench.results import FamilyResult
+from bench.results import FamilyResult, ValueReference
 from bench.stats.alarm import family_alarm
 from bench.stats.gap import Gap
-from bench.suite.plan import STATISTICS_VERSION, PlannedCell, metric_label
+from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 
 
-def value_name(planned: PlannedCell, value: str) -> str:
-    """Metric with its parameters, and the value: ``adversarial.pgd[epsilon=0.1]/verdict_flip_rate``."""
-    return f"{metric_label(planned.use.metric)}/{value}"
+def reference_to(planned: PlannedCell, value: str) -> ValueReference:
+    """Which value of which metric of a cell."""
+    return ValueReference(metric=planned.use.metric.name, params=planned.use.metric.parameters(), value=value)
 
 
 def headline(family: Family, cells: Sequence[tuple[PlannedCell, Measured]]) -> tuple[str, FamilyResult]:
@@ -26,7 +25,7 @@ def headline(family: Family, cells: Sequence[tuple[PlannedCell, Measured]]) -> t
     for planned, measured in cells:
         name = planned.use.metric.headline
         if measured.cell.metric == wanted and name is not None:
-            shown = value_name(planned, name)
+            shown = reference_to(planned, name)
             value = measured.cell.values.get(name)
             if value is None:
                 return name, FamilyResult(headline=shown, reason=measured.cell.reason or "not measured")
@@ -50,12 +49,12 @@ def family_result(engine: InlineEngine, family: Family, cells: Sequence[tuple[Pl
     parts = {"statistics": STATISTICS_VERSION, "family": [planned.key for planned, _ in changes]}
     found = [measured for _, measured in changes]
 
-    def read(content: dict[str, Any]) -> tuple[float | None, str]:
+    def read(content: dict[str, Any]) -> tuple[float | None, ValueReference | None]:
         alarm, place = content["alarm"], content["place"]
         if place is None:
-            return None, ""
+            return None, None
         index, value = place
-        return float(alarm), value_name(changes[index][0], value)
+        return float(alarm), reference_to(changes[index][0], value)
 
     told, _ = engine.across("families", parts, found, lambda: _alarm(engine, changes), read)
     result.alarm, result.alarm_value = told

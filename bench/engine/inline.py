@@ -266,6 +266,7 @@ class InlineEngine:
             "target": cell.target.name,
             "params": cell.use.metric.parameters(),
             "replicate": cell.replicate,
+            "label": cell.label,
             "key": cell.key,
             "cached": cached,
             "details": _with_asked(found.details, cell),

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from bench.errors import legible
 from bench.graph.integer_sums.pairs import Sums
+from bench.results import GitState, MachineInfo, Provenance
 from bench.runtimes.base import Target
 from bench.runtimes.processor import flags
 from bench.suite.nodes import package_version
@@ -68,30 +68,30 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def provenance(*, seed: int, device: str, started: datetime, targets: Sequence[Target] = ()) -> dict[str, Any]:
+def provenance(*, seed: int, device: str, started: datetime, targets: Sequence[Target] = ()) -> Provenance:
     """The manifest of a run; the commit is that of the folder the run was started in."""
     here = machine(targets)
     # a run that measured nothing does not load the runtime to name what it did not use
     sums = _native_sums(targets) if "onnxruntime" in sys.modules else here.native_sums
     model, features = _cpu()
     status = _git("status", "--porcelain")
-    return {
-        "crbench": package_version("compression-robustness-bench"),
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "argv": [legible(text) for text in (Path(sys.argv[0]).name, *sys.argv[1:])],
-        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)},
-        "python": platform.python_version(),
-        "packages": {name: package_version(name) for name in PACKAGES},
-        "machine": {
-            "system": f"{platform.system()} {platform.machine()}",
-            "cpu": model,
-            "cores": os.cpu_count(),
-            "cpu_features": list(features),
-            "integer_sums": dict(sums),
-            "fingerprint": here.fingerprint,
-        },
-        "threads": {name: legible(os.environ[name]) for name in THREAD_SETTINGS if name in os.environ},
-        "device": legible(device),
-        "seed": seed,
-    }
+    return Provenance(
+        crbench=package_version("compression-robustness-bench"),
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        argv=[legible(text) for text in (Path(sys.argv[0]).name, *sys.argv[1:])],
+        git=GitState(commit=_git("rev-parse", "HEAD"), dirty=None if status is None else bool(status)),
+        python=platform.python_version(),
+        packages={name: package_version(name) for name in PACKAGES},
+        machine=MachineInfo(
+            system=f"{platform.system()} {platform.machine()}",
+            cpu=model,
+            cores=os.cpu_count(),
+            cpu_features=list(features),
+            integer_sums=dict(sums),
+            fingerprint=here.fingerprint,
+        ),
+        threads={name: legible(os.environ[name]) for name in THREAD_SETTINGS if name in os.environ},
+        device=legible(device),
+        seed=seed,
+    )

@@ -36,6 +36,7 @@ def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
     values, cached = engine.across("cells", parts, found, lambda: _content(engine, group), _values)
     place = {
         "replicate": None,
+        "label": first.label.partition("#")[0],
         "values": values,
         "details": {},
         "key": "",
@@ -65,7 +66,8 @@ def _over_replicates(replicates: Sequence[DerivedValue]) -> ValueResult:
             "scope": "recipe", "reference": _mean([r.reference for r in results]),
             "variant": _mean([r.variant for r in results]), "estimate": None, "ci": None, "interval": "none",
             "gap": None, "gap_ci": None, "gap_further": None, "own_ci": None, "seed_ratio": None, "p_value": None,
-            "p_adjusted": None, "bound": None, "yardsticks": [], "numerical_floor": None, "gates": [],
+            "p_adjusted": None, "bound": None, "yardsticks": [], "yardstick_gaps": [],
+            "numerical_floor": None, "gates": [],
         }
     )  # fmt: skip
     if out.kind == "bound":

@@ -23,7 +23,17 @@ from bench.engine.samples import collect
 from bench.engine.stages import stage_results
 from bench.errors import UserError
 from bench.models.base import check_recipe
-from bench.results import Cell, ReferenceResult, Results, SuiteInfo, VariantResult
+from bench.results import (
+    Artefact,
+    Cell,
+    CellRecord,
+    DataInfo,
+    ReferenceResult,
+    Results,
+    StepUse,
+    SuiteInfo,
+    VariantResult,
+)
 from bench.store.keys import key_of
 from bench.store.samples import RunSamples
 from bench.store.store import Store
@@ -155,19 +165,27 @@ def _run(
         variant.stages = stages.get((variant.name, variant.target, variant.replicate), [])
     if keep is not None:
         keep(collect(plan, dataset, engine, measured))
-    results.run = provenance(seed=plan.suite.seed, device=options.device, started=started, targets=plan.suite.targets)
-    results.run["rerun"] = options.rerun
-    results.run["warnings"] = [
+    here = provenance(seed=plan.suite.seed, device=options.device, started=started, targets=plan.suite.targets)
+    here.rerun = options.rerun
+    here.warnings = [
         *readings(results.cells),
         *warnings(expand, dataset, engine, cells),
         *unused([cell.label for cell in plan.cells], plan.suite.not_applicable),
     ]
     held = {cell.label for cell in cells}
-    results.left_out = [cell.label for cell in plan.cells if cell.use.gates and cell.label not in held]
-    results.run["reused"] = sum(found.cell.cached for _, found in measured)
+    results.left_out = [_left_out(cell) for cell in plan.cells if cell.use.gates and cell.label not in held]
+    here.reused = sum(found.cell.cached for _, found in measured)
+    results.run = here
     if options.only is None and options.shard == (1, 1):
         store.set_roots(plan.suite.name, _roots(engine, measured))
     return results
+
+
+def _left_out(cell: PlannedCell) -> CellRecord:
+    """Which cell the run does not hold."""
+    metric = cell.use.metric
+    names = {"variant": cell.variant, "target": cell.target.name, "metric": metric.name, "label": cell.label}
+    return CellRecord(**names, params=metric.parameters(), replicate=cell.replicate)
 
 
 def _roots(engine: InlineEngine, measured: list[tuple[PlannedCell, Measured]]) -> set[str]:
@@ -208,14 +226,14 @@ def assemble(
         suite=SuiteInfo(
             name=suite.name,
             fingerprint=suite_fingerprint(plan, dataset),
-            data={
-                "name": dataset.name,
-                "fingerprint": dataset.fingerprint,
-                "train": len(dataset.train),
-                "calibration": len(dataset.calibration),
-                "evaluation": len(dataset.evaluation),
-                "input": dataset.input.canonical(),
-            },
+            data=DataInfo(
+                name=dataset.name,
+                fingerprint=dataset.fingerprint,
+                train=len(dataset.train),
+                calibration=len(dataset.calibration),
+                evaluation=len(dataset.evaluation),
+                input=dataset.input.canonical(),
+            ),
         ),
         reference=ReferenceResult(
             description=plan.references[0].parts,
@@ -249,8 +267,13 @@ def _variant(
         name=name,
         target=target,
         replicate=replicate,
-        steps=[step.canonical() for variant in plan.suite.variants if variant.name == name for step in variant.steps],
-        artefact={"kind": node.kind, "key": node.key, "record": record},
+        steps=[
+            StepUse.model_validate(step.canonical())
+            for variant in plan.suite.variants
+            if variant.name == name
+            for step in variant.steps
+        ],
+        artefact=Artefact.model_validate({"kind": node.kind, "key": node.key, "record": record or None}),
         cost=cost,
         families=families,
     )

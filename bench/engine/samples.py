@@ -16,7 +16,7 @@ from bench.engine.provenance import machine
 from bench.metrics.base import reads
 from bench.metrics.values import Change, Cost, Mean, Proportion, Statistic, Value, names
 from bench.store.keys import key_of
-from bench.store.samples import CellSamples, RunSamples, ValueSamples, place_of_cell
+from bench.store.samples import CellSamples, RunSamples, ValueSamples
 from bench.suite.plan import Draw, Plan, PlannedCell
 
 
@@ -35,10 +35,9 @@ def collect(
             continue
         values = _values(engine, planned)
         if values:
-            place = place_of_cell(cell)
             network = plan.variants[planned.variant, planned.replicate].key
             identity = _identity(plan, dataset, planned, cell.n)
-            cells[place] = CellSamples(planned.key, network, identity, machine().fingerprint, values)
+            cells[cell.id.path] = CellSamples(planned.key, network, identity, machine().fingerprint, values)
     labels = dataset.evaluation.y
     return RunSamples(cells, None if labels is None else np.asarray(labels, dtype=np.int64), dataset.input.classes)
 

@@ -180,7 +180,7 @@ def _first(engine: InlineEngine, metric: Metric, start: Evidence) -> StageMetric
     result = _blank(metric, "ok", "", start.n)
     for value in metric.values:
         if isinstance(value, Change):
-            own = ValueResult(kind="change", unit=value.unit, estimate=0.0, reason=THE_REFERENCE)
+            own = ValueResult(kind="change", unit=value.unit, n=start.n, estimate=0.0, reason=THE_REFERENCE)
         else:
             derived = engine.derivation.value(value, replace(start, variant=start.reference)).result
             nothing: dict[str, Any] = {"estimate": None, "ci": None, "interval": "none", "bound": derived.bound}
@@ -204,6 +204,7 @@ def _value(
     if isinstance(value, Change):
         if before is start.reference:  # the first step: how far it led is all that there is
             nothing: dict[str, Any] = {"gap": None, "gap_ci": None, "gap_further": None, "yardsticks": [], "reason": ""}
+            nothing["yardstick_gaps"] = []
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
         weights = bootstrap_weights(start.n, engine.derivation.draws)
@@ -224,6 +225,8 @@ def _changed(value: Change, found: Estimate, cumulative: ValueResult) -> ValueRe
     return ValueResult(
         kind="change",
         unit=value.unit,
+        n=cumulative.n,
+        power=cumulative.power,
         estimate=found.estimate,
         ci=(low, high),
         interval=method,

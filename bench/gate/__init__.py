@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bench.cell_id import CellId
+from bench.exit_codes import ExitCode
 from bench.gate.against_baseline import judge_baseline
 from bench.gate.against_reference import judge_cell, judge_reference, judge_results
 from bench.gate.baseline import Accepted, Baseline, accept, baseline_of, load_baseline, write_baseline
-from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code, exit_code_of, incomplete, unseen, why_exit
-from bench.gate.judgements import CellId, by_cell
+from bench.gate.exit_codes import exit_code, exit_code_of, incomplete, unseen, why_exit
+from bench.gate.gated import judge_gates
+from bench.gate.judgements import by_cell
 from bench.gate.outcome import conclude
 from bench.gate.runs import Run, load_run, results_json
-from bench.gate.tolerances import FITS, Kind, Tolerance, judge_gate
+from bench.gate.tolerances import Tolerance, judge_gate
 from bench.gate.verdicts import (
     cells_of,
     gates_of,
@@ -22,14 +25,10 @@ from bench.gate.verdicts import (
 from bench.results import Rule
 
 __all__ = [
-    "FITS",
-    "INCOMPLETE",
-    "PASS",
-    "REGRESSION",
     "Accepted",
     "Baseline",
     "CellId",
-    "Kind",
+    "ExitCode",
     "Rule",
     "Run",
     "Tolerance",
@@ -45,6 +44,7 @@ __all__ = [
     "judge_baseline",
     "judge_cell",
     "judge_gate",
+    "judge_gates",
     "judge_reference",
     "judge_results",
     "load_baseline",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences, label_of
-from bench.gate.judgements import CellId, judgement, look_closer, measure_it, suite_file
+from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences
+from bench.gate.judgements import judgement, look_closer, measure_it, suite_file
 from bench.gate.questions import Against, Question, answer, margin_of, pairing_of
 from bench.gate.shifts import shifts
 from bench.gate.skips import SkippedCell, accepted_by_suite, gated_names, same_reason
 from bench.gate.timings import SLOWER, judge_timing
-from bench.results import Cell, Judgement, Results, ValueResult, Word
+from bench.results import Cell, CellRecord, Judgement, Results, ValueResult, Word
 from bench.stats.multiplicity import holm
 from bench.store.samples import RunSamples
 from bench.wording import plain
@@ -44,12 +44,12 @@ def judge_baseline(
     """
     check_suite(baseline, results)
     judge = _Judge(results, samples, baseline, suite_path or suite_file(results))
-    places = judge.places
-    for place, before in sorted(baseline.by_place().items()):
-        judge.cell(before, places.get(place), "baseline", timings)
-    for place, before in sorted(baseline.first_by_place().items()):
-        if place in places and any(cell.place == place for cell in baseline.first):
-            judge.cell(before, places[place], "first", timings=False)
+    measured = judge.measured
+    for before in sorted(baseline.cells, key=lambda cell: cell.id.path):
+        judge.cell(before, measured.get(before.id), "baseline", timings)
+    for before in sorted(baseline.first, key=lambda cell: cell.id.path):
+        if before.id in measured:
+            judge.cell(before, measured[before.id], "first", timings=False)
     judge.skips()
     judge.newcomers()
     judge.references()
@@ -63,13 +63,13 @@ class _Judge:
         self.results = results
         self.baseline = baseline
         self.suite_path = suite_path
-        self.now = baseline_of(results, samples, timings=True).by_place()  # rounded as the baseline is
-        self.places = {CellId.of(cell).place: cell for cell in results.cells}
+        self.now = baseline_of(results, samples, timings=True).by_id()  # rounded as the baseline is
+        self.measured = {cell.id: cell for cell in results.cells}
         self.said: list[Judgement] = []
         self.questions: list[Question] = []
 
     def say(
-        self, cell: Cell | BaselineCell | SkippedCell, name: str,
+        self, cell: CellRecord, name: str,
         against: Literal["baseline", "first", "reference"], word: Word, because: str, **more: Any,
     ) -> None:  # fmt: skip
         """One judgement."""
@@ -77,7 +77,7 @@ class _Judge:
         if word in ("missing", "accepted") and not more.get("decides", True):
             look = ""  # new or accepted: there is nothing to look at
         elif word in ("missing", "errored"):
-            gone = CellId.of(cell).place not in self.places and label_of(cell) not in self.results.left_out
+            gone = cell.id not in self.measured and all(cell.id != other.id for other in self.results.left_out)
             look = "" if gone else measure_it(cell, self.suite_path)
         self.said.append(judgement(cell, name, against, word, because, look, **more))
 
@@ -86,7 +86,7 @@ class _Judge:
         names = [name for name, value in before.values.items() if timings or value.form != "timing"]
         word, because = self._absent(cell)
         if word is None:
-            after = self.now.get(before.place)
+            after = self.now.get(before.id)
             assert cell is not None
             if after is None:
                 because = "its per-sample arrays are missing: measure again"
@@ -132,7 +132,7 @@ class _Judge:
         if not gates:
             self.say(cell, name, against, "missing", "the run gates this value no more: accept a new baseline")
         for gate in gates:
-            more: dict[str, Any] = {"rule": gate.rule, "margin": margin_of(gate)}
+            more: dict[str, Any] = {"rule": gate.rule, "per": gate.per, "margin": margin_of(gate)}
             if before.key == after.key and before.values[name].variant == after.values[name].variant:
                 self.say(cell, name, against, "same", "the same measurement", not_worse=True, estimate=0.0, **more)
                 continue
@@ -153,18 +153,16 @@ class _Judge:
 
     def skips(self) -> None:
         """Gated cells that hold nothing and have no figures in the baseline; those that it accepted as skipped."""
-        known, places = self.baseline.by_place(), set()
-        accepted = {cell.place: cell for cell in self.baseline.skipped}
+        known = self.baseline.by_id()
+        accepted = {cell.id: cell for cell in self.baseline.skipped}
         for cell in self.results.cells:
-            place = CellId.of(cell).place
-            places.add(place)
-            for name in gated_names(cell) if place not in known else ():
+            for name in gated_names(cell) if cell.id not in known else ():
                 if cell.status == "error":
                     self.say(cell, name, "baseline", "errored", plain(cell.reason) or "an error without a message")
                 elif cell.status == "skipped":
-                    self._skip(cell, name, accepted.get(place))
-        for place, before in accepted.items():
-            if place not in places:
+                    self._skip(cell, name, accepted.get(cell.id))
+        for which, before in accepted.items():
+            if which not in self.measured:
                 for name in before.values:
                     self.say(before, name, "baseline", "missing", "in the baseline as skipped, not in this run")
 
@@ -181,13 +179,12 @@ class _Judge:
 
     def newcomers(self) -> None:
         """What the run gates and the baseline does not know."""
-        known = self.baseline.by_place()
+        known = self.baseline.by_id()
         for cell in self.results.cells:
-            place = CellId.of(cell).place
             if cell.replicate is None or cell.status != "ok":
                 continue
             for name, value in cell.values.items():
-                if value.gates and (place not in known or name not in known[place].values):
+                if value.gates and (cell.id not in known or name not in known[cell.id].values):
                     because = "not in the baseline: crbench baseline accept takes it in"
                     unseen = not all(gate.looked for gate in value.gates)
                     if unseen:
@@ -196,9 +193,9 @@ class _Judge:
 
     def references(self) -> None:
         """Gates that fail against the reference, and that nobody has accepted as failing."""
-        cells = self.baseline.by_place()
+        cells = self.baseline.by_id()
         for cell in self.results.cells:
-            before = cells.get(CellId.of(cell).place)
+            before = cells.get(cell.id)
             for name, value in cell.values.items():
                 old = [] if before is None or name not in before.values else before.values[name].gates
                 known = {(gate.rule, gate.per): gate.verdict for gate in old}
@@ -207,7 +204,8 @@ class _Judge:
                     if cell.status == "ok" and gate.verdict == "failed" and then != "failed":
                         said = "the baseline does not know this gate" if then is None else "did not fail when accepted"
                         because = f"{gate.because}; {said}"
-                        self.say(cell, name, "reference", "regressed", because, rule=gate.rule, margin=gate.tolerance)
+                        more = {"rule": gate.rule, "per": gate.per, "margin": gate.tolerance}
+                        self.say(cell, name, "reference", "regressed", because, **more)
 
     def finish(self, together: int | None) -> list[Judgement]:
         """P-values of all questions, adjusted together."""
@@ -221,7 +219,7 @@ class _Judge:
         for question, shift, p_worse, p_better in zip(self.questions, found, worse, better, strict=True):
             told = answer(question, shift, p_worse, p_better)
             self.say(question.cell, question.name, question.against, told.word, told.because, **told.figures)
-        return sorted(self.said, key=lambda item: (CellId.of(item).place, item.value, item.against, item.rule))
+        return sorted(self.said, key=lambda item: (item.id.path, item.value, item.against, item.rule))
 
 
 def _sizes(value: BaselineValue) -> dict[str, str]:

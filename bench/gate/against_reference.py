@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.gate.classes import judge_classes
-from bench.gate.exit_codes import looked_at
-from bench.gate.judgements import judgement, look_closer, suite_file
-from bench.gate.tolerances import FITS, Tolerance, judge_gate
+from bench.gate.gated import judge_gates
+from bench.gate.judgements import suite_file
+from bench.gate.tolerances import Tolerance, judge_gate
 from bench.gate.verdicts import with_verdicts
-from bench.results import Cell, GateResult, Judgement, Results, ValueResult, Word
+from bench.results import Cell, GateResult, Judgement, Results, ValueResult
+from bench.results.rules import RULES
 from bench.store.samples import RunSamples
 from bench.wording import canonical, plain
 
@@ -54,7 +55,7 @@ def judge_cell(
         absent = item.value not in values
         if absent:
             reason = plain(cell.reason) or "the cell holds no such value"
-            values[item.value] = ValueResult(kind=FITS[item.rule][0], reason=reason)
+            values[item.value] = ValueResult(kind=RULES[item.rule].kinds[0], reason=reason)
         value = values[item.value]
         if cell.status == "ok":
             judged = judge_gate(value, item.rule, item.tolerance)
@@ -79,29 +80,7 @@ def _not_looked_at(cell: Cell, item: Tolerance, accepted: str) -> GateResult:
     return GateResult(rule=item.rule, tolerance=item.tolerance, verdict="inconclusive", because=because, looked=False)
 
 
-def gated_values(results: Results) -> Iterator[tuple[Cell, str, GateResult]]:
-    """Every gate of a run with its cell and value."""
-    for cell in results.cells:
-        for name, value in cell.values.items():
-            for gate in value.gates:
-                yield cell, name, gate
-
-
 def judge_reference(results: Results, suite_path: str = "") -> list[Judgement]:
-    """Every gate against the reference as a judgement: failed is regressed, passed is same."""
+    """Every gate of a run against the reference as a judgement."""
     path = suite_path or suite_file(results)
-    words: Mapping[str, Word] = {"passed": "same", "failed": "regressed"}
-    said = []
-    for cell, name, gate in gated_values(results):
-        word: Word = words.get(gate.verdict, "inconclusive")
-        if gate.verdict == "accepted":
-            word = "accepted"
-        elif cell.status == "error":
-            word = "errored"
-        elif not looked_at(cell, gate):
-            word = "missing"
-        told: dict[str, Any] = {"rule": gate.rule, "margin": gate.tolerance, "not_worse": gate.verdict == "passed"}
-        decides = word != "accepted"
-        look = look_closer(cell, path) if decides else ""
-        said.append(judgement(cell, name, "reference", word, gate.because, look, decides=decides, **told))
-    return said
+    return [item for cell in results.cells for item in judge_gates(cell, path)]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench.cell_id import CellId
 from bench.errors import UserError
 from bench.gate.encoding import decode, encode
 from bench.gate.skips import SkippedCell, skipped_cells
-from bench.results import Cell, Results, ValueResult
+from bench.results import Cell, CellRecord, Results, ValueResult
 from bench.store.checksums import is_whole, sealed
 from bench.store.files import write_atomic
-from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, check_samples, place_of_cell
+from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, check_samples
 from bench.wording import plain
 
 BASELINE_VERSION = 1
@@ -53,14 +53,9 @@ class BaselineValue(_Record):
         return ValueSamples(self.form, own, other, better=self.better, power=self.power, log=self.log)
 
 
-class BaselineCell(_Record):
+class BaselineCell(CellRecord):
     """One cell, and what must be equal for another to be compared with it."""
 
-    variant: str
-    target: str
-    metric: str
-    params: dict[str, Any] = Field(default_factory=dict)
-    replicate: int = 0
     accepted: int = Field(1, description="the acceptance that its figures stem from")
     key: str
     network: str
@@ -72,11 +67,6 @@ class BaselineCell(_Record):
     integer_sums: str = Field("", description="how 8-bit products were summed, of a network that has any")
     machine: str = ""
     values: dict[str, BaselineValue]
-
-    @property
-    def place(self) -> str:
-        """Where it stands in a run."""
-        return place_of_cell(self)
 
 
 class Baseline(_Record):
@@ -90,13 +80,13 @@ class Baseline(_Record):
     skipped: list[SkippedCell] = Field(default_factory=list, description="gated cells accepted as skipped")
     sha256: str = Field("", description="of the canonical JSON of all else; empty: written before there were checksums")
 
-    def by_place(self) -> dict[str, BaselineCell]:
-        """Cells by their place."""
-        return {cell.place: cell for cell in self.cells}
+    def by_id(self) -> dict[CellId, BaselineCell]:
+        """Cells by what they are of."""
+        return {cell.id: cell for cell in self.cells}
 
-    def first_by_place(self) -> dict[str, BaselineCell]:
+    def first_by_id(self) -> dict[CellId, BaselineCell]:
         """Each cell as it was first accepted."""
-        return self.by_place() | {cell.place: cell for cell in self.first}
+        return self.by_id() | {cell.id: cell for cell in self.first}
 
 
 class Accepted(NamedTuple):
@@ -107,25 +97,6 @@ class Accepted(NamedTuple):
     changed: list[str]
     removed: list[str]
     skipped: list[str]  # with their reasons
-
-
-def label(variant: str, target: str, metric: str, params: Mapping[str, Any], replicate: int | None) -> str:
-    """A cell in words that ``crbench why`` understands: variant, target, metric with its own parameters."""
-    from bench.metrics.base import metrics
-    from bench.suite.plan import cell_label, metric_label
-
-    shown = plain(metric)
-    if metric in metrics.names():  # never imports what a file names
-        try:
-            shown = metric_label(metrics.get(metric)(**params))
-        except Exception:  # parameters of another version: its name alone
-            shown = plain(metric)
-    return plain(cell_label(variant, target, shown, replicate))
-
-
-def label_of(cell: BaselineCell | SkippedCell | Cell) -> str:
-    """``label`` of a cell."""
-    return label(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
 
 
 def load_baseline(path: Path | str) -> Baseline:
@@ -179,8 +150,7 @@ def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False,
     """What a later run can be compared with: gated values, latencies if asked for, and gated cells that are skipped."""
     cells = []
     for cell in results.cells:
-        place = place_of_cell(cell)
-        found = samples.cells.get(place)
+        found = samples.cells.get(cell.id.path)
         if cell.status == "ok" and found is not None:
             values = {
                 name: _value(item, cell.values[name])
@@ -189,7 +159,7 @@ def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False,
             }
             if values:
                 cells.append(_cell(cell, found, values, accepted))
-    cells.sort(key=lambda cell: cell.place)
+    cells.sort(key=lambda cell: cell.id.path)
     return Baseline(suite=results.suite.name, accepted=accepted, cells=cells, skipped=skipped_cells(results))
 
 
@@ -197,7 +167,8 @@ def _cell(cell: Cell, found: CellSamples, values: dict[str, BaselineValue], acce
     identity = found.identity
     return BaselineCell(
         variant=cell.variant, target=cell.target, metric=cell.metric, params=cell.params,
-        replicate=cell.replicate or 0, accepted=accepted, key=found.key[:SHORT], network=found.network[:SHORT],
+        replicate=cell.replicate or 0, label=cell.label, accepted=accepted,
+        key=found.key[:SHORT], network=found.network[:SHORT],
         data=str(identity["data"])[:SHORT], reference=str(identity["reference"])[:SHORT],
         yardsticks=str(identity["yardsticks"])[:SHORT], version=int(identity["version"]), n=int(identity["n"]),
         integer_sums=str(identity.get("integer_sums", "")),
@@ -240,28 +211,28 @@ def accept(
     if not made.cells:
         advice = "gate a value in the suite, and measure it"
         raise UserError.at(plain(results.suite.name), "no gated value was measured: nothing to accept", advice)
-    skipped = [f"{label_of(cell)}: {cell.reason}" for cell in made.skipped]
+    skipped = [f"{plain(cell.label)}: {cell.reason}" for cell in made.skipped]
     if previous is None:
-        return Accepted(made, [label_of(cell) for cell in made.cells], [], [], skipped)
+        return Accepted(made, [plain(cell.label) for cell in made.cells], [], [], skipped)
     check_suite(previous, results)
-    before, oldest = previous.by_place(), previous.first_by_place()
+    before, oldest = previous.by_id(), previous.first_by_id()
     changed = []
     for cell in made.cells:
-        old = before.get(cell.place)
+        old = before.get(cell.id)
         if old is not None:
             if old.model_copy(update={"accepted": count}) == cell:
                 cell.accepted = old.accepted
             else:
-                changed.append(label_of(cell))
+                changed.append(plain(cell.label))
     if not restart:
-        firsts = [(cell, oldest[cell.place]) for cell in made.cells if cell.place in oldest]
+        firsts = [(cell, oldest[cell.id]) for cell in made.cells if cell.id in oldest]
         made.first = [first for cell, first in firsts if first != cell and not differences(first, cell)]
-    places = {cell.place for cell in made.cells}
+    held = {cell.id for cell in made.cells}
     return Accepted(
         made,
-        [label_of(cell) for cell in made.cells if cell.place not in before],
+        [plain(cell.label) for cell in made.cells if cell.id not in before],
         changed,
-        [label_of(cell) for place, cell in before.items() if place not in places],
+        [plain(cell.label) for which, cell in before.items() if which not in held],
         skipped,
     )
 

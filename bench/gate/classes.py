@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.gate.questions import declared_value
-from bench.gate.tolerances import WORDS, Tolerance
+from bench.gate.tolerances import Tolerance
 from bench.metrics.values import Change, Mean, Proportion
 from bench.results import Cell, GateResult, ValueResult
+from bench.results.rules import RULES
 from bench.stats.change import change
 from bench.stats.figure import mean_figure
 from bench.stats.harm import harm, harm_of_proportions
@@ -20,7 +21,7 @@ from bench.stats.multiplicity import holm
 from bench.stats.noninferiority import ALPHA
 from bench.stats.proportions import binomial_tail
 from bench.stats.resampling import bootstrap_weights, resampled_means, tail_probability
-from bench.store.samples import RunSamples, ValueSamples, place_of_cell
+from bench.store.samples import RunSamples, ValueSamples
 from bench.wording import difference, plain
 from bench.wording import tolerance as tolerance_text
 
@@ -38,8 +39,8 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
         common: dict[str, Any] = {"rule": gate.rule, "tolerance": gate.tolerance, "per": "class"}
         return GateResult(verdict=verdict, because=because, looked=looked, **common)
 
-    place = place_of_cell(cell)
-    found = None if samples is None or place not in samples.cells else samples.cells[place].values.get(gate.value)
+    path = cell.id.path
+    found = None if samples is None or path not in samples.cells else samples.cells[path].values.get(gate.value)
     if samples is None or found is None or found.form not in ("proportion", "mean", "count", "distance"):
         return result("inconclusive", "per class: the per-sample arrays are missing", looked=False)
     if samples.labels is None:
@@ -57,8 +58,8 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
     more = f" and {len(ordered) - SHOWN} more classes" if len(ordered) > SHOWN else ""
     kept = f"each of {len(judged)} classes"
     verdict: Verdict = "failed" if broken else "inconclusive" if ordered else "passed"
-    word = WORDS.get(gate.rule, "tolerance")
-    return result(verdict, f"{shown or kept}{more}, {word} {tolerance_text(value, gate.tolerance)} per class")
+    words = RULES[gate.rule].words
+    return result(verdict, f"{shown or kept}{more}, {words} {tolerance_text(value, gate.tolerance)} per class")
 
 
 def _name(samples: RunSamples, label: int) -> str:
@@ -83,7 +84,7 @@ def _judge(
             else tail_probability(draws, gate.tolerance, count)
         )
         return _said(value, estimate, interval, count), p, interval.below(gate.tolerance)
-    if gate.rule in WORDS:
+    if RULES[gate.rule].judges == "own figure":
         return _own(variant, gate, value, samples.form == "proportion")
     better: Literal["lower", "higher"] = "higher" if samples.better == "higher" else "lower"
     if samples.form == "proportion":
@@ -106,7 +107,7 @@ def _exact(events: NDArray[Any], tolerance: float) -> float:
 
 def _own(values: NDArray[Any], gate: Tolerance, value: ValueResult, proportion: bool) -> tuple[str, float, bool]:
     """A class's own figure against the least or the most that it may be."""
-    count, least = values.size, gate.rule == "min_value"
+    count, least = values.size, RULES[gate.rule].limit == "least"
     weights = bootstrap_weights(count)
     interval = mean_figure(values, weights, proportion=proportion)
     if proportion:

@@ -1,57 +1,49 @@
-"""Exit codes, and what makes a run incomplete; 2 and 4 are the command line's own."""
+"""The exit code of a run, and what makes it incomplete."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.exit_codes import ExitCode, worst
+from bench.gate.gated import judge_gates, looked_at
 from bench.gate.verdicts import UNGATED, cells_of, subjects
-from bench.results import Cell, GateResult, Judgement, Results, Word
+from bench.results import Judgement, Results
+from bench.results.consequences import exit_code_of_judgements, failing
 from bench.wording import plain, title
 
-PASS, REGRESSION, INCOMPLETE = 0, 1, 3
-UNSURE: tuple[Word, ...] = ("errored", "missing", "incomparable")
 
+def exit_code(results: Results, gate: bool, strict: bool = False) -> ExitCode:
+    """PASS, REGRESSION or INCOMPLETE, the last before the second (USAGE and INTERNAL are the command line's).
 
-def exit_code(results: Results, gate: bool, strict: bool = False) -> int:
-    """0 pass, 1 regression, 3 incomplete; 3 goes before 1 (2 and 4 are the command line's).
-
-    1 needs ``gate`` and a failed gate, with ``strict`` an inconclusive one is enough. ``gate`` where no gate was set,
-    or where one was not looked at (``unseen``), is incomplete: a gate that looked at nothing must not pass.
+    REGRESSION needs ``gate`` and a failed gate, with ``strict`` an inconclusive one is enough. ``gate`` where no gate
+    was set, or where one was not looked at (``unseen``), is INCOMPLETE: a gate that looked at nothing must not pass.
     """
     if incomplete(results):
-        return INCOMPLETE
-    if not gate:
-        return PASS
-    if unseen(results):
-        return INCOMPLETE
-    found = {given.verdict for cell in results.cells for value in cell.values.values() for given in value.gates}
-    if not found - {"accepted"}:
-        return INCOMPLETE
-    broken = {"failed", "inconclusive"} if strict else {"failed"}
-    return REGRESSION if found & broken else PASS
+        return ExitCode.INCOMPLETE
+    return exit_code_of(results, _gates(results), strict=strict) if gate else ExitCode.PASS
+
+
+def _gates(results: Results) -> list[Judgement]:
+    return [item for cell in results.cells for item in judge_gates(cell)]
 
 
 def why_exit(results: Results, gate: bool, strict: bool = False) -> str:
-    """Why ``exit_code`` is not 0, in one line; empty where it is.
+    """Why ``exit_code`` is not PASS, in one line; empty where it is.
 
     >>> from bench.results import ReferenceResult, SuiteInfo
     >>> empty = Results(suite=SuiteInfo(name="s", fingerprint="f"), reference=ReferenceResult())
-    >>> exit_code(empty, True), why_exit(empty, True)
-    (3, 'incomplete: nothing ran')
+    >>> exit_code(empty, True).name, why_exit(empty, True)
+    ('INCOMPLETE', 'incomplete: nothing ran')
     """
     code = exit_code(results, gate, strict)
-    if code == PASS:
+    if code == ExitCode.PASS:
         return ""
-    if code == INCOMPLETE:
+    if code == ExitCode.INCOMPLETE:
         lines = incomplete(results) or unseen(results) or [f"{UNGATED}: --gate looked at nothing"]
         return f"incomplete: {first_of(lines)}"
-    broken = ("failed", "inconclusive") if strict else ("failed",)
     lines = [
-        f"{plain(cell.variant)} ({plain(cell.target)}): {title(name)} {each.because}"
-        for cell in results.cells
-        for name, value in cell.values.items()
-        for each in value.gates
-        if each.verdict in broken
+        f"{plain(item.variant)} ({plain(item.target)}): {title(item.value)} {item.because}"
+        for item in failing(_gates(results), strict)
     ]
     return f"regression: {first_of(lines)}"
 
@@ -61,26 +53,15 @@ def first_of(lines: Sequence[str]) -> str:
     return lines[0] + (f" and {len(lines) - 1} more" if len(lines) > 1 else "")
 
 
-def exit_code_of(results: Results, judgements: Sequence[Judgement], *, strict: bool = False) -> int:
-    """0 pass, 1 regression, 3 incomplete; 3 goes before 1.
+def exit_code_of(results: Results, judgements: Sequence[Judgement], *, strict: bool = False) -> ExitCode:
+    """PASS, REGRESSION or INCOMPLETE, the last before the second.
 
-    3: a cell errored, something that decides is missing or incomparable, the run left gated cells out, or nothing was
-    judged at all. 1: something regressed; with ``strict`` also what is inconclusive and not shown to be no worse. An
-    accepted skip never decides.
+    INCOMPLETE: a cell errored, something that decides is missing or incomparable, the run left gated cells out, or
+    nothing was judged at all. REGRESSION: something regressed; with ``strict`` also what is inconclusive and not shown
+    to be no worse. An accepted skip never decides.
     """
-    silent = ("incomparable", "accepted")
-    deciding = [item for item in judgements if item.decides or (strict and item.verdict not in silent)]
-    if incomplete(results) or results.left_out or not deciding or any(item.verdict in UNSURE for item in deciding):
-        return INCOMPLETE
-    if any(item.verdict == "regressed" for item in deciding):
-        return REGRESSION
-    open_ = any(item.verdict == "inconclusive" and not item.not_worse for item in deciding)
-    return REGRESSION if strict and open_ else PASS
-
-
-def looked_at(cell: Cell, gate: GateResult) -> bool:
-    """Whether a gate had anything to look at."""
-    return cell.status == "ok" and gate.looked
+    whole = ExitCode.INCOMPLETE if incomplete(results) or results.left_out else ExitCode.PASS
+    return worst((whole, exit_code_of_judgements(judgements, strict)))
 
 
 def unseen(results: Results) -> list[str]:
@@ -107,11 +88,10 @@ def left_out(results: Results) -> list[str]:
     """The gated variants that a run with ``--only`` or ``--shard`` does not hold, in one line."""
     if not results.left_out:
         return []
-    places: dict[str, list[str]] = {}
-    for label in results.left_out:
-        variant, target, *_ = [*label.split("/", 2), ""]
-        places.setdefault(plain(variant), []).append(plain(target))
-    shown = ", ".join(f"{name} ({', '.join(dict.fromkeys(targets))})" for name, targets in places.items())
+    variants: dict[str, list[str]] = {}
+    for cell in results.left_out:
+        variants.setdefault(plain(cell.variant), []).append(plain(cell.target))
+    shown = ", ".join(f"{name} ({', '.join(dict.fromkeys(targets))})" for name, targets in variants.items())
     count = len(results.left_out)
     cells = "1 gated cell was" if count == 1 else f"{count} gated cells were"
     return [f"{cells} left out by --only or --shard: {shown}"]

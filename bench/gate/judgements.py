@@ -9,26 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from bench.gate.baseline import BaselineCell, label_of
-from bench.gate.skips import SkippedCell
-from bench.results import Cell, Judgement, Results, Word
-from bench.store.samples import place_of_cell
+from bench.cell_id import CellId
+from bench.results import CellRecord, Judgement, Results, Word
 from bench.wording import plain
-
-
-class CellId(NamedTuple):
-    """A cell of a run; hashable, with its parameters as canonical JSON inside ``place``."""
-
-    variant: str
-    target: str
-    metric: str
-    place: str
-
-    @classmethod
-    def of(cls, cell: Cell | Judgement | BaselineCell | SkippedCell) -> CellId:
-        """The id of a cell, or of what was said about one."""
-        place = place_of_cell(cell)
-        return cls(cell.variant, cell.target, cell.metric, place)
 
 
 class Answer(NamedTuple):
@@ -40,7 +23,7 @@ class Answer(NamedTuple):
 
 
 def judgement(
-    cell: Cell | BaselineCell | SkippedCell, value: str, against: Literal["baseline", "first", "reference"], word: Word,
+    cell: CellRecord, value: str, against: Literal["baseline", "first", "reference"], word: Word,
     because: str, look: str, **figures: Any,
 ) -> Judgement:  # fmt: skip
     """A judgement of a value of a cell."""
@@ -50,6 +33,7 @@ def judgement(
         metric=cell.metric,
         params=cell.params,
         replicate=cell.replicate,
+        label=cell.label,
         value=value,
         against=against,
         verdict=word,
@@ -75,23 +59,23 @@ def suite_file(results: Results) -> str:
     return ""
 
 
-def look_closer(cell: Cell | BaselineCell | SkippedCell, suite_path: str) -> str:
+def look_closer(cell: CellRecord, suite_path: str) -> str:
     """The command that tells why a cell was measured or reused; empty without the suite's file."""
     if not suite_path:
         return ""
-    return f"crbench why {shlex.quote(label_of(cell))} --suite {shlex.quote(suite_path)}"
+    return f"crbench why {shlex.quote(plain(cell.label))} --suite {shlex.quote(suite_path)}"
 
 
-def measure_it(cell: Cell | BaselineCell | SkippedCell, suite_path: str) -> str:
+def measure_it(cell: CellRecord, suite_path: str) -> str:
     """The command that measures a cell; empty without the suite's file."""
     if not suite_path:
         return ""
-    return f"crbench run {shlex.quote(suite_path)} --only {shlex.quote(label_of(cell))}"
+    return f"crbench run {shlex.quote(suite_path)} --only {shlex.quote(plain(cell.label))}"
 
 
 def by_cell(judgements: Sequence[Judgement]) -> dict[CellId, list[Judgement]]:
     """Judgements by the cell that they are about."""
     found: dict[CellId, list[Judgement]] = defaultdict(list)
     for item in judgements:
-        found[CellId.of(item)].append(item)
+        found[item.id].append(item)
     return dict(found)

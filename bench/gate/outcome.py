@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.gate.exit_codes import INCOMPLETE, PASS, REGRESSION, exit_code_of, first_of, incomplete, left_out
+from bench.exit_codes import ExitCode
+from bench.gate.exit_codes import exit_code_of, first_of, incomplete, left_out
 from bench.gate.verdicts import unmeasured_variants
-from bench.results import Comparison, Judgement, Results, Word
+from bench.results import Comparison, Judgement, Results
+from bench.results.consequences import WORDS
 from bench.wording import plain
 
-ORDER: tuple[Word, ...] = (
-    "regressed",
-    "errored",
-    "missing",
-    "incomparable",
-    "inconclusive",
-    "improved",
-    "accepted",
-    "same",
-)
+CLOSING = {ExitCode.PASS: "passed", ExitCode.REGRESSION: "regression", ExitCode.INCOMPLETE: "incomplete"}
 
 
 def conclude(results: Results, judgements: Sequence[Judgement], baseline: str, *, strict: bool = False) -> Comparison:
@@ -32,7 +25,8 @@ def conclude(results: Results, judgements: Sequence[Judgement], baseline: str, *
         strict: Fail what is not shown to be no worse, and what the baseline lacks.
     """
     code = exit_code_of(results, judgements, strict=strict)
-    ordered = sorted(judgements, key=lambda item: ORDER.index(item.verdict))
+    order = list(WORDS)
+    ordered = sorted(judgements, key=lambda item: order.index(item.verdict))
     return Comparison(
         suite=plain(results.suite.name),
         baseline=plain(baseline),
@@ -44,9 +38,9 @@ def conclude(results: Results, judgements: Sequence[Judgement], baseline: str, *
     )
 
 
-def _closing(results: Results, judgements: Sequence[Judgement], code: int, strict: bool) -> str:
+def _closing(results: Results, judgements: Sequence[Judgement], code: ExitCode, strict: bool) -> str:
     counts = Counter(item.verdict for item in judgements)
-    shown = [f"{counts[word]} {word}" for word in ORDER if counts[word]]
+    shown = [f"{counts[word]} {word}" for word in WORDS if counts[word]]
     open_ = sum(item.verdict == "inconclusive" and not item.not_worse for item in judgements)
     parts = [", ".join(shown) or "nothing was judged"]
     if open_:
@@ -60,5 +54,4 @@ def _closing(results: Results, judgements: Sequence[Judgement], code: int, stric
     lines = [*incomplete(results), *left_out(results)]
     if lines:
         parts.append(f"incomplete: {first_of(lines)}")
-    word = {PASS: "passed", REGRESSION: "regression", INCOMPLETE: "incomplete"}[code]
-    return f"{word}: {'; '.join(parts)}"
+    return f"{CLOSING[code]}: {'; '.join(parts)}"

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from bench.gate.baseline import BaselineCell
 from bench.gate.judgements import Answer
 from bench.gate.shifts import Pairing, Shift, Statistic, yardstick_scale
-from bench.gate.tolerances import WORDS
 from bench.metrics.base import metrics
 from bench.metrics.values import Statistic as DeclaredStatistic
 from bench.metrics.values import Value
 from bench.results import Cell, GateResult, ValueResult
+from bench.results.rules import RULES
 from bench.stats.noninferiority import decide, not_worse
 from bench.wording import difference, plain, title
 from bench.wording import tolerance as tolerance_text
@@ -36,7 +36,7 @@ def pairing_of(
 ) -> Pairing | str:
     """What is compared, or why it cannot be."""
     scale = None
-    if gate.rule == "max_gap":
+    if RULES[gate.rule].judges == "gap":
         scale = yardstick_scale(value.yardsticks)
         if scale is None or (value.gap is None and value.gap_ci is None):
             return f"no gap: {plain(value.reason) or 'the yardsticks give no scale'}"
@@ -52,7 +52,7 @@ def pairing_of(
 def answer(question: Question, shift: Shift, worse: float, better: float) -> Answer:
     """The word on a question; ``worse`` and ``better``: p-values adjusted for all that is judged together."""
     value, margin, found = question.cell.values[question.name], question.pairing.margin, shift.found
-    more: dict[str, Any] = {"rule": question.gate.rule, "margin": margin}
+    more: dict[str, Any] = {"rule": question.gate.rule, "per": question.gate.per, "margin": margin}
     if found.estimate is None or found.interval.method == "none":
         because = found.reason or "no interval can be given"
         return Answer("inconclusive", because, more)
@@ -79,7 +79,7 @@ def margin_of(gate: GateResult) -> float:
     """How much worse than a baseline a value may become: as declared, else the tolerance; 0 for own figures."""
     if gate.margin is not None:
         return gate.margin
-    return 0.0 if gate.rule in WORDS else gate.tolerance
+    return 0.0 if RULES[gate.rule].judges == "own figure" else gate.tolerance
 
 
 def declared_value(cell: Cell, name: str) -> Value | None:

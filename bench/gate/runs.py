@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from bench.errors import UserError
 from bench.results import SCHEMA_VERSION, Results
 from bench.store.checksums import is_whole, seal_of
-from bench.store.samples import ARRAYS, RunSamples, place_of_cell, read_samples
+from bench.store.samples import ARRAYS, RunSamples, read_samples
 from bench.wording import plain
 
 
@@ -39,8 +41,8 @@ def load_run(path: Path | str, *, arrays: bool = False) -> Run:
             raise UserError.at(str(beside), what, "measure again: crbench run SUITE")
         return Run(results, None, file)
     samples = read_samples(beside, results.arrays_sha256)
-    keys = {place_of_cell(cell): cell.key for cell in results.cells}
-    strangers = [place for place, cell in samples.cells.items() if keys.get(place) != cell.key]
+    keys = {cell.id.path: cell.key for cell in results.cells}
+    strangers = [path for path, cell in samples.cells.items() if keys.get(path) != cell.key]
     if strangers:
         what = f"arrays of another run than {file.name} ({len(strangers)} cells differ)"
         raise UserError.at(str(beside), what, "keep both files of a run together, or measure again")
@@ -54,6 +56,13 @@ def results_json(results: Results, indent: int | None = None) -> str:
     return bare.model_copy(update={"sha256": seal}).model_dump_json(by_alias=True, indent=indent)
 
 
+def _suite_of(content: Mapping[str, Any]) -> str:
+    """The path of the suite that results of any schema name, as a shell takes it."""
+    suite = content.get("suite")
+    path = suite.get("path") if isinstance(suite, dict) else None
+    return shlex.quote(plain(path)) if isinstance(path, str) and path.strip() else "SUITE"
+
+
 def _results(file: Path) -> Results:
     try:
         text = file.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
@@ -65,8 +74,12 @@ def _results(file: Path) -> Results:
         raise UserError.at(str(file), "is no JSON, or cut short", "measure again: crbench run SUITE") from None
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA_VERSION or isinstance(found, bool):
-        what = f"results of schema {plain(json.dumps(found))}" if isinstance(found, int) else "holds no results"
-        raise UserError.at(str(file), what, f"this program reads schema {SCHEMA_VERSION}")
+        if not isinstance(found, int) or isinstance(found, bool):
+            raise UserError.at(
+                str(file), "holds no results", "name a folder with results.json, which crbench run writes"
+            )
+        what = f"results of schema {found}, this program reads {SCHEMA_VERSION}"
+        raise UserError.at(str(file), what, f"measure again: crbench run {_suite_of(content)}")
     try:
         results = Results.model_validate_json(text, strict=True)  # a text or a truth value is no number
     except ValidationError as error:

@@ -8,9 +8,9 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 from bench.engine.run import make_plan
-from bench.gate.tolerances import WORDS
 from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.results import ValueResult
+from bench.results.rules import RULES
 from bench.stats.power import (
     POWER,
     detectable_mean,
@@ -59,7 +59,7 @@ def sight(suite: Suite, store: str, device: str) -> list[str]:
     for item in found:
         if item.blind:
             fault = "twice its tolerance often goes unseen"
-            if item.gate.rule in WORDS:
+            if RULES[item.gate.rule].judges == "own figure":
                 fault = "even the reference often cannot be shown to keep it"
             advice = f"give {item.needs} samples, or a wider tolerance"
             lines.append(f"warning: blind gate: {_name(item)}: with n = {item.n} {fault}; {advice}")
@@ -93,10 +93,10 @@ def _known(store: Store, cells: Sequence[PlannedCell], name: str) -> Iterator[Va
 def _sight(
     metric: str, value: Value, gate: Gate, n: int, measured: int, known: Sequence[ValueResult], plan: Plan
 ) -> Sight:
-    if gate.rule == "max_gap":
+    if RULES[gate.rule].judges == "gap":
         return _gap(metric, gate, n, known, len(plan.yardsticks))
     counted = isinstance(value, Proportion)
-    if gate.rule in WORDS:
+    if RULES[gate.rule].judges == "own figure":
         return _own_rate(metric, gate, n, known) if counted else _own_mean(metric, gate, n, measured, known)
     if counted:
         return _proportion(metric, gate, n, measured, known)
@@ -107,7 +107,7 @@ def _sight(
     if not spreads:
         return Sight(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
     spread, words = median(spreads), f"the spread of {len(spreads)} stored cells{_few(value, n)}"
-    needs = None if gate.rule == "max_change" else samples_for_mean(gate.tolerance, spread)
+    needs = None if RULES[gate.rule].judges == "change" else samples_for_mean(gate.tolerance, spread)
     return Sight(metric, gate.value, gate, n, detectable_mean(n, gate.tolerance, spread), needs, "former", words)
 
 
@@ -149,7 +149,7 @@ def _proportion(metric: str, gate: Gate, n: int, measured: int, known: Sequence[
 
 def _own_rate(metric: str, gate: Gate, n: int, known: Sequence[ValueResult]) -> Sight:
     """A rate's own figure by its exact interval; a least rate is a greatest one of the opposite outcome."""
-    least = gate.rule == "min_value"
+    least = RULES[gate.rule].limit == "least"
     edge = 1 - gate.tolerance if least else gate.tolerance
     beyond = detectable_rate(n, edge)
     finds = 1 - beyond if least and beyond is not None else beyond
@@ -168,7 +168,7 @@ def _own_mean(metric: str, gate: Gate, n: int, measured: int, known: Sequence[Va
     spread = median(spreads)
     room, words = _room(gate, known)
     needs = None if room is None or room <= 0 else samples_for_mean(room, spread)
-    sign = -1 if gate.rule == "min_value" else 1
+    sign = -1 if RULES[gate.rule].limit == "least" else 1
     finds = gate.tolerance + sign * detectable_mean(n, 0.0, spread)
     because = f"the spread of {len(spreads)} stored cells{words}"
     return Sight(metric, gate.value, gate, n, finds, needs, "former", because)
@@ -180,8 +180,8 @@ def _room(gate: Gate, known: Sequence[ValueResult]) -> tuple[float | None, str]:
     if not own:
         return None, ""
     room = median(own) - gate.tolerance
-    room = room if gate.rule == "min_value" else -room
-    side = "below" if gate.rule == "min_value" else "above"
+    room = room if RULES[gate.rule].limit == "least" else -room
+    side = "below" if RULES[gate.rule].limit == "least" else "above"
     return room, "" if room > 0 else f"; the reference itself is {side} it"
 
 
@@ -207,9 +207,9 @@ def _name(item: Sight) -> str:
 def _words(item: Sight) -> str:
     if item.finds is None and item.source == "unknown":
         return item.because
-    things = {"max_harm": "a harm of", "max_gap": "a gap of", "max_change": "a change of"}
-    thing = things.get(item.gate.rule, "a figure of")
-    beyond = "or less" if item.gate.rule == "min_value" else "or more"
+    info = RULES[item.gate.rule]
+    thing = f"a {info.judges.removeprefix('own ')} of"
+    beyond = "or less" if info.limit == "least" else "or more"
     finds = "nothing" if item.finds is None else f"{thing} {significant(item.finds)} {beyond}"
     needs = f", needs n = {item.needs}" if item.needs is not None else ""
     return f"n = {item.n} finds {finds}{needs} ({item.because})"

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from bench.results import Cell, Results
-from bench.store.samples import place_of_cell
+from bench.results import Cell, CellRecord, Results
 from bench.wording import plain
 
 
-class SkippedCell(BaseModel):
+class SkippedCell(CellRecord):
     """A skip that was accepted, and its reason then."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    variant: str
-    target: str
-    metric: str
-    params: dict[str, Any] = Field(default_factory=dict)
-    replicate: int = 0
     reason: str
     values: list[str] = Field(description="the values that are gated")
-
-    @property
-    def place(self) -> str:
-        """Where it stands in a run."""
-        return place_of_cell(self)
 
 
 def gated_names(cell: Cell) -> list[str]:
@@ -46,12 +32,12 @@ def skipped_cells(results: Results) -> list[SkippedCell]:
     found = [
         SkippedCell(
             variant=cell.variant, target=cell.target, metric=cell.metric, params=cell.params,
-            replicate=cell.replicate or 0, reason=plain(cell.reason), values=sorted(names),
+            replicate=cell.replicate or 0, label=cell.label, reason=plain(cell.reason), values=sorted(names),
         )
         for cell in results.cells
         if cell.status == "skipped" and (names := gated_names(cell)) and not accepted_by_suite(cell)
     ]  # fmt: skip
-    return sorted(found, key=lambda cell: cell.place)
+    return sorted(found, key=lambda cell: cell.id.path)
 
 
 def same_reason(before: str, after: str) -> bool:

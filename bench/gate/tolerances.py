@@ -8,9 +8,11 @@ tolerances fails by chance in up to m times 2.5 % of runs (counts: a little more
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Protocol
 
 from bench.results import GateResult, Rule, ValueResult
+from bench.results.rules import RULES
 from bench.wording import (
     NOTHING,
     Limits,
@@ -23,17 +25,6 @@ from bench.wording import (
     with_interval,
 )
 from bench.wording import tolerance as tolerance_text
-
-Kind: TypeAlias = Literal["change", "quality", "pair", "bound", "cost"]
-
-FITS: dict[Rule, tuple[Kind, ...]] = {
-    "max_harm": ("quality", "pair"),
-    "max_gap": ("change",),
-    "max_change": ("change",),
-    "min_value": ("quality", "pair"),
-    "max_value": ("quality", "pair"),
-}
-WORDS: dict[Rule, str] = {"min_value": "at least", "max_value": "at most"}  # of the rules on own figures
 
 
 class Tolerance(Protocol):
@@ -74,14 +65,14 @@ def judge_gate(value: ValueResult, rule: Rule, tolerance: float) -> GateResult:
     def result(verdict: Literal["passed", "failed", "inconclusive"], because: str) -> GateResult:
         return GateResult(rule=rule, tolerance=tolerance, verdict=verdict, because=because)
 
-    if value.kind not in FITS[rule]:
+    info = RULES[rule]
+    if value.kind not in info.kinds:
         return result("inconclusive", f"{rule} does not judge a {value.kind}")
-    judge = {"max_gap": _gap, "min_value": _own, "max_value": _own}.get(rule, _difference)
-    limits, text, shown, why_not, between = judge(value, tolerance)
-    said = f"{text}, {WORDS.get(rule, 'tolerance')} {shown}"
+    limits, text, shown, why_not, between = LOOKS_AT[info.judges](value, tolerance)
+    said = f"{text}, {info.words} {shown}"
     # towards: the end that must keep the tolerance; a floor is a ceiling of the negated figure
     low, high = limits or (None, None)
-    if rule == "min_value":
+    if info.limit == "least":
         low, high, tolerance_ = (None if high is None else -high), (None if low is None else -low), -tolerance
     else:
         tolerance_ = tolerance
@@ -130,3 +121,8 @@ def _difference(value: ValueResult, tolerance: float) -> _Judged:
         return _Judged(None, word, shown, value.reason or "it has no value")
     text = " ".join(difference(value, value.estimate, value.ci)).strip()
     return _Judged(value.ci, text, shown, value.reason)
+
+
+LOOKS_AT: dict[str, Callable[[ValueResult, float], _Judged]] = {
+    "harm": _difference, "change": _difference, "gap": _gap, "own figure": _own,
+}  # fmt: skip

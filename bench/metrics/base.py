@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from bench.families import Family as Family
 from bench.metrics.values import IDS, LABELS, REFERENCE, Arrays, Change, Cost, Derived, Value, names
 from bench.probes.base import Probe
 from bench.registry import Registry, parameters
-
-Family = Literal["fidelity", "lipschitz", "adversarial", "attribution", "uncertainty", "cost"]
 
 
 @parameters

@@ -14,25 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench.families import FAMILIES
+
 if TYPE_CHECKING:
     from bench.pytest_plugin.pair import Pair
 
-FAMILIES = {
-    "fidelity": "crbench: does the network still answer the same",
-    "lipschitz": "crbench: how steep the network's function is",
-    "adversarial": "crbench: how the network stands small attacks",
-    "attribution": "crbench: what the network looks at",
-    "uncertainty": "crbench: how far the network's confidence can be trusted",
-    "cost": "crbench: size and speed",
-}
-MARKERS = {
-    **FAMILIES,
+OTHER_MARKERS = {
     "slow": "crbench: needs input gradients, or trains a variant again",
     "gpu": "crbench: runs on an accelerator",
     "crbench(reference, variant, data, bounds, yardsticks, integer_sums, not_applicable)": "what crbench_pair compares",
 }
 
 GROUPED: pytest.StashKey[bool] = pytest.StashKey()
+
+
+def markers() -> dict[str, str]:
+    """Every marker with what it says: the families of metrics, and a few more."""
+    return {name: f"crbench: {family.title}" for name, family in FAMILIES.items()} | OTHER_MARKERS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and outside xdist's workers what counts and closes."""
-    for name, text in MARKERS.items():
+    for name, text in markers().items():
         config.addinivalue_line("markers", f"{name}: {text}")
     if config.getoption("crbench_update_baseline") and config.getoption("crbench_baseline") is None:
         raise pytest.UsageError("--crbench-update-baseline needs --crbench-baseline FILE: what to write")

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 
 from bench import api
+from bench.cell_id import CellId
 from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
 from bench.gate import Baseline, accept, judge_baseline, load_baseline, write_baseline
-from bench.gate.baseline import label_of
 from bench.gate.skips import same_reason
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.recognition import RUNS, relative
 from bench.results import Cell, Judgement, ReferenceResult, Results, SuiteInfo
-from bench.store.samples import RunSamples, place_of, place_of_cell
+from bench.store.samples import RunSamples
 from bench.suite.load import load_suite
+from bench.wording import plain
 
 
 def file_for(given: Path, suite: str) -> Path:
@@ -47,23 +48,21 @@ class BaselineOfSuite:
 
     def knows(self, cell: Cell) -> bool:
         """Whether the cell is in it, to be compared."""
-        return not self.update and self.baseline is not None and place_of_cell(cell) in self.baseline.by_place()
+        return not self.update and self.baseline is not None and cell.id in self.baseline.by_id()
 
     def accepts(self, cell: Cell) -> bool:
         """Whether the cell's skip is accepted in it, or is about to be."""
         if self.update or self.baseline is None:
             return True
-        mine = place_of_cell(cell)
-        return any(each.place == mine and same_reason(each.reason, cell.reason) for each in self.baseline.skipped)
+        return any(each.id == cell.id and same_reason(each.reason, cell.reason) for each in self.baseline.skipped)
 
     def judge(self, cell: Cell, samples: RunSamples, *, timings: bool, path: str) -> list[Judgement]:
         """One cell alone, as strictly as within the whole run: it does not matter which others are selected."""
         if self.baseline is None:
             return []
-        mine = place_of_cell(cell)
         known = {"cells": self.baseline.cells, "first": self.baseline.first}
-        update: dict[str, Any] = {side: [each for each in cells if each.place == mine] for side, cells in known.items()}
-        update["skipped"] = [each for each in self.baseline.skipped if each.place == mine]
+        update: dict[str, Any] = {side: [each for each in cells if each.id == cell.id] for side, cells in known.items()}
+        update["skipped"] = [each for each in self.baseline.skipped if each.id == cell.id]
         suite = SuiteInfo(name=self.run.suite.name, fingerprint="", path=path)
         results = Results(suite=suite, reference=ReferenceResult(), cells=[cell])
         alone = self.baseline.model_copy(update=update)
@@ -72,13 +71,14 @@ class BaselineOfSuite:
     def absent(self) -> list[str]:
         """Cells of the baseline that the suite plans no more."""
         planned = {
-            place_of(cell.variant, cell.target.name, cell.use.metric.name, cell.use.metric.parameters(), cell.replicate)
+            CellId.make(
+                cell.variant, cell.target.name, cell.use.metric.name, cell.use.metric.parameters(), cell.replicate
+            )
             for cell in self.run.plan.cells
         }
         known = self.baseline
-        cells = [(cell.place, label_of(cell)) for cell in ([] if known is None else known.cells)]
-        cells += [(cell.place, label_of(cell)) for cell in ([] if known is None else known.skipped)]
-        return [label for place, label in cells if place not in planned]
+        cells = [] if known is None else [*known.cells, *known.skipped]
+        return [plain(cell.label) for cell in cells if cell.id not in planned]
 
 
 def baseline_for(config: pytest.Config, run: SuiteRun) -> BaselineOfSuite | None:
@@ -118,7 +118,7 @@ def renew_for(config: pytest.Config, path: Path) -> str:
     cells = measured.results.cells
     lacking = [cell for cell in cells if cell.status == "error"]
     if lacking:
-        what = f"{len(lacking)} of {len(cells)} cells were not measured or failed, such as {label_of(lacking[0])}"
+        what = f"{len(lacking)} of {len(cells)} cells were not measured or failed, such as {plain(lacking[0].label)}"
         raise UserError.at(path.name, what, "run the whole suite")
     found = accept(measured.results, measured.samples, load_baseline(file) if file.exists() else None)
     size = write_baseline(found.baseline, file)

@@ -10,10 +10,6 @@ import pytest
 
 from bench.pytest_plugin.recognition import RUNS, STORE_NOTE, SUMS_NOTE, Tally
 
-REFERENCE = ("failed", "errored", "not looked at", "inconclusive", "accepted", "passed")
-BASELINE = ("regressed", "errored", "missing", "incomparable", "inconclusive", "improved", "accepted", "same")
-
-
 NOTES = (SUMS_NOTE, STORE_NOTE)
 
 
@@ -71,13 +67,15 @@ class Closing:
                 terminalreporter.write_line(line)
 
     def _counted(self) -> list[str]:
+        from bench.results.consequences import WORDS  # only where a suite was met
+
         fails = "they fail" if self.config.getoption("crbench_strict") else "--crbench-strict fails them"
         lines = []
-        for against, counts, words in (
-            ("the reference", self.reference, REFERENCE),
-            ("the baseline", self.baseline, BASELINE),
-        ):
-            shown = [f"{counts[word]} {word}" for word in words if counts[word]]
+        for against, counts in (("the reference", self.reference), ("the baseline", self.baseline)):
+            gates = counts is self.reference
+            shown = [
+                f"{counts[word]} {(info.gate if gates else '') or word}" for word, info in WORDS.items() if counts[word]
+            ]
             if shown:
                 note = f" ({fails})" if counts["inconclusive"] else ""
                 lines.append(f"against {against}: {', '.join(shown)}{note}")

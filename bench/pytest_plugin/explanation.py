@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.gate import judge_gates
 from bench.pytest_plugin.recognition import SUMS_NOTE
-from bench.results import Cell, GateResult, Judgement, ValueResult
+from bench.results import Cell, Judgement, ValueResult
+from bench.results.consequences import WORDS, word_told
 from bench.wording import plain, title
 from bench.wording_of_sums import caveat, sums_told, unmeasured
 
 Property = tuple[str, object]
-SAYS = {"skipped": "not looked at"}  # of a failed item, by what its cell is
-UNSURE = ("errored", "missing", "incomparable")
 
 
 def closer(suite: Path | str, label: str, store: str | None) -> str:
@@ -40,42 +40,13 @@ def how_to_accept(cell: Cell) -> list[str]:
     return [f'  accept it by name in the suite: not_applicable = ["{cell.variant}/{cell.target}/{cell.metric}"]']
 
 
-def verdict_word(gate: GateResult) -> str:
-    """A gate's verdict; of one that had nothing to look at and is not accepted so: not looked at."""
-    return gate.verdict if gate.looked or gate.verdict == "accepted" else "not looked at"
+def lines_of(judgements: Sequence[Judgement]) -> list[str]:
+    """One line each: value, figures and why, rule, and the word."""
+    return [f"  {title(item.value)}: {item.because} ({_rule(item)}, {word_told(item)})" for item in judgements]
 
 
-def gate_lines(cell: Cell, verdicts: Sequence[str]) -> list[str]:
-    """Gates against the reference with one of these verdicts: value, rule, interval, tolerance.
-
-    What is inconclusive since there was nothing to look at is ``not looked at``.
-    """
-    found = []
-    for name, value in cell.values.items():
-        for gate in value.gates:
-            word = verdict_word(gate)
-            if word in verdicts or gate.verdict in verdicts:
-                per = " per class" if gate.per else ""
-                found.append(f"  {title(name)}: {gate.because} ({gate.rule}{per}, {word})")
-    return found
-
-
-def judgement_lines(judgements: Sequence[Judgement]) -> list[str]:
-    """What was said of a cell beside a baseline."""
-    return [f"  {title(item.value)}: {item.because} ({item.rule or 'baseline'}, {item.verdict})" for item in judgements]
-
-
-def failing(judgements: Sequence[Judgement], *, strict: bool) -> list[Judgement]:
-    """Those that fail an item: regressions, what decides and could not be compared, with ``strict`` what is open."""
-
-    def fails(item: Judgement) -> bool:
-        if item.verdict == "regressed":
-            return True
-        if item.verdict in UNSURE:
-            return item.decides or (strict and item.verdict != "incomparable")
-        return strict and item.verdict == "inconclusive" and not item.not_worse
-
-    return [item for item in judgements if fails(item)]
+def _rule(item: Judgement) -> str:
+    return f"{item.rule or 'baseline'}{' per class' if item.per else ''}"
 
 
 def properties(cell: Cell, judgements: Sequence[Judgement]) -> list[Property]:
@@ -97,9 +68,8 @@ def properties(cell: Cell, judgements: Sequence[Judgement]) -> list[Property]:
     told = sums_told([cell])
     if told is not None:
         found.append(("integer_sums", plain(told.get("kind") or "unknown")))
-    states = [gate.verdict for value in cell.values.values() for gate in value.gates]
-    word = next((state for state in ("failed", "inconclusive", "passed", "accepted") if state in states), "not gated")
-    return [*found, ("verdict", word)]
+    gates = sorted(judge_gates(cell), key=lambda item: list(WORDS).index(item.verdict))
+    return [*found, ("verdict", word_told(gates[0]) if gates else "not gated")]
 
 
 def sums_note(cell: Cell, elsewhere: Mapping[str, Sequence[str]] | None = None) -> list[Property]:

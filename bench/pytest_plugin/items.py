@@ -16,26 +16,23 @@ from bench.engine.provenance import machine
 from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import Problem, UserError
-from bench.gate import judge_cell
+from bench.gate import judge_cell, judge_gates
 from bench.gate.skips import accepted_by_suite
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.baselines import BaselineOfSuite, baseline_for
 from bench.pytest_plugin.explanation import (
-    SAYS,
     closer,
-    failing,
     figures,
-    gate_lines,
     heading,
     how_to_accept,
-    judgement_lines,
+    lines_of,
     properties,
     sums_note,
-    verdict_word,
 )
 from bench.pytest_plugin.names import cell_name, unique
 from bench.pytest_plugin.recognition import RUNS, TALLY, Tally, relative
 from bench.results import Cell, Judgement
+from bench.results.consequences import failing
 from bench.store.samples import RunSamples
 from bench.suite.load import load_suite
 from bench.suite.plan import PlannedCell, other_sums
@@ -230,19 +227,20 @@ class CellItem(SuiteItem):
             self._time(benchmark)
         elif cell.family == "cost":
             self._untimed("pytest-benchmark is not active")
-        lines = self._broken_gates(said) + judgement_lines(failing(said, strict=self.strict))
+        lines = self._broken_gates(said) + lines_of(failing(said, self.strict))
         if lines:
-            raise self.failure(heading(cell, SAYS.get(cell.status, "do not ship")), *lines, self.closer)
+            raise self.failure(
+                heading(cell, "do not ship" if cell.status == "ok" else cell.status), *lines, self.closer
+            )
 
     def _note(self, said: list[Judgement]) -> None:
         """Keep what the cell says for JUnit and for the closing lines."""
         here, planned = machine(self.run.suite.targets), self.planned
         elsewhere = other_sums(self.run.plan, here, planned.variant, planned.target.name)
         self.user_properties += [*properties(self.found, said), *sums_note(self.found, elsewhere)]
-        gates = [gate for value in self.found.values.values() for gate in value.gates]
         self.stash[TALLY] = Tally(
             suite=str(self.path),
-            reference=["errored" if self.found.status == "error" else verdict for verdict in map(verdict_word, gates)],
+            reference=[item.verdict for item in judge_gates(self.found)],
             baseline=[item.verdict for item in said],
             untimed=0,
         )
@@ -262,8 +260,7 @@ class CellItem(SuiteItem):
         """Against the reference; a gate that failed in the baseline too is told there, and fails nothing."""
         if said:
             return []
-        lines = gate_lines(self.found, ("failed", "inconclusive") if self.strict else ("failed", "not looked at"))
-        return [*lines, *how_to_accept(self.found)]
+        return [*lines_of(failing(judge_gates(self.found), self.strict)), *how_to_accept(self.found)]
 
     def _time(self, benchmark: BenchmarkFixture) -> None:
         """One real forward pass, by pytest-benchmark."""

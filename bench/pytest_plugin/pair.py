@@ -17,13 +17,14 @@ from bench.engine.diff import Inputs, diff_suite, parse_network
 from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
-from bench.gate import FITS, Rule, judge_gate
+from bench.gate import Rule, judge_gate
 from bench.models.packaged import is_packaged
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.explanation import sums_note
 from bench.pytest_plugin.recognition import STORE_NOTE
 from bench.registry import nearest
 from bench.results import Cell, ValueResult
+from bench.results.rules import RULES
 from bench.runtimes.base import IntegerSums
 from bench.wording import plain, title
 
@@ -192,7 +193,7 @@ class Pair:
 
     def _fitting(self, metric: str, value: str, rule: Rule, word: str) -> ValueResult:
         found = self.value(metric, value)
-        if found.kind not in FITS[rule]:
+        if found.kind not in RULES[rule].kinds:
             raise _failed(f"{metric}, {title(value)} is a {found.kind}: it has no {word}")
         return found
 

@@ -17,7 +17,7 @@ class Tally(TypedDict):
     """What one cell adds to a session; it travels with its report, from xdist's workers too."""
 
     suite: str
-    reference: list[str]  # verdict of every gate
+    reference: list[str]  # word of every gate
     baseline: list[str]  # word of every judgement
     untimed: int  # 1: a cost without a latency history
 

@@ -49,7 +49,6 @@ class CellDetail:
     protocol: tuple[tuple[str, str], ...]
     parity: tuple[tuple[str, str], ...]
     details: str
-    files: tuple[str, ...]
     key: str
 
 
@@ -117,7 +116,6 @@ def detail(cell: Cell, words: str = "") -> CellDetail:
         protocol=tuple(flat({**cell.params, **cell.protocol})),
         parity=tuple(parity_lines(cell)),
         details=shortened(cell.details) if cell.details else "",
-        files=tuple(plain(name) for name in cell.files),
         key=plain(cell.key),
     )
 
@@ -168,11 +166,12 @@ def value_row(name: str, value: ValueResult, n: int = 0) -> ValueRow:
 def provenance(results: Results) -> list[tuple[str, str]]:
     """Where the numbers come from."""
     suite = results.suite
+    data = {} if suite.data is None else suite.data.model_dump()
     return flat(
         {
-            "suite": {"name": suite.name, "fingerprint": suite.fingerprint, "path": suite.path, "data": suite.data},
+            "suite": {"name": suite.name, "fingerprint": suite.fingerprint, "path": suite.path, "data": data},
             "reference": {**results.reference.description, "key": results.reference.key},
             "yardsticks": {"count": results.reference.yardsticks, "kind": results.reference.yardstick_kind},
-            **results.run,
+            **({} if results.run is None else results.run.model_dump()),
         }
     )

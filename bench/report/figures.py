@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
+from bench.report.leaderboard.marks import Mark, mark_of, within_arithmetic
 from bench.report.yardsticks import YardstickWords
-from bench.results import FamilyResult, ValueResult
-from bench.stats.interval import LEVEL
+from bench.results import ValueReference, ValueResult
 from bench.wording import (
     NOTHING,
     Limits,
@@ -23,25 +21,23 @@ from bench.wording import (
     title,
 )
 
-Mark: TypeAlias = Literal["", "failed", "inconclusive", "worse", "better", "alarm"]
-
 SAME = "same within arithmetic"
-ALARM_AT = 1.0
 TOGETHER = "among all harms of the suite together (Holm, 5 %)"
-RESOLUTION = 1e-6  # relative; float32 keeps 6e-8 of a number, a network's sums lose a digit
 
-SIGNS: dict[Mark, str] = {"": "", "failed": "✗", "inconclusive": "?", "worse": "▲", "better": "▼", "alarm": "!"}
+SIGNS: dict[Mark, str] = {
+    Mark.NONE: "", Mark.FAILED: "✗", Mark.INCONCLUSIVE: "?", Mark.WORSE: "▲", Mark.BETTER: "▼", Mark.ALARM: "!",
+}  # fmt: skip
 
 
 def meanings(yardstick: YardstickWords) -> dict[Mark, str]:
     """Every mark in words."""
     return {
-        "": "",
-        "failed": "breaks its gate",
-        "inconclusive": "its gate could not be decided",
-        "worse": f"worse: surely above 0, {TOGETHER}",
-        "better": f"better: surely below 0, {TOGETHER}",
-        "alarm": f"alarm: in some value of the family surely further from the reference than {yardstick.further}",
+        Mark.NONE: "",
+        Mark.FAILED: "breaks its gate",
+        Mark.INCONCLUSIVE: "its gate could not be decided",
+        Mark.WORSE: f"worse: surely above 0, {TOGETHER}",
+        Mark.BETTER: f"better: surely below 0, {TOGETHER}",
+        Mark.ALARM: f"alarm: in some value of the family surely further from the reference than {yardstick.further}",
     }
 
 
@@ -51,7 +47,7 @@ class Figure:
 
     value: str = NOTHING
     interval: str = ""
-    mark: Mark = ""
+    mark: Mark = Mark.NONE
     reason: str = ""
     sort: float | None = None
 
@@ -65,45 +61,6 @@ class Figure:
         return SIGNS[self.mark]
 
 
-def mark(value: ValueResult) -> Mark:
-    """What a reader must notice: a broken gate first, then a gate left open, then a harm whose sign is sure.
-
-    Sure among all harms of the suite together: of some hundreds, one in twenty would be marked by chance if each were
-    judged alone. A harm below what float32 resolves of the figure itself has no sign worth a mark, however
-    narrow its interval.
-    """
-    verdicts = {gate.verdict for gate in value.gates}
-    if "failed" in verdicts:
-        return "failed"
-    if "inconclusive" in verdicts:
-        return "inconclusive"
-    if value.kind not in ("quality", "pair") or value.ci is None:
-        return ""
-    low, high = value.ci
-    if value.estimate is not None and abs(value.estimate) <= RESOLUTION * abs(value.reference or 0.0):
-        return ""
-    if value.p_adjusted is None or value.p_adjusted > 1 - LEVEL:
-        return ""
-    if low is not None and low > 0:
-        return "worse"
-    return "better" if high is not None and high < 0 else ""
-
-
-def within_arithmetic(value: ValueResult) -> bool:
-    """Whether the estimate is no larger than what another arithmetic route gives; for a harm, its interval too.
-
-    Counts are left out: zero events of n samples have an upper limit, which says more, and an accuracy that stayed
-    may hide as many samples won as lost.
-    """
-    floor = value.numerical_floor
-    if value.estimate is None or floor is None or value.interval in ("exact", "score"):
-        return False
-    if value.kind == "change":
-        return value.estimate <= floor
-    ends = [value.estimate, *(value.ci or (None,))]
-    return value.kind in ("quality", "pair") and all(end is not None and abs(end) <= floor for end in ends)
-
-
 def estimate(value: ValueResult) -> Figure:
     """Change, harm, or ratio to the reference.
 
@@ -114,11 +71,11 @@ def estimate(value: ValueResult) -> Figure:
     """
     if value.kind in ("bound", "cost"):
         return ratio(value)
-    noticed = mark(value)
+    noticed = mark_of(value)
     if value.estimate is None:
         return Figure(mark=noticed, reason=plain(value.reason) or "no value, and no reason was given")
     if within_arithmetic(value):
-        return Figure(SAME, mark="" if noticed in ("worse", "better") else noticed, sort=value.estimate)
+        return Figure(SAME, mark=Mark.NONE if noticed in (Mark.WORSE, Mark.BETTER) else noticed, sort=value.estimate)
     text, interval = difference(value, value.estimate, value.ci)
     return Figure(text, interval, noticed, plain(value.reason), value.estimate)
 
@@ -175,13 +132,12 @@ def figure_of(value: ValueResult, side: Literal["reference", "variant"]) -> Figu
     return Figure(own(value, number), sort=number)
 
 
-def gap(number: float | None, limits: Limits | None, reason: str = "", alarm: float | None = None) -> Figure:
+def gap(number: float | None, limits: Limits | None, reason: str = "", noticed: Mark = Mark.NONE) -> Figure:
     """A gap with its interval; an upper limit where only that is known.
 
     >>> str(gap(0.4234, (0.301, 0.612))), str(gap(None, (None, 0.0183))), str(gap(None, None, "no yardstick"))
     ('0.42 [0.30, 0.61]', '≤ 0.019', '–')
     """
-    noticed: Mark = "alarm" if alarm is not None and alarm >= ALARM_AT else ""
     text, interval = gap_with_interval(number, limits)
     if text == NOTHING:
         return Figure(mark=noticed, reason=plain(reason) or "no gap, and no reason was given")
@@ -189,21 +145,17 @@ def gap(number: float | None, limits: Limits | None, reason: str = "", alarm: fl
     return Figure(text, interval, noticed, plain(reason), known)
 
 
-def family_gap(family: FamilyResult) -> Figure:
-    """The headline's gap of a family, marked where the family's alarm says so."""
-    return gap(family.gap, family.gap_ci, family.reason, family.alarm)
+def alarm_words(alarm: float | None, value: ValueReference | None) -> str:
+    """An alarm in words, empty where there is none.
 
-
-def alarm_words(family: FamilyResult) -> str:
-    """The alarm in words, empty where there is none.
-
-    >>> alarm_words(FamilyResult(alarm=1.184, alarm_value="adversarial.pgd/verdict_flip_rate"))
+    >>> from bench.results import ValueReference
+    >>> alarm_words(1.184, ValueReference(metric="adversarial.pgd", value="verdict_flip_rate"))
     'verdict flip rate at least 1.1 of one more yardstick'
     """
-    if family.alarm is None:
+    if alarm is None:
         return ""
-    what = title(family.alarm_value.rpartition("/")[2]) or "one of its gaps"
-    shown = limit(family.alarm, "lower").split()[1] if family.alarm > 0 else "0"
+    what = "one of its gaps" if value is None else title(value.value)
+    shown = limit(alarm, "lower").split()[1] if alarm > 0 else "0"
     return f"{what} at least {shown} of one more yardstick"
 
 
@@ -221,45 +173,3 @@ def share(value: float | None) -> str:
     if value is None:
         return NOTHING
     return "< 0.001" if value < 0.001 else fixed(value, 3)
-
-
-def power_of(values: Iterable[ValueResult]) -> Literal[1, 2] | None:
-    """The power by which one value's gaps follow from its changes, read off the values; None where they leave it open.
-
-    A gap is ``(change / geometric mean of the yardsticks) ** (1 / power)``: any gap clear of 1 tells.
-
-    >>> power_of([ValueResult(kind="change", estimate=0.04, gap=0.2, yardsticks=[1.0, 1.0])])
-    2
-    """
-    for value in values:
-        scale = _scale(value.yardsticks)
-        if scale is None or not value.estimate or not value.gap or value.estimate < 0 or value.gap < 0:
-            continue
-        over, under = math.log(value.estimate / scale), math.log(value.gap)
-        if abs(under) < 1e-3:
-            continue
-        if math.isclose(over / under, 1, rel_tol=0.05):
-            return 1
-        if math.isclose(over / under, 2, rel_tol=0.05):
-            return 2
-    return None
-
-
-def _scale(yardsticks: Sequence[float | None]) -> float | None:
-    known = [item for item in yardsticks if item is not None and item > 0]
-    if not known or len(known) < len(yardsticks):
-        return None
-    return math.exp(sum(map(math.log, known)) / len(known))
-
-
-def yardstick_band(value: ValueResult, power: Literal[1, 2] | None) -> tuple[float, float] | None:
-    """The least and the greatest gap of the yardsticks themselves; None where it is unknown.
-
-    >>> yardstick_band(ValueResult(kind="change", yardsticks=[0.5, 2.0]), 1)
-    (0.5, 2.0)
-    """
-    scale = _scale(value.yardsticks)
-    if scale is None or power is None or value.kind != "change":
-        return None
-    gaps = [(item / scale) ** (1 / power) for item in value.yardsticks if item is not None]
-    return min(gaps), max(gaps)

@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from bench.report import figures
-from bench.report.arrange import board
-from bench.report.board import SIGNS, WORDS, Board
+from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
 from bench.report.detail import details, provenance
+from bench.report.leaderboard import leaderboard
 from bench.report.strip import position, strip, ticks
 from bench.report.waterfall import stages_shown
 from bench.results import Results
@@ -52,7 +52,7 @@ def _fingerprint(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def shown_columns(board: Board) -> list[int]:
+def shown_columns(board: BoardText) -> list[int]:
     """Which harms the leaderboard holds: gated ones always, then those with an interval, four in all."""
     wanted = [i for i, column in enumerate(board.columns) if column.gated or column.interval]
     gated = sum(column.gated for column in board.columns)
@@ -65,7 +65,7 @@ def render_html(results: Results) -> str:
     Only this page's own style and script may run (content security policy by hash), so that no name in a results file
     can become code even where an escape were forgotten.
     """
-    shown = board(results)
+    shown = board_text(leaderboard(results))
     style, script = _asset("report.css"), _asset("report.js")
     allowed = f"style-src {_fingerprint(style)}; script-src {_fingerprint(script)}"
     policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"

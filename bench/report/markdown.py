@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bench.report.arrange import board
-from bench.report.board import SIGNS, UNGATED, WORDS
+from bench.report.board_text import SIGNS, UNGATED, WORDS, board_text
 from bench.report.figures import Figure
+from bench.report.leaderboard import State, leaderboard
 from bench.results import Results
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~@$^])")
@@ -35,7 +35,7 @@ def _plain_number(text: str) -> str:
 
 def render_markdown(results: Results) -> str:
     """Verdict, one table, the sentences and what is missing; the same figures as every other report."""
-    shown = board(results)
+    shown = board_text(leaderboard(results))
     harms = [i for i, column in enumerate(shown.columns) if column.gated or column.interval]
     lines = [f"## {escape(shown.title)}: {shown.headline}", ""]
     if not shown.rows:
@@ -52,7 +52,7 @@ def render_markdown(results: Results) -> str:
         lines += ["", f"Harm: + is worse. Gap: 0 = same function, {escape(shown.yardsticks)}. 95 % intervals.", ""]
     lines += [
         f"- {SIGNS[row.state]} {escape(row.because)}"
-        for state in ("stop", "error", "open", "ship")
+        for state in (State.STOP, State.ERROR, State.OPEN, State.SHIP)
         for row in shown.those(state)
         if row.reason != UNGATED  # the headline says so
     ]

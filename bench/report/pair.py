@@ -10,9 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.board import UNGATED
+from bench.report.board_text import UNGATED
 from bench.report.detail import value_row
-from bench.report.figures import within_arithmetic
+from bench.report.leaderboard.marks import within_arithmetic
 from bench.report.parity import twins
 from bench.report.terminal import FIGURE_STYLES, WARNINGS, emit, few_samples, listing
 from bench.results import Cell, Results, ValueResult
@@ -27,8 +27,7 @@ Row: TypeAlias = tuple[Text, Text, Text, Text, Text]
 
 def render_pair(results: Results, console: Console) -> None:
     """Print every value of every cell, whether or not there are yardsticks; what is missing stands in its place."""
-    given = results.run.get("warnings")
-    warned = [("!", plain(line)) for line in given] if isinstance(given, list) else []
+    warned = [] if results.run is None else [("!", plain(line)) for line in results.run.warnings]
     gradients = [(f"{name}:", figures) for name, figures in twins(results.cells)]
     sums = [(f"{name}:", line) for name, line in sums_lines(results.cells)]
     parts = [
@@ -47,7 +46,7 @@ def _heading(results: Results) -> Text:
     cells = results.cells
     pair = f"{plain(cells[0].variant)} against the reference, on {plain(cells[0].target)}" if cells else "nothing"
     data = results.suite.data
-    samples = f", {data.get('evaluation')} samples of {plain(data.get('name'))}" if data.get("name") else ""
+    samples = f", {data.evaluation} samples of {plain(data.name)}" if data is not None and data.name else ""
     return Text.assemble("\n", (f"{pair}{samples}", "bold"), "\n", (MEANINGS, "dim"))
 
 

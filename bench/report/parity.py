@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from collections.abc import Iterable
 
-from bench.results import Cell
+from bench.results import Cell, Parity, TwinParity
 from bench.wording import plain, significant
 
 UNITS = {"logit spread": "of the logit spread", "output step": "of the output's step"}
@@ -14,27 +12,26 @@ UNITS = {"logit spread": "of the logit spread", "output step": "of the output's 
 
 def parity_lines(cell: Cell) -> list[tuple[str, str]]:
     """(``twin of the reference`` or ``twin of the variant``, its figures) for each network whose twin a cell used."""
-    found = cell.parity or {}
-    return [(f"twin of the {plain(side)}", parity_line(figures)) for side, figures in found.items()]
+    return [(f"twin of the {side}", parity_line(found)) for side, found in _sides(cell)]
 
 
-def parity_line(figures: Any) -> str:
+def _sides(cell: Cell) -> list[tuple[str, TwinParity]]:
+    parity = cell.parity or Parity()
+    both = (("reference", parity.reference), ("variant", parity.variant))
+    return [(side, found) for side, found in both if found is not None]
+
+
+def parity_line(found: TwinParity) -> str:
     """What a parity check found, as a sentence.
 
-    >>> parity_line({"samples": 64, "unit": "logit spread", "logit_difference": {"1": 0.012}, "argmax_agreement": 1.0})
+    >>> difference = {"0.5": 0.0, "0.9": 0.0, "0.99": 0.01, "1": 0.012}
+    >>> parity_line(TwinParity(samples=64, unit="logit spread", unit_in_logits=4.1, logit_difference=difference,
+    ...                        argmax_agreement=1.0))
     'largest logit difference 0.012 of the logit spread, same class on 64 of 64 samples'
     """
-    given = figures if isinstance(figures, Mapping) else {}
-    quantiles = given.get("logit_difference")
-    largest = quantiles.get("1") if isinstance(quantiles, Mapping) else None
-    samples, agreement = given.get("samples"), given.get("argmax_agreement")
-    if not _real(largest) or not isinstance(samples, int) or not _real(agreement):
-        return "no figures"
-    unit = UNITS.get(str(given.get("unit")), plain(given.get("unit", "")))
-    same = round(float(agreement) * samples)
-    return (
-        f"largest logit difference {significant(float(largest), 2)} {unit}, same class on {same} of {samples} samples"
-    )
+    largest = significant(found.logit_difference["1"], 2)
+    same = round(found.argmax_agreement * found.samples)
+    return f"largest logit difference {largest} {UNITS[found.unit]}, same class on {same} of {found.samples} samples"
 
 
 def twins(cells: Iterable[Cell]) -> list[tuple[str, str]]:
@@ -44,12 +41,8 @@ def twins(cells: Iterable[Cell]) -> list[tuple[str, str]]:
     """
     found: dict[tuple[str, str], None] = {}
     for cell in cells:
-        for side, figures in (cell.parity or {}).items():
+        for side, figures in _sides(cell):
             name = "reference" if side == "reference" else plain(cell.variant)
             place = plain(cell.target) + (f", replicate {cell.replicate}" if cell.replicate else "")
             found[f"{name} ({place})", parity_line(figures)] = None
     return list(found)
-
-
-def _real(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and math.isfinite(value)

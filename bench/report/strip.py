@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.report.board import GapRow
+from bench.report.board_text import GapText
+from bench.report.leaderboard import Gap
 from bench.report.yardsticks import YardstickWords
 
 END = 2.0
@@ -46,31 +47,33 @@ class Strip:
     words: str
 
 
-def strip(row: GapRow, yardstick: YardstickWords) -> Strip:
+def strip(text: GapText, yardstick: YardstickWords) -> Strip:
     """The drawing of one family of one variant; ``words`` says the same for those who cannot see it."""
-    high = row.high if row.high is not None else row.gap
+    gap = text.numbers
+    far = gap.high if gap.high is not None else gap.gap
     interval = None
-    if row.high is not None:
-        interval = Span(position(row.low if row.low is not None else 0.0), position(row.high))
-    parts = [f"{row.family}: gap {row.figure}" if row.figure.sort is not None else f"{row.family}: no gap"]
-    if row.alarm_words:
-        parts.append(row.alarm_words)
-    if row.band is not None:
-        parts.append(f"{yardstick.networks} lie between {row.band[0]:.2f} and {row.band[1]:.2f}")
+    if gap.high is not None:
+        interval = Span(position(gap.low if gap.low is not None else 0.0), position(gap.high))
+    parts = [f"{text.family}: no gap" if gap.unknown else f"{text.family}: gap {text.figure}"]
+    if text.alarm_words:
+        parts.append(text.alarm_words)
+    if gap.band is not None:
+        parts.append(f"{yardstick.networks} lie between {gap.band[0]:.2f} and {gap.band[1]:.2f}")
     return Strip(
-        point=position(row.gap) if row.gap is not None and row.gap <= END and row.low is not None else _alone(row),
+        point=_point(gap),
         interval=interval,
-        upper_only=row.low is None and row.high is not None,
-        beyond=high is not None and high > END,
-        alarm=position(row.alarm) if row.alarm is not None and row.alarm > 0 else None,
-        band=None if row.band is None else Span(position(row.band[0]), position(row.band[1])),
+        upper_only=gap.low is None and gap.high is not None,
+        beyond=far is not None and far > END,
+        alarm=position(gap.alarm) if gap.alarm is not None and gap.alarm > 0 else None,
+        band=None if gap.band is None else Span(position(gap.band[0]), position(gap.band[1])),
         words="; ".join(parts),
     )
 
 
-def _alone(row: GapRow) -> float | None:
-    """A point without an interval (fewer than four yardsticks)."""
-    return position(row.gap) if row.gap is not None and row.gap <= END and row.high is None else None
+def _point(gap: Gap) -> float | None:
+    """The gap itself, where it is more than an upper limit and on the strip."""
+    sure = gap.low is not None or gap.high is None
+    return position(gap.gap) if gap.gap is not None and gap.gap <= END and sure else None
 
 
 def ticks(yardstick: YardstickWords) -> list[tuple[float, str]]:

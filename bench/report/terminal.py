@@ -11,23 +11,28 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.report import figures
-from bench.report.arrange import board
-from bench.report.board import SIGNS, UNGATED, WORDS, Board, Note, State
+from bench.report.board_text import SIGNS, UNGATED, WORDS, BoardText, MissingText, board_text
 from bench.report.figures import Figure
+from bench.report.leaderboard import Mark, State, leaderboard
 from bench.report.parity import twins
 from bench.report.waterfall import Bar, stages_shown
 from bench.results import Cell, Results
 from bench.wording import coverage_words, is_resampled_harm, plain
 from bench.wording_of_sums import sums_lines
 
-STYLES: dict[State, str] = {"ship": "bold green", "stop": "bold red", "open": "bold yellow", "error": "bold red"}
-FIGURE_STYLES = {"failed": "bold red", "inconclusive": "yellow", "worse": "red", "better": "green", "alarm": "bold red"}
+STYLES: dict[State, str] = {
+    State.SHIP: "bold green", State.STOP: "bold red", State.OPEN: "bold yellow", State.ERROR: "bold red",
+}  # fmt: skip
+FIGURE_STYLES = {
+    Mark.FAILED: "bold red", Mark.INCONCLUSIVE: "yellow", Mark.WORSE: "red", Mark.BETTER: "green",
+    Mark.ALARM: "bold red",
+}  # fmt: skip
 ASCII = str.maketrans("✓✗▲▼≤≥×–²→·…", "+x^v<>x-2>-.")
 FIXED_WIDTH = 17 + 14 + 14  # variant, verdict, cost
 HARM_WIDTH = 16
 NAME_WIDTH = 16
 WARNINGS = "Warnings: look at these before the figures"
-LAST_IS_NEAREST: tuple[State, ...] = ("ship", "open", "error", "stop")
+LAST_IS_NEAREST = (State.SHIP, State.OPEN, State.ERROR, State.STOP)
 
 
 def render(results: Results, console: Console) -> None:
@@ -36,7 +41,7 @@ def render(results: Results, console: Console) -> None:
     Two lines a variant (figure, interval), readable from 80 columns on and without colour. Terminals that cannot
     encode a character get its nearest ASCII one.
     """
-    shown = board(results)
+    shown = board_text(leaderboard(results))
     parts: list[RenderableType] = [
         _heading(f"{shown.title}: what got worse", "harm in natural units, + is worse, 95 % intervals"),
         _leaderboard(shown, console.width),
@@ -93,7 +98,7 @@ def _state(state: State) -> Text:
     return Text(f"{SIGNS[state]} {WORDS[state]}", style=STYLES[state])
 
 
-def _leaderboard(shown: Board, width: int) -> RenderableType:
+def _leaderboard(shown: BoardText, width: int) -> RenderableType:
     fitting = max(1, (width - FIXED_WIDTH) // HARM_WIDTH)
     table = _table()
     table.add_column("variant", min_width=10, overflow="fold")
@@ -115,7 +120,7 @@ def _leaderboard(shown: Board, width: int) -> RenderableType:
     return Group(table, Text(f"not shown in this width: {', '.join(column.title for column in left)}", style="dim"))
 
 
-def _gaps(shown: Board, width: int) -> Table:
+def _gaps(shown: BoardText, width: int) -> Table:
     name_width = max(10, min(NAME_WIDTH, width - 13 * len(shown.families) - 1))
     table = _table()
     table.add_column("variant", min_width=10, overflow="fold")
@@ -152,7 +157,7 @@ def _added(bar: Bar) -> Text:
     return text.append(f"\n{bar.added.interval}", style="dim") if bar.added.interval else text
 
 
-def _legend(shown: Board) -> Text:
+def _legend(shown: BoardText) -> Text:
     used = {figure.mark for row in shown.rows for figure in (*row.harms, *(gap.figure for gap in row.gaps))}
     meanings = figures.meanings(shown.yardstick)
     words = [f"{figures.SIGNS[mark]} {meaning}" for mark, meaning in meanings.items() if mark and mark in used]
@@ -176,7 +181,7 @@ def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:
     return [Text(words, style="dim")] if words else []
 
 
-def _alarms(shown: Board) -> list[RenderableType]:
+def _alarms(shown: BoardText) -> list[RenderableType]:
     alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
     lines = [(f"! {row.label}", f"{gap.family}: {gap.alarm_words}") for row, gap in alarms]
     return listing(f"Alarms: surely further from the reference than {shown.yardstick.further}", lines, "bold red")
@@ -192,7 +197,7 @@ def _sums(results: Results) -> list[RenderableType]:
     return listing("Sums of 8-bit products", lines, "bold")
 
 
-def _notes(notes: Sequence[Note]) -> list[RenderableType]:
+def _notes(notes: Sequence[MissingText]) -> list[RenderableType]:
     lines = [(f"{note.kind}:", f"{note.what} on {', '.join(note.where)}: {note.reason}") for note in notes]
     return listing("Missing", lines, "bold")
 
@@ -201,7 +206,7 @@ def _warnings(lines: Sequence[str]) -> list[RenderableType]:
     return listing(WARNINGS, [("!", line) for line in lines], "bold red")
 
 
-def _verdicts(shown: Board) -> list[RenderableType]:
+def _verdicts(shown: BoardText) -> list[RenderableType]:
     lines = [
         f"{SIGNS[state]} {WORDS[state]}: {', '.join(row.label for row in those)}: {reason.removeprefix(f'{UNGATED}; ')}"
         for state in LAST_IS_NEAREST

@@ -135,10 +135,9 @@ def _wanted(variant: VariantResult, cells: Iterable[Cell]) -> set[tuple[int, str
     uses = [(item.metric, canonical(item.params)) for item in variant.stages[0].metrics]
     found: set[tuple[int, str]] = set()
     for family in variant.families.values():
-        metric, _, value = family.headline.rpartition("/")
-        names = [name for name, _ in uses]
-        if (name := metric.partition("[")[0]) in names:
-            found.add((names.index(name), value))
+        if family.headline is not None:
+            use = (family.headline.metric, canonical(family.headline.params))
+            found |= {(uses.index(use), family.headline.value)} if use in uses else set()
     for cell in cells:
         place = (cell.metric, canonical(cell.params))
         mine = (cell.variant, cell.target) == (variant.name, variant.target)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
-from bench.results import ReferenceResult
+YardstickKind: TypeAlias = Literal["retrained", "weight-noise", "none"]
 
 
 class YardstickWords(NamedTuple):
@@ -19,7 +19,7 @@ class YardstickWords(NamedTuple):
     chance: str  # what a large seed ratio rules out
 
 
-YARDSTICKS = {
+YARDSTICKS: dict[YardstickKind, YardstickWords] = {
     "retrained": YardstickWords(
         "retrained",
         "a retrained network",
@@ -50,22 +50,21 @@ YARDSTICKS = {
 }
 
 
-def yardstick_words(reference: ReferenceResult) -> YardstickWords:
+def yardstick_words(kind: YardstickKind, count: int) -> YardstickWords:
     """The words for a run's yardsticks.
 
-    >>> yardstick_words(ReferenceResult(yardsticks=4, yardstick_kind="weight-noise")).network
+    >>> yardstick_words("weight-noise", 4).network
     'a copy with weight noise'
     """
-    return YARDSTICKS[reference.yardstick_kind if reference.yardsticks else "none"]
+    return YARDSTICKS[kind if count else "none"]
 
 
-def yardstick_scale(reference: ReferenceResult) -> str:
+def yardstick_scale(kind: YardstickKind, count: int) -> str:
     """What stands at a gap of 1, in a sentence.
 
-    >>> yardstick_scale(ReferenceResult())
+    >>> yardstick_scale("none", 0)
     'no yardstick: gaps do not exist in this run'
     """
-    kind, count = reference.yardstick_kind, reference.yardsticks
     if kind == "none" or count == 0:
         return "no yardstick: gaps do not exist in this run"
     if kind == "retrained":

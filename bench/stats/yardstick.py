@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, inf, isfinite, log, sqrt
 from typing import Any, Literal
@@ -36,6 +37,10 @@ class Scale:
     def quantile(self) -> float:
         """Student's t(k - 1) at 97.5 %."""
         return t_quantile((1 + LEVEL) / 2, self.count - 1)
+
+    def gaps_of(self, changes: Sequence[float], power: Power) -> list[float]:
+        """The gap of each yardstick on this scale, (change / geometric mean)^(1/p); none where there is no scale."""
+        return [] if self.reason else [exp((log(each) - self.log_mean) / power) for each in changes]
 
     def error(self, sampling: float) -> float:
         """Standard error of a log-ratio: sqrt(SE^2 + s^2 / k)."""

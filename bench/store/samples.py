@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +58,9 @@ class CellSamples:
 
 @dataclass(frozen=True, eq=False)
 class RunSamples:
-    """All cells of a run that are judged, by place, and the labels of the samples."""
+    """All cells of a run that are judged, and the labels of the samples."""
 
-    cells: dict[str, CellSamples]
+    cells: dict[str, CellSamples]  # by ``CellId.path``
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
 
@@ -105,35 +105,6 @@ class _Index(_Record):
     cells: dict[str, _Cell]
 
 
-def place_of(variant: str, target: str, metric: str, params: Mapping[str, Any], replicate: int | None) -> str:
-    """One text for a cell's place in a run; JSON, so that no name can be mistaken for two.
-
-    >>> place_of("fold", "torch", "cost", {"rounds": 3}, 0)
-    '["fold","torch","cost",{"rounds":3},0]'
-    """
-    return json.dumps([variant, target, metric, dict(params), replicate], sort_keys=True, separators=(",", ":"))
-
-
-class Placed(Protocol):
-    """A cell of a run, or what was kept of one or said about one."""
-
-    @property
-    def variant(self) -> str: ...  # noqa: D102
-    @property
-    def target(self) -> str: ...  # noqa: D102
-    @property
-    def metric(self) -> str: ...  # noqa: D102
-    @property
-    def params(self) -> dict[str, Any]: ...  # noqa: D102
-    @property
-    def replicate(self) -> int | None: ...  # noqa: D102
-
-
-def place_of_cell(cell: Placed) -> str:
-    """``place_of`` what the cell itself says."""
-    return place_of(cell.variant, cell.target, cell.metric, cell.params, cell.replicate)
-
-
 def to_bytes(samples: RunSamples) -> bytes:
     """The content of an ``arrays.npz``: arrays a0, a1, ... and an index in JSON."""
     arrays: dict[str, NDArray[Any]] = {}
@@ -150,7 +121,7 @@ def to_bytes(samples: RunSamples) -> bytes:
         return {key: put(given[key]) for key in sorted(given)}
 
     cells = {
-        place: {
+        path: {
             "key": cell.key, "network": cell.network, "identity": cell.identity, "machine": cell.machine,
             "values": {
                 name: {
@@ -160,7 +131,7 @@ def to_bytes(samples: RunSamples) -> bytes:
                 for name, value in cell.values.items()
             },
         }
-        for place, cell in samples.cells.items()
+        for path, cell in samples.cells.items()
     }  # fmt: skip
     labels = None if samples.labels is None else put(samples.labels)
     index = {"version": ARRAYS_VERSION, "labels": labels, "classes": list(samples.classes), "cells": cells}
@@ -202,11 +173,11 @@ def _from(index: _Index, arrays: dict[str, NDArray[Any]]) -> RunSamples:
         return found
 
     cells = {
-        place: CellSamples(
+        path: CellSamples(
             cell.key, cell.network, cell.identity.model_dump(), cell.machine,
             {name: value(given, cell.identity.n) for name, given in cell.values.items()},
         )
-        for place, cell in index.cells.items()
+        for path, cell in index.cells.items()
     }  # fmt: skip
     labels = None if index.labels is None else arrays[index.labels]
     if labels is not None and (labels.ndim != 1 or labels.dtype != np.int64):

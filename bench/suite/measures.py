@@ -12,20 +12,13 @@ from bench.limits import SUITE_MATRIX
 from bench.metrics.base import Metric, metrics
 from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.registry import nearest
+from bench.results import Rule
+from bench.results.rules import RULES, rule_on_own_figure, rules_of
 from bench.suite.findings import Findings, schema_of
 from bench.suite.networks import tables_in
 from bench.suite.suite import Gate, MetricUse
 from bench.suite.tables import GateTable, MetricTable
 from bench.suite.wording import Place
-
-RULES = ("max_harm", "max_gap", "max_change", "min_value", "max_value")
-FITS = {
-    "max_harm": ("quality", "pair"),
-    "max_gap": ("change",),
-    "max_change": ("change",),
-    "min_value": ("quality", "pair"),
-    "max_value": ("quality", "pair"),
-}
 
 
 def build_metrics(
@@ -95,7 +88,7 @@ def _build_gates(
     for index, raw in tables_in(entry, "gate"):
         here = (*place, "gate", index)
         table = findings.parse(GateTable, raw, here, quiet=True)
-        rules = [rule for rule in RULES if rule in raw]
+        rules: list[Rule] = [rule for rule in RULES if rule in raw]
         if len(rules) != 1:
             what = f"{' and '.join(rules)} are {len(rules)} rules" if rules else "no rule"
             findings.add(here, what, f"give exactly one of {', '.join(RULES)}; write a gate for each")
@@ -111,37 +104,37 @@ def _build_gates(
             findings.add((*here, "per"), *problem)
         if any((gate.value, gate.rule, gate.per) == (table.value, rule, table.per) for gate in gates):
             findings.add(here, f"{rule} on {table.value!r} is gated already", "leave one out")
-        gates.append(Gate(table.value, rule, getattr(table, rule), table.per, table.margin))  # type: ignore[arg-type]
+        gates.append(Gate(table.value, rule, getattr(table, rule), table.per, table.margin))
     return tuple(gates)
 
 
-def _whole(rule: str, value: Value, cls: type[Metric]) -> tuple[str, str] | None:
+def _whole(rule: Rule, value: Value, cls: type[Metric]) -> tuple[str, str] | None:
     """Why this gate can only be judged over all samples, and what would be right."""
     apart = isinstance(value, Change | Mean | Proportion)
     if not apart:
         return f"{value.name!r} is no mean over samples", "leave per out"
-    if rule == "max_gap":
+    if RULES[rule].judges == "gap":
         return "a class has too few samples for a gap of its own", "use max_change, or leave per out"
     if isinstance(value, Mean | Proportion | Statistic) and value.log:
         return f"the harm of {value.name!r} lives on the logarithm", "leave per out"
     return None
 
 
-def _unfit(rule: str, value: Value, values: dict[str, Value], yardstick: bool) -> tuple[str, str] | None:
+def _unfit(rule: Rule, value: Value, values: dict[str, Value], yardstick: bool) -> tuple[str, str] | None:
     """Why this rule could never be judged on this value, and what would be right."""
-    if value.kind not in FITS[rule]:
-        fitting = [name for name, other in values.items() if other.kind in FITS[rule]]
+    info = RULES[rule]
+    if value.kind not in info.kinds:
+        fitting = [name for name, other in values.items() if other.kind in info.kinds]
         advice = f"values with {rule} here: {', '.join(fitting)}" if fitting else ""
-        rules = [other for other in RULES if value.kind in FITS[other]]
+        rules = rules_of(value.kind)
         own = f"gate it by {' or '.join(rules)}" if rules else f"a {value.kind} has no gate"
         return f"{value.name!r} is a {value.kind}, which has no {rule[4:]}", "; ".join(filter(None, [own, advice]))
-    if rule == "max_gap" and not yardstick:
+    if info.judges == "gap" and not yardstick:
         return "a gap needs a yardstick, and the suite has none", "give yardstick.retrained = 4, or use max_change"
-    if rule == "max_harm" and value.better == "none":  # type: ignore[union-attr]
+    if info.judges == "harm" and value.better == "none":  # type: ignore[union-attr]
         return f"neither direction of {value.name!r} is worse", "gate another value"
-    right = {"min_value": "higher", "max_value": "lower"}.get(rule)
-    if right is not None and value.better != right:  # type: ignore[union-attr]
-        other = {"higher": "min_value", "lower": "max_value"}.get(value.better)  # type: ignore[union-attr]
+    if info.better is not None and value.better != info.better:  # type: ignore[union-attr]
+        other = rule_on_own_figure(value.better)  # type: ignore[union-attr]
         advice = f"use {other}, or max_harm" if other else "gate another value"
         found = f"better when {value.better}" if other else "neither better when higher nor when lower"  # type: ignore[union-attr]
         return f"{value.name!r} is {found}", advice

@@ -39,5 +39,5 @@ def test_overhead_of_a_cold_run(benchmark, tmp_path, monkeypatch):
     share = 1 - sum(inside) / total
     benchmark.extra_info["overhead share"] = round(share, 3)
     benchmark.extra_info["cells"] = len(results.cells)
-    assert results.run["reused"] == 0
+    assert results.run.reused == 0
     assert share < 0.10

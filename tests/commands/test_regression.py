@@ -232,7 +232,7 @@ def test_a_baseline_keeps_the_skips_that_it_accepts_and_covers_no_error(measured
     picky(measured, "picky_two", skips)
     assert measured.run("baseline", "accept", "after") == 0
     shown = capsys.readouterr().out
-    assert "accepted as skipped: int8/edge/picky_two:Picky: variant: no figure of 7 here" in shown
+    assert "accepted as skipped: int8/edge/picky_two:Picky[strength=1.0]: variant: no figure of 7 here" in shown
     assert ", 2 accepted as skipped" in shown.splitlines()[-1]
     for strict in ((), ("--strict",)):
         assert measured.run("gate", "after", "--baseline", BASELINE, *strict) == 0
@@ -291,6 +291,8 @@ def test_a_part_of_a_run_is_never_green_about_the_rest(measured, capsys):
         found = json.loads((measured.folder / "part" / "results.json").read_text())
         held += found["left_out"]
         assert measured.run("gate", "part") == (3 if found["left_out"] else 0)
-    assert sorted(held) == [f"{place}/fidelity.accuracy" for place in ("int8/edge", "noise/edge", "noise/torch")]
+    assert sorted(cell["label"] for cell in held) == [
+        f"{place}/fidelity.accuracy" for place in ("int8/edge", "noise/edge", "noise/torch")
+    ]
     assert measured.run("run", "tiny.toml", "--quiet", "--out", "whole", "--gate") == 0
     assert json.loads((measured.folder / "whole" / "results.json").read_text())["left_out"] == []

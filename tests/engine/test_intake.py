@@ -240,7 +240,7 @@ def test_diff_reads_probabilities_as_such(tmp_path, digits):
         nll = cells["uncertainty.calibration"].values["nll"].variant
         js = cells["fidelity.predictions"].values["js"].estimate
         np.testing.assert_allclose([nll, js], right, rtol=1e-4)
-        told = [line for line in results.run["warnings"] if "outputs are probabilities" in line]
+        told = [line for line in results.run.warnings if "outputs are probabilities" in line]
         assert told == [
             f"{', '.join(['the reference'] * bool(ours) + ['variantSoftmax.onnx'] * bool(theirs))}: outputs are "
             "probabilities: logits are read before the final softmax, costs with it"
@@ -309,10 +309,10 @@ def test_batch_statistics_are_found_and_every_sample_runs_alone(factory, tmp_pat
     torch.testing.assert_close(predictor.logits(x)[:, :5], predictor.logits(x[:5]), rtol=0, atol=0)
     results = run(tmp_path, f'factory = "{factory}:plain"', f'factory = "{factory}:statistics"')
     assert results.cells[0].details["variant"]["batch_dependent"] is True
-    assert "other: answers depend on the batch: every sample is run alone" in results.run["warnings"]
+    assert "other: answers depend on the batch: every sample is run alone" in results.run.warnings
     stored = run(tmp_path, f'factory = "{factory}:plain"', f'factory = "{factory}:statistics"')
     assert stored.cells[0].cached
-    assert stored.run["warnings"] == results.run["warnings"]
+    assert stored.run.warnings == results.run.warnings
 
 
 def test_rows_that_meet_in_a_file(tmp_path, digits):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from bench.report.figures import mark
+from bench.report.leaderboard.marks import mark_of as mark
 from bench.results import Results
 from bench.stats.multiplicity import holm
 from bench.store.store import Store

@@ -1,6 +1,7 @@
 """Whole runs of a tiny suite: results, reuse, resumption, failures."""
 
 import json
+import math
 import shutil
 import signal
 
@@ -16,6 +17,11 @@ def label(cell):
 
 def fresh(results):
     return {label(cell) for cell in results["cells"] if not cell["cached"]}
+
+
+def gap_of(change, value):
+    """A change on the yardsticks' scale."""
+    return (change / math.prod(value["yardsticks"]) ** (1 / len(value["yardsticks"]))) ** (1 / value["power"])
 
 
 def numbers(results):
@@ -39,10 +45,16 @@ def test_results_hold_every_cell_with_intervals_and_reasons(measured):
             assert value["ci"] is not None or value["reason"], (label(cell), name)
             if value["kind"] == "change":
                 assert len(value["yardsticks"]) == 4
+                assert value["power"] in (1, 2)
+                if value["gap"] is not None:
+                    assert value["gap"] == pytest.approx(gap_of(value["estimate"], value)), (label(cell), name)
+                    assert value["yardstick_gaps"] == pytest.approx([gap_of(m, value) for m in value["yardsticks"]])
                 assert value["gap"] is not None or value["reason"], (label(cell), name)
     families = {v["name"] + v["target"]: v["families"] for v in results["variants"]}
     assert families["noisetorch"]["fidelity"]["gap"] > 0
-    assert families["noisetorch"]["fidelity"]["headline"] == "fidelity.predictions/js"
+    assert families["noisetorch"]["fidelity"]["headline"] == {
+        "metric": "fidelity.predictions", "params": {}, "value": "js"
+    }  # fmt: skip
     assert (measured.folder / "reports/tiny/index.html").read_text().count("<html") == 1
     assert {path.name for path in measured.folder.iterdir()} == {"tiny.toml", ".crbench", "reports"}
 
@@ -192,7 +204,7 @@ def test_gate_decides_the_exit_code(measured):
 def test_json_is_the_whole_standard_output(measured, capsys):
     assert measured.run("run", "tiny.toml", "--json") == 0
     shown = capsys.readouterr()
-    assert json.loads(shown.out)["schema"] == 1
+    assert json.loads(shown.out)["schema"] == 2
     assert shown.err == ""
 
 

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from bench.cell_id import CellId
 from bench.metrics.uncertainty.calibration import Calibration
-from bench.store.samples import place_of, read_samples
+from bench.store.samples import read_samples
 
 GATES = (
     (
@@ -41,7 +42,7 @@ def ran(measured):
 def test_they_give_the_figures_of_the_results_again(ran):
     samples, found, forms = read_samples(ran.folder / "reports" / "tiny" / "arrays.npz"), 0, set()
     for cell in ran.results()["cells"]:
-        place = place_of(cell["variant"], cell["target"], cell["metric"], cell["params"], cell["replicate"])
+        place = CellId.make(cell["variant"], cell["target"], cell["metric"], cell["params"], cell["replicate"]).path
         kept = samples.cells.get(place)
         gated = {name for name, value in cell["values"].items() if value["gates"]}
         assert gated <= set(kept.values if kept else ())

@@ -158,7 +158,7 @@ def values_of(stages):
 
 def test_stages_go_from_the_reference_to_the_target_as_it_is(ran):
     found = results(ran)
-    shown = [(s.name, s.network["kind"], s.target["name"]) for s in variant(found, "planted", "edge").stages]
+    shown = [(s.name, s.network.kind, s.target["name"]) for s in variant(found, "planted", "edge").stages]
     assert shown == [
         ("reference", "torch", "torch"),
         ("bn-fold", "torch", "torch"),

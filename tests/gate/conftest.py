@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from bench.cell_id import CellId
 from bench.gate import judge_cell
 from bench.results import Cell, GateResult, ReferenceResult, Results, SuiteInfo, ValueResult, VariantResult
-from bench.store.samples import CellSamples, RunSamples, ValueSamples, place_of
+from bench.store.samples import CellSamples, RunSamples, ValueSamples
 from bench.suite.suite import Gate
 
 KINDS = {"proportion": "quality", "mean": "quality", "statistic": "quality", "count": "change", "distance": "change"}
@@ -34,7 +35,7 @@ class Maker:
             kind=kind, better=better, unit=unit, reference=0.1, variant=own, estimate=0.0, ci=(-0.01, 0.01),
             gates=gates, yardsticks=list(yardsticks), gap=0.5 if yardsticks else None,
         )  # fmt: skip
-        place = place_of(variant, target, metric, params, 0)
+        place = CellId.make(variant, target, metric, params).path
         name = f"{key or self.key}/{place}"
         self.cells.append(
             Cell(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.gate import Baseline, CellId, accept, baseline_of, by_cell, judge_baseline
-from bench.results import GateResult
+from bench.results import CellRecord, GateResult
 from bench.stats.streams import generator
 
 
@@ -175,7 +175,7 @@ def test_missing_errored_skipped_and_new_cells(make, outcomes):
     known = baseline_of(*first.run())
     found = {item.variant: item for item in judge_baseline(results, samples, known)}
     assert found["gone"].look == ""  # the suite may have it no more
-    results.left_out = ["gone/torch/made.up"]
+    results.left_out = [CellRecord(variant="gone", target="torch", metric="made.up")]
     found = {item.variant: item for item in judge_baseline(results, samples, known)}
     assert {name: item.verdict for name, item in found.items()} == {
         "gone": "missing", "broken": "errored", "skipped": "missing", "new": "missing"

@@ -1,7 +1,7 @@
 import pytest
 
 from bench.gate import baseline_of, conclude, judge_baseline, judge_reference
-from bench.results import GateResult, ValueResult
+from bench.results import CellRecord, GateResult, ValueResult
 
 
 def concluded(first, second, strict=False):
@@ -95,7 +95,7 @@ def test_gates_without_a_baseline_ask_for_the_skipped_cell(make, outcomes):
 
 def test_what_a_run_left_out_is_named_and_never_passes(make, outcomes):
     results, samples = make().add(outcomes(10)).run()
-    results.left_out = ["gone/edge/made.up"]
+    results.left_out = [CellRecord(variant="gone", target="edge", metric="made.up")]
     known = baseline_of(*make().add(outcomes(10)).run())
     for judgements in (judge_reference(results), judge_baseline(results, samples, known)):
         found = conclude(results, judgements, "x")

@@ -30,7 +30,7 @@ def test_truncated_and_foreign_results_are_refused(folder):
         (text[: len(text) // 2], "cut short"),
         ("{}", "holds no results"),
         ("[" * 100_000, "cut short"),
-        (text.replace('"schema":1', '"schema":2'), "schema 2"),
+        (text.replace('"schema":2', '"schema":3'), "schema 3, this program reads 2; measure again: crbench run s.toml"),
         (json.dumps(json.loads(text) | {"cells": [{}]}), "cells.0.variant"),
     ):
         (folder / "results.json").write_text(content)
@@ -38,6 +38,24 @@ def test_truncated_and_foreign_results_are_refused(folder):
             load_run(folder)
     with pytest.raises(UserError, match="No such file"):
         load_run(folder / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("suite", "command"),
+    [
+        ({"path": "suites/my suite.toml"}, "crbench run 'suites/my suite.toml'"),
+        ({"path": " "}, "crbench run SUITE"),
+        ({}, "crbench run SUITE"),
+        (None, "crbench run SUITE"),
+    ],
+)
+def test_results_of_schema_1_are_refused_with_the_command_that_measures_again(folder, suite, command):
+    (folder / "results.json").write_text(json.dumps({"schema": 1, "suite": suite, "cells": []}))
+    with pytest.raises(UserError) as caught:
+        load_run(folder)
+    (problem,) = caught.value.problems
+    assert problem.what == "results of schema 1, this program reads 2"
+    assert problem.right == f"measure again: {command}"
 
 
 def test_arrays_must_be_there_whole_and_of_this_run(folder):
@@ -97,7 +115,7 @@ def test_a_mark_at_the_beginning_is_passed_over(measured):
 
 
 OTHER_TYPES = {
-    "schema": ('"schema": 1', '"schema": true', "results of schema true; this program reads schema 1"),
+    "schema": ('"schema": 2', '"schema": true', "holds no results"),
     "a truth value": ('"n": 150', '"n": true', "valid integer"),
     "a text": ('"n": 150', '"n": "150"', "valid integer"),
 }

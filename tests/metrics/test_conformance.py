@@ -13,8 +13,8 @@ from bench.engine import asking
 from bench.engine.arrays import NetworkArrays
 from bench.engine.in_memory import answers
 from bench.errors import NotApplicable
+from bench.families import FAMILIES
 from bench.metrics.base import Metric, faults, metrics, reads
-from bench.metrics.families import FAMILIES
 from bench.metrics.values import Change, Mean, Proportion, Quality, Statistic
 from bench.probes.base import Context, probes
 from tests.metrics.asking import distance, figure

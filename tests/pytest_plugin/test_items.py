@@ -155,10 +155,10 @@ def test_errors_are_errors_and_cells_without_a_meaning_are_skipped(fresh):
     assert f"SKIPPED [1] suites/mine.toml:{line}: " in shown
     kind, text, said = found["close-edge-fidelity.accuracy"]
     assert (kind, said["status"]) == ("failure", "skipped")  # its gate was not looked at
-    assert "close on edge, fidelity.accuracy: not looked at" in text
+    assert "close on edge, fidelity.accuracy: skipped" in text
     advice, *_ = [line for line in text.splitlines() if "not_applicable" in line]
     assert advice.strip() == 'accept it by name in the suite: not_applicable = ["close/edge/fidelity.accuracy"]'
-    assert "against the reference: 1 errored, 1 not looked at" in shown
+    assert "against the reference: 1 errored, 1 missing" in shown
     for metric in ("fidelity.accuracy", "fidelity.predictions"):
         kind, text, said = found[f"far-edge-{metric}"]
         assert (kind, said["status"]) == ("error", "error")

@@ -7,7 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.gate import judge_results
-from bench.results import BoundInfo, Cell, FamilyResult, ReferenceResult, Results, SuiteInfo, ValueResult, VariantResult
+from bench.results import (
+    Artefact,
+    BoundInfo,
+    Cell,
+    DataInfo,
+    FamilyResult,
+    GitState,
+    MachineInfo,
+    Parity,
+    Provenance,
+    ReferenceResult,
+    Results,
+    SourceRecord,
+    StepUse,
+    SuiteInfo,
+    TwinParity,
+    ValueReference,
+    ValueResult,
+    VariantResult,
+)
 
 TARGETS = ("torch", "edge")
 N = 600
@@ -101,7 +120,9 @@ def change(
 ) -> ValueResult:
     """A change whose gap is consistent with its yardsticks (geometric mean ``scale``)."""
     estimate = gap**power * scale
-    marks = [scale * factor**power for factor in (0.88, 1 / 0.88, 1.1, 1 / 1.1)]
+    own = [0.88, 1 / 0.88, 1.1, 1 / 1.1]
+    marks = [scale * factor**power for factor in own]
+    known: dict[str, Any] = {"n": N, "power": power, "yardsticks": marks, "yardstick_gaps": own}
     if counts and estimate == 0:
         return ValueResult(
             kind="change",
@@ -110,7 +131,7 @@ def change(
             ci=(0.0, 0.0061),
             interval="exact",
             gap_ci=(None, 0.0061 / scale),
-            yardsticks=marks,
+            **known,
             numerical_floor=0.0,
             reason="fewer than ten events",
         )
@@ -122,7 +143,7 @@ def change(
             ci=_around(estimate, estimate / 4),
             interval="bootstrap",
             gap_ci=(None, gap * 1.4),
-            yardsticks=marks,
+            **known,
             numerical_floor=estimate * 1.5,
             reason="within the numerical floor",
         )
@@ -135,7 +156,7 @@ def change(
         gap=gap,
         gap_ci=(gap / 1.3, gap * 1.3),
         gap_further=gap / 1.7,
-        yardsticks=marks,
+        **known,
         numerical_floor=1e-9,
     )
 
@@ -269,18 +290,20 @@ def _values(recipe: Recipe, target: str) -> list[tuple[str, str, dict[str, Any],
     ]
 
 
-PARITY = {
-    "samples": 64,
-    "unit": "logit spread",
-    "unit_in_logits": 4.1,
-    "logit_difference": {"0.5": 1e-7, "0.9": 2e-7, "0.99": 3e-7, "1": 3.2e-7},
-    "argmax_agreement": 1.0,
-}
-ROUNDED = PARITY | {
-    "unit": "output step",
-    "logit_difference": {"0.5": 0.0, "0.9": 0.0, "0.99": 1.0, "1": 1.0},
-    "argmax_agreement": 63 / 64,
-}
+PARITY = TwinParity(
+    samples=64,
+    unit="logit spread",
+    unit_in_logits=4.1,
+    logit_difference={"0.5": 1e-7, "0.9": 2e-7, "0.99": 3e-7, "1": 3.2e-7},
+    argmax_agreement=1.0,
+)
+ROUNDED = TwinParity(
+    samples=64,
+    unit="output step",
+    unit_in_logits=4.1,
+    logit_difference={"0.5": 0.0, "0.9": 0.0, "0.99": 1.0, "1": 1.0},
+    argmax_agreement=63 / 64,
+)
 
 
 def _cells(recipe: Recipe, target: str) -> list[Cell]:
@@ -302,7 +325,7 @@ def _cells(recipe: Recipe, target: str) -> list[Cell]:
         )
         through_twin = target == "edge" and family in ("adversarial", "attribution", "lipschitz")
         if through_twin and recipe.name == "fold":
-            cell.parity = {"reference": PARITY, "variant": ROUNDED}
+            cell.parity = Parity(reference=PARITY, variant=ROUNDED)
         elif through_twin:
             cell = cell.model_copy(update={"status": "skipped", "reason": NO_GRADIENT, "values": {}, "n": 0})
         if recipe.name == "control-noise" and family == "attribution":
@@ -312,29 +335,31 @@ def _cells(recipe: Recipe, target: str) -> list[Cell]:
     return cells
 
 
+def _headline(metric: str, value: str, **params: Any) -> ValueReference:
+    return ValueReference(metric=metric, params=params, value=value)
+
+
 HEADLINES = {
-    "fidelity": ("fidelity.predictions", "js"),
-    "lipschitz": ("lipschitz.local", "jacobian_difference"),
-    "adversarial": ("adversarial.pgd[epsilon=0.1,steps=20]", "verdict_flip_rate"),
-    "attribution": ("attribution.ig[steps=50]", "cosine_distance"),
-    "uncertainty": ("uncertainty.calibration", "confidence_change"),
+    "fidelity": _headline("fidelity.predictions", "js"),
+    "lipschitz": _headline("lipschitz.local", "jacobian_difference"),
+    "adversarial": _headline("adversarial.pgd", "verdict_flip_rate", epsilon=0.1, steps=20),
+    "attribution": _headline("attribution.ig", "cosine_distance", steps=50),
+    "uncertainty": _headline("uncertainty.calibration", "confidence_change"),
 }
 
 
 def _family(name: str, cells: list[Cell]) -> FamilyResult:
-    metric, value_name = HEADLINES[name]
-    headline = f"{metric}/{value_name}"
+    headline = HEADLINES[name]
     for cell in cells:
-        if cell.family == name and value_name in cell.values:
-            value = cell.values[value_name]
+        if cell.family == name and headline.value in cell.values:
+            value = cell.values[headline.value]
             alarm = None if value.gap is None else value.gap / 1.45
-            words = headline if alarm is not None else ""
             return FamilyResult(
                 headline=headline,
                 gap=value.gap,
                 gap_ci=value.gap_ci,
                 alarm=alarm,
-                alarm_value=words,
+                alarm_value=None if alarm is None else headline,
                 reason=value.reason,
             )
     return FamilyResult(headline=headline, reason=next(cell.reason for cell in cells if cell.family == name))
@@ -347,7 +372,7 @@ def sample() -> Results:
         for target in recipe.targets:
             mine = _cells(recipe, target)
             cells += mine
-            steps = [{"step": name, "version": 1, "parameters": parameters} for name, parameters in recipe.steps]
+            steps = [StepUse(step=name, version=1, parameters=parameters) for name, parameters in recipe.steps]
             families = {name: _family(name, mine) for name in HEADLINES}
             variants.append(
                 VariantResult(
@@ -355,22 +380,22 @@ def sample() -> Results:
                     target=target,
                     steps=steps,
                     families=families,
-                    artefact={"kind": "torch", "key": "cd" * 32},
+                    artefact=Artefact(kind="torch", key="cd" * 32, record=SourceRecord(kind="torch", source="model")),
                     cost={"file_bytes": recipe.size},
                 )
             )
-    run = {
-        "crbench": "0.1.0",
-        "started": "2026-01-05T10:00:00+00:00",
-        "argv": ["crbench", "run", "suites/digits.toml"],
-        "git": {"commit": "0" * 40, "dirty": True},
-        "python": "3.11.9",
-        "packages": {"torch": "2.13.0", "onnxruntime": "1.31.0"},
-        "machine": {"cpu": "Example CPU", "cores": 2, "cpu_features": ["avx2"]},
-        "seed": 0,
-    }
+    run = Provenance(
+        crbench="0.1.0",
+        started="2026-01-05T10:00:00+00:00",
+        argv=["crbench", "run", "suites/digits.toml"],
+        git=GitState(commit="0" * 40, dirty=True),
+        python="3.11.9",
+        packages={"torch": "2.13.0", "onnxruntime": "1.31.0"},
+        machine=MachineInfo(cpu="Example CPU", cores=2, cpu_features=["avx2"]),
+        seed=0,
+    )
     results = Results(
-        suite=SuiteInfo(name="digits", fingerprint="ef" * 32, data={"name": "digits", "train": 1000, "evaluation": N}),
+        suite=SuiteInfo(name="digits", fingerprint="ef" * 32, data=DataInfo(name="digits", train=1000, evaluation=N)),
         run=run,
         reference=ReferenceResult(
             description={"model": "convnet", "epochs": 20}, yardsticks=4, yardstick_kind="retrained"
@@ -395,16 +420,18 @@ def hostile() -> Results:
     variant.name, variant.target, variant.steps = (
         HOSTILE,
         HOSTILE,
-        [{"step": HOSTILE, "parameters": {HOSTILE: HOSTILE}}],
+        [StepUse(step=HOSTILE, version=1, parameters={HOSTILE: HOSTILE})],
     )
-    variant.families[HOSTILE] = FamilyResult(headline=HOSTILE, alarm=2.0, alarm_value=HOSTILE, reason=HOSTILE)
+    variant.families[HOSTILE] = FamilyResult(
+        headline=_headline(HOSTILE, HOSTILE), alarm=2.0, alarm_value=_headline(HOSTILE, HOSTILE), reason=HOSTILE
+    )
     results.suite.name = HOSTILE
-    results.run[HOSTILE] = {HOSTILE: [HOSTILE, float("nan"), float("inf")]}
+    assert results.run is not None
+    results.run.packages[HOSTILE], results.run.argv, results.run.warnings = HOSTILE, [HOSTILE], [HOSTILE]
     last = results.cells[-1]
-    last.status, last.reason, last.files = "error", HOSTILE, [HOSTILE]
+    last.status, last.reason = "error", HOSTILE
     last.values = {HOSTILE: ValueResult(kind="change", unit=HOSTILE, estimate=0.5, reason=HOSTILE)}
     last.details = {HOSTILE: float("nan")}
-    last.parity = {HOSTILE: HOSTILE, "variant": ROUNDED | {"unit": HOSTILE}}
     results.verdict.because = HOSTILE
     variant.verdict.because = HOSTILE
     return results

@@ -5,11 +5,16 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.report.arrange import board, harm_columns
+from bench.report.board_text import board_text
 from bench.report.html import render_html
+from bench.report.leaderboard import leaderboard
 from bench.report.markdown import escape, render_markdown
 from bench.report.terminal import render
 from bench.results import Results, VariantResult, Verdict
+
+
+def board(results):
+    return board_text(leaderboard(results))
 
 
 def test_every_variant_has_a_row_in_the_order_of_the_run(sample_run):
@@ -20,7 +25,7 @@ def test_every_variant_has_a_row_in_the_order_of_the_run(sample_run):
 
 
 def test_gated_harms_come_first_and_those_without_interval_last(sample_run):
-    titles = [column.title for column in harm_columns(sample_run.cells)]
+    titles = [column.title for column in board(sample_run).columns]
     assert titles == ["accuracy", "robust error (epsilon 0.1)", "robust error (epsilon 0.05)", "NLL", "ECE"]
 
 
@@ -94,7 +99,7 @@ def test_a_variant_without_cells_is_told(sample_run):
 def test_the_band_is_where_the_yardsticks_lie(sample_run):
     row = next(row for row in board(sample_run).rows if row.label == "ptq4 (torch)")
     for gap in row.gaps:
-        assert gap.band == pytest.approx((0.88, 1 / 0.88))
+        assert gap.numbers.band == pytest.approx((0.88, 1 / 0.88))
 
 
 def test_the_band_is_that_of_the_headlines_own_parameters(sample_run):
@@ -102,11 +107,11 @@ def test_the_band_is_that_of_the_headlines_own_parameters(sample_run):
     cells = [c for c in run.cells if (c.variant, c.target, c.metric) == ("ptq4", "torch", "adversarial.pgd")]
     weak, strong = cells
     other = strong.values["verdict_flip_rate"].model_copy(
-        update={"gap": 0.5, "estimate": 0.05, "yardsticks": [0.05, 0.2]}
+        update={"yardsticks": [0.05, 0.2], "yardstick_gaps": [0.5, 2.0]}
     )
     weak.values["verdict_flip_rate"] = other
     row = next(row for row in board(run).rows if row.label == "ptq4 (torch)")
-    assert row.gaps[2].band == pytest.approx((0.88, 1 / 0.88))
+    assert row.gaps[2].numbers.band == pytest.approx((0.88, 1 / 0.88))
 
 
 def test_replicates_are_told_apart(sample_run):

@@ -6,16 +6,13 @@ from bench.report.figures import (
     SAME,
     alarm_words,
     estimate,
-    family_gap,
     figure_of,
     gap,
-    mark,
-    power_of,
     share,
-    within_arithmetic,
-    yardstick_band,
 )
-from bench.results import BoundInfo, FamilyResult, GateResult, ValueResult
+from bench.report.leaderboard import Gap, Mark
+from bench.report.leaderboard.marks import mark_of, within_arithmetic
+from bench.results import BoundInfo, GateResult, ValueReference, ValueResult
 
 LOWER = BoundInfo(kind="lower", norm="l2", domain="samples")
 
@@ -65,22 +62,22 @@ def _gate(verdict) -> GateResult:
 )
 def test_marks(ci, verdicts, expected):
     value = ValueResult(kind="quality", estimate=0.1, ci=ci, p_adjusted=0.05, gates=[_gate(v) for v in verdicts])
-    assert mark(value) == expected
+    assert mark_of(value) == expected
 
 
 @pytest.mark.parametrize("p_adjusted", [0.0501, None])
 def test_a_harm_that_is_sure_only_when_looked_at_alone_has_no_mark(p_adjusted):
-    assert mark(ValueResult(kind="quality", estimate=0.1, ci=(0.01, 0.2), p_value=0.03, p_adjusted=p_adjusted)) == ""
+    assert mark_of(ValueResult(kind="quality", estimate=0.1, ci=(0.01, 0.2), p_value=0.03, p_adjusted=p_adjusted)) == ""
 
 
 def test_a_harm_that_float32_cannot_resolve_has_no_sign():
     tiny = ValueResult(kind="quality", reference=0.07, estimate=-4.7e-9, ci=(-8.5e-9, -6.5e-10), p_adjusted=0.01)
-    assert mark(tiny) == ""
-    assert mark(tiny.model_copy(update={"reference": 1e-3})) == "better"
+    assert mark_of(tiny) == ""
+    assert mark_of(tiny.model_copy(update={"reference": 1e-3})) == "better"
 
 
 def test_a_change_is_never_called_worse():
-    assert mark(ValueResult(kind="change", estimate=0.1, ci=(0.05, 0.2))) == ""
+    assert mark_of(ValueResult(kind="change", estimate=0.1, ci=(0.05, 0.2))) == ""
 
 
 @pytest.mark.parametrize("kind", ["change", "quality", "pair", "bound", "cost"])
@@ -114,34 +111,18 @@ def test_gaps():
     assert gap(None, None, "ten events needed").reason == "ten events needed"
 
 
-@pytest.mark.parametrize(("alarm", "expected"), [(1.0, "alarm"), (0.999, ""), (None, "")])
+@pytest.mark.parametrize(("alarm", "expected"), [(1.0, True), (0.999, False), (None, False)])
 def test_an_alarm_is_marked_from_one_on(alarm, expected):
-    assert family_gap(FamilyResult(gap=2.0, gap_ci=(1.0, 4.0), alarm=alarm)).mark == expected
+    assert Gap("fidelity", gap=2.0, low=1.0, high=4.0, alarm=alarm).alarming is expected
+    assert gap(2.0, (1.0, 4.0), "", Mark.ALARM).sign == "!"
 
 
 def test_alarm_words_round_down_and_name_the_value():
-    words = alarm_words(FamilyResult(alarm=1.199, alarm_value="adversarial.pgd[epsilon=0.1]/verdict_flip_rate"))
+    words = alarm_words(1.199, ValueReference(metric="adversarial.pgd", value="verdict_flip_rate"))
     assert words == "verdict flip rate at least 1.1 of one more yardstick"
-    assert alarm_words(FamilyResult()) == ""
+    assert alarm_words(None, None) == ""
+    assert alarm_words(0.5, None) == "one of its gaps at least 0.50 of one more yardstick"
 
 
 def test_p_values_are_never_zero():
     assert (share(0.0), share(0.04), share(None)) == ("< 0.001", "0.040", "–")
-
-
-@pytest.mark.parametrize("power", [1, 2])
-def test_the_power_is_read_off_gaps_and_gives_the_band(power):
-    marks = [0.02, 0.03, 0.04, 0.05]
-    scale = (0.02 * 0.03 * 0.04 * 0.05) ** 0.25
-    at_one = ValueResult(kind="change", estimate=scale, gap=1.0, yardsticks=marks)
-    clear = ValueResult(kind="change", estimate=0.3 * scale, gap=0.3 ** (1 / power), yardsticks=marks)
-    assert power_of([at_one]) is None
-    assert power_of([at_one, clear]) == power
-    low, high = yardstick_band(clear, power)
-    assert (low, high) == pytest.approx(((0.02 / scale) ** (1 / power), (0.05 / scale) ** (1 / power)))
-    assert yardstick_band(clear, None) is None
-
-
-@pytest.mark.parametrize("marks", [[], [0.0, 0.1], [None, 0.1]])
-def test_no_band_without_whole_yardsticks(marks):
-    assert yardstick_band(ValueResult(kind="change", yardsticks=marks), 1) is None

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bench.report.arrange import board
+from bench.report.board_text import board_text
 from bench.report.html import _asset, render_html, shown_columns
+from bench.report.leaderboard import leaderboard
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
 DRAWING = {"line", "rect", "circle", "path"}
@@ -89,7 +90,7 @@ def test_drawings_speak_or_are_hidden(page):
 
 
 def test_the_figures_are_those_of_the_board(sample_run, page):
-    shown = board(sample_run)
+    shown = board_text(leaderboard(sample_run))
     for row in shown.rows:
         for i in shown_columns(shown):
             figure = row.harms[i]
@@ -102,9 +103,11 @@ def test_the_figures_are_those_of_the_board(sample_run, page):
 
 
 def test_the_leaderboard_holds_every_gated_harm_and_few_others(sample_run):
-    columns = list(board(sample_run).columns)
-    assert shown_columns(board(sample_run)) == [0, 1, 2, 3]  # ECE has no interval
-    many = replace(board(sample_run), columns=tuple(replace(column, gated=True) for column in columns))
+    columns = list(board_text(leaderboard(sample_run)).columns)
+    assert shown_columns(board_text(leaderboard(sample_run))) == [0, 1, 2, 3]  # ECE has no interval
+    many = replace(
+        board_text(leaderboard(sample_run)), columns=tuple(replace(column, gated=True) for column in columns)
+    )
     assert shown_columns(many) == [0, 1, 2, 3, 4]
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import re
 
-from bench.report.arrange import board
+from bench.report.board_text import board_text
+from bench.report.leaderboard import leaderboard
 from bench.report.markdown import escape, render_markdown
 
 
@@ -14,7 +15,7 @@ def test_every_row_has_every_column(sample_run):
 
 def test_the_figures_are_those_of_the_board(sample_run):
     text = render_markdown(sample_run)
-    shown = board(sample_run)
+    shown = board_text(leaderboard(sample_run))
     for row in shown.rows:
         for figure in (*row.harms[:4], *(gap.figure for gap in row.gaps), row.size, row.latency):
             assert str(figure) in text

@@ -9,7 +9,7 @@ from bench.gate import with_verdicts
 from bench.report.markdown import render_markdown
 from bench.report.pair import render_pair
 from bench.report.terminal import render
-from bench.results import BoundInfo, Cell, ReferenceResult, Results, SuiteInfo, ValueResult, VariantResult
+from bench.results import BoundInfo, Cell, DataInfo, ReferenceResult, Results, SuiteInfo, ValueResult, VariantResult
 
 NO_SCALE = "there are no yardsticks"
 
@@ -55,7 +55,7 @@ def pair():
     ]  # fmt: skip
     return with_verdicts(
         Results(
-            suite=SuiteInfo(name="diff", fingerprint="f", data={"name": "x.npz", "evaluation": 400}),
+            suite=SuiteInfo(name="diff", fingerprint="f", data=DataInfo(name="x.npz", evaluation=400)),
             reference=ReferenceResult(),
             variants=[VariantResult(name="int8.onnx", target="onnxruntime")],
             cells=cells,

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from bench.report.parity import parity_line, twins
+from bench.results import Cell, Parity
 from tests.report.sample import PARITY, ROUNDED
+
+CELL = {"variant": "v", "target": "t", "metric": "m", "family": "adversarial", "status": "ok"}
 
 
 def test_units_are_those_of_the_check():
@@ -11,20 +15,12 @@ def test_units_are_those_of_the_check():
     assert "1.0 of the output's step, same class on 63 of 64 samples" in parity_line(ROUNDED)
 
 
-@pytest.mark.parametrize(
-    "figures",
-    [
-        None,
-        "text",
-        {},
-        PARITY | {"logit_difference": None},
-        PARITY | {"logit_difference": {"1": float("nan")}},
-        PARITY | {"samples": "64"},
-        PARITY | {"argmax_agreement": None},
-    ],
-)
-def test_what_is_not_there_is_said(figures):
-    assert parity_line(figures) == "no figures"
+def test_what_is_no_parity_is_refused():
+    given = PARITY.model_dump()
+    for broken in ({"unit": "metres"}, {"logit_difference": {"1": float("nan")}}, {"argmax_agreement": None}):
+        with pytest.raises(ValidationError):
+            Cell.model_validate({**CELL, "parity": {"variant": {**given, **broken}}})
+    assert Cell.model_validate({**CELL, "parity": {"variant": given}}).parity.variant == PARITY
 
 
 def test_every_twin_of_a_run_is_listed_once(sample_run):
@@ -32,5 +28,5 @@ def test_every_twin_of_a_run_is_listed_once(sample_run):
     assert found == [("reference (edge)", parity_line(PARITY)), ("fold (edge)", parity_line(ROUNDED))]
     other = sample_run.model_copy(deep=True)
     shorter = next(cell for cell in other.cells if cell.parity)
-    shorter.parity = {"variant": ROUNDED | {"samples": 32}}
+    shorter.parity = Parity(variant=ROUNDED.model_copy(update={"samples": 32}))
     assert len(twins(other.cells)) == 3  # a metric that checked fewer samples

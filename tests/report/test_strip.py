@@ -3,17 +3,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.report.board import GapRow
+from bench.report.board_text import GapText
 from bench.report.figures import gap
+from bench.report.leaderboard import Gap
 from bench.report.strip import LEFT, RIGHT, position, strip
 from bench.report.yardsticks import YARDSTICKS
 
 WORDS = YARDSTICKS["retrained"]
 
 
-def row(number, limits, alarm=None, band=None) -> GapRow:
+def row(number, limits, alarm=None, band=()) -> GapText:
     low, high = limits or (None, None)
-    return GapRow("fidelity", "JS", gap(number, limits), number, low, high, alarm, "", band)
+    numbers = Gap("fidelity", gap=number, low=low, high=high, alarm=alarm, yardsticks=band)
+    return GapText("fidelity", "JS", gap(number, limits), "", numbers)
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))

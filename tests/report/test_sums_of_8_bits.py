@@ -5,7 +5,7 @@ import html
 import pytest
 from rich.console import Console
 
-from bench.report import gating
+from bench.report import judgement_markdown, judgement_terminal
 from bench.report.html import render_html
 from bench.report.terminal import render
 from bench.results import Comparison
@@ -53,7 +53,7 @@ def test_the_page_lists_it_too_and_a_layer_cannot_become_an_element(told, sample
 def test_the_notes_of_a_gate_stand_before_its_closing_line(told):
     found = Comparison(suite="s", baseline="b", exit_code=0, closing="passed: 1 same", notes=["v (edge): **it is**"])
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    gating.render(found, console)
+    judgement_terminal.render(found, console)
     console.file.close()
     assert console.export_text().splitlines()[-2:] == ["! v (edge): **it is**", "passed: 1 same"]
-    assert "- v \\(edge\\): \\*\\*it is\\*\\*" in gating.summary(found)
+    assert "- v \\(edge\\): \\*\\*it is\\*\\*" in judgement_markdown.summary(found)

@@ -6,7 +6,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from bench.report.arrange import board
+from bench.report.board_text import board_text
+from bench.report.leaderboard import leaderboard
 from bench.report.terminal import render
 
 
@@ -28,7 +29,7 @@ def test_nothing_is_wider_than_the_terminal_or_cut(sample_run, width):
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_figures_are_those_of_the_board(sample_run, width):
     text = printed(sample_run, width)
-    for row in board(sample_run).rows:
+    for row in board_text(leaderboard(sample_run)).rows:
         for figure in (row.harms[0], row.harms[1], *(gap.figure for gap in row.gaps)):
             assert figure.value in text
             assert figure.interval in text or figure.interval.split()[1] in text  # folded at its blank
@@ -39,7 +40,7 @@ def test_the_last_words_are_the_verdict(sample_run):
     words = " ".join(printed(sample_run, 100).split())
     assert words.endswith(f"✗ {sample_run.verdict.because}")
     verdicts = words.partition(" Verdict ")[2]
-    for row in board(sample_run).rows:
+    for row in board_text(leaderboard(sample_run)).rows:
         assert row.label in verdicts
         assert row.reason in verdicts
     assert "✓ may ship: fold (torch), fold (edge), ptq8 (torch): it passes all 3 gates" in verdicts

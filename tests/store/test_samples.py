@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.store.arrays import read_arrays
-from bench.store.samples import CellSamples, RunSamples, ValueSamples, place_of, read_samples, to_bytes, write_samples
+from bench.store.samples import CellSamples, RunSamples, ValueSamples, read_samples, to_bytes, write_samples
 
 IDENTITY = {"data": "d", "reference": "r", "yardsticks": "y", "metric": "m", "version": 1, "parameters": {}, "n": 3}
 
@@ -39,11 +39,6 @@ def test_shared_arrays_are_stored_once_and_nothing_is_pickled():
     with np.load(io.BytesIO(to_bytes(samples())), allow_pickle=False) as found:
         assert len(found.files) == 5  # two of the variant, one shared, the labels, the index
         assert all(found[name].dtype.kind in "fiu" for name in found.files)
-
-
-def test_places_of_odd_names_stay_apart():
-    assert place_of("a/b", "c", "m", {}, 0) != place_of("a", "b/c", "m", {}, 0)
-    assert place_of("a", "b", "m", {"x": 1, "y": 2}, 0) == place_of("a", "b", "m", {"y": 2, "x": 1}, 0)
 
 
 @pytest.mark.parametrize("damage", ["cut", "version", "absent", "form", "pickle"])

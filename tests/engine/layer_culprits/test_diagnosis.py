@@ -6,6 +6,7 @@ import json
 import sys
 import warnings
 
+import jsonschema
 import numpy as np
 import onnx
 import pytest
@@ -24,6 +25,7 @@ from bench.graph.network import OnnxNetwork, TorchNetwork
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.training import initialise, train
+from bench.results.schema import json_schema
 
 LAYERS = ("conv1", "conv2", "conv3")
 
@@ -460,6 +462,7 @@ PAIR = ("guilty_nets:convolutions@good.safetensors", "guilty_nets:convolutions@b
 def test_command_prints_json(folder, capsys):
     assert run_cli(["why-diverged", *PAIR, "--data", "x.npz", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, json_schema("layers"))
     assert found["ranking"][0] == "2"
     assert {"name", "position", "sqnr_db", "cosine", "relative_mse", "restored"} <= set(found["layers"][0])
     assert [row["position"] for row in found["layers"]] == [0, 1, 2]

@@ -4,7 +4,11 @@ import xml.etree.ElementTree as ET
 import pytest
 from rich.console import Console
 
-from bench.report.gating import error_lines, junit, outcome_of, render, summary
+from bench.report.github import error_lines
+from bench.report.judgement_markdown import summary
+from bench.report.judgement_terminal import render
+from bench.report.judgements import rows_of
+from bench.report.junit import element_of, junit
 from bench.results import Comparison, Judgement
 
 
@@ -103,7 +107,8 @@ def test_error_lines_never_stay_silent_where_the_run_fails():
     "word", ["regressed", "improved", "same", "inconclusive", "incomparable", "missing", "errored"]
 )
 def test_every_word_has_an_outcome_and_json_holds_it(word):
-    assert outcome_of(judgement(word)) in ("", "failure", "error", "skipped")
+    (row,) = rows_of(comparison(judgement(word)))
+    assert element_of(row) in ("", "failure", "error", "skipped")
     assert json.loads(comparison(judgement(word)).model_dump_json())["judgements"][0]["verdict"] == word
 
 

@@ -1,0 +1,34 @@
+"""The families of metrics, in the order of every report: what each asks, and the metric that stands for it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+Family: TypeAlias = Literal["fidelity", "lipschitz", "adversarial", "attribution", "uncertainty", "cost"]
+
+
+class FamilyInfo(NamedTuple):
+    """One row: adding a family is adding one, and its name above."""
+
+    title: str
+    headline: str  # a metric, named before anyone looks; which of its values, its own ``headline`` says
+    gaps: bool = True  # on the yardsticks' scale, with a gap and an alarm in reports
+
+
+FAMILIES: dict[str, FamilyInfo] = {
+    "fidelity": FamilyInfo("Does it still predict the same?", "fidelity.predictions"),
+    "lipschitz": FamilyInfo("Does it react to its input as before?", "lipschitz.local"),
+    "adversarial": FamilyInfo("Does it withstand the same attacks?", "adversarial.pgd"),
+    "attribution": FamilyInfo("Does it look at the same pixels?", "attribution.ig"),
+    "uncertainty": FamilyInfo("Is it as sure, and rightly so?", "uncertainty.calibration"),
+    "cost": FamilyInfo("What does it cost to store and run?", "cost", gaps=False),
+}
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Families in the order of reports; those that only a suite of somebody else's knows come last, by name.
+
+    >>> in_order({"uncertainty", "own", "fidelity"})
+    ['fidelity', 'uncertainty', 'own']
+    """
+    return [*(name for name in FAMILIES if name in names), *sorted(names - FAMILIES.keys())]

@@ -1,0 +1,52 @@
+"""Judgements in Markdown, for the page of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.report.judgement_terminal import sign_of
+from bench.report.judgements import JudgementRow, rows_of
+from bench.report.markdown import escape
+from bench.results import Comparison
+from bench.wording import plain
+
+LIMIT = 1_000_000  # bytes of a job summary; GitHub refuses more than 1,024 kB
+
+
+def summary(comparison: Comparison, limit: int = LIMIT) -> str:
+    """Markdown for a job's page: the worst first, and how much was left out where it would be too long.
+
+    Args:
+        comparison: What was judged.
+        limit: Bytes at most.
+    """
+    head = f"## {escape(comparison.suite)}: {escape(comparison.closing)}\n\nAgainst {escape(comparison.baseline)}.\n"
+    head += "".join(f"\n- {escape(plain(note))}\n" for note in comparison.notes)
+    known = rows_of(comparison)
+    rows = [_row(row) for row in known if not row.unchanged]
+    table = "\n| verdict | value | why | look closer |\n| --- | --- | --- | --- |\n" if rows else ""
+    same = [row.name for row in known if row.unchanged]
+    tail = f"\n{len(same)} the same: {escape('; '.join(same))}.\n" if same else ""
+    return _fitting(head + table, rows, tail, limit)
+
+
+def _row(row: JudgementRow) -> str:
+    look = f"`{plain(row.look).replace('`', '')}`".replace("|", "\\|") if row.look else ""
+    return f"| {sign_of(row.judgement.verdict)} {row.word} | {escape(row.name)} | {escape(row.because)} | {look} |\n"
+
+
+def _fitting(head: str, rows: Sequence[str], tail: str, limit: int) -> str:
+    """Head, as many rows as fit, the tail if it fits; what is left out is told."""
+    used, kept = len(head.encode()) + 200, []  # 200: the line that tells
+    for row in rows:
+        used += len(row.encode())
+        if used > limit:
+            break
+        kept.append(row)
+    left = len(rows) - len(kept)
+    if left:
+        note = f"\n{left} of {len(rows)} rows are left out: this page would be too long.\n"
+        return head + "".join(kept) + note
+    if used + len(tail.encode()) > limit:
+        return head + "".join(kept) + "\nThe list of what stayed the same is left out: this page would be too long.\n"
+    return head + "".join(kept) + tail

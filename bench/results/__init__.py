@@ -1,0 +1,65 @@
+"""The results schema and nothing else: what ``results.json`` and the JSON of other commands hold."""
+
+from __future__ import annotations
+
+from bench.results.cells import Cell, CellRecord, Parity, TwinParity
+from bench.results.judgements import Comparison, Judgement, Word
+from bench.results.layers import LayerReport
+from bench.results.run import (
+    SCHEMA_VERSION,
+    DataInfo,
+    GitState,
+    MachineInfo,
+    Provenance,
+    ReferenceResult,
+    Results,
+    SuiteInfo,
+)
+from bench.results.stages import (
+    Artefact,
+    NetworkKey,
+    SourceRecord,
+    StageMetric,
+    StageResult,
+    StageValue,
+    StepRecord,
+    StepUse,
+)
+from bench.results.values import BoundInfo, GateResult, Kind, Rule, ValueReference, ValueResult
+from bench.results.variants import FamilyResult, VariantResult, Verdict
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Artefact",
+    "BoundInfo",
+    "Cell",
+    "CellRecord",
+    "Comparison",
+    "DataInfo",
+    "FamilyResult",
+    "GateResult",
+    "GitState",
+    "Judgement",
+    "Kind",
+    "LayerReport",
+    "MachineInfo",
+    "NetworkKey",
+    "Parity",
+    "Provenance",
+    "ReferenceResult",
+    "Results",
+    "Rule",
+    "SourceRecord",
+    "StageMetric",
+    "StageResult",
+    "StageValue",
+    "StepRecord",
+    "StepUse",
+    "SuiteInfo",
+    "TwinParity",
+    "ValueReference",
+    "ValueResult",
+    "VariantResult",
+    "Verdict",
+    "Word",
+]
