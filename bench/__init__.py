@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from bench import functional, onnx, stats
-    from bench.api import diff, load_suite, run
+    from bench.api import Inputs, diff, load_suite, network, run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "diff", "functional", "load_suite", "onnx", "run", "stats"]
+__all__ = ["Inputs", "__version__", "diff", "functional", "load_suite", "network", "onnx", "run", "stats"]
 
-_OBJECTS: Final = {"diff": "bench.api", "load_suite": "bench.api", "run": "bench.api"}
+_OBJECTS: Final = dict.fromkeys(("Inputs", "diff", "load_suite", "network", "run"), "bench.api")
 _MODULES: Final = ("functional", "onnx", "stats")
 
 

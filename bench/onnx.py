@@ -29,6 +29,7 @@ from bench.runtimes.base import Optimisation, Target
 from bench.runtimes.integer_sums import native_sums
 from bench.runtimes.onnx_operators import DYNAMIC, operators
 from bench.runtimes.onnx_session import graph_of, reason, session_options, start_session
+from bench.suite.given_network import content_of
 
 if TYPE_CHECKING:
     import onnx
@@ -166,17 +167,14 @@ def _advice(net: Network, optimisation: Optimisation) -> str:
 
 
 def _bytes_or_path(source: Any) -> bytes | Path:
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
     if isinstance(source, str | os.PathLike):
         return Path(source)
-    if hasattr(source, "SerializeToString") and hasattr(source, "graph"):
-        try:
-            return bytes(source.SerializeToString())
-        except Exception as error:  # protobuf raises its own errors beyond 2 GiB
-            what = f"the model cannot be written: {reason(error)}"
-            raise UserError.at("onnx", what, "an ONNX file has at most 2 GiB") from None
-    raise UserError.at("onnx", f"it is a {type(source).__name__}", "give a path, the file's bytes, or a ModelProto")
+    kind, content = content_of(source, "onnx")
+    if kind != "onnx":
+        what = f"an object of type {type(source).__name__} is no ONNX file"
+        raise UserError.at("onnx", what, "give a path, the file's bytes, or a ModelProto")
+    model: bytes = content
+    return model
 
 
 def _parsed(model: bytes) -> onnx.ModelProto:

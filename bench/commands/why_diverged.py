@@ -39,8 +39,8 @@ def why_diverged(
     """
     import json
 
-    from bench.engine.diff import Inputs, parse_bounds
     from bench.engine.layer_culprits import why_diverged as analyse
+    from bench.suite.given_pair import Inputs, parse_bounds
 
     limits = None if bounds is None else parse_bounds(bounds)
     declared = Inputs(both_inputs, reference_input, variant_input)

@@ -26,10 +26,11 @@ def embed(model: onnx.ModelProto, folder: Path | None, where: str) -> bool:
     from onnx import external_data_helper
 
     external = [tensor for tensor in tensors_of(model) if external_data_helper.uses_external_data(tensor)]
-    if external and folder is None:
+    if folder is None:
+        if not external:
+            return False
         what = f"{external[0].name[:80]!r} keeps its data in another file, and the model has no folder"
         raise UserError.at(where, what, "give the path of the ONNX file")
-    assert folder is not None or not external
     total = model.ByteSize() if external else 0
     for tensor in external:
         entries = {entry.key: entry.value for entry in tensor.external_data}

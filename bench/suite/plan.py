@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from bench.graph.integer_sums.pairs import Sums
+from bench.identity import is_transient, token_of
 from bench.metrics.base import Change, Metric, Pair, Quality
 from bench.runtimes.base import Target, runtimes
 from bench.store.keys import key_of
@@ -153,6 +154,8 @@ def observation_parts(
         "target": target.canonical(),
         "packages": package_versions(tuple(sorted({*metric.packages, *runtime.packages}))),
     }
+    if is_transient(type(metric)):
+        parts["code"] = token_of(type(metric))
     if metric.gradients and runtime.gradients:
         parts["gradients"] = {"version": runtime.gradients, "packages": package_versions(runtime.view_packages)}
     if metric.timing:
@@ -179,7 +182,7 @@ class Planner:
     def observation(self, metric: Metric, node: Node, target: Target, reference: Node, **role: Any) -> Observation:
         """An observation of a node in a role (draw, floor)."""
         parts = observation_parts(metric, node, target, self.suite, self.evaluation, self.machine)
-        if target.runtime == "torch":
+        if target.runtime in ("torch", "function"):
             parts["device"] = self.device.split(":")[0]
         shown = [node, *([reference] if metric.anchored or _paired(metric) else [])]
         if target.runtime != "torch" and any(item.kind.endswith("-quantised") for item in shown):

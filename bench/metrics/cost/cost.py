@@ -6,7 +6,7 @@ import gc
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from pydantic import Field
 from bench.data.base import Samples
 from bench.functional.module_cost import Bits, multiply_accumulates, parameter_count, state_bytes, weight_bits
 from bench.functional.onnx_cost import onnx_figures
-from bench.graph.network import Network, OnnxNetwork
+from bench.graph.network import FunctionNetwork, Network, OnnxNetwork
 from bench.metrics.base import Arrays, Family, Metric, Observing, Value, metrics
 from bench.metrics.base import Cost as CostValue
 from bench.metrics.cost.peak_memory import peak_memory
@@ -26,6 +26,8 @@ from bench.runtimes.onnx_runtime import OnnxPredictor
 
 if TYPE_CHECKING:
     import torch
+
+NO_ARTEFACT: Final = "a function of arrays has no artefact that could be looked at"
 
 
 class _Stored:
@@ -53,6 +55,11 @@ def _why_no_macs(arrays: Arrays) -> str:
     return bytes(arrays["_why_no_macs"]).decode() if "_why_no_macs" in arrays else ""
 
 
+def _why_no_artefact(arrays: Arrays) -> str:
+    """Why nothing is known of what is stored: a function of arrays alone has no file bytes."""
+    return "" if "file_bytes" in arrays else NO_ARTEFACT
+
+
 def _timing(name: str, quantile: float) -> CostValue:
     """A latency, and the reference's from the same turns."""
     reference = _Latency(quantile, "_reference_latencies")
@@ -68,6 +75,8 @@ def _artefact(network: Network) -> tuple[dict[str, float], str]:
     """Its figures, and why there are no multiply-accumulates among them where there are none."""
     bits: Bits | None
     macs: int | None
+    if isinstance(network, FunctionNetwork):
+        return {}, NO_ARTEFACT
     if isinstance(network, OnnxNetwork):
         size = len(network.model)
         parameters, bits, macs, reason = onnx_figures(network.model, network.input.network_shape)
@@ -148,10 +157,10 @@ class Cost(Metric):
     timing: ClassVar[bool] = True
     interleaved: ClassVar[bool] = True
     values: ClassVar[tuple[Value, ...]] = (
-        CostValue("file_bytes", _Stored("file_bytes"), unit="bytes"),
-        CostValue("parameters", _Stored("parameters"), unit=""),
-        CostValue("stored_bits", _Stored("stored_bits"), unit="bits"),
-        CostValue("nominal_bits", _Stored("nominal_bits"), unit="bits"),
+        CostValue("file_bytes", _Stored("file_bytes"), unit="bytes", why=_why_no_artefact),
+        CostValue("parameters", _Stored("parameters"), unit="", why=_why_no_artefact),
+        CostValue("stored_bits", _Stored("stored_bits"), unit="bits", why=_why_no_artefact),
+        CostValue("nominal_bits", _Stored("nominal_bits"), unit="bits", why=_why_no_artefact),
         CostValue("macs", _Stored("macs"), unit="MACs", why=_why_no_macs),
         _timing("latency_median", 0.5),
         _timing("latency_p90", 0.9),
