@@ -1,6 +1,10 @@
 """crbench: is a compressed neural network still the same function where trust matters?
 
+Everything public is imported at its first use:
+
 >>> import bench
+>>> bench.PGD(epsilon=8 / 255).name
+'adversarial.pgd'
 >>> bench.onnx.load.__module__
 'bench.onnx'
 """
@@ -11,12 +15,34 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from bench import functional, onnx, stats
     from bench.api import Inputs, diff, load_suite, network, run
+    from bench.errors import MissingExtra, UserError
+    from bench.metrics.adversarial.pgd import ProjectedGradientDescent as PGD
+    from bench.run_results import RunResults
 
 __version__ = "0.1.0"
-__all__ = ["Inputs", "__version__", "diff", "functional", "load_suite", "network", "onnx", "run", "stats"]
+__all__ = [
+    "PGD",
+    "Inputs",
+    "MissingExtra",
+    "RunResults",
+    "UserError",
+    "__version__",
+    "diff",
+    "functional",
+    "load_suite",
+    "network",
+    "onnx",
+    "run",
+    "stats",
+]
 
-_OBJECTS: Final = dict.fromkeys(("Inputs", "diff", "load_suite", "network", "run"), "bench.api")
 _MODULES: Final = ("functional", "onnx", "stats")
+_OBJECTS: Final = {
+    **dict.fromkeys(("Inputs", "diff", "load_suite", "network", "run"), "bench.api"),
+    **dict.fromkeys(("MissingExtra", "UserError"), "bench.errors"),
+    "RunResults": "bench.run_results",
+}
+_METRICS: Final = {"PGD": "adversarial.pgd"}
 
 
 def __getattr__(name: str) -> Any:
@@ -25,6 +51,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"bench.{name}")
     if name in _OBJECTS:
         return getattr(import_module(_OBJECTS[name]), name)
+    if name in _METRICS:
+        return import_module("bench.metrics.base").metrics.get(_METRICS[name])
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
 
 

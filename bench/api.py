@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,9 @@ from bench.engine.run import Progress, RunOptions, make_plan, run_suite
 from bench.errors import UserError
 from bench.gate import judge_results
 from bench.metrics.base import Metric
+from bench.registry import nearest
 from bench.results import Cell, Results
+from bench.run_results import RunResults
 from bench.runtimes.base import IntegerSums
 from bench.store.files import write_atomic
 from bench.store.passing import passing_store
@@ -47,9 +49,26 @@ def run(
     options: RunOptions | None = None,
     progress: Progress | None = None,
     dataset: Dataset | None = None,
-) -> Results:
-    """The results of ``measure``."""
-    return measure(suite, options, progress, dataset).results
+    **given: Any,
+) -> RunResults:
+    """Measure a suite and judge its gates; nothing but the store is written.
+
+    Args:
+        suite: A loaded suite, or the path of a suite file.
+        options: Store, device, which cells; by default the store ``.crbench``.
+        progress: Called while it runs.
+        dataset: The data, where it is at hand already.
+        given: Any of the options by name: ``only="prune*"``, ``store``, ``device``, ``rerun``, ``shard``.
+
+    Raises:
+        UserError: whatever is wrong in the suite or in what it names, each problem with its place.
+    """
+    known = [field.name for field in fields(RunOptions)]
+    for name in given:
+        if name not in known:
+            raise UserError.at("run", f"unknown option {name!r}", nearest(name, known))
+    chosen = replace(options or RunOptions(store=".crbench"), **given)
+    return RunResults.of(*measure(suite, chosen, progress, dataset))
 
 
 def measure(
@@ -136,7 +155,7 @@ def diff(
     device: str = "cpu",
     store: str | None = None,
     progress: Progress | None = None,
-) -> Results:
+) -> RunResults:
     """Compare one pair, no suite needed; nothing is written unless a store is named.
 
     Args:
@@ -163,7 +182,7 @@ def diff(
         reference, variant, x, y,
         metrics=metrics, yardsticks=yardsticks, bounds=bounds, integer_sums=integer_sums, inputs=inputs,
     )  # fmt: skip
-    return measure_pair(pair, device=device, store=store, progress=progress).results
+    return RunResults.of(*measure_pair(pair, device=device, store=store, progress=progress), pair=True)
 
 
 def measure_pair(

@@ -180,7 +180,7 @@ def test_a_graph_that_onnx_runtime_optimised_is_imported(x):
         (b"nothing", "a model of 7 bytes does not parse as ONNX"),
         ("none.onnx", "no file 'none.onnx'"),
         (42, "an object of type int is no network; give a torch module, an ONNX file"),
-        (len, "an object of type builtin_function_or_method is no ONNX file; give a path, the file's bytes, or a ModelProto"),
+        (len, "an object of type builtin_function_or_method is no ONNX file; give a path, the file's bytes"),
         (
             made([node("NonZero", ["x"], ["y"]), node("Det", ["x"], ["z"])], {}),
             "Det.*cannot be imp",

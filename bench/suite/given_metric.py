@@ -38,7 +38,9 @@ def as_metric(given: Any, where: str) -> Metric:
     if isinstance(given, type) and issubclass(given, Metric):
         raise UserError.at(where, f"it is the class {given.__name__}", f"give an object of it: {given.__name__}(...)")
     if not isinstance(given, Metric):
-        raise UserError.at(where, f"an object of type {type(given).__name__} is no metric", "give its name, or an object of its class")
+        raise UserError.at(
+            where, f"an object of type {type(given).__name__} is no metric", "give its name, or an object of its class"
+        )
     cls = type(given)
     if vars(cls).get("name") is None:  # an inherited name is another metric's
         cls.name = f"{cls.__module__}:{cls.__qualname__}"
