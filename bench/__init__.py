@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from bench import functional, onnx, stats
-    from bench.api import Inputs, diff, load_suite, network, run
+    from bench.api import Inputs, diff, layers, load_suite, network, run
     from bench.errors import MissingExtra, UserError
     from bench.metrics.adversarial.pgd import ProjectedGradientDescent as PGD
     from bench.run_results import RunResults
@@ -29,6 +29,7 @@ __all__ = [
     "__version__",
     "diff",
     "functional",
+    "layers",
     "load_suite",
     "network",
     "onnx",
@@ -38,7 +39,7 @@ __all__ = [
 
 _MODULES: Final = ("functional", "onnx", "stats")
 _OBJECTS: Final = {
-    **dict.fromkeys(("Inputs", "diff", "load_suite", "network", "run"), "bench.api"),
+    **dict.fromkeys(("Inputs", "diff", "layers", "load_suite", "network", "run"), "bench.api"),
     **dict.fromkeys(("MissingExtra", "UserError"), "bench.errors"),
     "RunResults": "bench.run_results",
 }

@@ -15,6 +15,7 @@ from bench.engine.networks import Networks
 from bench.engine.run import Progress, RunOptions, make_plan, run_suite
 from bench.errors import UserError
 from bench.gate import judge_results
+from bench.layer_report import LayerReport
 from bench.metrics.base import Metric
 from bench.registry import nearest
 from bench.results import Cell, Results
@@ -26,7 +27,7 @@ from bench.store.samples import RunSamples
 from bench.store.store import Store
 from bench.suite.extends import shown_path
 from bench.suite.given_network import GivenNetwork, network
-from bench.suite.given_pair import UNDECLARED, GivenPair, Inputs, given_pair
+from bench.suite.given_pair import PYTHON, UNDECLARED, GivenPair, Inputs, given_pair
 from bench.suite.load import load_suite
 from bench.suite.plan import cell_label, metric_label
 from bench.suite.reuse import tell_of_reuse
@@ -34,7 +35,7 @@ from bench.suite.selection import accepted_as, first_match
 from bench.suite.suite import Suite
 from bench.wording import canonical
 
-__all__ = ["Inputs", "diff", "load_suite", "measure", "measure_pair", "network", "run", "write_weights"]
+__all__ = ["Inputs", "diff", "layers", "load_suite", "measure", "measure_pair", "network", "run", "write_weights"]
 
 
 class Measurement(NamedTuple):
@@ -183,6 +184,41 @@ def diff(
         metrics=metrics, yardsticks=yardsticks, bounds=bounds, integer_sums=integer_sums, inputs=inputs,
     )  # fmt: skip
     return RunResults.of(*measure_pair(pair, device=device, store=store, progress=progress), pair=True)
+
+
+def layers(
+    reference: GivenNetwork,
+    variant: GivenNetwork,
+    x: Any,
+    y: Any = None,
+    bounds: tuple[float, float] | None = None,
+    *,
+    inputs: Inputs = UNDECLARED,
+    integer_sums: IntegerSums = "native",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> LayerReport:
+    """Rank the layers of a variant by how much of its divergence from the reference each one brings in.
+
+    Each layer in turn is computed as in the reference, on the variant's own inputs; nothing is written.
+
+    Args:
+        reference: A torch module, an ONNX file (path, bytes or ``ModelProto``), ``module:factory[@checkpoint]``, or
+            what ``bench.network`` made of one of them. A function has no layers.
+        variant: Another one of the same architecture.
+        x: Samples (n, ...), or the path of an ``.npz`` with ``x`` and, if known, ``y``.
+        y: Labels (n,), if known: with them accuracy and likelihood that come back are told too.
+        bounds: The range of ``x``; by default (0, 1) if ``x`` lies in it.
+        inputs: How the networks take their input.
+        integer_sums: How ONNX Runtime sums 8-bit products where the networks are deployed.
+        progress: Called with the layers done, their number, and the name of the one at work.
+
+    Raises:
+        UserError: whatever is wrong in what was given; no layer of one answers to a layer of the other.
+    """
+    from bench.engine.layer_culprits import why_diverged
+
+    shown = progress or (lambda done, total, name: None)
+    return LayerReport(why_diverged(reference, variant, x, bounds, shown, integer_sums, inputs, y, PYTHON))
 
 
 def measure_pair(
