@@ -1,18 +1,61 @@
-"""crbench: is a compressed neural network still the same function where trust matters?"""
+"""crbench: is a compressed neural network still the same function where trust matters?
 
-from typing import TYPE_CHECKING, Any
+Everything public is imported at its first use:
+
+>>> import bench
+>>> bench.PGD(epsilon=8 / 255).name
+'adversarial.pgd'
+>>> bench.onnx.load.__module__
+'bench.onnx'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from bench.api import diff, load_suite, run
+    from bench import functional, onnx, stats
+    from bench.api import Inputs, diff, layers, load_suite, network, run
+    from bench.errors import MissingExtra, UserError
+    from bench.metrics.adversarial.pgd import ProjectedGradientDescent as PGD
+    from bench.run_results import RunResults
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "diff", "load_suite", "run"]
+__all__ = [
+    "PGD",
+    "Inputs",
+    "MissingExtra",
+    "RunResults",
+    "UserError",
+    "__version__",
+    "diff",
+    "functional",
+    "layers",
+    "load_suite",
+    "network",
+    "onnx",
+    "run",
+    "stats",
+]
+
+_MODULES: Final = ("functional", "onnx", "stats")
+_OBJECTS: Final = {
+    **dict.fromkeys(("Inputs", "diff", "layers", "load_suite", "network", "run"), "bench.api"),
+    **dict.fromkeys(("MissingExtra", "UserError"), "bench.errors"),
+    "RunResults": "bench.run_results",
+}
+_METRICS: Final = {"PGD": "adversarial.pgd"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public functions at their first use, so that ``crbench --help`` imports nothing heavy."""
-    if name in ("diff", "load_suite", "run"):
-        from bench import api
-
-        return getattr(api, name)
+    """Import what is public at its first use, so that ``crbench --help`` imports nothing heavy."""
+    if name in _MODULES:
+        return import_module(f"bench.{name}")
+    if name in _OBJECTS:
+        return getattr(import_module(_OBJECTS[name]), name)
+    if name in _METRICS:
+        return import_module("bench.metrics.base").metrics.get(_METRICS[name])
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -40,17 +40,18 @@ def diff(
     import json
 
     from bench import api
-    from bench.engine.diff import Inputs, parse_bounds
     from bench.gate import exit_code, why_exit
+    from bench.suite.given_pair import COMMAND_LINE, Inputs, given_pair, parse_bounds
 
     limits = None if bounds is None else parse_bounds(bounds)
     declared = Inputs(both_inputs, reference_input, variant_input)
     with json_alone(as_json) as say:
+        pair = given_pair(
+            reference, variant, data,
+            metrics=metrics, bounds=limits, integer_sums=integer_sums, inputs=declared, places=COMMAND_LINE,
+        )  # fmt: skip
         results = with_progress(
-            lambda progress: api.diff(
-                reference, variant, data, metrics, limits, device, progress, integer_sums, declared
-            ),
-            quiet=quiet or as_json,
+            lambda progress: api.measure_pair(pair, device=device, progress=progress).results, quiet=quiet or as_json
         )
         if as_json:
             say(json.dumps({"cells": [cell.model_dump(mode="json") for cell in results.cells]}, allow_nan=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from bench.commands.options import DEVICE, NO_CODE, QUIET, STORE, Shard
 from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
 from bench.exit_codes import ExitCode
-
-if TYPE_CHECKING:
-    from bench.results import Results
 
 
 @click.command()
@@ -43,17 +40,14 @@ def run(
     from bench import api
     from bench.engine.run import RunOptions
     from bench.gate import exit_code, results_json, why_exit
-    from bench.store.checksums import sha256
-    from bench.store.samples import write_samples
+    from bench.run_results import RunResults
 
     options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
     with json_alone(as_json) as say:
         loaded = api.load_suite(suite)
         measured = with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
         folder = out or Path("reports") / loaded.name
-        arrays = write_samples(measured.samples, folder)  # the results come last: they name the arrays
-        results = measured.results.model_copy(update={"arrays_sha256": sha256(arrays.read_bytes())})
-        _write(results, folder)
+        results = RunResults.of(*measured).save(folder)
         if as_json:
             say(results_json(results))
         elif not quiet:
@@ -62,15 +56,6 @@ def run(
     if why := why_exit(results, gate):
         click.echo(f"crbench: {why}", err=True)
     return exit_code(results, gate)
-
-
-def _write(results: Results, folder: Path) -> None:
-    from bench.gate import results_json
-    from bench.report.html import render_html
-    from bench.store.files import write_atomic
-
-    write_atomic(folder / "results.json", (results_json(results, indent=1) + "\n").encode())
-    write_atomic(folder / "index.html", render_html(results).encode())
 
 
 @click.command()

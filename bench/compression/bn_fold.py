@@ -57,6 +57,7 @@ class BnFold(Step):
         """
         if isinstance(network, OnnxNetwork):
             return self._fold_file(network)
+        assert isinstance(network, TorchNetwork)
         folding = fold_batch_norms(
             network.module, network.input.network_shape, across_concatenation=self.across_concatenation
         )
@@ -68,6 +69,7 @@ class BnFold(Step):
         """Replace the same BatchNorms; of an ONNX file, the file itself is the structure."""
         if isinstance(network, OnnxNetwork):
             return OnnxNetwork(b"", network.input)
+        assert isinstance(network, TorchNetwork)
         module = copy.deepcopy(network.module)
         for entry in record["folded"]:
             replace_batch_norm(module, Folded(**entry))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import UserError
-from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork, with_record
+from bench.graph.network import FunctionNetwork, InputSpec, Network, OnnxNetwork, TorchNetwork, with_record
 from bench.graph.shared import contradictions
 from bench.graph.torchscript import refuse_torchscript
 from bench.models.checkpoint import make_lazy_parameters
@@ -67,13 +67,15 @@ def run_step(step: Step, network: Network, context: StepContext) -> Network:
 
 
 def to_bytes(network: Network) -> bytes:
-    """A network's weights: a safetensors file of the state dict, or the ONNX file itself.
+    """A network's weights: a safetensors file of the state dict, or the ONNX file itself; of a function nothing.
 
     Raises:
         UserError: the state dict holds something other than tensors.
     """
     if isinstance(network, OnnxNetwork):
         return network.model
+    if isinstance(network, FunctionNetwork):
+        return b""
     from safetensors.torch import save
 
     state: dict[str, torch.Tensor] = {}

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from bench.data.arrays import array_samples
 from bench.data.base import Dataset, Loader, Samples, loaders
-from bench.data.splitting import check_values, split, stratified_order
+from bench.data.splitting import split, stratified_order
 from bench.errors import UserError
 from bench.graph.network import InputSpec, declared_axis
-from bench.limits import CLASSES, UNPACKED
+from bench.limits import UNPACKED
 from bench.registry import parameters
 from bench.store.arrays import DAMAGE, check_unpacked
 
 ARRAYS = "give the arrays x and, with labels, y"
-LAYOUT = "give images (n, channels, height, width) or (n, height, width), or vectors (n, features)"
 
 
 def read_npz(path: Path, bounds: tuple[float, float] = (0.0, 1.0), where: str = "data") -> Samples:
@@ -32,10 +32,7 @@ def read_npz(path: Path, bounds: tuple[float, float] = (0.0, 1.0), where: str = 
         UserError: no such file, no numpy archive, wrong keys, shapes or types, values not finite or out of bounds.
     """
     arrays = _read_arrays(Path(path), where)
-    x = _images(arrays["x"], f"{where}.x")
-    check_values(x, bounds, f"{where}.x")
-    y = None if "y" not in arrays else _labels(arrays["y"], len(x), f"{where}.y")
-    return Samples(tuple(f"npz/{row:06d}" for row in range(len(x))), x, y)
+    return array_samples(arrays["x"], arrays.get("y"), bounds, f"{where}.")
 
 
 def _read_arrays(path: Path, where: str) -> dict[str, NDArray[Any]]:
@@ -87,27 +84,6 @@ def _check_header(content: IO[bytes], size: int, name: str, packed: int) -> None
     wanted = 4 * count
     if name == "x" and wanted > UNPACKED.most and wanted > 4 * packed:
         raise ValueError(f"{UNPACKED.exceeded(wanted, 'x takes ')}; {UNPACKED.advice}")
-
-
-def _images(x: NDArray[Any], where: str) -> NDArray[np.float32]:
-    if x.dtype.kind not in "fiub":
-        raise UserError.at(where, f"type {x.dtype}", "give real numbers")
-    if x.ndim == 3:
-        x = x[:, None]
-    if x.ndim not in (2, 4) or 0 in x.shape:
-        raise UserError.at(where, f"shape {x.shape}", LAYOUT)
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
-        return np.ascontiguousarray(x, dtype=np.float32)
-
-
-def _labels(y: NDArray[Any], n: int, where: str) -> NDArray[np.int64]:
-    if y.shape != (n,):
-        raise UserError.at(where, f"shape {y.shape}", f"give ({n},), one label a sample")
-    whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and bool(np.isfinite(y).all()) and bool((y % 1 == 0).all()))
-    if not whole or int(y.min()) < 0:
-        raise UserError.at(where, f"labels of type {y.dtype} that are no classes", "give whole numbers from 0 on")
-    CLASSES.check(int(y.max()) + 1, where, "labels of ")
-    return y.astype(np.int64)
 
 
 @loaders.register("npz")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.errors import UnusableNetwork
 from bench.graph.class_scores import holds_half, only_output, softmax_step
-from bench.graph.network import InputSpec, Network, OnnxNetwork
+from bench.graph.network import FunctionNetwork, InputSpec, Network, OnnxNetwork
 from bench.models.outside import load_outside
 from bench.models.training import reproducible
 from bench.runtimes.base import Predictor, Target
@@ -57,8 +57,7 @@ def take_in(outside: Outside, declared: InputSpec, x: NDArray[np.float32], where
     Raises:
         UserError: it cannot be loaded, answers by chance, needs company, or contradicts what is declared.
     """
-    files: dict[str, Any] = {"onnx": outside.onnx, "factory": outside.factory, "checkpoint": outside.checkpoint}
-    network = load_outside(declared, where=where, **files)
+    network = load_outside(declared, where=where, **outside.sources)
     x = x[:SAMPLES]
     if not len(x):
         return network
@@ -67,6 +66,8 @@ def take_in(outside: Outside, declared: InputSpec, x: NDArray[np.float32], where
 
 
 def _target(network: Network) -> Target:
+    if isinstance(network, FunctionNetwork):
+        return Target(name="intake", runtime="function")
     return Target(name="intake", runtime="onnxruntime" if isinstance(network, OnnxNetwork) else "torch")
 
 
@@ -141,6 +142,8 @@ def _with_batch(network: Network, x: NDArray[np.float32], where: str) -> Network
         what = f"it answers by chance: two runs on the same {len(company)} samples differ on {chance} of them, "
         what += f"by up to {_largest(together, again, spread):.2g} of the logits' spread"
         right = "switch dropout and other random operations off in evaluation mode"
+        if isinstance(network, FunctionNetwork):
+            right = "let it draw no random numbers, or the same ones at every call"
         raise UnusableNetwork.at(where or "network", what, right)
     alone = np.concatenate([_logits(predictor, company[place : place + 1]) for place in range(len(company))])
     if not _differing(together, alone, spread, _limit(network, predictor)):

@@ -66,6 +66,8 @@ class Networks:
         """
         if node.key in self._made:
             return self._made[node.key]
+        if not rebuildable(node):
+            return None
         found = self.store.get("networks", node.key)
         blob = None if found is None else self.store.blob("networks", node.key)
         if found is None or blob is None:
@@ -94,7 +96,8 @@ class Networks:
             declared = InputSpec.from_canonical(self.dataset.input.canonical() | node.outside.input)
             network = take_in(node.outside, declared, self.dataset.evaluation.x[:SAMPLES])
         blob = to_bytes(network)
-        self.store.put("networks", node.parts, {"record": network.record, "bytes": len(blob)}, blob=blob)
+        content = {"record": network.record, "bytes": len(blob)}
+        self.store.put("networks", node.parts, content, blob=blob if rebuildable(node) else None)
         return network
 
     def _train(self, node: Node) -> Network:
@@ -110,6 +113,12 @@ class Networks:
         module = initialise(node.model, declared, node.seed)
         trained = train(module, self.dataset.train, declared, node.recipe, node.seed, self.progress)
         return TorchNetwork(trained, declared, source_record(node.model, declared))
+
+
+def rebuildable(node: Node) -> bool:
+    """Whether its record and weights suffice to make it again: not of one that began in memory, but for ONNX bytes."""
+    held = None if (outside := _root(node).outside) is None else outside.held
+    return held is None or held.kind == "onnx"
 
 
 def describes(record: Any, node: Node) -> bool:
@@ -128,7 +137,8 @@ def describes(record: Any, node: Node) -> bool:
     if node.model is not None:
         return same and alike(record, source_record(node.model, InputSpec.from_canonical(node.parts["input"])))
     assert node.outside is not None
-    source, factory = ("factory", node.outside.factory) if node.outside.onnx is None else ("onnx", None)
+    source, factory = ("onnx", None) if node.kind.startswith("onnx") else ("factory", node.outside.factory)
+    source = source if rebuildable(node) else "memory"
     return same and record.get("source") == source and record.get("factory") == factory
 
 
@@ -156,7 +166,7 @@ def _title(node: Node) -> str:
     if node.model is not None:
         return f"training {node.model.name} (seed {node.seed % 10_000:04d})"
     assert node.outside is not None
-    return legible(f"loading {node.outside.onnx or node.outside.factory}")
+    return legible(f"loading {node.outside.onnx or node.outside.title}")
 
 
 def one_line(error: Exception) -> str:

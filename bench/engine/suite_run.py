@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.data.base import Dataset
 from bench.data.downloads import kept_in
 from bench.engine.inline import InlineEngine, Measured
-from bench.engine.run import RunOptions, make_plan, planner
+from bench.engine.run import RunOptions, make_plan
 from bench.engine.samples import collect
 from bench.results import Cell
 from bench.store.samples import RunSamples
 from bench.store.store import Store
-from bench.suite.nodes import outside_node
-from bench.suite.plan import Plan, PlannedCell
-from bench.suite.suite import Outside, Suite
+from bench.suite.plan import PlannedCell
+from bench.suite.suite import Suite
 
 if TYPE_CHECKING:
     import torch
@@ -33,30 +31,16 @@ class SuiteRun:
         suite: A checked suite.
         options: Store, device and what to reuse; ``only`` and ``shard`` have no meaning here.
         dataset: The data, where it is at hand already.
-        yardsticks: Networks from outside that stand on a par with the reference, in place of the suite's own.
 
     Raises:
         UserError: whatever is wrong in what the suite names.
     """
 
-    def __init__(
-        self, suite: Suite, options: RunOptions, dataset: Dataset | None = None, yardsticks: Sequence[Outside] = ()
-    ) -> None:
+    def __init__(self, suite: Suite, options: RunOptions, dataset: Dataset | None = None) -> None:
         self.suite = suite
         self.options = options
         with kept_in(options.store):
             self.plan, self.dataset = make_plan(suite, options.device, dataset)
-        if yardsticks:
-            self.plan = self._with_yardsticks(yardsticks)
-
-    def _with_yardsticks(self, yardsticks: Sequence[Outside]) -> Plan:
-        expand = planner(self.suite, self.options.device, self.dataset)
-        nodes = tuple(outside_node(item, expand.splits) for item in yardsticks)
-        plan = replace(self.plan, yardsticks=nodes, cells=())
-        found = []
-        for cell in self.plan.cells:
-            found.append(expand.cell(cell.variant, cell.node, cell.target, cell.use, cell.replicate, plan))
-        return replace(plan, cells=tuple(found))
 
     @cached_property
     def engine(self) -> InlineEngine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from bench.registry import nearest
 if TYPE_CHECKING:
     from torch import nn
 
-Kind = Literal["torch", "torch-quantised", "onnx", "onnx-quantised"]
+Kind = Literal["torch", "torch-quantised", "onnx", "onnx-quantised", "function"]
 Layout: TypeAlias = Literal["NCHW", "NHWC"]
 Dtype: TypeAlias = Literal["float32", "uint8"]
 
@@ -195,7 +195,27 @@ class OnnxNetwork:
         return hashlib.sha256(self.model).hexdigest()
 
 
-Network: TypeAlias = TorchNetwork | OnnxNetwork
+@dataclass(frozen=True, eq=False)
+class FunctionNetwork:
+    """A function of arrays: preprocessed samples (n, ...) to class scores (n, classes). Nothing of it can be seen."""
+
+    function: Callable[[Any], Any]
+    input: InputSpec
+    record: dict[str, Any] = field(default_factory=dict)
+    quantised: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """The name steps check chains by."""
+        return "function"
+
+    @property
+    def batch_dependent(self) -> bool:
+        """Whether a sample's answer depends on the others of its batch: found when it was taken in."""
+        return bool(_source(self.record).get("batch_dependent"))
+
+
+Network: TypeAlias = TorchNetwork | OnnxNetwork | FunctionNetwork
 
 
 def _source(record: dict[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ LARGEST = 2**31 - 1  # bytes of one protobuf message
 DIGITS = 20  # of a length in bytes
 
 
-def embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
-    """Load external data into the model; True where there was any.
+def embed(model: onnx.ModelProto, folder: Path | None, where: str) -> bool:
+    """Load external data from a folder into the model; True where there was any. Without a folder there must be none.
 
     Raises:
         UserError: a place outside the folder, no such file, or more than one ONNX file can hold; nothing is read then.
@@ -26,6 +26,11 @@ def embed(model: onnx.ModelProto, folder: Path, where: str) -> bool:
     from onnx import external_data_helper
 
     external = [tensor for tensor in tensors_of(model) if external_data_helper.uses_external_data(tensor)]
+    if folder is None:
+        if not external:
+            return False
+        what = f"{external[0].name[:80]!r} keeps its data in another file, and the model has no folder"
+        raise UserError.at(where, what, "give the path of the ONNX file")
     total = model.ByteSize() if external else 0
     for tensor in external:
         entries = {entry.key: entry.value for entry in tensor.external_data}

@@ -40,8 +40,8 @@ RANDOM = frozenset(
 )
 
 
-def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
-    """The bytes of a checked, self-contained ONNX file; the very bytes of the file where nothing had to change.
+def read_onnx(source: Path | bytes, declared: InputSpec, where: str) -> bytes:
+    """The bytes of a checked, self-contained ONNX file; the very bytes that were given where nothing had to change.
 
     External data inside the file's folder is embedded, a too new IR version lowered where the opset allows it. What
     ONNX Runtime runs and ONNX's rules forbid is put right: nodes out of order are sorted, stably; sizes of -1 become
@@ -51,13 +51,29 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
         UserError: no such file, a pickle, no ONNX, external data outside the folder, not one input, another input
             shape or type than declared, operators that are not ONNX's, random numbers, or NaN weights.
     """
+    model, blob, changed = _checked(source, where)
+    check_interface(model, declared, where)
+    check_work(model, declared, where)
+    _check_weights(model, where)
+    return model.SerializeToString(deterministic=True) if changed else blob
+
+
+def self_contained(source: Path | bytes, where: str) -> bytes:
+    """As ``read_onnx``, whatever the file takes as its input.
+
+    Raises:
+        UserError: no such file, a pickle, no valid ONNX, external data outside the folder, operators that are not
+            ONNX's, or random numbers.
+    """
+    model, blob, changed = _checked(source, where)
+    return model.SerializeToString(deterministic=True) if changed else blob
+
+
+def _checked(source: Path | bytes, where: str) -> tuple[onnx.ModelProto, bytes, bool]:
+    """A valid model that ONNX Runtime reads, the bytes that were given, and whether it is another model than theirs."""
     import onnx
 
-    blob = _read(path, where)
-    refuse_pickle(path, blob[:8], where)
-    model = _parse(blob, path, where)
-    check_structure(model, where)
-    changed = embed(model, path.parent, where)
+    model, blob, changed = _open(source, where)
     check_tensors(tensors_of(model), where)
     changed |= _settle_version(model, where)
     changed |= _free_unknown_sizes(model)
@@ -65,16 +81,28 @@ def read_onnx(path: Path, declared: InputSpec, where: str) -> bytes:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
-        what = f"{str(path)!r} is no valid ONNX: {one_line(error)}"
+        what = f"{_title(source)} is no valid ONNX: {one_line(error)}"
         raise UnusableNetwork.at(where, what, "export it anew") from None
     _check_operators(model, where)
-    check_interface(model, declared, where)
-    check_work(model, declared, where)
-    _check_weights(model, where)
-    return model.SerializeToString(deterministic=True) if changed else blob
+    return model, blob, changed
 
 
-def onnx_sha256(path: Path) -> str:
+def _open(source: Path | bytes, where: str) -> tuple[onnx.ModelProto, bytes, bool]:
+    """A model with its data inside, the bytes that were given, and whether any data had to be embedded."""
+    folder = None if isinstance(source, bytes) else source.parent
+    blob = source if isinstance(source, bytes) else _read(source, where)
+    if not isinstance(source, bytes):
+        refuse_pickle(source, blob[:8], where)
+    model = _parse(blob, source, where)
+    check_structure(model, where)
+    return model, blob, embed(model, folder, where)
+
+
+def _title(source: Path | bytes) -> str:
+    return f"a model of {len(source)} bytes" if isinstance(source, bytes) else repr(str(source))
+
+
+def onnx_sha256(source: Path | bytes) -> str:
     """Content hash of an ONNX file, with the data embedded that it keeps in other files; a broken one by its bytes.
 
     Data of every tensor counts, those of constants, subgraphs and local functions too.
@@ -82,11 +110,10 @@ def onnx_sha256(path: Path) -> str:
     Raises:
         UserError: it cannot be read, or is larger than an ONNX file can be.
     """
-    blob = _read(path, "onnx")
+    blob = source if isinstance(source, bytes) else _read(source, "onnx")
     try:
-        model = _parse(blob, path, "onnx")
-        check_structure(model, "onnx")
-        content = model.SerializeToString(deterministic=True) if embed(model, path.parent, "onnx") else blob
+        model, _, changed = _open(source, "onnx")
+        content = model.SerializeToString(deterministic=True) if changed else blob
     except UserError:  # said when it is loaded
         content = blob
     return hashlib.sha256(content).hexdigest()
@@ -110,7 +137,7 @@ def is_quantised(model: bytes) -> bool:
     return any(node.op_type in QUANTISED for node in nodes_of(onnx.load_model_from_string(model)))
 
 
-def _parse(blob: bytes, path: Path, where: str) -> onnx.ModelProto:
+def _parse(blob: bytes, source: Path | bytes, where: str) -> onnx.ModelProto:
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -120,7 +147,7 @@ def _parse(blob: bytes, path: Path, where: str) -> onnx.ModelProto:
         model = onnx.ModelProto()
     if not model.HasField("graph"):
         raise UnusableNetwork.at(
-            where, f"{str(path)!r} does not parse as ONNX", "give a file that an ONNX exporter wrote"
+            where, f"{_title(source)} does not parse as ONNX", "give a file that an ONNX exporter wrote"
         )
     return model
 

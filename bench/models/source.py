@@ -38,6 +38,12 @@ def factory_record(factory: str, declared: InputSpec, materialised: Sequence[str
     return {**record, "materialised": list(materialised)} if materialised else record
 
 
+def held_record(kind: str, declared: InputSpec, materialised: Sequence[str] = ()) -> dict[str, Any]:
+    """The record of a network that the caller held in memory: nothing can build it again."""
+    record = {"source": "memory", "input": declared.canonical(), "kind": kind}
+    return {**record, "materialised": list(materialised)} if materialised else record
+
+
 def file_record(kind: str, sha256: str, declared: InputSpec) -> dict[str, Any]:
     """The record of an ONNX file from outside."""
     return {"source": "onnx", "sha256": sha256, "input": declared.canonical(), "kind": kind}

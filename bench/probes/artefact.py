@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 
 from bench.data.base import Samples
 from bench.functional.module_cost import Bits, multiply_accumulates, parameter_count, state_bytes, weight_bits
 from bench.functional.onnx_cost import onnx_figures
-from bench.graph.network import Network, OnnxNetwork
+from bench.graph.network import FunctionNetwork, Network, OnnxNetwork
 from bench.probes.base import Context, Observation, Probe, probes
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
 from bench.runtimes.onnx_runtime import OnnxPredictor
 
+NO_ARTEFACT: Final = "a function of arrays has no artefact that could be looked at"
+
 
 def artefact_figures(network: Network) -> tuple[dict[str, float], dict[str, str]]:
     """Bytes, parameters, bits a weight and multiply-accumulates; what cannot be told is left out, with why by name."""
+    if isinstance(network, FunctionNetwork):
+        return {}, dict.fromkeys(Artefact.arrays, NO_ARTEFACT)
     bits: Bits | None
     macs: int | None
     if isinstance(network, OnnxNetwork):

@@ -132,6 +132,15 @@ def crbench_pair(request: pytest.FixtureRequest) -> Pair:
     return Pair.of(request)
 
 
+@pytest.fixture
+def _crbench_passing_store() -> Generator[str]:
+    """A store for what cannot be reused: it lasts as long as the test."""
+    from bench.store.passing import passing_store
+
+    with passing_store() as url:
+        yield url
+
+
 def store_url(config: pytest.Config) -> str:
     """Where everything measured is kept; a relative folder stands where pytest was started."""
     given = config.getoption("crbench_store")

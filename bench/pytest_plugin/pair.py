@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,10 +11,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-import numpy as np
 import pytest
 
-from bench.engine.diff import Inputs, diff_suite, parse_network
+from bench.data.npz import ARRAYS
+from bench.engine.diff import pair_suite
 from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
@@ -26,8 +27,13 @@ from bench.registry import nearest
 from bench.results import Cell, ValueResult
 from bench.results.rules import RULES
 from bench.runtimes.base import IntegerSums
+from bench.suite.given_network import as_network
+from bench.suite.given_pair import COMMAND_LINE, Inputs, given_pair
+from bench.suite.reuse import is_reusable
+from bench.suite.suite import Outside
 from bench.wording import plain, title
 
+PLACES = COMMAND_LINE._replace(bounds="bounds", data="data", integer_sums="integer_sums", input="input")
 KEYWORDS = (
     "reference", "variant", "data", "bounds", "yardsticks", "integer_sums", "not_applicable",
     "input", "reference_input", "variant_input",
@@ -52,7 +58,8 @@ class Pair:
     def __init__(self, request: pytest.FixtureRequest, given: Mapping[str, Any]) -> None:
         self._request = request
         self._given = given
-        self._cells: dict[str, Cell] = {}
+        self._cells: dict[str, Cell] = {}  # of files and factories: what is in memory may change between two calls
+        self._functions: dict[int, Outside] = {}  # a function is the same one as long as this pair
 
     @classmethod
     def of(cls, request: pytest.FixtureRequest) -> Pair:
@@ -68,9 +75,11 @@ class Pair:
         """Another pair; what is not given comes from the marker.
 
         Args:
-            given: ``reference`` and ``variant``, each an ONNX file or ``module:factory[@checkpoint.safetensors]``;
-                ``data``, an ``.npz`` with ``x`` and, if known, ``y``, or these arrays by name; ``bounds``, the range
-                of ``x``, by default (0, 1) if ``x`` lies in it; ``yardsticks``, networks as good as the reference,
+            given: ``reference`` and ``variant``, each an ONNX file, ``module:factory[@checkpoint.safetensors]``, or a
+                network in memory as ``bench.network`` takes it, which without a key is measured anew by each test;
+                ``data``, an ``.npz`` with ``x`` and, if known, ``y``, or these arrays by name, or ``(x, y)``, or x
+                alone; ``bounds``, the range of ``x``, by default (0, 1) if ``x`` lies in it; ``yardsticks``, networks
+                as good as the reference,
                 such as retrained ones: gaps need them, four for an interval; ``integer_sums``, how ONNX Runtime sums
                 8-bit products: native, exact or saturating; ``input``, how both networks take their input, such as
                 ``{"layout": "NHWC", "scale": 255}``, or ``reference_input`` and ``variant_input``, each alone;
@@ -81,35 +90,40 @@ class Pair:
 
     def cell(self, metric: str) -> Cell:
         """Everything one metric says; ``metric`` as in ``adversarial.pgd[epsilon=0.1]``."""
-        if metric not in self._cells:
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    self._cells[metric] = self._measure(metric)
-                self._request.node.user_properties += sums_note(self._cells[metric])
-            except UserError as error:
-                raise _failed("\n".join(plain(problem) for problem in error.problems)) from None
-        return self._cells[metric]
+        if metric in self._cells:
+            return self._cells[metric]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                cell = self._measure(metric)
+            self._request.node.user_properties += sums_note(cell)
+        except UserError as error:
+            raise _failed("\n".join(plain(problem) for problem in error.problems)) from None
+        networks = [self._given["reference"], self._given["variant"], *self._given.get("yardsticks", ())]
+        if all(isinstance(item, str | os.PathLike) for item in (*networks, self._given["data"])):
+            self._cells[metric] = cell
+        return cell
 
     def _measure(self, metric: str) -> Cell:
         self._check()
         folder = self._request.path.parent
-        reference, variant = (_located(self._given[name], folder) for name in ("reference", "variant"))
+        reference, variant = (self._network(self._given[name], folder) for name in ("reference", "variant"))
         bounds = self._given.get("bounds")
         limits = None if bounds is None else (float(bounds[0]), float(bounds[1]))
         sums = self._given.get("integer_sums", "native")
         if sums not in get_args(IntegerSums):
             raise _failed(f"integer_sums={sums!r}; {nearest(str(sums), get_args(IntegerSums))}")
         inputs = Inputs(*(self._given.get(name) for name in ("input", "reference_input", "variant_input")))
-        suite, dataset = diff_suite(reference, variant, self._data(folder), (metric,), limits, sums, inputs)
-        declared = inputs.declared()[0]
-        yardsticks = [
-            replace(parse_network(_located(item, folder), "yardsticks"), input=declared)
-            for item in self._given.get("yardsticks", ())
-        ]
+        x, y = self._data(folder)
+        pair = given_pair(
+            reference, variant, x, y,
+            metrics=(metric,), bounds=limits, integer_sums=sums, inputs=inputs, places=PLACES,
+            yardsticks=[self._network(item, folder) for item in self._given.get("yardsticks", ())],
+        )  # fmt: skip
+        suite, dataset = pair_suite(pair)
         config = self._request.config
-        options = RunOptions(store_url(config), config.getoption("crbench_device"))
-        run = SuiteRun(suite, options, dataset, yardsticks)
+        store = store_url(config) if is_reusable(suite) else self._request.getfixturevalue("_crbench_passing_store")
+        run = SuiteRun(suite, RunOptions(store, config.getoption("crbench_device")), dataset)
         try:
             return run.measure(run.plan.cells[0]).cell
         finally:
@@ -124,14 +138,26 @@ class Pair:
         if lacking:
             raise _failed(f"crbench_pair needs {' and '.join(lacking)}: in @pytest.mark.crbench(...) or in its call")
 
-    def _data(self, folder: Path) -> Path:
-        """The file; arrays are written into one that lives as long as the test."""
+    def _network(self, network: Any, folder: Path) -> Any:
+        """A network as it was given, with paths relative to the test's folder."""
+        if not callable(network) or hasattr(network, "state_dict"):
+            return _located(network, folder)
+        if id(network) not in self._functions:
+            found = as_network(network, "network")
+            assert found.held is not None
+            self._functions[id(network)] = replace(found, held=replace(found.held, token=uuid.uuid4().hex))
+        return self._functions[id(network)]
+
+    def _data(self, folder: Path) -> tuple[Any, Any]:
+        """The file, or the arrays x and y."""
         data = self._given["data"]
-        if not isinstance(data, Mapping):
-            return folder / Path(data)
-        file: Path = self._request.getfixturevalue("tmp_path") / "crbench-pair.npz"
-        np.savez(file, **data)
-        return file
+        if isinstance(data, str | os.PathLike):
+            return folder / Path(data), None
+        if isinstance(data, Mapping):
+            if "x" not in data or not data.keys() <= {"x", "y"}:
+                raise _failed(f"data holds {', '.join(map(str, data)) or 'nothing'}; {ARRAYS}")
+            return data["x"], data.get("y")
+        return data if isinstance(data, tuple) and len(data) == 2 else (data, None)
 
     def value(self, metric: str, value: str) -> ValueResult:
         """One value with all that is known of it; fails the test where the metric could not be measured.
@@ -213,8 +239,13 @@ class Pair:
         return "a gap needs yardsticks=[...]: networks that are as good as the reference, such as retrained ones"
 
 
-def _located(network: str | os.PathLike[str], folder: Path) -> str:
-    """A file relative to the test's own folder; ``module:factory`` as it is, and its checkpoint like a file."""
+def _located(network: Any, folder: Path) -> Any:
+    """A file relative to the test's own folder; ``module:factory`` as it is, and its checkpoint like a file.
+
+    What is in memory stays as it is.
+    """
+    if not isinstance(network, str | os.PathLike):
+        return network
     text = os.fspath(network)
     factory, mark, checkpoint = text.partition("@")
     if is_packaged(text):

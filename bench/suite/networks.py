@@ -11,6 +11,7 @@ from bench.models.base import Model, Recipe, models
 from bench.registry import Registry, check_code, nearest
 from bench.runtimes.base import Target, runtimes
 from bench.suite.findings import Findings
+from bench.suite.nodes import onnx_source, outside_kind
 from bench.suite.suite import Outside, Reference, Yardstick
 from bench.suite.tables import InputTable, NameTable, OpenTable, ReferenceTable, YardstickTable
 from bench.suite.wording import Place
@@ -20,7 +21,10 @@ SOURCES = ("model", "factory", "onnx")
 
 def kind_of(reference: Reference) -> str:
     """The kind of network that chains begin with."""
-    return "onnx" if reference.outside is not None and reference.outside.onnx is not None else "torch"
+    outside = reference.outside
+    if outside is not None and onnx_source(outside) is not None:
+        return "onnx"
+    return "torch" if outside is None else outside_kind(outside)
 
 
 def can_run(target: Target, kind: str) -> bool:

@@ -50,12 +50,13 @@ def file_sha256(path: Path) -> str:
         raise UserError.at(str(path), f"cannot be read: {error.strerror}", "give a file to read") from None
 
 
-def onnx_kind(path: Path) -> Kind:
+def onnx_kind(source: Path | bytes) -> Kind:
     """Whether an ONNX file rounds to integers, by its content; a broken file counts as one that does not."""
     from bench.models.onnx_file import is_quantised
 
     try:
-        return "onnx-quantised" if is_quantised(path.read_bytes()) else "onnx"
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        return "onnx-quantised" if is_quantised(content) else "onnx"
     except Exception:  # what is wrong with it is said when it is loaded
         return "onnx"
 
@@ -136,6 +137,22 @@ def weights_node(model: Model, recipe: Recipe, weights: Path, splits: Splits) ->
     return Node(parts, "torch", model=model, recipe=recipe, weights=weights)
 
 
+def onnx_source(outside: Outside) -> Path | bytes | None:
+    """The ONNX file that a network from outside is; None where it is none."""
+    if outside.held is not None and outside.held.kind == "onnx":
+        content: bytes = outside.held.content
+        return content
+    return outside.onnx
+
+
+def outside_kind(outside: Outside) -> Kind:
+    """The kind of network that one from outside is; what cannot be read counts as not quantised."""
+    file = onnx_source(outside)
+    if file is not None:
+        return onnx_kind(file)
+    return "function" if outside.held is not None and outside.held.kind == "function" else "torch"
+
+
 def outside_node(outside: Outside, splits: Splits) -> Node:
     """A network somebody else made; its content is hashed, not its path.
 
@@ -148,11 +165,14 @@ def outside_node(outside: Outside, splits: Splits) -> Node:
         "output_declared": "output" in outside.input,
         "intake": splits.intake,
     }
-    if outside.onnx is not None:
+    file = onnx_source(outside)
+    if file is not None:
         from bench.models.onnx_file import onnx_sha256
 
-        parts["onnx"] = onnx_sha256(outside.onnx)
-        return Node(parts, onnx_kind(outside.onnx), outside=outside)
+        parts["onnx"] = onnx_sha256(file)
+        return Node(parts, onnx_kind(file), outside=outside)
+    if outside.held is not None:
+        return Node(parts | {"memory": outside.held.parts}, outside_kind(outside), outside=outside)
     assert outside.factory is not None
     parts["factory"] = outside.factory
     package = hub_package(outside.factory)
@@ -203,6 +223,8 @@ def reference_node(suite: Suite, splits: Splits, replicate: int) -> Node:
 def yardstick_nodes(suite: Suite, splits: Splits) -> tuple[Node, ...]:
     """Retrained networks, or declared noisy copies of the reference; seeds disjoint from the replicates'."""
     source = suite.reference
+    if suite.yardstick.outside:
+        return tuple(outside_node(item, splits) for item in suite.yardstick.outside)
     if suite.yardstick.noisy:
         amount = {"accuracy_loss": suite.yardstick.weight_noise, "sigma": suite.yardstick.weight_noise_sigma}
         noise = cast(Any, steps.get("weight-noise"))(**{k: v for k, v in amount.items() if v is not None})

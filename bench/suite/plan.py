@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from bench.data.base import Samples
 from bench.graph.integer_sums.pairs import Sums
 from bench.graph.network import InputSpec
+from bench.identity import is_transient, token_of
 from bench.metrics.base import Metric, reads, sources
 from bench.metrics.values import IDS, LABELS, REFERENCE, Change, Mean, Proportion, Scaled, Statistic, Value
 from bench.probes.base import Probe
@@ -224,7 +225,9 @@ class Planner:
             parts["gradients"] = {"version": runtime.gradients, "packages": package_versions(runtime.view_packages)}
         if probe.timing:
             parts["machine"] = self.machine.fingerprint
-        if target.runtime == "torch":
+        if is_transient(type(probe)):
+            parts["code"] = token_of(type(probe))
+        if target.runtime in ("torch", "function"):
             parts["device"] = self.device.split(":")[0]
         elif any(item.kind.endswith("-quantised") for item in (node, opposite or node)):
             known = self.machine.sums(target)
@@ -283,6 +286,8 @@ class Planner:
             "yardsticks": [[[item.key for item in draw] for draw in mark] for mark in yardsticks],
             "floor": [item.key for item in floor],
         }
+        if is_transient(type(metric)):
+            parts["code"] = token_of(type(metric))
         return PlannedCell(
             variant, target, use, replicate, node, reference, count, own, floor, observed, yardsticks, parts
         )

@@ -22,9 +22,9 @@ from bench.registry import Registry, load_object, nearest
 from bench.runtimes.base import Runtime, Target, runtimes
 from bench.suite.findings import BASES, schema_of
 from bench.suite.networks import can_run, kind_of
-from bench.suite.nodes import onnx_kind
+from bench.suite.nodes import outside_kind
 from bench.suite.schema import summary
-from bench.suite.suite import Outside, Suite, Variant
+from bench.suite.suite import Suite, Variant
 from bench.suite.wording import limits, resolve, type_in_words
 
 KINDS: dict[str, Registry[Any]] = {
@@ -71,7 +71,7 @@ def targets_of(suite: Suite, variant: Variant) -> tuple[Target, ...]:
 def final_kind(suite: Suite, variant: Variant) -> str:
     """The kind of network at the end of a variant's chain."""
     outside = variant.outside
-    kind = kind_of(suite.reference) if outside is None else "torch" if outside.onnx is None else onnx_kind(outside.onnx)
+    kind = kind_of(suite.reference) if outside is None else outside_kind(outside)
     for step in variant.steps:
         kind = step.produces(kind)
     return kind
@@ -115,26 +115,21 @@ def _networks(suite: Suite) -> str:
         chains |= {(source, *names[: end + 1]) for end in range(len(names))}
         chains |= {(source,)} if source else set()
     copies = suite.yardstick.count if suite.yardstick.noisy else suite.yardstick.retrained
+    copies = len(suite.yardstick.outside) or copies
     times = f" x {suite.replicates}" if suite.replicates > 1 else ""
     found = [plural(suite.replicates, "reference"), f"{plural(len(chains), 'network')}{times} by steps"]
     return ", ".join([found[0], plural(copies, "yardstick"), found[1]])
 
 
 def _chain(variant: Variant) -> str:
-    source = [] if variant.outside is None else [_outside(variant.outside)]
+    source = [] if variant.outside is None else [variant.outside.title]
     return " > ".join([*source, *(call(step) for step in variant.steps)]) or "the reference itself"
-
-
-def _outside(outside: Outside) -> str:
-    if outside.onnx is not None:
-        return outside.onnx.name
-    return f"{outside.factory}@{outside.checkpoint.name}" if outside.checkpoint else str(outside.factory)
 
 
 def _reference(suite: Suite) -> str:
     reference = suite.reference
     if reference.outside is not None:
-        return _outside(reference.outside)
+        return reference.outside.title
     epochs = "" if reference.recipe is None else f", trained {plural(reference.recipe.epochs, 'epoch')}"
     return f"{call(reference.model)}{epochs}"
 
@@ -145,6 +140,8 @@ def _yardstick(suite: Suite) -> str:
         return f"{plural(yardstick.count, 'noisy copy')} with noise of {yardstick.weight_noise_sigma:g} of the spread"
     if yardstick.weight_noise is not None:
         return f"{plural(yardstick.count, 'noisy copy')} that lose {yardstick.weight_noise:g} of accuracy"
+    if yardstick.outside:
+        return f"{plural(len(yardstick.outside), 'network')} on a par with the reference"
     few = "; 4 or more give gaps an interval" if 0 < yardstick.retrained < 4 else ""
     if not yardstick.retrained:
         return "none: every gap will be null"

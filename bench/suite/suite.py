@@ -10,18 +10,34 @@ from bench.compression.base import Step
 from bench.data.base import Loader
 from bench.metrics.base import Metric
 from bench.models.base import Model, Recipe
+from bench.models.held import Held
 from bench.results import Rule
 from bench.runtimes.base import Target
 
 
 @dataclass(frozen=True)
 class Outside:
-    """A network that was not made here: an ONNX file, or a factory with an optional safetensors checkpoint."""
+    """A network that was not made here: an ONNX file, a factory with an optional checkpoint, or one held in memory."""
 
     onnx: Path | None = None
     factory: str | None = None  # "module:object", a callable that returns a torch module
     checkpoint: Path | None = None  # safetensors
+    held: Held | None = None  # in place of all three
     input: dict[str, Any] = field(default_factory=dict)  # as InputSpec.canonical, where it differs from the data's
+
+    @property
+    def title(self) -> str:
+        """What it is called: a file's name, a factory, or what the object in memory is."""
+        if self.held is not None:
+            return self.held.title
+        if self.onnx is not None:
+            return self.onnx.name
+        return f"{self.factory}@{self.checkpoint.name}" if self.checkpoint else str(self.factory)
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """Where it comes from, as ``load_outside`` takes it."""
+        return {"onnx": self.onnx, "factory": self.factory, "checkpoint": self.checkpoint, "held": self.held}
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,7 @@ class Yardstick:
     weight_noise: float | None = None  # an accuracy loss
     weight_noise_sigma: float | None = None  # or the noise itself, relative to each tensor's spread
     count: int = 4  # how many noisy copies
+    outside: tuple[Outside, ...] = ()  # or networks from outside that stand on a par with the reference
 
     @property
     def noisy(self) -> bool:

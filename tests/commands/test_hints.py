@@ -7,8 +7,8 @@ import shlex
 import pytest
 
 from bench.cli import run_cli
-from bench.engine.diff import parse_metric
 from bench.errors import UserError
+from bench.suite.given_metric import parse_metric
 
 GATED_ATTACK = 'epsilon = 0.05\nsteps = 3\ngate = [{ value = "robust_error", max_harm = 0.05 }]\n'
 

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import save_file
 
 from bench.cli import run_cli
-from bench.engine.diff import parse_bounds, parse_metric
 from bench.errors import UserError
 from bench.results import Cell
+from bench.suite.given_metric import parse_metric
+from bench.suite.given_pair import parse_bounds
 
 FACTORY = """
 import torch
@@ -166,7 +167,7 @@ def test_metric_parameters_are_toml_literals():
     ("text", "said"),
     [
         ("os:system", "'os:system' is no metric"),
-        ("bench.engine.diff:parse_metric", "is no metric"),
+        ("bench.suite.given_metric:parse_metric", "is no metric"),
         ("bench.metrics.base:Metric", "is no metric"),
         ("builtins:int", "is no metric"),
         ("fails_of_test_diff:Mine", "cannot be imported: RuntimeError: at once"),

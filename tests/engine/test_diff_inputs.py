@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bench import api
 from bench.cli import run_cli
 from bench.data.digits import Digits
-from bench.engine.diff import Inputs
+from bench.suite.given_pair import Inputs
 
 WEIGHT = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
 VARIANT = "layout=NHWC,dtype=uint8,scale=255"
@@ -65,10 +65,12 @@ def test_each_network_takes_its_own(folder, capsys, monkeypatch):
 def test_in_python(folder):
     files = (str(folder / "variant.onnx"), str(folder / "reference.onnx"), folder / "data.npz")
     inputs = Inputs(both={"scale": 1}, reference=VARIANT, variant={})
-    results = api.diff(*files, ["fidelity.predictions"], inputs=inputs)
+    results = api.diff(*files, metrics=["fidelity.predictions"], inputs=inputs)
     assert results.cells[0].values["js"].estimate < 1e-10
-    again = api.diff(files[0], files[0], files[2], ["fidelity.predictions"], inputs=Inputs(VARIANT))
+    again = api.diff(files[0], files[0], files[2], metrics=["fidelity.predictions"], inputs=Inputs(VARIANT))
     assert again.cells[0].values["js"].estimate == 0
-    alike = api.diff(files[0], files[0], files[2], ["fidelity.predictions"], inputs=Inputs(reference=VARIANT))
+    alike = api.diff(
+        *files[:1], *files[:1], files[2], metrics=["fidelity.predictions"], inputs=Inputs(reference=VARIANT)
+    )
     assert alike.cells[0].values["js"].estimate == 0  # the variant as the reference
     assert again.cells[0].details["variant"]["output"] == {"is": "probabilities", "softmax": "removed"}

@@ -145,7 +145,7 @@ def test_a_refusal_comes_before_any_attack_and_says_what_to_do(files, monkeypatc
     monkeypatch.setattr(OnnxPredictor, "graph", other_graph(whose))
     attacks = []
     monkeypatch.setattr(linf_pgd, "linf_pgd", lambda *given, **more: attacks.append(given) or pytest.fail("attacked"))
-    found = bench.diff("float.onnx", "int8.onnx", "x.npz", ["adversarial.pgd[epsilon=0.1]"])
+    found = bench.diff("float.onnx", "int8.onnx", "x.npz", metrics=["adversarial.pgd[epsilon=0.1]"])
     (cell,) = found.cells
     assert (cell.status, attacks) == ("skipped", [])
     role = "reference" if refused == "reference" else "variant"

@@ -102,7 +102,7 @@ def test_a_pair_by_hand(folder, kind):
         "fidelity.predictions", "fidelity.accuracy", "uncertainty.calibration", f"adversarial.pgd[epsilon={epsilon}]",
         "lipschitz.local", "attribution.ig"
     ]  # fmt: skip
-    cells = {c.metric: c for c in api.diff(*names, "data.npz", metrics, (-LIMIT, LIMIT)).cells}
+    cells = {c.metric: c for c in api.diff(*names, "data.npz", metrics=metrics, bounds=(-LIMIT, LIMIT)).cells}
     assert {cell.status for cell in cells.values()} == {"ok"}
     predictions = cells["fidelity.predictions"].values
     np.testing.assert_allclose(predictions["flip_rate"].estimate, right["flip_rate"])
@@ -129,7 +129,7 @@ def test_why_diverged(folder):
 def test_a_mean_and_a_std_for_each_feature(folder):
     text = f"mean={MEAN.tolist()},std={STD.tolist()}"
     results = api.diff(
-        "reference.onnx", "reference.onnx", "data.npz", ["fidelity.predictions"], (-LIMIT, LIMIT),
+        "reference.onnx", "reference.onnx", "data.npz", metrics=["fidelity.predictions"], bounds=(-LIMIT, LIMIT),
         inputs=api.Inputs(variant=text),
     )  # fmt: skip
     p, q = probabilities(WEIGHT), probabilities(WEIGHT, ((X - MEAN) / STD))

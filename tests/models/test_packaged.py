@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine.diff import parse_network
 from bench.errors import MissingExtra, UserError
 from bench.models.packaged import EXTRAS, packaged
+from bench.suite.given_network import parse_network
 from bench.suite.load import load_suite
 from tests.models.test_onnx_file import model
 from tests.suite.documents import problems, text, write

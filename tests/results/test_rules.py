@@ -9,16 +9,16 @@ import pytest
 from bench.gate import judge_gate
 from bench.gate.questions import margin_of
 from bench.gate.tolerances import LOOKS_AT
-from bench.metrics.base import Change, Pair, Quality, metrics
+from bench.metrics.base import metrics
+from bench.metrics.values import Change, Mean
 from bench.results import GateResult, Kind, Rule, ValueResult
 from bench.results.rules import RULES, rules_of
 from bench.suite.measures import _unfit
 from bench.suite.tables import GateTable
 
 VALUES: dict[Kind, Any] = {
-    "change": Change("x", lambda a, b: a, 1),  # type: ignore[arg-type, return-value]
-    "quality": Quality("x", lambda a, w: a, "lower"),  # type: ignore[arg-type, return-value]
-    "pair": Pair("x", lambda a, w: a, "lower"),  # type: ignore[arg-type, return-value]
+    "change": Change("x", None, of="a", power=1),
+    "quality": Mean("x", of="a", better="lower"),
 }
 
 

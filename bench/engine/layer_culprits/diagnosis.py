@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.base import Dataset, Samples
-from bench.engine.diff import UNDECLARED, Inputs, diff_suite
+from bench.engine.diff import pair_suite
 from bench.engine.intake import take_in
 from bench.engine.layer_culprits.channel_maps import ChannelMaps
 from bench.engine.layer_culprits.deployed import deploy, parted
@@ -26,6 +25,8 @@ from bench.errors import Problem, UserError
 from bench.functional.layer_divergence import Figures
 from bench.graph.network import InputSpec, Network
 from bench.runtimes.base import IntegerSums
+from bench.suite.given_network import GivenNetwork
+from bench.suite.given_pair import COMMAND_LINE, UNDECLARED, Inputs, Places, given_pair
 from bench.suite.suite import Outside
 
 if TYPE_CHECKING:
@@ -36,24 +37,28 @@ NAMES = ("REFERENCE", "VARIANT")
 
 
 def why_diverged(
-    reference: str,
-    variant: str,
-    data: Path | str,
+    reference: GivenNetwork,
+    variant: GivenNetwork,
+    x: Any,
     bounds: tuple[float, float] | None = None,
     shown: Shown = lambda done, total, name: None,
     integer_sums: IntegerSums = "native",
     inputs: Inputs = UNDECLARED,
+    y: Any = None,
+    places: Places = COMMAND_LINE,
 ) -> dict[str, Any]:
     """Rank the layers of a pair by guilt.
 
     Args:
-        reference: an ONNX file or ``module:factory[@checkpoint.safetensors]``.
+        reference: a network, as ``bench.network`` takes it; a function has no layers.
         variant: another one.
-        data: an ``.npz`` with ``x`` and, if known, ``y``.
+        x: samples (n, ...), or an ``.npz`` with ``x`` and, if known, ``y``.
         bounds: the range of ``x``; by default (0, 1) if ``x`` lies in it.
         shown: called with the layers done, their number, and the name of the one at work.
         integer_sums: how ONNX Runtime sums 8-bit products where the networks are deployed.
         inputs: how the networks take their input.
+        y: labels (n,), if known.
+        places: what errors call what was given.
 
     Returns:
         What ``diagnose`` returns.
@@ -61,14 +66,15 @@ def why_diverged(
     Raises:
         UserError: whatever is wrong in what was given; no layer of one answers to a layer of the other.
     """
-    suite, dataset = diff_suite(reference, variant, Path(data), (), bounds, integer_sums, inputs)
-    given = suite.reference.outside, suite.variants[0].outside
+    how: dict[str, Any] = {"integer_sums": integer_sums, "inputs": inputs, "places": places}
+    pair = given_pair(reference, variant, x, y, bounds=bounds, **how)
+    _, dataset = pair_suite(pair)
+    given = pair.reference, pair.variant
     first, second = (_load(item, dataset, where) for item, where in zip(given, NAMES, strict=True))
     return diagnose(first, second, dataset.evaluation, shown, integer_sums)
 
 
-def _load(outside: Outside | None, dataset: Dataset, where: str) -> Network:
-    assert outside is not None
+def _load(outside: Outside, dataset: Dataset, where: str) -> Network:
     declared = InputSpec.from_canonical(dataset.input.canonical() | outside.input)
     return take_in(outside, declared, dataset.evaluation.x, where)
 

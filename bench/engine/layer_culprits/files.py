@@ -18,7 +18,7 @@ from bench.data.base import Samples
 from bench.errors import UserError
 from bench.functional.divergences import flips
 from bench.graph.attention import plain_attention
-from bench.graph.network import Network, OnnxNetwork, TorchNetwork
+from bench.graph.network import FunctionNetwork, Network, OnnxNetwork, TorchNetwork
 from bench.graph.torchscript import copied, exportable
 from bench.interrupts import contained
 from bench.models.training import reproducible
@@ -35,6 +35,9 @@ def as_onnx(network: Network, where: str) -> OnnxNetwork:
     """
     if isinstance(network, OnnxNetwork):
         return network
+    if isinstance(network, FunctionNetwork):
+        what = "a function of arrays has no layers that could be looked at"
+        raise UserError.at(where, what, "give a torch module or an ONNX file")
     try:
         if network.quantised or _holds_brevitas(network):
             return _export_quantised(replace(network, quantised=True))

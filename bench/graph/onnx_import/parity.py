@@ -84,7 +84,8 @@ def parity_of(twin: torch.Tensor, session: torch.Tensor, step: float | None) -> 
     >>> found.unit, found.largest, found.median, found.agreement
     ('output step', 1.0, 0.5, 1.0)
     """
-    centred = session.double() - session.double().mean(1, keepdim=True)
+    single = session.shape[1] == 1  # no classes: the spread of the one output over the samples
+    centred = session.double() - session.double().mean(0 if single else 1, keepdim=True)
     spread = float(centred.square().mean().sqrt())
     unit, size = ("logit spread", spread) if step is None else ("output step", step)
     difference = (twin.double() - session.double()).abs().amax(1)

@@ -1,0 +1,93 @@
+"""Results as tidy rows: one a value, and one for each cell that has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.errors import MissingExtra
+from bench.results import Cell
+
+if TYPE_CHECKING:
+    import pandas
+
+TEXTS: Final = ("variant", "target", "metric", "params", "family", "value", "kind", "unit", "better")
+NUMBERS: Final = (
+    "estimate", "low", "high", "gap", "gap_low", "gap_high", "seed_ratio", "p_value", "reference", "variant_figure",
+)  # fmt: skip
+COLUMNS: Final = (*TEXTS, *NUMBERS, "n", "replicate", "scope", "gate", "status", "reason")
+SEVERITY: Final = ("failed", "inconclusive", "accepted", "passed")  # the first that any gate says
+
+
+def shown_parameters(params: Mapping[str, Any]) -> str:
+    """Parameters in one text, those without a value left out.
+
+    >>> shown_parameters({"steps": 20, "epsilon": 0.1, "relative_stepsize": None})
+    'epsilon=0.1,steps=20'
+    """
+    return ",".join(f"{name}={value}" for name, value in sorted(params.items()) if value is not None)
+
+
+def value_rows(cells: Iterable[Cell]) -> Iterator[dict[str, Any]]:
+    """A row of ``COLUMNS`` for every value of every cell; of a skipped or failed cell one row with its reason.
+
+    ``estimate`` is the change, the harm (positive is worse) or the ratio of costs, ``low`` and ``high`` its 95 %
+    interval; None where a number does not exist.
+    """
+    for cell in cells:
+        place = {
+            "variant": cell.variant,
+            "target": cell.target,
+            "metric": cell.metric,
+            "params": shown_parameters(cell.params),
+            "family": cell.family,
+            "n": cell.n,
+            "replicate": cell.replicate,
+            "status": cell.status,
+        }
+        if not cell.values:
+            yield {**dict.fromkeys(COLUMNS), **place, "reason": cell.reason}
+        for name, value in cell.values.items():
+            low, high = value.ci or (None, None)
+            gap_low, gap_high = value.gap_ci or (None, None)
+            verdicts = {gate.verdict for gate in value.gates}
+            row = {
+                **place,
+                "value": name,
+                "kind": value.kind,
+                "unit": value.unit,
+                "better": value.better,
+                "estimate": value.estimate,
+                "low": low,
+                "high": high,
+                "gap": value.gap,
+                "gap_low": gap_low,
+                "gap_high": gap_high,
+                "seed_ratio": value.seed_ratio,
+                "p_value": value.p_value,
+                "reference": value.reference,
+                "variant_figure": value.variant,
+                "scope": value.scope,
+                "gate": next((word for word in SEVERITY if word in verdicts), ""),
+                "reason": value.reason,
+            }
+            yield {name: row[name] for name in COLUMNS}
+
+
+def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], numbers: Iterable[str]) -> pandas.DataFrame:
+    """Rows as a pandas frame; ``numbers`` are floating point, NaN where there is none.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise MissingExtra("pandas", "notebook") from None
+    found = pandas.DataFrame([dict(row) for row in rows], columns=list(columns))
+    return found.astype(dict.fromkeys(numbers, "float64"))
+
+
+def values_frame(cells: Iterable[Cell]) -> pandas.DataFrame:
+    """``value_rows`` as a frame."""
+    return data_frame(value_rows(cells), COLUMNS, NUMBERS)

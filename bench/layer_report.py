@@ -1,0 +1,94 @@
+"""What ``bench.layers`` returns: the layers of a pair, most guilty first."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.frames import data_frame
+from bench.results import LayerReport
+
+if TYPE_CHECKING:
+    import pandas
+    from rich.console import Console
+
+WIDTH: Final = 110
+LOSSES: Final = ("js", "accuracy", "nll")
+NUMBERS: Final = (
+    "sqnr_db", "cosine", "own_error", *(f"{name}{end}" for name in LOSSES for end in ("_removed", "_low", "_high")),
+)  # fmt: skip
+COLUMNS: Final = ("rank", "layer", "variant_layer", "kind", "culprit", "identical", *NUMBERS, "reason")
+
+
+@dataclass(frozen=True, eq=False)
+class RankedLayers:
+    """Which layer moved the function; ``report`` holds every figure, as ``crbench why-diverged --json`` prints them."""
+
+    report: LayerReport
+
+    @property
+    def ranking(self) -> list[str]:
+        """The names of the layers, most guilty first."""
+        return list(self.report.ranking)
+
+    @property
+    def culprits(self) -> list[str]:
+        """Those that are shown to do damage."""
+        return list(self.report.culprits)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """A row of ``COLUMNS`` for each layer, most guilty first.
+
+        ``own_error``: relative squared error of the layer on the variant's own inputs. ``js_removed``: how much of the
+        divergence (nats) goes when this layer alone is computed as in the reference, with its 95 % interval;
+        ``accuracy_removed`` and ``nll_removed`` likewise, where there are labels. None where a number does not exist.
+        """
+        layers = {row.name: row for row in self.report.layers}
+        for rank, name in enumerate(self.report.ranking, start=1):
+            row = layers[name]
+            shown = {
+                "rank": rank,
+                "layer": name,
+                "variant_layer": row.variant_name,
+                "kind": row.kind,
+                "culprit": name in self.report.culprits,
+                "identical": row.identical,
+                "sqnr_db": row.sqnr_db,
+                "cosine": row.cosine,
+                "own_error": None if row.added is None else row.added.relative_mse,
+                "reason": row.reason or row.restored_reason or "",
+            }
+            for loss in LOSSES:
+                figures = None if row.restored is None else getattr(row.restored, loss)
+                low, high = (None, None) if figures is None else figures.ci
+                removed = None if figures is None else figures.removed
+                shown |= {f"{loss}_removed": removed, f"{loss}_low": low, f"{loss}_high": high}
+            yield {name: shown[name] for name in COLUMNS}
+
+    def frame(self) -> pandas.DataFrame:
+        """``rows`` as a pandas frame.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return data_frame(self.rows(), COLUMNS, NUMBERS)
+
+    def _print(self, **how: Any) -> Console:
+        from rich.console import Console
+
+        from bench.report.layers import render_layers
+
+        console = Console(file=io.StringIO(), width=WIDTH, **how)
+        render_layers(self.report, console)
+        return console
+
+    def __repr__(self) -> str:
+        shown: str = self._print(color_system=None).file.getvalue()  # type: ignore[attr-defined]
+        return shown.strip("\n")
+
+    def _repr_html_(self) -> str:
+        """The table of a terminal, in a font of one width."""
+        return f'<pre style="line-height:1.3">{html.escape(repr(self))}</pre>'

@@ -1,0 +1,74 @@
+"""Figures with their intervals, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+
+from bench.errors import MissingExtra, UserError
+from bench.registry import nearest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+What: TypeAlias = Literal["gap", "change", "harm"]
+LABELS: Final[dict[str, str]] = {
+    "gap": "gap (0: same function, 1: as different as a retrained network)",
+    "change": "change (0: same function)",
+    "harm": "harm (positive: worse)",
+}
+LACKING: Final[dict[str, str]] = {
+    "gap": "a gap needs yardsticks: networks as good as the reference, such as retrained ones",
+    "change": "ask for a metric with changes, such as fidelity.predictions",
+    "harm": "ask for a metric of quality, such as fidelity.accuracy, and give labels",
+}
+
+
+def plot_values(rows: Iterable[Mapping[str, Any]], what: What = "gap", ax: Axes | None = None) -> Axes:
+    """A point and its 95 % interval for each value that has such a figure, the first row on top.
+
+    Args:
+        rows: as ``frames.value_rows`` gives them.
+        what: ``gap``, ``change`` or ``harm``; the last two in units that may differ from value to value.
+        ax: axes to draw into; new ones by default.
+
+    Raises:
+        UserError: an unknown figure, or no value has it.
+        MissingExtra: matplotlib is not installed.
+    """
+    if what not in get_args(What):
+        raise UserError.at("plot", f"unknown figure {what!r}", nearest(str(what), get_args(What)))
+    points = [_point(row, what) for row in rows if _has(row, what)]
+    if not points:
+        raise UserError.at("plot", f"no value has a {what}", LACKING[what])
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise MissingExtra("matplotlib", "notebook") from None
+    axes: Axes = pyplot.subplots(figsize=(7, 1 + 0.35 * len(points)), layout="constrained")[1] if ax is None else ax
+    for place, (_, figure, low, high) in enumerate(points):
+        if high is not None:  # without a lower end it is an upper limit
+            axes.plot([0.0 if low is None else low, high], [place, place], color="tab:blue", linewidth=1.5)
+        if figure is not None:
+            axes.plot([figure], [place], "o", color="tab:blue", markersize=5)
+    for mark in (0.0, 1.0) if what == "gap" else (0.0,):
+        axes.axvline(mark, color="0.6", linewidth=0.8, linestyle="--" if mark else "-", zorder=0)
+    axes.set_yticks(range(len(points)), [name for name, *_ in points])
+    axes.set_ylim(len(points) - 0.5, -0.5)
+    axes.set_xlabel(LABELS[what])
+    return axes
+
+
+def _has(row: Mapping[str, Any], what: What) -> bool:
+    if what == "gap":
+        return row["gap"] is not None or row["gap_high"] is not None
+    return row["estimate"] is not None and row["kind"] in (("change",) if what == "change" else ("quality", "pair"))
+
+
+def _point(row: Mapping[str, Any], what: What) -> tuple[str, float | None, float | None, float | None]:
+    params = f"[{row['params']}]" if row["params"] else ""
+    unit = f" ({row['unit']})" if row["unit"] and what != "gap" else ""
+    name = f"{row['variant']} on {row['target']}: {row['metric']}{params} {row['value']}{unit}"
+    if what == "gap":
+        return name, row["gap"], row["gap_low"], row["gap_high"]
+    return name, row["estimate"], row["low"], row["high"]

@@ -1,0 +1,222 @@
+"""What a run or a diff returns in Python: its results, and what is done with them."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PrivateAttr
+
+from bench.errors import UserError
+from bench.frames import shown_parameters, value_rows, values_frame
+from bench.plots import What, plot_values
+from bench.registry import nearest
+from bench.results import Cell, Comparison, Results, ValueResult
+from bench.store.samples import RunSamples
+from bench.suite.given_input import parse_parameters
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+
+WIDTH = 110  # characters of a table where no terminal says otherwise
+HEIGHT = 640  # pixels of the report in a notebook
+SHOWN = 6
+
+
+class NoSuchCell(UserError, KeyError):
+    """No cell, or more than one, or no value answers to a name."""
+
+    def __str__(self) -> str:
+        """The message, not its representation as of a plain key."""
+        return "\n".join(map(str, self.problems))
+
+
+class CellValues(Mapping[str, ValueResult]):
+    """The values of one cell by name; ``cell`` is all that is known of it."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+
+    def __getitem__(self, value: str) -> ValueResult:
+        if value in self.cell.values:
+            return self.cell.values[value]
+        label = cell_label(self.cell)
+        if self.cell.status != "ok":
+            raise NoSuchCell.at(label, f"{self.cell.status}: {self.cell.reason}")
+        raise NoSuchCell.at(label, f"no value {value!r}", nearest(value, self.cell.values))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.cell.values)
+
+    def __len__(self) -> int:
+        return len(self.cell.values)
+
+    def __repr__(self) -> str:
+        if self.cell.status != "ok":
+            return f"{cell_label(self.cell)}: {self.cell.status}: {self.cell.reason}"
+        lines = [f"{cell_label(self.cell)} (n = {self.cell.n})"]
+        for row in value_rows([self.cell]):
+            figures = [_figure(row, "estimate", "low", "high"), _figure(row, "gap", "gap_low", "gap_high", "gap ")]
+            lines.append(f"  {row['value']} ({row['kind']}): {', '.join(filter(None, figures)) or row['reason']}")
+        return "\n".join(lines)
+
+
+class RunResults(Results):
+    """The results of a run or of a pair, as ``results.json`` holds them, with what is done with them in Python.
+
+    ``r["fidelity.predictions"]["js"].gap`` is one figure, ``r.frame()`` a tidy table, ``r.plot("gap")`` a picture,
+    ``r.gate(baseline=...)`` a judgement, ``r.save(folder)`` what ``crbench run`` writes. In a notebook the leaderboard
+    is shown, elsewhere the table of a terminal.
+    """
+
+    _samples: RunSamples = PrivateAttr()
+    _pair: bool = PrivateAttr(False)
+
+    @classmethod
+    def of(cls, results: Results, samples: RunSamples, *, pair: bool = False) -> RunResults:
+        """The results with the per-sample arrays of what is gated; of a ``pair`` every value is shown."""
+        found = cls.model_validate(dict(results))
+        found._samples, found._pair = samples, pair
+        return found
+
+    def __getitem__(self, key: str | tuple[str, ...]) -> CellValues:
+        """The one cell that a name means.
+
+        Args:
+            key: a metric, with parameters (``"adversarial.pgd[epsilon=0.1]"``) where it was measured with several; with
+                the variant and the target before it where there are several: ``"int8/edge/fidelity.predictions"``, or
+                ``"int8", "fidelity.predictions"``. Variants, targets and metrics may hold ``*``.
+
+        Raises:
+            NoSuchCell: a ``KeyError``: no cell, or more than one.
+        """
+        parts = key.split("/") if isinstance(key, str) else [str(part) for part in key]
+        found = [cell for cell in self.cells if _answers(cell, parts)]
+        if len(found) == 1:
+            return CellValues(found[0])
+        shown = "/".join(parts)
+        if not found:
+            known = sorted({name for cell in self.cells for name in (cell.metric, cell_label(cell))})
+            raise NoSuchCell.at(shown, "no such cell", nearest(shown, known))
+        labels = [cell_label(cell) for cell in found]
+        more = ", ..." if len(labels) > SHOWN else ""
+        raise NoSuchCell.at(shown, f"{len(found)} cells", f"say which: {', '.join(labels[:SHOWN])}{more}")
+
+    def frame(self) -> pandas.DataFrame:
+        """A row for every value, and one for each cell that was skipped or failed; see ``bench.frames.COLUMNS``.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return values_frame(self.cells)
+
+    def plot(self, what: What = "gap", ax: Axes | None = None) -> Axes:
+        """Every ``gap``, ``change`` or ``harm`` with its interval, on matplotlib axes.
+
+        Raises:
+            UserError: no value has such a figure.
+            MissingExtra: matplotlib is not installed.
+        """
+        return plot_values(value_rows(self.cells), what, ax)
+
+    def gate(self, baseline: Path | str | None = None, *, strict: bool = False) -> Comparison:
+        """Judge every gate against the reference, or, with a baseline, whether anything became worse since.
+
+        Args:
+            baseline: the file that ``crbench baseline accept`` wrote.
+            strict: what is not shown to be no worse, and what is new, fails too.
+
+        Returns:
+            The judgements and the ``exit_code``: 0 passed, 1 regression, 3 incomplete or nothing judged.
+
+        Raises:
+            UserError: the baseline cannot be read.
+        """
+        from bench.errors import legible
+        from bench.gate import conclude, judge_baseline, judge_reference, load_baseline
+
+        if baseline is None:
+            return conclude(self, judge_reference(self), "the reference", strict=strict)
+        known = load_baseline(Path(baseline))
+        name = legible(f"baseline {Path(baseline).name}, accepted {known.accepted}")
+        return conclude(self, judge_baseline(self, self._samples, known), name, strict=strict)
+
+    def save(self, folder: Path | str) -> RunResults:
+        """Write what ``crbench run`` writes: ``results.json``, ``arrays.npz`` and the report ``index.html``.
+
+        Returns:
+            The results as they were written, with the checksum of the arrays beside them. ``crbench gate``,
+            ``compare`` and ``baseline accept`` take the folder.
+        """
+        from bench.gate import results_json
+        from bench.report.html import render_html
+        from bench.store.checksums import sha256
+        from bench.store.files import write_atomic
+        from bench.store.samples import write_samples
+
+        folder = Path(folder)
+        arrays = write_samples(self._samples, folder)  # the results come last: they name the arrays
+        named = self.model_copy(update={"arrays_sha256": sha256(arrays.read_bytes())})
+        write_atomic(folder / "results.json", (results_json(named, indent=1) + "\n").encode())
+        write_atomic(folder / "index.html", render_html(named).encode())
+        return named
+
+    def __repr__(self) -> str:
+        """The table that the command line prints."""
+        from rich.console import Console
+
+        from bench.report.pair import render_pair
+        from bench.report.terminal import render
+
+        console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_terminal=False)
+        (render_pair if self._pair else render)(self, console)
+        shown: str = console.file.getvalue()  # type: ignore[attr-defined]
+        return shown.strip("\n")
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The report of ``index.html`` in a frame of its own: neither it nor the notebook can change the other."""
+        from bench.report.html import render_html
+
+        page = html.escape(render_html(self), quote=True)
+        return f'<iframe srcdoc="{page}" style="width:100%;height:{HEIGHT}px;border:0" title="crbench"></iframe>'
+
+
+def cell_label(cell: Cell) -> str:
+    """variant/target/metric with the parameters that have a value, and the replicate from the second on."""
+    params = shown_parameters(cell.params)
+    replicate = f"#{cell.replicate}" if cell.replicate else ""
+    return f"{cell.variant}/{cell.target}/{cell.metric}{f'[{params}]' if params else ''}{replicate}"
+
+
+def _answers(cell: Cell, parts: list[str]) -> bool:
+    """Whether a cell has every part: its variant, its target, or its metric with these parameters among its own."""
+    if "/".join(parts) == cell_label(cell):
+        return True
+    *places, last = parts
+    if not _metric_answers(cell, last):
+        return False
+    return all(any(fnmatchcase(name, part) for name in (cell.variant, cell.target)) for part in places)
+
+
+def _metric_answers(cell: Cell, text: str) -> bool:
+    name, mark, rest = text.partition("[")
+    if not fnmatchcase(cell.metric, name):
+        return False
+    given = parse_parameters(rest.removesuffix("]"), text) if mark else {}
+    return all(cell.params.get(key) == value for key, value in given.items())
+
+
+def _figure(row: Mapping[str, Any], name: str, low: str, high: str, word: str = "") -> str:
+    """A figure with its interval; empty where there is none."""
+    if row[name] is None and row[high] is None:
+        return ""
+    ends = ["-" if row[end] is None else f"{row[end]:.4g}" for end in (low, high)]
+    interval = "" if ends == ["-", "-"] else f" [{', '.join(ends)}]"
+    return f"{word}{'-' if row[name] is None else f'{row[name]:.4g}'}{interval}"

@@ -1,0 +1,89 @@
+"""What a user may hand in as a metric: its name with parameters in one text, or an object."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
+
+from bench.errors import Problem, UserError
+from bench.families import FAMILIES
+from bench.metrics.base import Metric
+from bench.metrics.base import metrics as registered
+from bench.registry import nearest
+from bench.suite.given_input import parse_parameters
+
+
+def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Metric, ...]:
+    """Metrics as given, each a text or an object; without any, all that need neither gradients nor a parameter."""
+    if isinstance(given, str | Metric):
+        raise UserError.at(where, "it is one metric", "give a list of them")
+    if len(given):
+        return tuple(as_metric(item, where) for item in given)
+    chosen = []
+    order = list(FAMILIES)
+    for cls in sorted(map(registered.get, registered.names()), key=lambda m: (order.index(m.family), m.name)):
+        free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(cls))
+        metric = cls() if free else None
+        if metric is not None and not metric.gradients and (labelled or not metric.labelled):
+            chosen.append(metric)
+    return tuple(chosen)
+
+
+def as_metric(given: Any, where: str) -> Metric:
+    """One metric from its text, or the object itself; a class that was never registered is named by its place."""
+    if isinstance(given, str):
+        return parse_metric(given, where)
+    if isinstance(given, type) and issubclass(given, Metric):
+        raise UserError.at(where, f"it is the class {given.__name__}", f"give an object of it: {given.__name__}(...)")
+    if not isinstance(given, Metric):
+        raise UserError.at(
+            where, f"an object of type {type(given).__name__} is no metric", "give its name, or an object of its class"
+        )
+    cls = type(given)
+    if vars(cls).get("name") is None:  # an inherited name is another metric's
+        cls.name = f"{cls.__module__}:{cls.__qualname__}"
+    return given
+
+
+def parse_metric(text: str, where: str = "--metric") -> Metric:
+    """A metric as ``name`` or ``name[parameter=value,...]``; values are TOML literals."""
+    import pydantic
+
+    found = re.fullmatch(r"([\w.:-]+)(?:\[(.*)\])?", text.strip())
+    if found is None:
+        raise UserError.at(where, f"{text!r} cannot be read", 'write it as "adversarial.pgd[epsilon=0.1]"')
+    metric = _metric_class(found[1], where)
+    given = parse_parameters(found[2] or "", f"{where}: {found[1]}")
+    known = [f.name for f in fields(metric)]
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise UserError([Problem(where, f"{found[1]} has no parameter {n!r}", nearest(n, known)) for n in unknown])
+    try:
+        return metric(**given)
+    except pydantic.ValidationError as error:
+        problems = [
+            Problem(
+                where,
+                f"{found[1]}[{'.'.join(str(p) for p in e['loc'])}]: {e['msg']}",
+                f"see crbench describe {found[1]}",
+            )
+            for e in error.errors()
+        ]
+        raise UserError(problems) from None
+
+
+def _metric_class(name: str, where: str) -> type[Metric]:
+    try:
+        metric = registered.get(name, where)
+    except UserError:
+        raise
+    except Exception as error:  # a user's own module may fail in any way
+        what = f"{name!r} cannot be imported: {' '.join(f'{type(error).__name__}: {error}'.split())}"
+        raise UserError.at(where, what, "mend its module") from error
+    whole = isinstance(metric, type) and issubclass(metric, Metric) and is_dataclass(metric)
+    if not whole or metric is Metric or inspect.isabstract(metric):
+        raise UserError.at(where, f"{name!r} is no metric", "see crbench list metrics")
+    return metric

@@ -1,0 +1,36 @@
+"""What of a suite can be reused in another process, and what has to be said of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.identity import is_transient, tell_not_reused
+from bench.suite.suite import Outside, Suite
+
+
+def outside_networks(suite: Suite) -> Iterator[Outside]:
+    """Every network of a suite that was not made here."""
+    found = [suite.reference.outside, *(variant.outside for variant in suite.variants), *suite.yardstick.outside]
+    return (item for item in found if item is not None)
+
+
+def is_reusable(suite: Suite) -> bool:
+    """Whether all of it may be used again in another process."""
+    networks = all(item.held is None or item.held.reusable for item in outside_networks(suite))
+    asked = [thing for use in suite.metrics for thing in (use.metric, *use.metric.probes)]
+    return networks and not any(is_transient(type(thing)) for thing in asked)
+
+
+def tell_of_reuse(suite: Suite) -> None:
+    """Warn, once each, of networks in memory without a key and of metrics that were defined in a notebook or script."""
+    for item in outside_networks(suite):
+        if item.held is not None and not item.held.reusable:
+            what = "function" if item.held.kind == "function" else "module"
+            advice = f'bench.network({what}, key="a name that changes with its code")'
+            tell_not_reused(f"the {what} {item.title!r}", f"vouch for it with {advice}")
+    for use in suite.metrics:
+        named = {f"the metric {use.metric.name!r}": type(use.metric)}
+        named |= {f"the probe {probe.name!r}": type(probe) for probe in use.metric.probes}
+        for title, cls in named.items():
+            if is_transient(cls):
+                tell_not_reused(title, "define it in a module that can be imported")
