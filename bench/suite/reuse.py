@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from bench.identity import is_transient, tell_not_reused
 from bench.suite.suite import Outside, Suite
@@ -29,7 +30,7 @@ def tell_of_reuse(suite: Suite) -> None:
             advice = f'bench.network({what}, key="a name that changes with its code")'
             tell_not_reused(f"the {what} {item.title!r}", f"vouch for it with {advice}")
     for use in suite.metrics:
-        named = {f"the metric {use.metric.name!r}": type(use.metric)}
+        named: dict[str, type[Any]] = {f"the metric {use.metric.name!r}": type(use.metric)}
         named |= {f"the probe {probe.name!r}": type(probe) for probe in use.metric.probes}
         for title, cls in named.items():
             if is_transient(cls):
