@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from bench import functional, onnx, stats
-    from bench.api import Inputs, diff, layers, load_suite, network, run
+    from bench.api import Inputs, Study, diff, layers, load_suite, network, run
     from bench.errors import MissingExtra, UserError
     from bench.metrics.adversarial.pgd import ProjectedGradientDescent as PGD
     from bench.run_results import RunResults
@@ -25,6 +25,7 @@ __all__ = [
     "Inputs",
     "MissingExtra",
     "RunResults",
+    "Study",
     "UserError",
     "__version__",
     "diff",
@@ -39,7 +40,7 @@ __all__ = [
 
 _MODULES: Final = ("functional", "onnx", "stats")
 _OBJECTS: Final = {
-    **dict.fromkeys(("Inputs", "diff", "layers", "load_suite", "network", "run"), "bench.api"),
+    **dict.fromkeys(("Inputs", "Study", "diff", "layers", "load_suite", "network", "run"), "bench.api"),
     **dict.fromkeys(("MissingExtra", "UserError"), "bench.errors"),
     "RunResults": "bench.run_results",
 }

@@ -3,143 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from bench.compression.record import to_bytes
 from bench.data.base import Dataset
-from bench.data.downloads import kept_in
 from bench.engine.diff import pair_suite
-from bench.engine.networks import Networks
-from bench.engine.run import Progress, RunOptions, make_plan, run_suite
-from bench.errors import UserError
-from bench.gate import judge_results
+from bench.engine.inline import Rerun
+from bench.engine.run import Progress
 from bench.layer_report import RankedLayers
 from bench.metrics.base import Metric
-from bench.registry import nearest
-from bench.results import Cell, LayerReport, Results
+from bench.results import LayerReport
 from bench.run_results import RunResults
 from bench.runtimes.base import IntegerSums
-from bench.store.files import write_atomic
 from bench.store.passing import passing_store
-from bench.store.samples import RunSamples
-from bench.store.store import Store
-from bench.suite.extends import shown_path
+from bench.study import Study
 from bench.suite.given_network import GivenNetwork, network
 from bench.suite.given_pair import PYTHON, UNDECLARED, GivenPair, Inputs, given_pair
 from bench.suite.load import load_suite
-from bench.suite.plan import cell_label, metric_label
 from bench.suite.reuse import tell_of_reuse
-from bench.suite.selection import accepted_as, first_match
 from bench.suite.suite import Suite
-from bench.wording import canonical
 
-__all__ = ["Inputs", "diff", "layers", "load_suite", "measure", "measure_pair", "network", "run", "write_weights"]
-
-
-class Measurement(NamedTuple):
-    """A run's judged results, and the per-sample arrays of what is gated: what a baseline is made of."""
-
-    results: Results
-    samples: RunSamples
+__all__ = ["Inputs", "Study", "diff", "layers", "load_suite", "measure_pair", "network", "run"]
 
 
 def run(
     suite: Suite | Path | str,
-    options: RunOptions | None = None,
+    *,
+    only: str | None = None,
+    shard: tuple[int, int] = (1, 1),
+    store: str = ".crbench",
+    device: str = "cpu",
+    rerun: Rerun = "missing",
     progress: Progress | None = None,
     dataset: Dataset | None = None,
-    **given: Any,
 ) -> RunResults:
     """Measure a suite and judge its gates; nothing but the store is written.
 
     Args:
         suite: A loaded suite, or the path of a suite file.
-        options: Store, device, which cells; by default the store ``.crbench``.
-        progress: Called while it runs.
-        dataset: The data, where it is at hand already.
-        given: Any of the options by name: ``only="prune*"``, ``store``, ``device``, ``rerun``, ``shard``.
-
-    Raises:
-        UserError: whatever is wrong in the suite or in what it names, each problem with its place.
-    """
-    known = [field.name for field in fields(RunOptions)]
-    for name in given:
-        if name not in known:
-            raise UserError.at("run", f"unknown option {name!r}", nearest(name, known))
-    chosen = replace(options or RunOptions(store=".crbench"), **given)
-    return RunResults.of(*measure(suite, chosen, progress, dataset))
-
-
-def measure(
-    suite: Suite | Path | str,
-    options: RunOptions | None = None,
-    progress: Progress | None = None,
-    dataset: Dataset | None = None,
-) -> Measurement:
-    """Measure a suite and judge its gates; nothing but the store is written.
-
-    Args:
-        suite: A loaded suite, or the path of a suite file.
-        options: Store, device, which cells; by default the store ``.crbench``.
+        only: A glob over cells (``variant/target/metric``) or variants, such as ``"prune*"``.
+        shard: The i-th of n parts of the cells.
+        store: A folder or fsspec URL in which everything measured is kept and looked up.
+        device: Where torch runs.
+        rerun: ``missing``: measure what is not stored, or failed. ``failed``: only what failed. ``always``: all.
+            ``never``: only what is stored counts.
         progress: Called while it runs.
         dataset: The data, where it is at hand already.
 
     Raises:
         UserError: whatever is wrong in the suite or in what it names, each problem with its place.
     """
-    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
-    kept: list[RunSamples] = []
-    results = run_suite(loaded, options or RunOptions(store=".crbench"), progress, dataset, kept.append)
-    declared = [(use.metric.name, use.metric.parameters(), use.gates) for use in loaded.metrics]
-    judged = judge_results(results, declared, kept[0], _accepting(loaded))
-    judged.suite.path = shown_path(loaded.path)
-    return Measurement(judged, kept[0])
-
-
-def _accepting(suite: Suite) -> Callable[[Cell], str]:
-    """What in the suite accepts the skip of a cell, in words; empty where nothing does."""
-    labels = {(use.metric.name, canonical(use.metric.parameters())): metric_label(use.metric) for use in suite.metrics}
-
-    def accepted(cell: Cell) -> str:
-        label = cell_label(cell.variant, cell.target, labels[cell.metric, canonical(cell.params)], cell.replicate)
-        return accepted_as(first_match(label, suite.not_applicable))
-
-    return accepted
-
-
-def write_weights(
-    suite: Suite, store: str = ".crbench", device: str = "cpu", progress: Progress | None = None
-) -> list[tuple[Path, int]]:
-    """Train a suite's reference and yardsticks and write them into the folder its ``reference.weights`` names.
-
-    Returns:
-        Each file and its size in bytes.
-
-    Raises:
-        UserError: the suite names no such folder, or one that is not beside it.
-    """
-    folder = suite.reference.weights
-    if folder is None:
-        raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')
-    if not folder.resolve().is_relative_to(suite.path.parent.resolve()):
-        what = f"{shown_path(folder)!r} is not in the folder of {suite.path.name}, and nothing is written elsewhere"
-        raise UserError.at("reference.weights", what, "name a folder beside the suite")
-    trained = replace(suite, reference=replace(suite.reference, weights=None))
-    with kept_in(store):
-        plan, dataset = make_plan(trained, device)
-    kept = Store(store)
-    networks = Networks(kept, dataset, (progress or Progress()).message)
-    nodes = {"reference": plan.references[0]}
-    nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(plan.yardsticks)}
-    written = []
-    for name, node in nodes.items():
-        blob = to_bytes(networks.get(node))
-        write_atomic(folder / f"{name}.safetensors", blob)
-        written.append((folder / f"{name}.safetensors", len(blob)))
-    kept.tell()
-    return written
+    return Study(suite, store, device, rerun=rerun, dataset=dataset, progress=progress).run(only, shard)
 
 
 def diff(
@@ -183,7 +97,7 @@ def diff(
         reference, variant, x, y,
         metrics=metrics, yardsticks=yardsticks, bounds=bounds, integer_sums=integer_sums, inputs=inputs,
     )  # fmt: skip
-    return RunResults.of(*measure_pair(pair, device=device, store=store, progress=progress), pair=True)
+    return measure_pair(pair, device=device, store=store, progress=progress)
 
 
 def layers(
@@ -224,7 +138,7 @@ def layers(
 
 def measure_pair(
     pair: GivenPair, *, device: str = "cpu", store: str | None = None, progress: Progress | None = None
-) -> Measurement:
+) -> RunResults:
     """Measure a pair that was read already; without a store nothing is written.
 
     Raises:
@@ -233,6 +147,6 @@ def measure_pair(
     suite, dataset = pair_suite(pair)
     if store is None:
         with passing_store() as url:
-            return measure(suite, RunOptions(store=url, device=device), progress, dataset)
+            return Study(suite, url, device, dataset=dataset, progress=progress).run().as_pair()
     tell_of_reuse(suite)
-    return measure(suite, RunOptions(store=store, device=device), progress, dataset)
+    return Study(suite, store, device, dataset=dataset, progress=progress).run().as_pair()

@@ -84,6 +84,15 @@ class RunResults(Results):
         found._samples, found._pair = samples, pair
         return found
 
+    @property
+    def samples(self) -> RunSamples:
+        """The per-sample arrays of what is gated, beside the results: what a baseline is made of."""
+        return self._samples
+
+    def as_pair(self) -> RunResults:
+        """The same results, of which every value is shown."""
+        return RunResults.of(self, self._samples, pair=True)
+
     def __getitem__(self, key: str | tuple[str, ...]) -> CellValues:
         """The one cell that a name means.
 

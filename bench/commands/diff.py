@@ -51,7 +51,7 @@ def diff(
             metrics=metrics, bounds=limits, integer_sums=integer_sums, inputs=declared, places=COMMAND_LINE,
         )  # fmt: skip
         results = with_progress(
-            lambda progress: api.measure_pair(pair, device=device, progress=progress).results, quiet=quiet or as_json
+            lambda progress: api.measure_pair(pair, device=device, progress=progress), quiet=quiet or as_json
         )
         if as_json:
             say(json.dumps({"cells": [cell.model_dump(mode="json") for cell in results.cells]}, allow_nan=False))

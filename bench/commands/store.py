@@ -19,11 +19,12 @@ from bench.commands.options import DEVICE, NO_CODE, STORE
 @NO_CODE
 def why(cell: str, suite: Path, store: str, device: str) -> int:
     """Why CELL (variant/target/metric) of a suite would be reused, or what changed since it was last measured."""
-    from bench.engine.why import why as explain
-    from bench.suite.load import load_suite
+    from bench.study import Study
 
-    for line in explain(load_suite(suite), cell, store, device):
+    study = Study(suite, store, device)
+    for line in study.explain(cell):
         click.echo(line)
+    study.close()
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,11 +12,13 @@ from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
 from bench.exit_codes import ExitCode
 
+if TYPE_CHECKING:
+    from bench.run_results import RunResults
+
 
 @click.command()
 @click.argument("suite", type=click.Path(path_type=Path))
 @click.option("--only", metavar="GLOB", help="Cells (variant/target/metric) or variants that match.")
-@click.option("--engine", type=click.Choice(["inline"]), default="inline", show_default=True)
 @click.option("--shard", type=Shard(), default="1/1", show_default=True, help="The I-th of N parts of the cells.")
 @click.option(
     "--rerun",
@@ -33,21 +35,23 @@ from bench.exit_codes import ExitCode
 @NO_CODE
 @QUIET
 def run(
-    suite: Path, only: str | None, engine: str, shard: tuple[int, int], rerun: Any, gate: bool,
+    suite: Path, only: str | None, shard: tuple[int, int], rerun: Any, gate: bool,
     out: Path | None, as_json: bool, store: str, device: str, quiet: bool,
 ) -> int:  # fmt: skip
     """Measure a suite: train or load, compress, observe, report."""
-    from bench import api
-    from bench.engine.run import RunOptions
+    from bench.engine.run import Progress
     from bench.gate import exit_code, results_json, why_exit
-    from bench.run_results import RunResults
+    from bench.study import Study
+    from bench.suite.load import load_suite
 
-    options = RunOptions(store=store, device=device, only=only, rerun=rerun, shard=shard)
     with json_alone(as_json) as say:
-        loaded = api.load_suite(suite)
-        measured = with_progress(lambda progress: api.measure(loaded, options, progress), quiet=quiet or as_json)
+        loaded = load_suite(suite)
+
+        def measure(progress: Progress) -> RunResults:
+            return Study(loaded, store, device, rerun=rerun, progress=progress).run(only, shard)
+
         folder = out or Path("reports") / loaded.name
-        results = RunResults.of(*measured).save(folder)
+        results = with_progress(measure, quiet=quiet or as_json).save(folder)
         if as_json:
             say(results_json(results))
         elif not quiet:
@@ -69,11 +73,8 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     Exits 3 where a cell would fail, as far as that can be known without training: networks from outside are loaded, and
     ONNX Runtime's tools are tried on them and on stored networks.
     """
-    from bench.engine.forecast import applicability, forecast
-    from bench.engine.foresight import foresee
-    from bench.engine.sums_forecast import sums_forecast
     from bench.errors import Problem, UserError
-    from bench.gate.sight import sight
+    from bench.study import Study
     from bench.suite.load import load_suite
     from bench.suite.render import describe_suite
 
@@ -87,9 +88,10 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
                 Problem(f"{path}: {p.where}" if len(suites) > 1 else p.where, p.what, p.right) for p in error.problems
             ]
             continue
-        lines = [*describe_suite(loaded), *forecast(loaded, store, device)]
-        lines += [*sums_forecast(loaded, store, device), *sight(loaded, store, device), *applicability(loaded, device)]
-        foreseen = foresee(loaded, store, device)
+        study = Study(loaded, store, device)
+        lines = [*describe_suite(loaded), *study.forecast()]
+        foreseen = study.foresee()
+        study.close()
         lines += [f"warning: {line}" for line in foreseen.warnings]
         lines += [f"will fail: {line}" for line in foreseen.failures]
         failing = failing or bool(foreseen.failures)

@@ -18,10 +18,13 @@ from bench.commands.showing import with_progress
 @QUIET
 def weights(suite: Path, store: str, device: str, quiet: bool) -> int:
     """Train SUITE's reference and yardsticks and write them into the folder its reference.weights names."""
-    from bench import api
+    from bench.engine.run import Progress
+    from bench.study import Study
 
-    loaded = api.load_suite(suite)
-    written = with_progress(lambda progress: api.write_weights(loaded, store, device, progress), quiet=quiet)
+    def write(progress: Progress) -> list[tuple[Path, int]]:
+        return Study(suite, store, device, progress=progress).write_weights()
+
+    written = with_progress(write, quiet=quiet)
     for path, size in written:
         click.echo(f"{path}  {size / 1e6:.2f} MB")
     return 0

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 
 from bench.engine.judged import arrays_lost
-from bench.engine.run import make_plan, planner
+from bench.engine.planning import PlannedSuite
 from bench.store.store import Store
 from bench.suite.nodes import Node
-from bench.suite.plan import PlannedCell
+from bench.suite.plan import Plan, PlannedCell
 from bench.suite.selection import unused
 from bench.suite.stages import observations_of, stage_cells, staged
-from bench.suite.suite import Suite
 
 
-def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
+def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     """Lines on what is stored, what is to be made, and the expected time where earlier observations tell it."""
-    plan, dataset = make_plan(suite, device)
-    store = Store(store_url)
+    plan, expand = planned.plan, planned.planner
     missing = [cell for cell in plan.cells if _missing(store, cell)]
     networks: dict[str, Node] = {}
     observations = {}
-    expand = planner(suite, device, dataset)
     waterfalls = [stage_cells(expand, plan, cell)[1] for cell in plan.cells if cell.variant in staged(plan)]
     wanted = [item for cells in waterfalls for item in observations_of(cells)]
     for cell in missing:
@@ -46,14 +43,12 @@ def forecast(suite: Suite, store_url: str, device: str) -> list[str]:
     if observations:
         share = f"{len(known)} of {len(observations)} observations are of probes seen before"
         lines.append(f"expected time: about {total:.0f} s ({share})" if known else "expected time: not known yet")
-    store.tell()
     return lines
 
 
-def applicability(suite: Suite, device: str) -> list[str]:
+def applicability(plan: Plan) -> list[str]:
     """Warnings on ``not_applicable`` patterns that no cell matches."""
-    labels = [cell.label for cell in make_plan(suite, device)[0].cells] if suite.not_applicable else []
-    return [f"warning: {line}" for line in unused(labels, suite.not_applicable)]
+    return [f"warning: {line}" for line in unused([cell.label for cell in plan.cells], plan.suite.not_applicable)]
 
 
 def _missing(store: Store, cell: PlannedCell) -> bool:

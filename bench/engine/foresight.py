@@ -10,14 +10,12 @@ from bench.compression.base import StepContext
 from bench.compression.record import run_step
 from bench.data.base import Dataset
 from bench.engine.networks import NetworkFailure, Networks, one_line
-from bench.engine.run import make_plan
 from bench.graph.network import InputSpec, Network
 from bench.interrupts import contained
 from bench.store.store import Store
 from bench.suite.nodes import Node
 from bench.suite.plan import Plan
 from bench.suite.selection import first_match
-from bench.suite.suite import Suite
 from bench.wording import plain
 
 LIGHT = frozenset({"bn-fold"})  # steps that take a moment, beside those of ONNX Runtime; an export takes longer
@@ -32,14 +30,13 @@ class Foresight:
     warnings: list[str] = field(default_factory=list)
 
 
-def foresee(suite: Suite, store_url: str, device: str) -> Foresight:
+def foresee(plan: Plan, dataset: Dataset, store: Store) -> Foresight:
     """Try what takes a moment: load networks from outside, and let ONNX Runtime's tools convert them.
 
     A chain is followed from its last stored network, or from a network from outside, as long as its steps are light.
     """
-    plan, dataset = make_plan(suite, device)
     found = Foresight()
-    tried = _Tried(Networks(Store(store_url), dataset, lambda message: None), dataset)
+    tried = _Tried(Networks(store, dataset, lambda message: None), dataset)
     for name, node in _wanted(plan):
         fault = tried.fault(node)
         if fault:

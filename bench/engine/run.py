@@ -6,23 +6,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.data.base import Dataset
-from bench.data.downloads import kept_in
-from bench.data.splitting import load_dataset
 from bench.engine.declared import warnings
 from bench.engine.families import family_result
-from bench.engine.inline import InlineEngine, Measured, Rerun
-from bench.engine.intake import SAMPLES
+from bench.engine.inline import InlineEngine, Measured
 from bench.engine.marks import adjust
-from bench.engine.provenance import machine, provenance
+from bench.engine.planning import PlannedSuite
+from bench.engine.provenance import provenance
 from bench.engine.reading import readings
 from bench.engine.replicates import recipe_cells
 from bench.engine.samples import collect
 from bench.engine.stages import stage_results
 from bench.errors import UserError
-from bench.models.base import check_recipe
 from bench.results import (
     Artefact,
     Cell,
@@ -36,22 +33,15 @@ from bench.results import (
 )
 from bench.store.keys import key_of
 from bench.store.samples import RunSamples
-from bench.store.store import Store
-from bench.suite.nodes import Splits
-from bench.suite.plan import Evaluation, Plan, PlannedCell, Planner
+from bench.suite.plan import Plan, PlannedCell
 from bench.suite.selection import matches, unused
-from bench.suite.suite import Suite
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """How a suite is run; none of it changes a value."""
+class Measurement(NamedTuple):
+    """What a run found, and the per-sample arrays of what is gated: what a baseline is made of."""
 
-    store: str
-    device: str = "cpu"
-    only: str | None = None
-    rerun: Rerun = "missing"
-    shard: tuple[int, int] = (1, 1)
+    results: Results
+    samples: RunSamples
 
 
 @dataclass(frozen=True)
@@ -63,92 +53,36 @@ class Progress:
     message: Callable[[str], None] = lambda message: None
 
 
-def make_plan(suite: Suite, device: str = "cpu", dataset: Dataset | None = None) -> tuple[Plan, Dataset]:
-    """Load the data and expand the suite; nothing is measured."""
-    dataset = dataset or _load(suite)
-    if suite.reference.model is not None:
-        suite.reference.model.check(dataset.input)
-    if suite.reference.recipe is not None:
-        check_recipe(suite.reference.recipe, dataset.input)
-    for use in suite.metrics:
-        wanted = use.metric.samples
-        if wanted is not None and wanted > len(dataset.evaluation):
-            raise UserError.at(
-                f"metric {use.metric.name}: samples",
-                f"{wanted} asked, the evaluation split has {len(dataset.evaluation)}",
-                "ask for fewer, or raise data.evaluation",
-            )
-    return planner(suite, device, dataset).plan(), dataset
+def select(cells: Iterable[PlannedCell], only: str | None = None, shard: tuple[int, int] = (1, 1)) -> list[PlannedCell]:
+    """The cells that --only and --shard leave.
 
-
-def _load(suite: Suite) -> Dataset:
-    """The suite's data; calibration samples that nobody asked for and no step demands are taken where there are any."""
-    try:
-        return load_dataset(suite.loader, suite.evaluation, suite.calibration)
-    except UserError:
-        if not suite.spare_calibration:
-            raise
-    return load_dataset(suite.loader, suite.evaluation, 0)
-
-
-def planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
-    """What expands the suite for this data set and machine."""
-    intake = dataset.evaluation.take(slice(0, SAMPLES)).fingerprint
-    splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical(), intake)
-    evaluation = Evaluation.of(dataset.evaluation, dataset.input)
-    return Planner(suite, splits, evaluation, machine(suite.targets), device)
-
-
-def select(cells: Iterable[PlannedCell], options: RunOptions) -> list[PlannedCell]:
-    """The cells that --only and --shard leave."""
-    index, count = options.shard
+    Raises:
+        UserError: no cell matches.
+    """
+    index, count = shard
     chosen = [cell for cell in cells if int(cell.key[:12], 16) % count == index - 1]
-    if options.only is None:
+    if only is None:
         return chosen
-    pattern = options.only
-    kept = [cell for cell in chosen if matches(cell.label, pattern)]
+    kept = [cell for cell in chosen if matches(cell.label, only)]
     if not kept:
         example = chosen[0].label if chosen else "(the plan is empty)"
-        raise UserError.at("--only", f"no cell matches {pattern!r}", f"match a variant or a cell such as {example}")
+        raise UserError.at("--only", f"no cell matches {only!r}", f"match a variant or a cell such as {example}")
     return kept
 
 
-def run_suite(
-    suite: Suite,
-    options: RunOptions,
+def run_plan(
+    planned: PlannedSuite,
+    engine: InlineEngine,
+    only: str | None = None,
+    shard: tuple[int, int] = (1, 1),
     progress: Progress | None = None,
-    dataset: Dataset | None = None,
-    keep: Callable[[RunSamples], None] | None = None,
-) -> Results:
-    """Measure what is missing and put the results together; ``keep`` gets the per-sample arrays of what is gated."""
-    progress = progress or Progress()
-    started = datetime.now(UTC)
-    with kept_in(options.store):
-        plan, dataset = make_plan(suite, options.device, dataset)
-    store = Store(options.store, background=True)
-    try:
-        return _run(plan, dataset, store, options, progress, started, keep)
-    finally:
-        try:
-            store.flush()
-        finally:
-            store.tell()
-
-
-def _run(
-    plan: Plan,
-    dataset: Dataset,
-    store: Store,
-    options: RunOptions,
-    progress: Progress,
-    started: datetime,
-    keep: Callable[[RunSamples], None] | None,
-) -> Results:
-    """Measure the chosen cells and assemble them."""
-    engine = InlineEngine(plan, dataset, store, device=options.device, rerun=options.rerun, progress=progress.message)
-    cells = select(plan.cells, options)
+) -> Measurement:
+    """Measure what is missing of the chosen cells, and assemble all of them; no gate is judged yet."""
+    progress, started = progress or Progress(), datetime.now(UTC)
+    plan, dataset = planned.plan, planned.dataset
+    cells = select(plan.cells, only, shard)
     progress.total(len(cells))
-    if options.rerun not in ("never", "failed"):
+    if engine.rerun not in ("never", "failed"):
         engine.preflight([cell for cell in cells if engine.cached(cell) is None])
     measured: list[tuple[PlannedCell, Measured]] = []
     for cell in cells:
@@ -159,26 +93,23 @@ def _run(
         measured += recipe_cells(engine, measured)
     adjust(engine, measured)
     results = assemble(plan, dataset, engine, measured)
-    expand = planner(plan.suite, options.device, dataset)
-    stages = stage_results(engine, expand, plan, measured)
+    stages = stage_results(engine, planned.planner, plan, measured)
     for variant in results.variants:
         variant.stages = stages.get((variant.name, variant.target, variant.replicate), [])
-    if keep is not None:
-        keep(collect(plan, dataset, engine, measured))
-    here = provenance(seed=plan.suite.seed, device=options.device, started=started, targets=plan.suite.targets)
-    here.rerun = options.rerun
+    here = provenance(seed=plan.suite.seed, device=planned.device, started=started, targets=plan.suite.targets)
+    here.rerun = engine.rerun
     here.warnings = [
         *readings(results.cells),
-        *warnings(expand, dataset, engine, cells),
+        *warnings(planned.planner, dataset, engine, cells),
         *unused([cell.label for cell in plan.cells], plan.suite.not_applicable),
     ]
     held = {cell.label for cell in cells}
     results.left_out = [_left_out(cell) for cell in plan.cells if cell.use.gates and cell.label not in held]
     here.reused = sum(found.cell.cached for _, found in measured)
     results.run = here
-    if options.only is None and options.shard == (1, 1):
-        store.set_roots(plan.suite.name, _roots(engine, measured))
-    return results
+    if only is None and shard == (1, 1):
+        engine.store.set_roots(plan.suite.name, _roots(engine, measured))
+    return Measurement(results, collect(plan, dataset, engine, measured))
 
 
 def _left_out(cell: PlannedCell) -> CellRecord:

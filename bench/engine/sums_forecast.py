@@ -5,29 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from bench.engine.networks import NetworkFailure, Networks
-from bench.engine.run import make_plan
+from bench.engine.planning import PlannedSuite
 from bench.errors import NotApplicable, UserError
 from bench.graph.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.store.store import Store
 from bench.suite.nodes import Node
 from bench.suite.plan import other_sums
-from bench.suite.suite import Suite
 from bench.wording import plain
 from bench.wording_of_sums import caveat
 
 
-def sums_forecast(suite: Suite, store_url: str, device: str) -> list[str]:
+def sums_forecast(planned: PlannedSuite, store: Store) -> list[str]:
     """One line for each variant and target on which an ONNX file is another function on other processors.
 
     Files from outside are read, networks that steps make are looked up in the store; those that are not made yet are
     named.
     """
-    from bench.engine.provenance import machine
-
-    plan, dataset = make_plan(suite, device)
-    here = machine(suite.targets)
-    networks = Networks(Store(store_url), dataset, lambda message: None)
+    plan, here = planned.plan, planned.planner.machine
+    networks = Networks(store, planned.dataset, lambda message: None)
     places: dict[tuple[str, str], tuple[Node, Target]] = {}
     for cell in plan.cells:
         node = cell.node

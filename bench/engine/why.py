@@ -6,32 +6,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.engine.judged import arrays_lost
-from bench.engine.run import make_plan
 from bench.errors import UserError
 from bench.registry import nearest
 from bench.store.keys import differences, key_of
 from bench.store.store import Record, Store
 from bench.suite.nodes import Node
-from bench.suite.plan import PlannedCell, PlannedObservation, Role
+from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Role
 from bench.suite.selection import matches
-from bench.suite.suite import Suite
 from bench.wording import canonical
 
 SHOWN = 4  # differences
 
 
-def why(suite: Suite, pattern: str, store_url: str, device: str) -> list[str]:
+def why(plan: Plan, pattern: str, store: Store) -> list[str]:
     """Explain each cell that matches the pattern (a label, a glob, or the start of one)."""
-    plan, _ = make_plan(suite, device)
     cells = [cell for cell in plan.cells if matches(cell.label, pattern) or cell.label.startswith(pattern)]
     if not cells:
         raise UserError.at("CELL", f"no cell {pattern!r}", nearest(pattern, [cell.label for cell in plan.cells]))
-    store = Store(store_url)
     lines: list[str] = []
     observed, known = list(store.records("observations")), list(store.records("cells"))
     for cell in cells:
         lines += _explain(cell, store, observed, known)
-    store.tell()
     return lines
 
 

@@ -7,7 +7,7 @@ from math import exp, log, sqrt
 from statistics import median
 from typing import Literal, NamedTuple
 
-from bench.engine.run import make_plan
+from bench.data.base import Dataset
 from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.results import ValueResult
 from bench.results.rules import RULES
@@ -23,7 +23,7 @@ from bench.stats.power import (
 from bench.stats.quantiles import normal_quantile, t_quantile
 from bench.store.store import Store
 from bench.suite.plan import Plan, PlannedCell, metric_label
-from bench.suite.suite import Gate, Suite
+from bench.suite.suite import Gate
 from bench.wording import Limits, coverage_words, plain, significant, title
 
 ASSUMED = 0.05  # share of samples whose outcome a variant without harm changes, before any run tells
@@ -49,9 +49,9 @@ class Sight(NamedTuple):
         return self.needs is not None and self.needs > self.n
 
 
-def sight(suite: Suite, store: str, device: str) -> list[str]:
+def sight(plan: Plan, dataset: Dataset, store: Store) -> list[str]:
     """Lines on the power of every gate, warnings last."""
-    found = list(sights(suite, store, device))
+    found = list(sights(plan, dataset, store))
     if not found:
         return []
     lines = [f"what each gate finds with {POWER:.0%} probability, and the samples that its tolerance needs:"]
@@ -66,11 +66,9 @@ def sight(suite: Suite, store: str, device: str) -> list[str]:
     return lines
 
 
-def sights(suite: Suite, store: str, device: str) -> Iterator[Sight]:
+def sights(plan: Plan, dataset: Dataset, records: Store) -> Iterator[Sight]:
     """What every gate sees; spreads are those of stored cells of this plan, in the median over variants and targets."""
-    plan, dataset = make_plan(suite, device)
-    records = Store(store)
-    for use in suite.metrics:
+    for use in plan.suite.metrics:
         if not use.gates:
             continue
         cells = [cell for cell in plan.cells if cell.use is use]

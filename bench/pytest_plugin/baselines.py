@@ -9,10 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench import api
 from bench.cell_id import CellId
-from bench.engine.run import RunOptions
-from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
 from bench.gate import Baseline, accept, judge_baseline, load_baseline, write_baseline
 from bench.gate.skips import same_reason
@@ -20,7 +17,7 @@ from bench.pytest_plugin import store_url
 from bench.pytest_plugin.recognition import RUNS, relative
 from bench.results import Cell, Judgement, ReferenceResult, Results, SuiteInfo
 from bench.store.samples import RunSamples
-from bench.suite.load import load_suite
+from bench.study import Study
 from bench.wording import plain
 
 
@@ -35,7 +32,7 @@ class BaselineOfSuite:
 
     path: Path
     baseline: Baseline | None
-    run: SuiteRun
+    run: Study
     update: bool
 
     @cached_property
@@ -81,7 +78,7 @@ class BaselineOfSuite:
         return [plain(cell.label) for cell in cells if cell.id not in planned]
 
 
-def baseline_for(config: pytest.Config, run: SuiteRun) -> BaselineOfSuite | None:
+def baseline_for(config: pytest.Config, run: Study) -> BaselineOfSuite | None:
     """The baseline that the options name for this suite.
 
     Raises:
@@ -111,16 +108,15 @@ def renew_for(config: pytest.Config, path: Path) -> str:
     Raises:
         UserError: a cell was not measured, or failed.
     """
-    suite = load_suite(path)
-    options = RunOptions(store_url(config), config.getoption("crbench_device"), rerun="never")
-    measured = api.measure(suite, options)
-    file = file_for(config.invocation_params.dir / config.getoption("crbench_baseline"), suite.name)
-    cells = measured.results.cells
+    study = Study(path, store_url(config), config.getoption("crbench_device"), rerun="never")
+    results = study.run()
+    file = file_for(config.invocation_params.dir / config.getoption("crbench_baseline"), study.suite.name)
+    cells = results.cells
     lacking = [cell for cell in cells if cell.status == "error"]
     if lacking:
         what = f"{len(lacking)} of {len(cells)} cells were not measured or failed, such as {plain(lacking[0].label)}"
         raise UserError.at(path.name, what, "run the whole suite")
-    found = accept(measured.results, measured.samples, load_baseline(file) if file.exists() else None)
+    found = accept(results, results.samples, load_baseline(file) if file.exists() else None)
     size = write_baseline(found.baseline, file)
     shown = relative(file, config)
     added, changed, removed, skipped = (len(cells) for cells in found[1:])

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.engine.provenance import machine
-from bench.engine.run import RunOptions
-from bench.engine.suite_run import SuiteRun
 from bench.errors import Problem, UserError
 from bench.gate import judge_cell, judge_gates
 from bench.gate.skips import accepted_by_suite
@@ -34,7 +32,7 @@ from bench.pytest_plugin.recognition import RUNS, TALLY, Tally, relative
 from bench.results import Cell, Judgement
 from bench.results.consequences import failing
 from bench.store.samples import RunSamples
-from bench.suite.load import load_suite
+from bench.study import Study
 from bench.suite.plan import PlannedCell, other_sums
 from bench.suite.selection import accepted_as, first_match
 from bench.wording import plain
@@ -62,7 +60,7 @@ class SuiteFile(pytest.File):
     """A suite: its cells are planned, nothing is trained or measured."""
 
     obj = None  # a Function looks for its parent's
-    run: SuiteRun
+    run: Study
     baseline: BaselineOfSuite | None
 
     def collect(self) -> Iterator[pytest.Item]:
@@ -91,11 +89,10 @@ class SuiteFile(pytest.File):
         file = relative(self.path, self.config)
         return text if text.startswith(file) else f"{file}: {text}"
 
-    def _planned(self) -> SuiteRun:
+    def _planned(self) -> Study:
         runs = self.config.stash.setdefault(RUNS, {})
         if self.path not in runs:
-            options = RunOptions(store_url(self.config), self.config.getoption("crbench_device"))
-            runs[self.path] = SuiteRun(load_suite(self.path), options)
+            runs[self.path] = Study(self.path, store_url(self.config), self.config.getoption("crbench_device"))
         return runs[self.path]
 
     def _place(self, cell: PlannedCell) -> tuple[int, int, int, bool]:
@@ -150,13 +147,13 @@ class AbsentItem(SuiteItem):
 class CellItem(SuiteItem):
     """One cell: measured or reused when it is set up, judged when it is called."""
 
-    run: SuiteRun
+    run: Study
     planned: PlannedCell
     baseline: BaselineOfSuite | None
     found: Cell
     samples: RunSamples | None
 
-    def prepare(self, run: SuiteRun, planned: PlannedCell, baseline: BaselineOfSuite | None) -> None:
+    def prepare(self, run: Study, planned: PlannedCell, baseline: BaselineOfSuite | None) -> None:
         """Give the item its cell, its markers and its parameters."""
         self.run, self.planned, self.baseline = run, planned, baseline
         self.heading = planned.label
@@ -172,7 +169,7 @@ class CellItem(SuiteItem):
         trains = any({"train", "recipe"} & step.uses() for chain in chains for step in chain)
         if metric.gradients or trains:
             self.add_marker("slow")
-        device = run.options.device if target.runtime == "torch" else target.provider
+        device = run.device if target.runtime == "torch" else target.provider
         if device not in ("cpu", "CPUExecutionProvider"):
             self.add_marker("gpu")
         if self.config.pluginmanager.hasplugin("xdist"):

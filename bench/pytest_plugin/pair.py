@@ -15,8 +15,6 @@ import pytest
 
 from bench.data.npz import ARRAYS
 from bench.engine.diff import pair_suite
-from bench.engine.run import RunOptions
-from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
 from bench.gate import Rule, judge_gate
 from bench.models.packaged import is_packaged
@@ -27,6 +25,7 @@ from bench.registry import nearest
 from bench.results import Cell, ValueResult
 from bench.results.rules import RULES
 from bench.runtimes.base import IntegerSums
+from bench.study import Study
 from bench.suite.given_network import as_network
 from bench.suite.given_pair import COMMAND_LINE, Inputs, given_pair
 from bench.suite.reuse import is_reusable
@@ -123,7 +122,7 @@ class Pair:
         suite, dataset = pair_suite(pair)
         config = self._request.config
         store = store_url(config) if is_reusable(suite) else self._request.getfixturevalue("_crbench_passing_store")
-        run = SuiteRun(suite, RunOptions(store, config.getoption("crbench_device")), dataset)
+        run = Study(suite, store, config.getoption("crbench_device"), dataset=dataset)
         try:
             return run.measure(run.plan.cells[0]).cell
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 import pytest
 
 if TYPE_CHECKING:
-    from bench.engine.suite_run import SuiteRun
+    from bench.study import Study
 
 
 class Tally(TypedDict):
@@ -22,7 +22,7 @@ class Tally(TypedDict):
     untimed: int  # 1: a cost without a latency history
 
 
-RUNS: pytest.StashKey[dict[Path, SuiteRun]] = pytest.StashKey()
+RUNS: pytest.StashKey[dict[Path, Study]] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 _CONFIGURED: pytest.StashKey[frozenset[Path]] = pytest.StashKey()
 SUMS_NOTE = "integer_sums.note"  # the property that says a network is another function on other processors

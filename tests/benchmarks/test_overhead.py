@@ -6,7 +6,6 @@ from pathlib import Path
 from bench import api
 from bench.engine import observations
 from bench.engine.networks import Networks
-from bench.engine.run import RunOptions
 
 SUITE = Path(__file__).parents[2] / "suites" / "digits.toml"
 
@@ -30,11 +29,11 @@ def _clock(patch, owner, name, spent):
 
 
 def test_overhead_of_a_cold_run(benchmark, tmp_path, monkeypatch):
-    api.run(SUITE, RunOptions(store=str(tmp_path / "warm"), only="ptq8"))  # imports
+    api.run(SUITE, store=str(tmp_path / "warm"), only="ptq8")  # imports
     inside = []
     _clock(monkeypatch, Networks, "_make", inside)
     _clock(monkeypatch, observations, "ask_in_blocks", inside)
-    results = benchmark.pedantic(api.run, (SUITE, RunOptions(store=str(tmp_path / "cold"))), rounds=1)
+    results = benchmark.pedantic(api.run, (SUITE,), {"store": str(tmp_path / "cold")}, rounds=1)
     total = benchmark.stats.stats.total
     share = 1 - sum(inside) / total
     benchmark.extra_info["overhead share"] = round(share, 3)

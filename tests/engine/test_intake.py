@@ -293,7 +293,7 @@ use = "fidelity.predictions"
 def run(tmp_path, reference, variant):
     suite = tmp_path / "suite.toml"
     suite.write_text(SUITE.format(reference=reference, variant=variant))
-    return api.run(suite, api.RunOptions(store=str(tmp_path / "store")))
+    return api.run(suite, store=str(tmp_path / "store"))
 
 
 def test_batch_statistics_are_found_and_every_sample_runs_alone(factory, tmp_path, digits):

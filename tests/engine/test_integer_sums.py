@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.engine.run import make_plan
+from bench.engine.planning import plan_suite
 from bench.runtimes import onnx_runtime
 from bench.runtimes.integer_sums import native_sums
 from bench.suite.load import load_suite
@@ -30,7 +30,7 @@ def both(tiny):
 
 
 def test_saturating_targets_take_networks_with_8_bit_products_alone(both):
-    plan, _ = make_plan(load_suite(both.folder / "tiny.toml"))
+    plan = plan_suite(load_suite(both.folder / "tiny.toml")).plan
     assert {cell.target.name for cell in plan.cells if cell.variant == "noise"} == {"torch", "edge"}
     assert {cell.target.name for cell in plan.cells if cell.variant == "int8"} == {"edge", "avx2"}
     cells = {(cell.target.name, cell.use.metric.name): cell for cell in plan.cells if cell.variant == "int8"}

@@ -434,8 +434,8 @@ def test_a_suite_takes_networks_in_memory(pair, tmp_path, capsys):
             Variant("function", outside=as_network(as_function(pair[1]), "here")),
         ),
     )
-    options = api.RunOptions(store=str(tmp_path / "store"))
-    results = api.run(suite, options)
+    store = str(tmp_path / "store")
+    results = api.run(suite, store=store)
     cells = {(cell.variant, cell.target): cell for cell in results.cells}
     assert cells["folded", "torch"].values["js"].estimate < 1e-9
     assert cells["int8", "torch"].status == "skipped"
@@ -443,10 +443,10 @@ def test_a_suite_takes_networks_in_memory(pair, tmp_path, capsys):
     assert cells["function", "torch"].status == "skipped"
     assert "runs torch and torch-quantised networks, not function" in cells["function", "torch"].reason
     assert results.reference.yardsticks == 4
-    again = api.run(suite, options)
+    again = api.run(suite, store=store)
     assert [cell.cached for cell in again.cells if cell.status == "ok"] == [True, True]
     assert figures(again) == figures(results)
-    notices = api.run(replace(suite, seed=1), options)  # networks are made again without a word of damage
+    notices = api.run(replace(suite, seed=1), store=store)  # networks are made again without a word of damage
     assert {cell.status for cell in notices.cells if cell.variant == "folded"} == {"ok"}
     assert "damaged" not in capsys.readouterr().err
 

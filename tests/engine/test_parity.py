@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 import bench
 from bench import load_suite
 from bench.cli import run_cli
-from bench.engine.run import make_plan
+from bench.engine.planning import plan_suite
 from bench.errors import NotDifferentiable
 from bench.functional import linf_pgd
 from bench.runtimes.onnx_runtime import OnnxPredictor
@@ -95,7 +95,7 @@ def test_default_metrics_of_a_diff_use_no_gradients(files, capsys):
 
 def test_a_skip_from_before_there_were_twins_is_not_served(measured):
     """The key of what uses gradients says by which view; no other key does."""
-    plan, _ = make_plan(load_suite("tiny.toml"), "cpu")
+    plan = plan_suite(load_suite("tiny.toml"), "cpu").plan
     for cell in plan.cells:
         differentiated = cell.use.metric.gradients
         for shown in cell.every():

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from bench.engine.run import make_plan
+from bench.engine.planning import plan_suite
 from bench.registry import load_object
 from bench.store.store import Store
 from bench.suite.exporting import exports_of
@@ -75,7 +75,7 @@ def cells(turned, *variants, suite=SUITE):
 
 def planned(turned):
     """The cells of the suite's plan."""
-    return make_plan(load_suite(turned.folder / "tiny.toml"))[0].cells
+    return plan_suite(load_suite(turned.folder / "tiny.toml")).plan.cells
 
 
 def test_the_reference_is_exported_as_all_steps_of_the_suite_export(turned):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.engine.networks import describes
-from bench.engine.run import make_plan
+from bench.engine.planning import plan_suite
 from bench.store.checksums import sealed
 from bench.store.files import Files
 from bench.store.store import Store
@@ -101,7 +101,7 @@ def test_a_forged_history_does_not_reach_the_results_of_stored_cells(measured, c
 
 
 def test_every_stored_network_is_described_by_its_own_node_and_by_no_other(measured):
-    plan, _ = make_plan(load_suite(Path("tiny.toml")))
+    plan = plan_suite(load_suite(Path("tiny.toml"))).plan
     ends = {node for cell in plan.cells for node in (cell.node, cell.original)}
     nodes = {node.key: node for end in ends for node in chain(end)}
     store = Store(".crbench")
@@ -184,7 +184,7 @@ def test_why_and_check_say_what_is_damaged(measured, capsys):
 
 def test_why_and_check_foresee_what_lost_arrays_cost(measured, capsys):
     gated = "noise/torch/fidelity.accuracy"
-    plan, _ = make_plan(load_suite(Path("tiny.toml")))
+    plan = plan_suite(load_suite(Path("tiny.toml"))).plan
     (cell,) = [cell for cell in plan.cells if cell.label == gated]
     lost = cell.observed[0][0].key
     (measured.folder / ".crbench" / "observations" / lost[:2] / f"{lost}.npz").unlink()

@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 
 from bench import load_suite
 from bench.cli import run_cli
-from bench.engine.run import make_plan
+from bench.engine.planning import plan_suite
 
 SUITE = """
 [data]
@@ -93,7 +93,8 @@ def test_where_there_are_enough_samples_no_key_changes(tiny):
     keys = []
     for calibration in ("", "calibration = 128"):
         (tiny.folder / "tiny.toml").write_text(text.replace("calibration = 64", calibration))
-        plan, dataset = make_plan(load_suite("tiny.toml"))
+        planned_suite = plan_suite(load_suite("tiny.toml"))
+        plan, dataset = planned_suite.plan, planned_suite.dataset
         keys.append([cell.key for cell in plan.cells])
         assert len(dataset.calibration) == 128
     assert keys[0] == keys[1]

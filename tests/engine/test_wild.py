@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from bench import api
 from bench.engine.networks import Networks
-from bench.engine.run import RunOptions, make_plan
+from bench.engine.planning import plan_suite
 from bench.store.store import Store
 from bench.suite.load import load_suite
 
@@ -32,8 +32,9 @@ def measured(request, tmp_path_factory):
     assert suite.reference.outside.onnx.samefile(shipped)
     assert suite.reference.outside.input.get("output") is None
     store = str(tmp_path_factory.mktemp("store"))
-    plan, dataset = make_plan(suite)
-    results = api.run(suite, RunOptions(store=store), dataset=dataset)
+    planned = plan_suite(suite)
+    plan, dataset = planned.plan, planned.dataset
+    results = api.run(suite, store=store, dataset=dataset)
     networks = Networks(Store(store), dataset, lambda message: None)
     files = {cell.variant: networks.get(cell.node).model for cell in plan.cells}
     return request.param, results, dataset.evaluation, {"reference": shipped.read_bytes()} | files

@@ -6,8 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.engine.run import RunOptions
-from bench.engine.suite_run import SuiteRun
+from bench.engine.planning import plan_suite
 from bench.functional.divergences import flips
 from bench.metrics.base import Metric, metrics
 from bench.metrics.values import Change
@@ -47,7 +46,7 @@ def test_names_become_unique_and_stay_where_they_are(names):
 
 def test_parameters_replicates_and_control_characters(fresh, monkeypatch):
     monkeypatch.chdir(fresh.folder)
-    plan = SuiteRun(load_suite("suites/mine.toml"), RunOptions(".crbench")).plan
+    plan = plan_suite(load_suite("suites/mine.toml")).plan
 
     def named(metric, replicate=0):
         cell = plan.cells[0]

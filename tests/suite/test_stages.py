@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.engine.run import make_plan, planner
+from bench.engine.planning import plan_suite
 from bench.suite.load import load_suite
 from bench.suite.plan import Machine
 from bench.suite.render import describe_suite
@@ -21,9 +21,10 @@ TARGETS = '[[target]]\nname = "torch"\n[[target]]\nname = "edge"\nruntime = "onn
 def shown(tmp_path, on, **parts):
     """(stage, target) of the first cell on a target, and that cell's stage cells."""
     suite = load_suite(write(tmp_path, text(**parts)))
-    plan, dataset = make_plan(suite)
+    planned_suite = plan_suite(suite)
+    plan = planned_suite.plan
     planned = next(cell for cell in plan.cells if cell.target.name == on)
-    stages, cells = stage_cells(planner(suite, "cpu", dataset), plan, planned)
+    stages, cells = stage_cells(planned_suite.planner, plan, planned)
     return [(stage.name, stage.target.name) for stage in stages], planned, cells
 
 
@@ -70,8 +71,9 @@ def test_saturating_sums_are_a_stage_of_their_own_after_the_optimisation_with_ex
 )
 def test_native_sums_are_what_the_processor_has(tmp_path, kind, names, key):
     suite = load_suite(write(tmp_path, text(variant=CHAIN, target=TARGETS + '"native"')))
-    plan, dataset = make_plan(suite)
-    expand = planner(suite, "cpu", dataset)
+    planned_suite = plan_suite(suite)
+    plan = planned_suite.plan
+    expand = planned_suite.planner
     expand.machine = Machine(("cpu",), "fingerprint", {"CPUExecutionProvider": kind})
     planned = next(cell for cell in expand.plan().cells if cell.target.name == "edge")
     stages, cells = stage_cells(expand, plan, planned)
@@ -99,7 +101,7 @@ def test_a_torch_target_ends_with_the_last_step(tmp_path):
 def test_only_variants_that_ask_are_staged_and_the_plan_says_so(tmp_path):
     more = CHAIN + '\n[[variant]]\nname = "fold"\nsteps = [{ use = "bn-fold" }]'
     suite = load_suite(write(tmp_path, text(variant=more)))
-    assert staged(make_plan(suite)[0]) == {"chain"}
+    assert staged(plan_suite(suite).plan) == {"chain"}
     lines = [line for line in describe_suite(suite) if "and its stages" in line]
     assert len(lines) == 1
     assert lines[0].split()[0] == "chain"

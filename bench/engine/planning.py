@@ -1,0 +1,67 @@
+"""A suite with its data, expanded once for this machine and device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.data.base import Dataset
+from bench.data.splitting import load_dataset
+from bench.engine.intake import SAMPLES
+from bench.engine.provenance import machine
+from bench.errors import UserError
+from bench.models.base import check_recipe
+from bench.suite.nodes import Splits
+from bench.suite.plan import Evaluation, Plan, Planner
+from bench.suite.suite import Suite
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedSuite:
+    """What everything else stands on: data and plan, and the planner that made it."""
+
+    suite: Suite
+    device: str
+    dataset: Dataset
+    planner: Planner
+    plan: Plan
+
+
+def plan_suite(suite: Suite, device: str = "cpu", dataset: Dataset | None = None) -> PlannedSuite:
+    """Load the data and expand the suite; nothing is measured.
+
+    Raises:
+        UserError: the data cannot be loaded, or does not fit what the suite asks of it.
+    """
+    dataset = dataset or _load(suite)
+    if suite.reference.model is not None:
+        suite.reference.model.check(dataset.input)
+    if suite.reference.recipe is not None:
+        check_recipe(suite.reference.recipe, dataset.input)
+    for use in suite.metrics:
+        wanted = use.metric.samples
+        if wanted is not None and wanted > len(dataset.evaluation):
+            raise UserError.at(
+                f"metric {use.metric.name}: samples",
+                f"{wanted} asked, the evaluation split has {len(dataset.evaluation)}",
+                "ask for fewer, or raise data.evaluation",
+            )
+    planner = _planner(suite, device, dataset)
+    return PlannedSuite(suite, device, dataset, planner, planner.plan())
+
+
+def _load(suite: Suite) -> Dataset:
+    """The suite's data; calibration samples that nobody asked for and no step demands are taken where there are any."""
+    try:
+        return load_dataset(suite.loader, suite.evaluation, suite.calibration)
+    except UserError:
+        if not suite.spare_calibration:
+            raise
+    return load_dataset(suite.loader, suite.evaluation, 0)
+
+
+def _planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
+    """What expands the suite for this data set and machine."""
+    intake = dataset.evaluation.take(slice(0, SAMPLES)).fingerprint
+    splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical(), intake)
+    evaluation = Evaluation.of(dataset.evaluation, dataset.input)
+    return Planner(suite, splits, evaluation, machine(suite.targets), device)

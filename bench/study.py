@@ -1,0 +1,227 @@
+"""A suite at work: planned once, then forecast, measured, run and explained; everything else stands on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.compression.record import to_bytes
+from bench.data.base import Dataset
+from bench.data.downloads import kept_in
+from bench.engine.forecast import applicability, forecast
+from bench.engine.foresight import Foresight, foresee
+from bench.engine.inline import InlineEngine, Measured, Rerun
+from bench.engine.networks import Networks
+from bench.engine.planning import PlannedSuite, plan_suite
+from bench.engine.run import Progress, run_plan
+from bench.engine.samples import collect
+from bench.engine.sums_forecast import sums_forecast
+from bench.engine.why import why
+from bench.errors import UserError
+from bench.gate import judge_results
+from bench.gate.sight import Sight, sight, sights
+from bench.results import Cell
+from bench.run_results import RunResults
+from bench.store.files import write_atomic
+from bench.store.samples import RunSamples
+from bench.store.store import Store
+from bench.suite.extends import shown_path
+from bench.suite.load import load_suite
+from bench.suite.plan import Plan, PlannedCell
+from bench.suite.selection import accepted_as, first_match
+from bench.suite.suite import Suite
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Study:
+    """One suite with its store and its device.
+
+    Planning loads the data and hashes networks from outside; nothing is trained or measured before it is asked for.
+
+    Args:
+        suite: A loaded suite, or the path of a suite file.
+        store: A folder or fsspec URL in which everything measured is kept and looked up.
+        device: Where torch runs.
+        rerun: ``missing``: measure what is not stored, or failed. ``failed``: only what failed. ``always``: all.
+            ``never``: only what is stored counts.
+        dataset: The data, where it is at hand already.
+        progress: Called while something is measured.
+
+    Raises:
+        UserError: whatever is wrong in the suite or in what it names, each problem with its path.
+    """
+
+    def __init__(
+        self,
+        suite: Suite | Path | str,
+        store: str = ".crbench",
+        device: str = "cpu",
+        *,
+        rerun: Rerun = "missing",
+        dataset: Dataset | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.suite = suite if isinstance(suite, Suite) else load_suite(suite)
+        self.store_url = store
+        self.device = device
+        self.rerun: Rerun = rerun
+        self.progress = progress or Progress()
+        with kept_in(store):
+            self.planned: PlannedSuite = plan_suite(self.suite, device, dataset)
+
+    @property
+    def plan(self) -> Plan:
+        """Every cell, and the networks that they need."""
+        return self.planned.plan
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data, in its splits."""
+        return self.planned.dataset
+
+    @cached_property
+    def store(self) -> Store:
+        """Opened when it is first needed."""
+        return Store(self.store_url, background=True)
+
+    @cached_property
+    def engine(self) -> InlineEngine:
+        """Made by the first cell that is measured."""
+        return InlineEngine(
+            self.plan,
+            self.dataset,
+            self.store,
+            device=self.device,
+            rerun=self.rerun,
+            progress=lambda message: self.progress.message(message),
+        )
+
+    def run(self, only: str | None = None, shard: tuple[int, int] = (1, 1)) -> RunResults:
+        """Measure what is missing, put the results together and judge their gates; nothing but the store is written.
+
+        Args:
+            only: a glob over cells (``variant/target/metric``) or variants.
+            shard: the i-th of n parts of the cells.
+
+        Raises:
+            UserError: no cell matches, the device or a network from outside cannot be used.
+        """
+        try:
+            results, samples = run_plan(self.planned, self.engine, only, shard, self.progress)
+        finally:
+            try:
+                self.store.flush()
+            finally:
+                self.store.tell()
+        declared = [(use.metric.name, use.metric.parameters(), use.gates) for use in self.suite.metrics]
+        judged = judge_results(results, declared, samples, self._accepts)
+        judged.suite.path = shown_path(self.suite.path)
+        return RunResults.of(judged, samples)
+
+    def _accepts(self, cell: Cell) -> str:
+        """What in the suite accepts the skip of a cell, in words; empty where nothing does."""
+        return accepted_as(first_match(cell.label, self.suite.not_applicable))
+
+    def measure(self, cell: PlannedCell) -> Measured:
+        """Reuse or measure one cell of the plan; whatever goes wrong while it is measured stays in it.
+
+        Raises:
+            UserError: the device or a network from outside cannot be used at all.
+        """
+        if self.rerun in ("missing", "always") and self.engine.cached(cell) is None:
+            self.engine.preflight([cell])
+        return self.engine.measure(cell)
+
+    def known(self, cell: PlannedCell) -> Cell | None:
+        """The cell where it is stored already; nothing is measured."""
+        return self.engine.cached(cell)
+
+    def samples(self, measured: Iterable[tuple[PlannedCell, Measured]]) -> RunSamples:
+        """The per-sample arrays of what is gated in these cells."""
+        return collect(self.plan, self.dataset, self.engine, list(measured))
+
+    @contextmanager
+    def forward(self, cell: PlannedCell) -> Iterator[Callable[[], torch.Tensor]]:
+        """One real call of the cell's network on its target, batch 1, from pixels to logits, on the target's threads.
+
+        Inside the context the call can be repeated.
+        """
+        import torch
+
+        from bench.graph.arithmetic import arithmetic
+
+        predictor = self.engine.observations.open(cell.node, cell.target).as_shipped()
+        image = torch.from_numpy(self.engine.observations.samples(cell.count).x[:1].copy())
+        with arithmetic(cell.target.threads):
+            predictor.logits(image)  # the first call also allocates
+            yield lambda: predictor.logits(image)
+
+    def forecast(self) -> list[str]:
+        """What a run would do and cost: what is stored, what is to be made, how long that may take; a line each."""
+        lines = [*forecast(self.planned, self.store), *sums_forecast(self.planned, self.store)]
+        return [*lines, *sight(self.plan, self.dataset, self.store), *applicability(self.plan)]
+
+    def foresee(self) -> Foresight:
+        """What of a run will fail, as far as that can be known without training."""
+        return foresee(self.plan, self.dataset, self.store)
+
+    def power(self) -> list[Sight]:
+        """What each gate finds with 80 % probability, and the samples that its tolerance needs."""
+        return list(sights(self.plan, self.dataset, self.store))
+
+    def explain(self, cells: str) -> list[str]:
+        """Why cells (a label, a glob, or the start of one) would be reused, or what changed since; a line each.
+
+        Raises:
+            UserError: no cell matches.
+        """
+        return why(self.plan, cells, self.store)
+
+    def write_weights(self) -> list[tuple[Path, int]]:
+        """Train the reference and yardsticks and write them into the folder that ``reference.weights`` names.
+
+        Returns:
+            Each file and its size in bytes.
+
+        Raises:
+            UserError: the suite names no such folder, or one that is not beside it.
+        """
+        folder = self.suite.reference.weights
+        if folder is None:
+            raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')
+        if not folder.resolve().is_relative_to(self.suite.path.parent.resolve()):
+            what = f"{shown_path(folder)!r} is not in the folder of {self.suite.path.name}, and nothing is written "
+            raise UserError.at("reference.weights", f"{what}elsewhere", "name a folder beside the suite")
+        trained = replace(self.suite, reference=replace(self.suite.reference, weights=None))
+        plan = plan_suite(trained, self.device, self.dataset).plan
+        networks = Networks(self.store, self.dataset, self.progress.message)
+        nodes = {"reference": plan.references[0]}
+        nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(plan.yardsticks)}
+        written = []
+        for name, node in nodes.items():
+            blob = to_bytes(networks.get(node))
+            write_atomic(folder / f"{name}.safetensors", blob)
+            written.append((folder / f"{name}.safetensors", len(blob)))
+        self.close()
+        return written
+
+    def close(self) -> None:
+        """Wait until everything measured is on disk, and say what the store has to say."""
+        if "store" in self.__dict__:
+            self.store.flush()
+            self.store.tell()
+
+    def flush(self) -> None:
+        """Wait until everything measured is on disk."""
+        if "store" in self.__dict__:
+            self.store.flush()
+
+    def notices(self) -> list[str]:
+        """What the store has to say: what was damaged, what could not be kept; each is said once."""
+        return self.store.notices.lines() if "store" in self.__dict__ else []
