@@ -17,7 +17,8 @@ from bench.stats.figure import mean_figure
 from bench.stats.gap import Gap, gap_on
 from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval
 from bench.stats.interval import Interval
-from bench.stats.resampling import Weights, bootstrap_weights, percentile_interval, resampled_means
+from bench.stats.percentile import percentile_interval
+from bench.stats.resampling import Resamples
 from bench.stats.yardstick import Scale, scale_of
 
 DRAWS = 10_000
@@ -69,8 +70,8 @@ class Derivation:
             return self._quality(value, evidence)
         return Derived(_bound(value, evidence) if isinstance(value, Bound) else _cost(value, evidence))
 
-    def _weights(self, n: int) -> Weights:
-        return bootstrap_weights(n, self.draws)
+    def _resamples(self, n: int) -> Resamples:
+        return Resamples(n, self.draws)
 
     def _change(self, value: Change, evidence: Evidence) -> Derived:
         own = evidence.reference
@@ -78,11 +79,11 @@ class Derivation:
         floor = 0.0
         if evidence.floor is not None and evidence.floor.status == "ok":
             floor = float(value.distance(own[0].arrays, evidence.floor.arrays).mean())
-        weights = self._weights(evidence.n)
-        found, draws = change_and_draws(distances, weights, count=value.count, largest=value.largest)
-        scale, marks = self._scale(value, evidence, weights, floor)
+        resamples = self._resamples(evidence.n)
+        found, draws = change_and_draws(distances, resamples, count=value.count, largest=value.largest)
+        scale, marks = self._scale(value, evidence, resamples, floor)
         power = 2 if value.coupling == "independent" else value.power
-        scaled = gap_on(scale, distances, weights, power, value.count, floor, (found, draws))
+        scaled = gap_on(scale, distances, resamples, power, value.count, floor, (found, draws))
         result = ValueResult(
             kind="change",
             unit=value.unit,
@@ -100,13 +101,15 @@ class Derivation:
         least = 0.0 if value.coupling == "common" else -value.largest
         return Derived(result, scaled, lambda: draws, (least, value.largest))
 
-    def _scale(self, value: Change, evidence: Evidence, weights: Weights, floor: float) -> tuple[Scale, list[float]]:
+    def _scale(
+        self, value: Change, evidence: Evidence, resamples: Resamples, floor: float
+    ) -> tuple[Scale, list[float]]:
         """The yardsticks' scale and their changes, once for all variants."""
         place = (id(evidence.reference[0]), value.name)
         if place not in self._scales:
             marks = [sample_distances(value, evidence.reference, mark) for mark in evidence.yardsticks]
             table = np.array(marks).reshape(len(marks), evidence.n)
-            scale = scale_of(table, weights, count=value.count, floor=floor)
+            scale = scale_of(table, resamples, count=value.count, floor=floor)
             self._scales[place] = scale, [float(mark.mean()) for mark in marks]
             self._kept.append(evidence.reference[0])
         return self._scales[place]
@@ -123,7 +126,7 @@ class Derivation:
         """The figure in each shared resample."""
         place = (id(observed), value.name)
         if place not in self._resampled:
-            self._resampled[place] = value.draws(observed.arrays, self._weights(n))
+            self._resampled[place] = value.draws(observed.arrays, self._resamples(n))
             self._kept.append(observed)
         return self._resampled[place]
 
@@ -166,7 +169,7 @@ class Derivation:
             return None
         if isinstance(value, Quality) and value.per_sample is not None:
             own = value.per_sample(observed.arrays)
-            return mean_figure(own, self._weights(n), proportion=value.interval == "score")
+            return mean_figure(own, self._resamples(n), proportion=value.interval == "score")
         return percentile_interval(self._draws(value, observed, n), samples=n)
 
     def _harm_draws(self, value: Quality | Pair, evidence: Evidence, found: Harm) -> Callable[[], Float] | None:
@@ -179,7 +182,7 @@ class Derivation:
         sign = 1 if value.better == "lower" else -1
         own, other = value.per_sample(evidence.reference[0].arrays), value.per_sample(evidence.variant[0].arrays)
         difference = sign * (np.asarray(other, dtype=np.float64) - np.asarray(own, dtype=np.float64))
-        return lambda: resampled_means(difference, self._weights(evidence.n))
+        return lambda: self._resamples(evidence.n).means(difference)
 
 
 def _harm_result(

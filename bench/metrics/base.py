@@ -16,6 +16,7 @@ from bench.data.base import Samples
 from bench.registry import Registry, parameters
 from bench.runtimes.base import Predictor
 from bench.stats.figure import recentred
+from bench.stats.resampling import Resamples
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Float: TypeAlias = NDArray[np.float64]
@@ -54,12 +55,12 @@ class Quality:
     why_no_interval: str = ""
     kind: ClassVar[Literal["quality"]] = "quality"
 
-    def draws(self, arrays: Arrays, weights: Weights) -> Float:
+    def draws(self, arrays: Arrays, resamples: Resamples) -> Float:
         """The figure in each resample (B,), centred where the resampled values are biased."""
-        found = np.asarray(self.statistic(arrays, weights), dtype=np.float64)
+        found = resamples.statistic(self.statistic, arrays)
         if not self.debiased:
             return found
-        whole = self.statistic(arrays, np.ones((1, weights.shape[1])))
+        whole = self.statistic(arrays, np.ones((1, resamples.n)))
         return recentred(found, float(whole[0]))
 
 
@@ -73,9 +74,9 @@ class Pair:
     unit: str = ""
     kind: ClassVar[Literal["pair"]] = "pair"
 
-    def draws(self, arrays: Arrays, weights: Weights) -> Float:
+    def draws(self, arrays: Arrays, resamples: Resamples) -> Float:
         """The figure in each resample (B,)."""
-        return np.asarray(self.statistic(arrays, weights), dtype=np.float64)
+        return resamples.statistic(self.statistic, arrays)
 
 
 @dataclass(frozen=True)
