@@ -19,7 +19,8 @@ from bench.stats.figure import mean_figure
 from bench.stats.gap import Gap, gap_on
 from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval
 from bench.stats.interval import Interval
-from bench.stats.resampling import Weights, bootstrap_weights, percentile_interval, resampled_means
+from bench.stats.percentile import percentile_interval
+from bench.stats.resampling import Resamples
 from bench.stats.yardstick import Scale, scale_of
 
 DRAWS = 10_000
@@ -76,18 +77,18 @@ class Derivation:
             return DerivedValue(_null(value, str(error)))
         return DerivedValue(_bound(value, evidence) if isinstance(value, Bound) else _cost(value, evidence))
 
-    def _weights(self, n: int) -> Weights:
-        return bootstrap_weights(n, self.draws)
+    def _resamples(self, n: int) -> Resamples:
+        return Resamples(n, self.draws)
 
     def _change(self, value: Change, evidence: Evidence) -> DerivedValue:
         distances = sample_distances(value, evidence.reference, evidence.variant)
         floor = 0.0
         if evidence.floor is not None and not evidence.floor.refused:
             floor = float(_distances(value, evidence.reference[0], evidence.floor).mean())
-        weights = self._weights(evidence.n)
-        found, draws = change_and_draws(distances, weights, count=value.count, largest=value.largest)
-        scale, marks = self._scale(value, evidence, weights, floor)
-        scaled = gap_on(scale, distances, weights, value.scale_power, value.count, floor, (found, draws))
+        resamples = self._resamples(evidence.n)
+        found, draws = change_and_draws(distances, resamples, count=value.count, largest=value.largest)
+        scale, marks = self._scale(value, evidence, resamples, floor)
+        scaled = gap_on(scale, distances, resamples, value.scale_power, value.count, floor, (found, draws))
         result = ValueResult(
             kind="change",
             unit=value.unit,
@@ -108,14 +109,16 @@ class Derivation:
         least = 0.0 if value.coupling == "common" else -value.largest
         return DerivedValue(result, scaled, lambda: draws, (least, value.largest))
 
-    def _scale(self, value: Change, evidence: Evidence, weights: Weights, floor: float) -> tuple[Scale, list[float]]:
+    def _scale(
+        self, value: Change, evidence: Evidence, resamples: Resamples, floor: float
+    ) -> tuple[Scale, list[float]]:
         """The yardsticks' scale and their changes, once for all variants."""
         shown = (evidence.reference, *evidence.yardsticks)
         key = (value, evidence.n, floor, *(_keys(value, draw) for draws in shown for draw in draws))
         if key not in self._scales:
             marks = [sample_distances(value, evidence.reference, mark) for mark in evidence.yardsticks]
             table = np.array(marks).reshape(len(marks), evidence.n)
-            scale = scale_of(table, weights, count=value.count, floor=floor)
+            scale = scale_of(table, resamples, count=value.count, floor=floor)
             self._scales[key] = scale, [float(mark.mean()) for mark in marks]
         return self._scales[key]
 
@@ -123,16 +126,14 @@ class Derivation:
         """A network's own figure."""
         key = (value, n, _keys(value, arrays))
         if key not in self._points:
-            whole = np.ones((1, n))
-            found = value.figure(arrays, whole) if isinstance(value, Statistic) else value.draws(arrays, whole)
-            self._points[key] = float(found[0])
+            self._points[key] = value.point(arrays)
         return self._points[key]
 
     def _draws(self, value: Quality, arrays: NetworkArrays, n: int) -> Float:
         """The figure in each shared resample."""
         key = (value, n, _keys(value, arrays))
         if key not in self._resampled:
-            self._resampled[key] = value.draws(arrays, self._weights(n))
+            self._resampled[key] = value.draws(arrays, self._resamples(n))
         return self._resampled[key]
 
     def _quality(self, value: Quality, evidence: Evidence) -> DerivedValue:
@@ -168,7 +169,7 @@ class Derivation:
             return None
         if isinstance(value, Mean | Proportion):
             own = value.per_sample(arrays)
-            return mean_figure(own, self._weights(n), proportion=isinstance(value, Proportion))
+            return mean_figure(own, self._resamples(n), proportion=isinstance(value, Proportion))
         return percentile_interval(self._draws(value, arrays, n), samples=n)
 
     def _harm_draws(self, value: Quality, evidence: Evidence, found: Harm) -> Callable[[], Float] | None:
@@ -181,7 +182,7 @@ class Derivation:
         sign = 1 if value.better == "lower" else -1
         own, other = value.per_sample(evidence.reference[0]), value.per_sample(evidence.variant[0])
         difference = sign * (other - own)
-        return lambda: resampled_means(difference, self._weights(evidence.n))
+        return lambda: self._resamples(evidence.n).means(difference)
 
 
 def kind_of(value: Quality, evidence: Evidence) -> Any:

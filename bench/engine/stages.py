@@ -14,10 +14,9 @@ from bench.interrupts import contained
 from bench.metrics.base import Metric
 from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.results import StageMetric, StageResult, StageValue, ValueResult
-from bench.stats.added import added_change
 from bench.stats.change import Change as Estimate
-from bench.stats.change import change
-from bench.stats.resampling import bootstrap_weights
+from bench.stats.change import added_change, change
+from bench.stats.resampling import Resamples
 from bench.store.keys import key_of
 from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell, Planner
 from bench.suite.stages import BY_THE_TARGET, Stage, networks_of, observations_of, stage_cells, staged
@@ -207,11 +206,11 @@ def _value(
             nothing["yardstick_gaps"] = []
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
-        weights = bootstrap_weights(start.n, engine.derivation.draws)
+        resamples = Resamples(start.n, engine.derivation.draws)
         there, here = (sample_distances(value, start.reference, item) for item in (before, shown))
         apart = sample_distances(value, before, shown)
-        out.step = _changed(value, change(apart, weights, count=value.count, largest=value.largest), cumulative)
-        more = added_change(there, here, weights, count=value.count, largest=value.largest)
+        out.step = _changed(value, change(apart, resamples, count=value.count, largest=value.largest), cumulative)
+        more = added_change(there, here, resamples, count=value.count, largest=value.largest)
         out.added = _changed(value, more, cumulative)
     elif isinstance(value, Mean | Proportion | Statistic):
         paired = Evidence(before, shown, (), None, start.n)

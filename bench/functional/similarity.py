@@ -42,27 +42,6 @@ def cosine_distance(a: NDArray[Any], b: NDArray[Any]) -> Float:
     return _one_minus_cosine(_flat(a), _flat(b))
 
 
-def average_ranks(values: NDArray[Any]) -> Float:
-    """Ranks 1..d within each row (n, d), tied values sharing the mean of their ranks.
-
-    >>> average_ranks(np.array([[10.0, 30.0, 10.0, 20.0]])).tolist()
-    [[1.5, 4.0, 1.5, 3.0]]
-    """
-    n, d = values.shape
-    order = values.argsort(axis=1, kind="stable")
-    ordered = np.take_along_axis(values, order, axis=1)
-    starts = np.ones((n, d), dtype=bool)
-    starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    position = np.arange(d)
-    first = np.maximum.accumulate(np.where(starts, position, 0), axis=1)
-    ends = np.ones((n, d), dtype=bool)
-    ends[:, :-1] = starts[:, 1:]
-    last = np.minimum.accumulate(np.where(ends, position, d - 1)[:, ::-1], axis=1)[:, ::-1]
-    ranks = np.empty((n, d))
-    np.put_along_axis(ranks, order, 0.5 * (first + last) + 1.0, axis=1)
-    return ranks
-
-
 def spearman_distance(a: NDArray[Any], b: NDArray[Any]) -> Float:
     """``1 − Spearman`` of two maps (n, ...) by their signed values: (n,), from 0 (same order) to 2 (reversed).
 
@@ -71,6 +50,8 @@ def spearman_distance(a: NDArray[Any], b: NDArray[Any]) -> Float:
     >>> spearman_distance(np.array([[1.0, 2.0, 3.0]]), np.array([[30.0, 20.0, 10.0]])).round(12).tolist()
     [2.0]
     """
-    ranks_a, ranks_b = average_ranks(_flat(a)), average_ranks(_flat(b))
+    from scipy.stats import rankdata
+
+    ranks_a, ranks_b = (rankdata(_flat(maps), axis=1) for maps in (a, b))
     middle = 0.5 * (ranks_a.shape[1] + 1)
     return _one_minus_cosine(ranks_a - middle, ranks_b - middle)

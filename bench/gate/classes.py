@@ -13,14 +13,15 @@ from bench.gate.tolerances import Tolerance
 from bench.metrics.values import Change, Mean, Proportion
 from bench.results import Cell, GateResult, ValueResult
 from bench.results.rules import RULES
-from bench.stats.change import change
+from bench.stats.change import change, change_vectors
 from bench.stats.figure import mean_figure
 from bench.stats.harm import harm, harm_of_proportions
 from bench.stats.interval import Interval
 from bench.stats.multiplicity import holm
 from bench.stats.noninferiority import ALPHA
+from bench.stats.percentile import tail_probability
 from bench.stats.proportions import binomial_tail
-from bench.stats.resampling import bootstrap_weights, resampled_means, tail_probability
+from bench.stats.resampling import Resamples
 from bench.store.samples import RunSamples, ValueSamples
 from bench.wording import difference, plain
 from bench.wording import tolerance as tolerance_text
@@ -76,12 +77,13 @@ def _judge(
     variant, reference = samples.variant["x"][mine], samples.reference.get("x", np.empty(0))
     count = int(mine.sum())
     if samples.form in ("count", "distance"):
-        estimate, interval = change(variant, bootstrap_weights(count), count=samples.form == "count", largest=most)
-        draws = resampled_means(variant, bootstrap_weights(count))
+        counted = samples.form == "count"
+        resamples = Resamples(count) if counted else Resamples(count).ahead([variant, change_vectors(variant)])
+        estimate, interval = change(variant, resamples, count=counted, largest=most)
         p = (
             _exact(variant, gate.tolerance)
-            if samples.form == "count"
-            else tail_probability(draws, gate.tolerance, count)
+            if counted
+            else tail_probability(resamples.means(variant), gate.tolerance, count)
         )
         return _said(value, estimate, interval, count), p, interval.below(gate.tolerance)
     if RULES[gate.rule].judges == "own figure":
@@ -90,8 +92,7 @@ def _judge(
     if samples.form == "proportion":
         found = harm_of_proportions(reference[mine], variant, better=better)
     else:
-        weights = bootstrap_weights(count)
-        own, other = resampled_means(np.stack([reference[mine], variant]), weights)
+        own, other = Resamples(count).means(np.stack([reference[mine], variant]))
         first, second = float(reference[mine].mean()), float(variant.mean())
         found = harm(first, second, own, other, better=better, samples=count)
     sure = found.p_above(gate.tolerance)
@@ -108,13 +109,13 @@ def _exact(events: NDArray[Any], tolerance: float) -> float:
 def _own(values: NDArray[Any], gate: Tolerance, value: ValueResult, proportion: bool) -> tuple[str, float, bool]:
     """A class's own figure against the least or the most that it may be."""
     count, least = values.size, RULES[gate.rule].limit == "least"
-    weights = bootstrap_weights(count)
-    interval = mean_figure(values, weights, proportion=proportion)
+    resamples = Resamples(count)
+    interval = mean_figure(values, resamples, proportion=proportion)
     if proportion:
         counted, edge = (1 - values, 1 - gate.tolerance) if least else (values, gate.tolerance)
         p = _exact(counted, edge)
     else:
-        above = tail_probability(resampled_means(values, weights), gate.tolerance, count)
+        above = tail_probability(resamples.means(values), gate.tolerance, count)
         p = 1 - above if least else above
     low, high = interval.low, interval.high
     keeps = low is not None and low >= gate.tolerance if least else high is not None and high <= gate.tolerance

@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 from bench.gate.baseline import BaselineCell
 from bench.gate.judgements import Answer
-from bench.gate.shifts import Pairing, Shift, Statistic, yardstick_scale
+from bench.gate.shifts import Figure, Pairing, Shift, yardstick_scale
 from bench.metrics.base import metrics
-from bench.metrics.values import Statistic as DeclaredStatistic
-from bench.metrics.values import Value
+from bench.metrics.values import Statistic, Value
 from bench.results import Cell, GateResult, ValueResult
 from bench.results.rules import RULES
 from bench.stats.noninferiority import decide, not_worse
@@ -40,13 +39,13 @@ def pairing_of(
         scale = yardstick_scale(value.yardsticks)
         if scale is None or (value.gap is None and value.gap_ci is None):
             return f"no gap: {plain(value.reason) or 'the yardsticks give no scale'}"
-    statistic = None
+    declared = None
     if after.values[name].form == "statistic":
-        statistic = statistic_of(cell, name)
-        if statistic is None:
+        declared = statistic_of(cell, name)
+        if declared is None:
             return "the metric's statistic is not registered here, so nothing can be resampled"
     old, new = before.values[name].samples(), after.values[name].samples()
-    return Pairing(old, new, after.n, margin_of(gate), statistic, scale)
+    return Pairing(old, new, after.n, margin_of(gate), declared, scale)
 
 
 def answer(question: Question, shift: Shift, worse: float, better: float) -> Answer:
@@ -89,10 +88,10 @@ def declared_value(cell: Cell, name: str) -> Value | None:
     return next((value for value in metrics.get(cell.metric).values if value.name == name), None)
 
 
-def statistic_of(cell: Cell, name: str) -> Statistic | None:
+def statistic_of(cell: Cell, name: str) -> Figure | None:
     """The statistic of a registered metric's value."""
     value = declared_value(cell, name)
-    return value.draws if isinstance(value, DeclaredStatistic) else None
+    return Figure(value.figure, value.recentre) if isinstance(value, Statistic) else None
 
 
 def _shown(value: ValueResult, question: Question, estimate: float, limits: tuple[float | None, float | None]) -> str:

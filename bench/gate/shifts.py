@@ -11,15 +11,23 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.stats.figure import recentred
 from bench.stats.harm import Harm, harm, harm_of_proportions
 from bench.stats.noninferiority import ALPHA
 from bench.stats.quantiles import expanded_tail
-from bench.stats.resampling import DRAWS, Float, Weights, bootstrap_weights, resampled_means
+from bench.stats.resampling import DRAWS, Float, Resamples, Weights
 from bench.store.samples import Arrays, ValueSamples
 
 MOST = 50  # times 10,000 draws
 FINE = 8  # draws expected at or beyond the strictest threshold of Holm, where they decide
 Statistic = Callable[[Arrays, Weights], Float]
+
+
+class Figure(NamedTuple):
+    """A statistic, and whether its draws are centred on its own figure."""
+
+    function: Statistic
+    recentre: bool = False
 
 
 class Pairing(NamedTuple):
@@ -29,7 +37,7 @@ class Pairing(NamedTuple):
     after: ValueSamples
     n: int
     margin: float
-    statistic: Statistic | None = None  # of form ``statistic``
+    statistic: Figure | None = None  # of form ``statistic``
     scale: float | None = None  # what a gap divides the change by, before the root
     bounds: bool = False  # the difference is one of gaps
 
@@ -85,19 +93,22 @@ def _resampled(pairing: Pairing) -> bool:
 
 
 def _more_draws(pairings: Sequence[Pairing], n: int, rounds: int) -> list[tuple[Float, Float]]:
-    """Both figures in ``rounds`` times the draws; one set of resamples at a time, shared by all."""
+    """Both figures in ``rounds`` times the draws; one set of resamples at a time, shared by all in one pass."""
     parts: list[list[tuple[Float, Float]]] = [[] for _ in pairings]
+    sides = [(pairing, side.variant) for pairing in pairings for side in (pairing.before, pairing.after)]
+    vectors = [arrays["x"] for pairing, arrays in sides if pairing.statistic is None]
+    statistics = [(pairing.statistic.function, arrays) for pairing, arrays in sides if pairing.statistic is not None]
     for seed in range(rounds):
-        weights = bootstrap_weights(n) if seed == 0 else bootstrap_weights.__wrapped__(n, DRAWS, seed)
+        resamples = Resamples(n, DRAWS, seed).ahead(vectors, statistics)
         for found, pairing in zip(parts, pairings, strict=True):
-            found.append(_figures(pairing, weights))
+            found.append(_figures(pairing, resamples))
     return [(np.concatenate([a for a, _ in found]), np.concatenate([b for _, b in found])) for found in parts]
 
 
 def _first(pairing: Pairing) -> Shift:
     before, after = pairing.before.variant, pairing.after.variant
     if _resampled(pairing):
-        return _from_draws(pairing, _figures(pairing, bootstrap_weights(pairing.n)))
+        return _from_draws(pairing, _figures(pairing, Resamples(pairing.n)))
     better: Literal["lower", "higher"] = "higher" if pairing.after.better == "higher" else "lower"
     found = harm_of_proportions(before["x"], after["x"], better=better)
     factor = 1.0 if pairing.scale is None else 1 / pairing.scale
@@ -112,15 +123,18 @@ def _times(limit: float | None, factor: float) -> float | None:
     return None if limit is None else limit * factor
 
 
-def _figures(pairing: Pairing, weights: Weights) -> tuple[Float, Float]:
+def _figures(pairing: Pairing, resamples: Resamples) -> tuple[Float, Float]:
     """Both figures in each resample; changes on the gap's scale where they have one."""
     before, after = pairing.before.variant, pairing.after.variant
     if pairing.statistic is not None:
-        return (
-            np.asarray(pairing.statistic(before, weights), dtype=np.float64),
-            np.asarray(pairing.statistic(after, weights), dtype=np.float64),
-        )
-    first, second = resampled_means(np.stack([before["x"], after["x"]]), weights)
+        function, recentre = pairing.statistic
+        resamples = resamples.ahead((), [(function, before), (function, after)])
+        first, second = (resamples.statistic(function, arrays) for arrays in (before, after))
+        if recentre:
+            once = np.ones((1, pairing.n))
+            first, second = recentred(first, function(before, once)[0]), recentred(second, function(after, once)[0])
+        return first, second
+    first, second = resamples.means(np.stack([before["x"], after["x"]]))
     return _scaled(first, pairing), _scaled(second, pairing)
 
 
@@ -131,8 +145,8 @@ def _scaled(change: Any, pairing: Pairing) -> Any:
 
 
 def _from_draws(pairing: Pairing, draws: tuple[Float, Float]) -> Shift:
-    whole = np.ones((1, pairing.n))
-    first, second = (float(figure[0]) for figure in _figures(pairing, whole))
+    once = Resamples.of(np.ones((1, pairing.n)))
+    first, second = (float(figure[0]) for figure in _figures(pairing, once))
     better: Literal["lower", "higher"] = "higher" if pairing.after.better == "higher" else "lower"
     found = harm(first, second, *draws, better=better, log=pairing.after.log, samples=pairing.n)
     return _shift(found, pairing.margin)

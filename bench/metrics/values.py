@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.stats.figure import recentred
-from bench.stats.resampling import Weights, resampled_means
+from bench.stats.resampling import Resamples, Weights
 
 Array: TypeAlias = NDArray[Any]
 Arrays: TypeAlias = Mapping[str, Array]
@@ -86,9 +86,14 @@ class _Figure:
     kind: ClassVar[Literal["quality"]] = "quality"
     no_interval: ClassVar[str] = ""
 
-    def draws(self, arrays: Arrays, weights: Weights) -> Float:
-        """The figure under each row of weights (B, n): (B,)."""
-        return resampled_means(arrays[self.of], weights)
+    def draws(self, arrays: Arrays, resamples: Resamples) -> Float:
+        """The figure in each resample: (B,)."""
+        return resamples.means(arrays[self.of])
+
+    def point(self, arrays: Arrays) -> float:
+        """The figure of the samples themselves."""
+        own = arrays[self.of]
+        return float(Resamples.of(np.ones((1, len(own)))).means(own)[0])
 
     def per_sample(self, arrays: Arrays) -> Float:
         """Contributions (n,), of which the figure is the mean."""
@@ -128,12 +133,14 @@ class Statistic:
         found = self.function(*(arrays[name] for name in names(self.of)), weights)
         return np.asarray(found, dtype=np.float64)
 
-    def draws(self, arrays: Arrays, weights: Weights) -> Float:
+    def point(self, arrays: Arrays) -> float:
+        """The figure of the samples themselves."""
+        return float(self.figure(arrays, np.ones((1, len(arrays[names(self.of)[0]]))))[0])
+
+    def draws(self, arrays: Arrays, resamples: Resamples) -> Float:
         """The figure in each resample (B,), centred where the resampled values are biased."""
-        found = self.figure(arrays, weights)
-        if not self.recentre:
-            return found
-        return recentred(found, float(self.figure(arrays, np.ones((1, weights.shape[1])))[0]))
+        found = resamples.statistic(self.function, *(arrays[name] for name in names(self.of)))
+        return recentred(found, self.point(arrays)) if self.recentre else found
 
 
 class BoundFigures(NamedTuple):

@@ -1,4 +1,4 @@
-"""Change: how different two networks are on the same samples, with an interval over samples."""
+"""Change: how different two networks are on the same samples, and what one more step adds, with intervals."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.stats.interval import LEVEL, Interval
-from bench.stats.proportions import clopper_pearson
-from bench.stats.resampling import Float, Weights, resampled_means
+from bench.stats.proportions import PairedTable, clopper_pearson, paired_difference
+from bench.stats.resampling import Float, Resamples
 
 FEW = 10  # events below which a bootstrap distribution is too coarse to be read
 
@@ -39,7 +39,7 @@ def events(distances: Float) -> int:
     return int(np.count_nonzero(distances))
 
 
-def mean_interval(values: Float, weights: Weights, level: float = LEVEL) -> Interval:
+def mean_interval(values: Float, resamples: Resamples, level: float = LEVEL) -> Interval:
     """Studentised bootstrap interval of a mean: m - T(1-a) se, m - T(a) se.
 
     T* = (m* - m) / se* over resamples, se the plug-in standard error: second-order right for skewed values
@@ -47,24 +47,22 @@ def mean_interval(values: Float, weights: Weights, level: float = LEVEL) -> Inte
 
     Args:
         values: (n,).
-        weights: (B, n), rows that sum to n.
+        resamples: Of n samples.
         level: Coverage wanted.
 
-    >>> mean_interval(np.zeros(3), np.ones((4, 3)))
+    >>> mean_interval(np.zeros(3), Resamples.of(np.ones((4, 3))))
     Interval(low=0.0, high=0.0, method='bootstrap')
     """
-    return mean_and_draws(values, weights, level)[0]
+    return mean_and_draws(values, resamples, level)[0]
 
 
-def mean_and_draws(values: Float, weights: Weights, level: float = LEVEL) -> tuple[Interval, Float]:
+def mean_and_draws(values: Float, resamples: Resamples, level: float = LEVEL) -> tuple[Interval, Float]:
     """``mean_interval`` and the resampled means (B,) that it was read from."""
-    mean = float(values.mean())
-    centred = values - mean
-    scale = float(np.abs(centred).max())
-    if scale <= 1e-12 * abs(mean) or scale == 0:
-        return Interval(mean, mean, "bootstrap"), np.full(len(weights), mean)
-    centred = centred / scale
-    shift, square = resampled_means(np.stack([centred, centred**2]), weights)
+    mean, scale, centred = _standardised(values)
+    if scale == 0:
+        return Interval(mean, mean, "bootstrap"), np.full(resamples.draws, mean)
+    resamples = resamples.ahead([change_vectors(values)])
+    shift, square = resamples.means(np.stack([centred, centred**2]))
     variance = np.maximum(square - shift**2, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         student = np.where(variance > 1e-12, shift / np.sqrt(variance), np.sign(shift) * np.inf)
@@ -77,13 +75,41 @@ def mean_and_draws(values: Float, weights: Weights, level: float = LEVEL) -> tup
     high = -under * error if isfinite(under) else high
     interval = Interval(mean + scale * float(low), mean + scale * float(high), "bootstrap")
     draws = mean + scale * shift
-    if np.count_nonzero(values) < values.size // 2:  # a resample without any event must be exactly 0
-        draws = resampled_means(values, weights)
+    if _sparse(values):
+        draws = resamples.means(values)
     return interval, draws
 
 
+def change_vectors(distances: NDArray[Any], *, count: bool = False) -> Float:
+    """The vectors (m, n) whose resampled means ``change_and_draws`` needs: for ``Resamples.ahead``, m from 0 to 3.
+
+    >>> change_vectors(np.array([0.0, 2.0])).tolist()  # deviations from the mean, the largest 1, and their squares
+    [[-1.0, 1.0], [1.0, 1.0]]
+    """
+    values = checked(distances)
+    if count:
+        return values[None]
+    _, scale, centred = _standardised(values)
+    if scale == 0:
+        return np.empty((0, values.size))
+    return np.stack([centred, centred**2, *([values] if _sparse(values) else [])])
+
+
+def _standardised(values: Float) -> tuple[float, float, Float]:
+    """Mean, largest deviation from it, and deviations in units of the largest; scale 0 where nothing varies."""
+    mean = float(values.mean())
+    centred = values - mean
+    scale = float(np.abs(centred).max())
+    return (mean, 0.0, centred) if scale <= 1e-12 * abs(mean) or scale == 0 else (mean, scale, centred / scale)
+
+
+def _sparse(values: Float) -> bool:
+    """Whether the values themselves are resampled: a resample without any event must be exactly 0."""
+    return bool(np.count_nonzero(values) < values.size // 2)
+
+
 def change(
-    distances: NDArray[Any], weights: Weights, *, count: bool = False, level: float = LEVEL, largest: float = inf
+    distances: NDArray[Any], resamples: Resamples, *, count: bool = False, level: float = LEVEL, largest: float = inf
 ) -> Change:
     """Mean distance with a 95 % interval: exact for counts, a studentised bootstrap else.
 
@@ -93,7 +119,7 @@ def change(
 
     Args:
         distances: (n,), contributions of each sample; 0 or 1 for a count.
-        weights: (B, n), rows that sum to n.
+        resamples: Of n samples.
         count: Distances are events: Clopper-Pearson, never [0, 0].
         level: Coverage wanted.
         largest: Largest distance that two networks can have.
@@ -101,25 +127,25 @@ def change(
     Raises:
         ValueError: If there is no sample, a distance is not finite, or a count is not 0 or 1.
 
-    >>> estimate, interval = change(np.zeros(360), np.ones((1, 360)), count=True)
+    >>> estimate, interval = change(np.zeros(360), Resamples.of(np.ones((1, 360))), count=True)
     >>> estimate, interval.low, round(interval.high, 4), interval.method
     (0.0, 0.0, 0.0102, 'exact')
     """
     if count:  # exact: nothing is resampled
         values = checked(distances)
         return Change(float(values.mean()), clopper_pearson(events(values), values.size, level))
-    return change_and_draws(distances, weights, level=level, largest=largest)[0]
+    return change_and_draws(distances, resamples, level=level, largest=largest)[0]
 
 
 def change_and_draws(
-    distances: NDArray[Any], weights: Weights, *, count: bool = False, level: float = LEVEL, largest: float = inf
+    distances: NDArray[Any], resamples: Resamples, *, count: bool = False, level: float = LEVEL, largest: float = inf
 ) -> tuple[Change, Float]:
-    """``change`` and the mean distance in each resample, (B,): one pass over the weights for both."""
+    """``change`` and the mean distance in each resample, (B,): one pass over the resamples for both."""
     values = checked(distances)
     if count:
         exact = clopper_pearson(events(values), values.size, level)
-        return Change(float(values.mean()), exact), resampled_means(values, weights)
-    interval, draws = mean_and_draws(values, weights, level)
+        return Change(float(values.mean()), exact), resamples.means(values)
+    interval, draws = mean_and_draws(values, resamples, level)
     if values.min() < 0:
         return Change(float(values.mean()), interval.within(-largest, largest)), draws
     high = max(interval.high or 0.0, sparse_limit(values, level))
@@ -163,3 +189,73 @@ def independent_change(cross: NDArray[Any], within_f: NDArray[Any], within_g: ND
     [0.5, 0.0]
     """
     return checked(cross) - checked(within_f) / 2 - checked(within_g) / 2
+
+
+def added_change(
+    before: NDArray[Any],
+    after: NDArray[Any],
+    resamples: Resamples,
+    *,
+    count: bool = False,
+    level: float = LEVEL,
+    largest: float = inf,
+) -> Change:
+    """How much further the later network is from the reference than the earlier one: mean(after) - mean(before).
+
+    Negative where the step led back towards the reference. Both were measured on the same samples, so the interval is
+    that of the paired difference: studentised bootstrap over the shared resamples, Tango's score interval for counts.
+    Where fewer than ten samples moved one way, the limits of both directions are found apart and joined. No limit lies
+    beyond what two distances can differ by.
+
+    Args:
+        before: Distances of the earlier network from the reference, (n,); 0 or 1 for a count.
+        after: Distances of the later network from it, (n,).
+        resamples: Of n samples.
+        count: Distances are events.
+        level: Coverage wanted.
+        largest: Largest distance that two networks can have.
+
+    Raises:
+        ValueError: If shapes disagree, a distance is not finite, or a count is not 0 or 1.
+
+    >>> once = Resamples.of(np.ones((1, 4)))
+    >>> found = added_change(np.array([1.0, 1, 0, 0]), np.array([0.0, 1, 1, 1]), once, count=True)
+    >>> found.estimate, found.interval.method  # two samples gained, one lost, of four
+    (0.25, 'score')
+    >>> added_change(np.full(4, 2.0), np.full(4, 2.0), once)  # a step that moved nothing
+    Change(estimate=0.0, interval=Interval(low=0.0, high=0.0, method='bootstrap'))
+    """
+    first, second = checked(before), checked(after)
+    if first.shape != second.shape:
+        raise ValueError(f"distances of shapes {first.shape} and {second.shape} are not paired")
+    estimate = float(second.mean()) - float(first.mean())
+    if count:
+        return Change(estimate, paired_difference(PairedTable.of(first, second), level))
+    moved = second - first
+    if not _few_moved(moved):
+        return Change(estimate, mean_interval(moved, resamples, level).within(-largest, largest))
+    return Change(estimate, _of_two_sides(moved, resamples, level).within(-largest, largest))
+
+
+def _few_moved(moved: Float) -> bool:
+    """Whether some samples moved one way, and fewer than ten."""
+    return any(0 < np.count_nonzero(side) < FEW for side in (moved > 0, moved < 0))
+
+
+def _of_two_sides(moved: Float, resamples: Resamples, level: float) -> Interval:
+    """Where few samples moved one way: the intervals of both sides, joined as Zou & Donner join limits (2008).
+
+    m = P - N, [m - sqrt((P - P_low)^2 + (N_high - N)^2), m + sqrt((P_high - P)^2 + (N - N_low)^2)].
+    """
+    sides = np.maximum(moved, 0), np.maximum(-moved, 0)
+    resamples = resamples.ahead(map(change_vectors, sides))
+    (up, (up_low, up_high, method)), (down, (down_low, down_high, _)) = (
+        change(side, resamples, level=level) for side in sides
+    )
+    assert up_low is not None
+    assert up_high is not None
+    assert down_low is not None
+    assert down_high is not None
+    middle = up - down
+    low = middle - hypot(up - up_low, down_high - down)
+    return Interval(low, middle + hypot(up_high - up, down - down_low), method)

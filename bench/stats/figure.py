@@ -9,28 +9,31 @@ from numpy.typing import NDArray
 
 from bench.stats.change import change
 from bench.stats.interval import LEVEL, Interval
-from bench.stats.resampling import Float, Weights
+from bench.stats.resampling import Float, Resamples
 
 
-def mean_figure(values: NDArray[Any], weights: Weights, *, proportion: bool = False, level: float = LEVEL) -> Interval:
+def mean_figure(
+    values: NDArray[Any], resamples: Resamples, *, proportion: bool = False, level: float = LEVEL
+) -> Interval:
     """Interval of a figure that is a mean over samples: exact for proportions, a studentised bootstrap else.
 
     It holds for the samples' source, not for these samples alone: no figure of another network is taken as exact.
 
     Args:
         values: (n,), contributions of each sample; 0 or 1 for a proportion.
-        weights: (B, n), rows that sum to n.
+        resamples: Of n samples.
         proportion: Clopper-Pearson.
         level: Coverage wanted.
 
     Raises:
         ValueError: If there is no sample, a value is not finite, or a proportion's is not 0 or 1.
 
-    >>> low, high, method = mean_figure(np.r_[np.ones(90), np.zeros(10)], np.ones((1, 100)), proportion=True)
+    >>> once = Resamples.of(np.ones((1, 100)))
+    >>> low, high, method = mean_figure(np.r_[np.ones(90), np.zeros(10)], once, proportion=True)
     >>> round(low, 3), round(high, 3), method
     (0.824, 0.951, 'exact')
     """
-    return change(values, weights, count=proportion, level=level).interval
+    return change(values, resamples, count=proportion, level=level).interval
 
 
 def recentred(draws: NDArray[Any], figure: float) -> Float:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, Change, change_and_draws, checked
+from bench.stats.change import FEW, Change, change_and_draws, change_vectors, checked
 from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
 from bench.stats.quantiles import normal_quantile
-from bench.stats.resampling import Float, Weights
+from bench.stats.resampling import Float, Resamples
 from bench.stats.yardstick import NEEDED, Power, Scale, log_error, log_limits, positive, scale_of
 
 
@@ -55,7 +55,7 @@ class Gap:
 def gap(
     variant: NDArray[Any],
     yardsticks: NDArray[Any],
-    weights: Weights,
+    resamples: Resamples,
     *,
     power: Power,
     count: bool = False,
@@ -73,7 +73,7 @@ def gap(
     Args:
         variant: Distances of the variant from the reference, (n,).
         yardsticks: Distances of each yardstick from the reference, (k, n); k may be 0.
-        weights: (B, n), rows that sum to n: the ones used for everything else.
+        resamples: Of n samples: the ones used for everything else.
         power: 1 for distances, 2 for squared ones (and for all of independent draws).
         count: Distances are events of 0 or 1.
         floor: Mean distance that arithmetic alone brings about.
@@ -81,30 +81,31 @@ def gap(
     Raises:
         ValueError: If shapes disagree, distances are not finite, or a count is not 0 or 1.
 
-    >>> found = gap(np.full(3, 2.0), np.full((4, 3), 8.0), np.ones((5, 3)), power=2)
+    >>> found = gap(np.full(3, 2.0), np.full((4, 3), 8.0), Resamples.of(np.ones((5, 3))), power=2)
     >>> round(found.gap, 6)  # (2 / 8)^(1/2)
     0.5
     """
-    return gap_on(scale_of(yardsticks, weights, count=count, floor=floor), variant, weights, power, count, floor)
+    resamples = resamples.ahead(change_vectors(row, count=count) for row in (variant, *yardsticks))
+    return gap_on(scale_of(yardsticks, resamples, count=count, floor=floor), variant, resamples, power, count, floor)
 
 
 def gap_on(
     scale: Scale,
     variant: NDArray[Any],
-    weights: Weights,
+    resamples: Resamples,
     power: Power,
     count: bool = False,
     floor: float = 0.0,
     known: tuple[Change, Float] | None = None,
 ) -> Gap:
-    """Gap on a scale made before with ``scale_of`` from the same weights; see ``gap``.
+    """Gap on a scale made before with ``scale_of`` from the same resamples; see ``gap``.
 
-    ``known`` is the variant's ``change_and_draws`` over these weights, where it is at hand.
+    ``known`` is the variant's ``change_and_draws`` over these resamples, where it is at hand.
     """
     values = checked(variant)
     if scale.reason:
         return Gap(None, NO_INTERVAL, scale.reason, power=power)
-    (delta, interval), means = known or change_and_draws(values, weights, count=count)
+    (delta, interval), means = known or change_and_draws(values, resamples, count=count)
     if interval.low is None or interval.low <= floor or delta <= 0:
         return _upper_limit(scale, interval, power, floor)
     estimate = log(delta) - scale.log_mean

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.stats.interval import NO_INTERVAL, Interval
+from bench.stats.percentile import far_tail_probability, percentile_interval, tail_probability
 from bench.stats.proportions import PairedTable, paired_difference
-from bench.stats.resampling import Float, far_tail_probability, percentile_interval, tail_probability
+from bench.stats.resampling import Float
 
 Better = Literal["lower", "higher"]
 

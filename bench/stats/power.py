@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.stats.interval import LEVEL
 from bench.stats.noninferiority import ALPHA
-from bench.stats.proportions import clopper_pearson
+from bench.stats.proportions import binomial_tail, clopper_pearson
 from bench.stats.quantiles import normal_quantile, normal_survival
 
 POWER = 0.8
@@ -218,14 +218,7 @@ def count_power(n: int, rate: float, tolerance: float, level: float = LEVEL) -> 
     (1.0, 0.0107)
     """
     critical = critical_events(n, tolerance, level)
-    return 0.0 if critical > n else _tail(critical, n, rate)
-
-
-def _tail(events: int, n: int, rate: float) -> float:
-    """P(X >= events) for X binomial, of millions too."""
-    from scipy.special import betainc
-
-    return 1.0 if events <= 0 else float(betainc(events, n - events + 1, rate))
+    return 0.0 if critical > n else binomial_tail(critical, n, rate)
 
 
 def detectable_rate(n: int, tolerance: float, power: float = POWER) -> float | None:

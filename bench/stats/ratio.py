@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, change_and_draws, checked
+from bench.stats.change import FEW, change_and_draws, change_vectors, checked
 from bench.stats.interval import NO_INTERVAL, Interval
-from bench.stats.resampling import Weights, percentile_interval
+from bench.stats.percentile import percentile_interval
+from bench.stats.resampling import Resamples
 from bench.stats.yardstick import Power
 
 
@@ -25,7 +26,7 @@ class Ratio(NamedTuple):
 def paired_ratio(
     first: NDArray[Any],
     second: NDArray[Any],
-    weights: Weights,
+    resamples: Resamples,
     *,
     power: Power,
     count: bool = False,
@@ -40,7 +41,7 @@ def paired_ratio(
     Args:
         first: Distances of the first variant from the reference, (n,).
         second: Distances of the second, on the same samples, (n,).
-        weights: (B, n), rows that sum to n.
+        resamples: Of n samples.
         power: 1 for distances, 2 for squared ones, as in ``gap``.
         count: Distances are events of 0 or 1.
         floor: Mean distance that arithmetic alone brings about.
@@ -52,14 +53,15 @@ def paired_ratio(
     Raises:
         ValueError: If shapes disagree, a distance is not finite, or a count is not 0 or 1.
 
-    >>> ratio = paired_ratio(np.full(20, 1.0), np.full(20, 4.0), np.ones((5, 20)), power=2)
+    >>> ratio = paired_ratio(np.full(20, 1.0), np.full(20, 4.0), Resamples.of(np.ones((5, 20))), power=2)
     >>> ratio.estimate, [round(end, 6) for end in ratio.interval[:2]]  # (1 / 4)^(1/2)
     (0.5, [0.5, 0.5])
     """
     tables = checked(first), checked(second)
     if tables[0].shape != tables[1].shape:
         raise ValueError(f"distances of shapes {tables[0].shape} and {tables[1].shape} are not paired")
-    found = [change_and_draws(table, weights, count=count) for table in tables]
+    resamples = resamples.ahead(change_vectors(table, count=count) for table in tables)
+    found = [change_and_draws(table, resamples, count=count) for table in tables]
     for name, ((delta, interval), _) in zip(("first", "second"), found, strict=True):
         if interval.low is None or interval.low <= floor or delta <= 0:
             reason = f"the {name} variant does not differ from the reference beyond the numerical floor {floor:.3g}"

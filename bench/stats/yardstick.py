@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, inf, isfinite, log, sqrt
+from math import exp, inf, log, sqrt
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, Change, change_and_draws, events
-from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
+from bench.stats.change import FEW, Change, change_and_draws, change_vectors, events
+from bench.stats.interval import LEVEL, Interval
 from bench.stats.quantiles import normal_quantile, t_quantile
-from bench.stats.resampling import Float, Weights
+from bench.stats.resampling import Float, Resamples
 
 NEEDED = 4  # yardsticks for an interval: below, t(k - 1) is wider than any use
 
@@ -84,73 +84,41 @@ def _too_few(table: Float) -> str:
     return f"yardstick {silent[0]} differs from the reference in no sample, and 0 has no logarithm" if silent else ""
 
 
-def scale_of(
-    yardsticks: NDArray[Any], weights: Weights, *, count: bool = False, floor: float = 0.0, draws: bool = True
-) -> Scale:
+def scale_of(yardsticks: NDArray[Any], resamples: Resamples, *, count: bool = False, floor: float = 0.0) -> Scale:
     """Scale of k yardsticks: the geometric mean of their changes from the reference, its resamples and their spread.
 
     Args:
         yardsticks: Distances of each yardstick from the reference, (k, n).
-        weights: (B, n), rows that sum to n.
+        resamples: Of n samples.
         count: Distances are events of 0 or 1.
         floor: Mean distance that arithmetic alone brings about.
-        draws: Resample the scale; a prediction interval needs no draws.
 
     Raises:
         ValueError: If shapes disagree, or distances are not finite or no counts where these are promised.
 
-    >>> scale = scale_of(np.array([[1.0, 3.0], [8.0, 8.0]]), np.ones((2, 2)))
-    >>> round(exp(scale.log_mean), 6), scale.count  # sqrt(2 * 8)
+    >>> scale = scale_of(np.array([[1.0, 3.0], [8.0, 8.0]]), Resamples.of(np.ones((2, 2))))
+    >>> round(float(np.exp(scale.log_mean)), 6), scale.count  # sqrt(2 * 8)
     (4.0, 2)
     """
     table = np.asarray(yardsticks, dtype=np.float64)
     k = len(table)
     if k == 0:
         return Scale(0.0, np.zeros(0), inf, 0, "there are no yardsticks")
-    if table.ndim != 2 or table.shape[1] != weights.shape[1]:
-        raise ValueError(f"yardsticks of shape {table.shape} with weights {weights.shape}")
+    if table.ndim != 2 or table.shape[1] != resamples.n:
+        raise ValueError(f"yardsticks of shape {table.shape} and resamples of {resamples.n} samples")
     if count and (reason := _too_few(table)):
         return Scale(0.0, np.zeros(0), inf, k, reason)
     means = []
+    resamples = resamples.ahead(change_vectors(row, count=count) for row in table)
     for number, row in enumerate(table, start=1):
-        known, drawn = change_and_draws(row, weights, count=count)
+        known, drawn = change_and_draws(row, resamples, count=count)
         if reason := _obstacle(known, number, floor):
             return Scale(0.0, np.zeros(0), inf, k, reason)
         means.append(drawn)
     logs = np.log(table.mean(axis=1))
-    resampled = np.zeros(0)
-    if draws:
-        resampled = np.mean([np.log(positive(row)) for row in means], axis=0)
+    resampled = np.mean([np.log(positive(row)) for row in means], axis=0)
     spread = float(np.std(logs, ddof=1)) if k > 1 else inf
     return Scale(float(logs.mean()), resampled, spread, k)
-
-
-def predict_yardstick(
-    yardsticks: NDArray[Any], weights: Weights, *, power: Power, count: bool = False, floor: float = 0.0
-) -> Interval:
-    """Where the gap of one further yardstick will lie, 95 %: exp(+- t(k-1) s sqrt(1 + 1/k) / p).
-
-    A variant inside cannot be told from a retrained network by how far it moved. On the scale of these
-    yardsticks, whose geometric mean has gap 1.
-
-    Args:
-        yardsticks: (k, n), at least four.
-        weights: (B, n), for the check that the yardsticks differ at all.
-        power: 1 for distances, 2 for squared ones.
-        count: Distances are events of 0 or 1.
-        floor: Mean distance that arithmetic alone brings about.
-
-    Returns:
-        The interval; without limits below four yardsticks or without a scale.
-
-    >>> predict_yardstick(np.full((4, 3), 2.0), np.ones((1, 3)), power=1)  # four equal yardsticks
-    Interval(low=1.0, high=1.0, method='t')
-    """
-    scale = scale_of(yardsticks, weights, count=count, floor=floor, draws=False)
-    if scale.reason or scale.count < NEEDED:
-        return NO_INTERVAL
-    half = scale.quantile * scale.spread * sqrt(1 + 1 / scale.count) / power
-    return Interval(exp(-half), exp(half), "t") if isfinite(half) else NO_INTERVAL
 
 
 def log_limits(interval: Interval, estimate: float) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from bench.stats.change import mean_interval
 from bench.stats.gap import gap
 from bench.stats.proportions import clopper_pearson
 from bench.stats.quantiles import t_quantile
-from bench.stats.resampling import bootstrap_weights
+from bench.stats.resampling import Resamples
 
 N = 120
 BOTH = Calibration()
@@ -47,7 +47,7 @@ def test_a_rate_has_its_exact_interval(evidence):
 
 def test_a_mean_has_the_bootstrap_of_itself(evidence):
     found = Derivation().value(VALUES["nll"], evidence).result
-    wanted = mean_interval(evidence.variant[0]["nll"], bootstrap_weights(N))
+    wanted = mean_interval(evidence.variant[0]["nll"], Resamples(N))
     assert found.own_ci == pytest.approx(wanted[:2])
 
 
@@ -76,9 +76,9 @@ def test_over_replicates_the_sampling_error_of_the_own_figure_stays():
 def test_over_replicates_a_gap_has_a_limit_beside_one_further_yardstick():
     """With four yardsticks t has three degrees of freedom, not the replicates' four."""
     random = np.random.default_rng(1)
-    weights = bootstrap_weights(200, 400)
+    resamples = Resamples(200, 400)
     yardsticks = np.exp(random.normal(0, 0.3, (4, 1)) + random.normal(0, 0.2, (4, 200)))
-    gaps = [gap(2 * np.exp(random.normal(0, 0.2, 200)), yardsticks, weights, power=1) for _ in range(5)]
+    gaps = [gap(2 * np.exp(random.normal(0, 0.2, 200)), yardsticks, resamples, power=1) for _ in range(5)]
     out = _over_replicates([replicate(None, None, 0.1, item) for item in gaps])
     logs = np.log([item.gap for item in gaps])
     sampling = np.std(np.mean([item.deviations for item in gaps], axis=0))

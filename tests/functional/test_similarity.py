@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.spatial import distance
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import spearmanr
 
-from bench.functional.similarity import average_ranks, cosine_distance, spearman_distance
+from bench.functional.similarity import cosine_distance, spearman_distance
 
 
 def maps(seed: int, ties: bool = False) -> np.ndarray:
@@ -23,11 +23,6 @@ def test_spearman_agrees_with_scipy_with_and_without_ties() -> None:
         a, b = maps(0, ties), maps(1, ties)
         expected = [1 - spearmanr(u.ravel(), v.ravel()).statistic for u, v in zip(a, b, strict=True)]
         np.testing.assert_allclose(spearman_distance(a, b), expected, rtol=1e-10)
-
-
-def test_average_ranks_agree_with_scipy() -> None:
-    values = np.random.default_rng(0).integers(0, 6, size=(30, 20)).astype(float)
-    np.testing.assert_array_equal(average_ranks(values), rankdata(values, axis=1))
 
 
 def test_both_are_symmetric_zero_for_equal_maps_and_blind_to_positive_scale() -> None:

@@ -19,7 +19,7 @@ from bench.stats.power import (
     score_power,
 )
 from bench.stats.proportions import PairedTable, clopper_pearson
-from bench.stats.resampling import bootstrap_weights
+from bench.stats.resampling import Resamples
 from bench.stats.streams import generator
 from bench.store.samples import ValueSamples
 
@@ -128,10 +128,10 @@ def test_a_figure_that_stands_on_its_limit_is_passed_in_at_most_2_5_percent(rule
 def test_a_mean_that_stands_on_its_limit_is_seldom_passed(n):
     """Right-skewed losses, as NLL are; a one-sided error of the studentised bootstrap stays below 4 %."""
     random, count, passed = generator("means on the limit", n), 1500, 0
-    weights = bootstrap_weights(n, 1000)
+    resamples = Resamples(n, 1000)
     for _ in range(count):
         losses = random.gamma(0.5, 0.6, n)  # mean 0.3, skewness 2.8
-        value = ValueResult(kind="quality", variant=losses.mean(), own_ci=mean_figure(losses, weights)[:2])
+        value = ValueResult(kind="quality", variant=losses.mean(), own_ci=mean_figure(losses, resamples)[:2])
         passed += judge_gate(value, "max_value", 0.3).verdict == "passed"
     assert passed / count <= most(0.035, count)
 

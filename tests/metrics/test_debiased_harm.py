@@ -9,7 +9,8 @@ from bench.gate.shifts import Pairing, shifts
 from bench.metrics.uncertainty.calibration import Calibration
 from bench.results import Cell
 from bench.stats.harm import harm
-from bench.stats.resampling import bootstrap_weights, percentile_interval
+from bench.stats.percentile import percentile_interval
+from bench.stats.resampling import Resamples
 from bench.store.samples import ValueSamples
 from tests.metrics.asking import figure as figure_of
 
@@ -30,15 +31,15 @@ def figure(arrays):
 @pytest.mark.parametrize("accurate_first", [True, False])
 def test_two_calibrated_networks_of_different_accuracy(n, accurate_first, at_least):
     """Draws about the plug-in value said 'surely worse' in 3 to 12 % one way round, and never 'better'."""
-    random, weights, trials = np.random.default_rng(n + accurate_first), bootstrap_weights(n, 300), 300
+    random, resamples, trials = np.random.default_rng(n + accurate_first), Resamples(n, 300), 300
     not_worse = not_better = plain_errors = 0
     for _ in range(trials):
         pair = [network(random, n, accurate) for accurate in (accurate_first, not accurate_first)]
-        draws = [CE2.draws(arrays, weights) for arrays in pair]
+        draws = [CE2.draws(arrays, resamples) for arrays in pair]
         interval = harm(figure(pair[0]), figure(pair[1]), *draws, better="lower", samples=n).interval
         not_worse += interval.low <= 0
         not_better += interval.high >= 0
-        first, second = (figure_of(CE2, arrays, weights) for arrays in pair)
+        first, second = (resamples.statistic(CE2.figure, arrays) for arrays in pair)
         plain = percentile_interval(second - first, samples=n)
         plain_errors += plain.low > 0 or plain.high < 0
     assert at_least(not_worse, trials, 0.975)
@@ -49,20 +50,20 @@ def test_two_calibrated_networks_of_different_accuracy(n, accurate_first, at_lea
 def test_power_over_confidence_of_a_tenth_is_found_at_900():
     """It is conservative: .1 is found with 85 % at n = 900, .05 with 38 % at 2,000 (300 trials each)."""
     random, n = np.random.default_rng(4), 900
-    weights, found = bootstrap_weights(n, 400), 0
+    resamples, found = Resamples(n, 400), 0
     for _ in range(100):
         pair = [network(random, n, False), network(random, n, False, shift=0.1)]
-        draws = [CE2.draws(arrays, weights) for arrays in pair]
+        draws = [CE2.draws(arrays, resamples) for arrays in pair]
         found += harm(figure(pair[0]), figure(pair[1]), *draws, better="lower", samples=n).interval.low > 0
     assert 70 <= found <= 97
 
 
 def test_the_own_figure_has_an_interval_that_covers(at_least):
     random, n, trials = np.random.default_rng(5), 300, 400
-    weights, hits = bootstrap_weights(n, 400), 0
+    resamples, hits = Resamples(n, 400), 0
     for shift in (0.0, 0.1):
         for _ in range(trials // 2):
-            draws = CE2.draws(network(random, n, False, shift), weights)
+            draws = CE2.draws(network(random, n, False, shift), resamples)
             interval = percentile_interval(draws, samples=n)
             hits += interval.low <= shift**2 <= interval.high
     assert at_least(hits, trials, 0.95)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bench.stats.change import change, independent_change, mean_interval
-from bench.stats.resampling import bootstrap_weights
+from bench.stats.resampling import Resamples
 
 Law = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]
 
@@ -30,63 +30,63 @@ HARSH: dict[str, tuple[Law, float]] = {
 }
 
 
-def _coverage(law: Law, mean: float, weights: NDArray[np.float64]) -> tuple[float, float, float]:
+def _coverage(law: Law, mean: float, resamples: Resamples) -> tuple[float, float, float]:
     random = np.random.default_rng(11)
-    intervals = [change(row, weights).interval for row in law(random, (2000, weights.shape[1]))]
+    intervals = [change(row, resamples).interval for row in law(random, (2000, resamples.n))]
     low, high = np.array([interval[:2] for interval in intervals], dtype=float).T
     return float(np.mean((low <= mean) & (mean <= high))), float(np.mean(low > mean)), float(np.mean(high < mean))
 
 
 @pytest.mark.parametrize("law", MILD)
-def test_95_percent_intervals_cover_93_to_97(law: str, weights: NDArray[np.float64]) -> None:
-    covered, above, below = _coverage(*MILD[law], weights)
+def test_95_percent_intervals_cover_93_to_97(law: str, resamples: Resamples) -> None:
+    covered, above, below = _coverage(*MILD[law], resamples)
     assert 0.93 <= covered <= 0.97
     assert max(above, below) <= 0.045  # both tails: gates look at one side only
 
 
 @pytest.mark.parametrize("law", HARSH)
-def test_harsh_distances_are_covered_90_percent(law: str, weights: NDArray[np.float64]) -> None:
-    covered, _, _ = _coverage(*HARSH[law], weights)
+def test_harsh_distances_are_covered_90_percent(law: str, resamples: Resamples) -> None:
+    covered, _, _ = _coverage(*HARSH[law], resamples)
     assert covered >= 0.90
 
 
 def test_counts_are_exact_and_never_a_point() -> None:
-    weights = np.ones((2, 360))
+    resamples = Resamples.of(np.ones((2, 360)))
     flips = np.zeros(360)
-    assert change(flips, weights, count=True).interval == pytest.approx((0, 0.010195, "exact"), abs=1e-5)
+    assert change(flips, resamples, count=True).interval == pytest.approx((0, 0.010195, "exact"), abs=1e-5)
     flips[:7] = 1
-    estimate, interval = change(flips, weights, count=True)
+    estimate, interval = change(flips, resamples, count=True)
     assert estimate == pytest.approx(7 / 360)
     assert interval[:2] == pytest.approx(tuple(stats.binomtest(7, 360).proportion_ci(method="exact")))
     with pytest.raises(ValueError, match="0 or 1"):
-        change(flips / 2, weights, count=True)
+        change(flips / 2, resamples, count=True)
 
 
-def test_a_network_has_not_moved_from_itself(weights: NDArray[np.float64]) -> None:
-    assert change(np.zeros(300), weights) == (0.0, (0.0, 0.0, "bootstrap"))
+def test_a_network_has_not_moved_from_itself(resamples: Resamples) -> None:
+    assert change(np.zeros(300), resamples) == (0.0, (0.0, 0.0, "bootstrap"))
 
 
-def test_one_small_distance_leaves_an_upper_limit_above_the_percentile(weights: NDArray[np.float64]) -> None:
+def test_one_small_distance_leaves_an_upper_limit_above_the_percentile(resamples: Resamples) -> None:
     distances = np.zeros(300)
     distances[4] = 1.0
-    found = change(distances, weights)
+    found = change(distances, resamples)
     assert found.interval.low == pytest.approx(0, abs=1e-6)
     share, size = 0.018443 * 300, 1 / -np.log(0.975)  # exact limit of 1 of 300; mean of one exponential value
     assert found.interval.high == pytest.approx(np.exp(np.hypot(np.log(share), np.log(size))) / 300, rel=1e-3)
 
 
-def test_interval_moves_and_scales_with_the_values(weights: NDArray[np.float64]) -> None:
+def test_interval_moves_and_scales_with_the_values(resamples: Resamples) -> None:
     values = np.random.default_rng(0).gamma(1, 1, 300)
-    low, high, _ = mean_interval(values, weights)
-    moved = mean_interval(1e6 + 1e-3 * values, weights)
+    low, high, _ = mean_interval(values, resamples)
+    moved = mean_interval(1e6 + 1e-3 * values, resamples)
     assert moved[:2] == pytest.approx((1e6 + 1e-3 * low, 1e6 + 1e-3 * high), abs=1e-8)  # type: ignore[operator]
-    flipped = mean_interval(-values, weights)
+    flipped = mean_interval(-values, resamples)
     assert flipped[:2] == pytest.approx((-high, -low), rel=1e-2)  # type: ignore[operator]
 
 
 def test_interval_of_a_normal_sample_is_students() -> None:
     values = np.random.default_rng(2).normal(size=25)
-    low, high, _ = mean_interval(values, bootstrap_weights(25, 10_000))
+    low, high, _ = mean_interval(values, Resamples(25, 10_000))
     half = stats.t.ppf(0.975, 24) * values.std(ddof=1) / 5
     assert high - low == pytest.approx(2 * half, rel=0.12)  # type: ignore[operator]
 
@@ -94,7 +94,7 @@ def test_interval_of_a_normal_sample_is_students() -> None:
 @pytest.mark.parametrize("distances", [np.zeros(0), np.zeros((2, 2)), np.array([1.0, np.nan]), np.array([np.inf])])
 def test_what_is_no_distance(distances: NDArray[np.float64]) -> None:
     with pytest.raises(ValueError, match="distances"):
-        change(distances, np.ones((1, 2)))
+        change(distances, Resamples.of(np.ones((1, 2))))
 
 
 def test_independent_change_of_coins_is_squared_difference_of_their_laws() -> None:
@@ -109,18 +109,18 @@ def test_independent_change_of_coins_is_squared_difference_of_their_laws() -> No
     assert not same.any()
 
 
-def test_independent_contributions_may_be_negative(weights: NDArray[np.float64]) -> None:
+def test_independent_contributions_may_be_negative(resamples: Resamples) -> None:
     contributions = np.random.default_rng(4).normal(0, 1, 300)
-    interval = change(contributions, weights).interval
+    interval = change(contributions, resamples).interval
     assert interval.low < 0 < interval.high  # type: ignore[operator]
 
 
 def test_no_limit_leaves_the_quantitys_range() -> None:
     """Of five divergences the studentised bootstrap says [-0.06, 38.6]; there is none beyond log 2."""
     divergences = np.array([0.001, 0.6862, 0.0099, 0.0027, 0.6823])
-    weights, largest = bootstrap_weights(5), float(np.log(2))
-    assert mean_interval(divergences, weights).high > 1  # type: ignore[operator]
-    assert change(divergences, weights, largest=largest).interval == (0.0, largest, "bootstrap")
+    resamples, largest = Resamples(5), float(np.log(2))
+    assert mean_interval(divergences, resamples).high > 1  # type: ignore[operator]
+    assert change(divergences, resamples, largest=largest).interval == (0.0, largest, "bootstrap")
     contributions = divergences - np.array([0.7, 0.0, 0.0, 0.0, 0.0])  # of independent draws: they may be negative
-    low, high, _ = change(contributions, weights, largest=largest).interval
+    low, high, _ = change(contributions, resamples, largest=largest).interval
     assert -largest <= low < high <= largest  # type: ignore[operator]

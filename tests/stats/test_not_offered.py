@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.stats.harm import harm_without_interval
-from bench.stats.resampling import bootstrap_weights, percentile_interval
+from bench.stats.percentile import percentile_interval
+from bench.stats.resampling import Resamples
 
 Float = NDArray[np.float64]
 BINS = 15
@@ -56,7 +57,7 @@ def test_harm_of_plug_in_ece_is_missed_and_of_the_debiased_square_covered() -> N
     reference, variant, right = _networks(random, 500_000)
     one = np.ones((1, right.size))
     truth = {name: (f(variant, right, one) - f(reference, right, one))[0] for name, f in statistics.items()}
-    weights = bootstrap_weights(n, 400).astype(np.float64)
+    weights = np.concatenate([*Resamples(n, 400).blocks()]).astype(np.float64)
     covered = dict.fromkeys(statistics, 0)
     for _ in range(trials):
         reference, variant, right = _networks(random, n)
@@ -70,7 +71,7 @@ def test_harm_of_plug_in_ece_is_missed_and_of_the_debiased_square_covered() -> N
 
 def test_percentile_interval_of_a_single_plug_in_ece_never_covers_a_calibrated_network() -> None:
     random = np.random.default_rng(1)
-    weights = bootstrap_weights(1000, 400).astype(np.float64)
+    weights = np.concatenate([*Resamples(1000, 400).blocks()]).astype(np.float64)
     for _ in range(30):
         reference, _, right = _networks(random, 1000)
         low = percentile_interval(_plug_in(reference, right, weights)).low

@@ -12,10 +12,8 @@ from bench.stats.proportions import (
     PairedTable,
     binomial_tail,
     clopper_pearson,
-    mcnemar,
     paired_difference,
     paired_score,
-    wilson,
 )
 
 
@@ -33,7 +31,6 @@ def test_no_event_of_360() -> None:
 def test_against_scipy(events: int, n: int) -> None:
     result = stats.binomtest(events, n)
     assert clopper_pearson(events, n)[:2] == pytest.approx(tuple(result.proportion_ci(method="exact")), abs=1e-9)
-    assert wilson(events, n)[:2] == pytest.approx(tuple(result.proportion_ci(method="wilson")), abs=1e-9)
 
 
 @pytest.mark.parametrize("p", [0.001, 0.1, 0.5, 0.999])
@@ -56,25 +53,19 @@ def test_binomial_tail_at_its_ends() -> None:
 
 
 def test_coverage_by_enumeration() -> None:
-    """Exact covers at least 95 % for every p; Wilson 95 % on average over p."""
+    """Exact covers at least 95 % for every p."""
     n = 60
     exact = np.array([clopper_pearson(x, n)[:2] for x in range(n + 1)], dtype=float)
-    score = np.array([wilson(x, n)[:2] for x in range(n + 1)], dtype=float)
     grid = np.linspace(0.003, 0.997, 401)
     mass = stats.binom.pmf(np.arange(n + 1)[:, None], n, grid)
-
-    def cover(limits: np.ndarray) -> np.ndarray:
-        return (mass * ((limits[:, :1] <= grid) & (grid <= limits[:, 1:]))).sum(axis=0)
-
-    assert cover(exact).min() >= 0.95
-    assert 0.945 <= cover(score).mean() <= 0.96
+    covered = (mass * ((exact[:, :1] <= grid) & (grid <= exact[:, 1:]))).sum(axis=0)
+    assert covered.min() >= 0.95
 
 
 @pytest.mark.parametrize(("events", "n"), [(-1, 10), (11, 10), (0, 0)])
 def test_no_proportion(events: int, n: int) -> None:
-    for interval in (clopper_pearson, wilson):
-        with pytest.raises(ValueError, match="not a proportion"):
-            interval(events, n)
+    with pytest.raises(ValueError, match="not a proportion"):
+        clopper_pearson(events, n)
 
 
 def test_paired_table() -> None:
@@ -147,9 +138,3 @@ def test_coverage_of_the_paired_difference(gain: float, loss: float) -> None:
             interval = paired_difference(PairedTable(int(b), int(c), 300))
             known[b, c] = interval.low <= gain - loss <= interval.high  # type: ignore[operator]
     assert 0.93 <= np.mean([known[b, c] for b, c, _ in tables]) <= 0.97
-
-
-def test_mcnemar_against_the_binomial_test() -> None:
-    for b, c in ((5, 0), (10, 2), (3, 3), (0, 1)):
-        assert mcnemar(PairedTable(b, c, 100)) == pytest.approx(stats.binomtest(b, b + c, 0.5).pvalue)
-    assert mcnemar(PairedTable(0, 0, 10)) == 1

@@ -15,7 +15,7 @@ from bench.functional.divergences import LARGEST_DIVERGENCE
 from bench.graph.network import Network, OnnxNetwork
 from bench.runtimes.base import IntegerSums, Predictor, Target
 from bench.runtimes.opening import open_predictor
-from bench.stats.added import added_change
+from bench.stats.change import added_change
 from bench.suite.stages import OPTIMISATION, PROCESSOR
 
 Float = NDArray[np.float64]
@@ -82,7 +82,7 @@ def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -
     parts: dict[str, Any] = {"layers": layers.divergence()["js"]}
     for name in RUNTIME:
         first, second = (outcome.before for outcome in added[name])
-        estimate, interval = added_change(first, second, whole.weights, largest=LARGEST_DIVERGENCE)
+        estimate, interval = added_change(first, second, whole.resamples, largest=LARGEST_DIVERGENCE)
         parts[name] = {"estimate": estimate, "ci": [interval.low, interval.high]}
     total = float(whole.before.mean())
     share = sum(parts[name]["estimate"] for name in RUNTIME) / total if total > 0 else None

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.functional.divergences import LARGEST_DIVERGENCE, flips, jensen_shannon, log_mean_probabilities
-from bench.stats.added import added_change
-from bench.stats.change import change
+from bench.stats.change import added_change, change
 from bench.stats.harm import harm_of_proportions
 from bench.stats.interval import Interval
-from bench.stats.resampling import bootstrap_weights
+from bench.stats.resampling import Resamples
 
 Float = NDArray[np.float64]
 RELATIVE = 1e-6  # of the largest logit: what float32 sums of some layers are off by
@@ -29,12 +28,12 @@ class Outcome:
         self.reference, self.variant, self.labels = reference, variant, labels
         self.log_p = log_mean_probabilities(reference[None])
         self.before = self._js(variant)
-        self.weights = bootstrap_weights(len(reference))
+        self.resamples = Resamples(len(reference))
 
     def divergence(self) -> dict[str, Any]:
         """Before anything is restored: Jensen-Shannon divergence in nats, flips, samples without finite logits."""
         finite = _finite(self.variant)
-        estimate, interval = change(self.before, self.weights, largest=LARGEST_DIVERGENCE)
+        estimate, interval = change(self.before, self.resamples, largest=LARGEST_DIVERGENCE)
         moved = np.where(finite, flips(self.reference, self.variant), 1.0)
         return {
             "js": {"estimate": estimate, "ci": [interval.low, interval.high]},
@@ -58,7 +57,7 @@ class Outcome:
         than the reference's.
         """
         after = self._js(logits)
-        gain = added_change(after, self.before, self.weights, largest=LARGEST_DIVERGENCE)
+        gain = added_change(after, self.before, self.resamples, largest=LARGEST_DIVERGENCE)
         out = {"js": _removed(self.before, after, gain.interval)}
         if self.labels is None:
             return out
@@ -67,7 +66,7 @@ class Outcome:
         out["accuracy"] = _removed(right[0] - right[1], right[0] - right[2], gained.interval)
         loss = [self._loss(found) for found in (self.reference, self.variant, logits)]
         if all(np.isfinite(found).all() for found in loss):
-            saved = added_change(loss[2], loss[1], self.weights).interval
+            saved = added_change(loss[2], loss[1], self.resamples).interval
             out["nll"] = _removed(loss[1] - loss[0], loss[2] - loss[0], saved)
         return out
 
