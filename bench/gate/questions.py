@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from bench.gate.baseline import BaselineCell
 from bench.gate.judgements import Answer
+from bench.gate.kept_arrays import restored
 from bench.gate.shifts import Pairing, Shift, Statistic, yardstick_scale
 from bench.metrics.base import Pair, Quality, Value, metrics
 from bench.results import Cell, GateResult, ValueResult
@@ -39,11 +40,11 @@ def pairing_of(
         if scale is None or (value.gap is None and value.gap_ci is None):
             return f"no gap: {plain(value.reason) or 'the yardsticks give no scale'}"
     statistic = None
-    if after.values[name].form == "statistic":
+    if after.values[name].samples.form == "statistic":
         statistic = statistic_of(cell, name)
         if statistic is None:
             return "the metric's statistic is not registered here, so nothing can be resampled"
-    old, new = before.values[name].samples(), after.values[name].samples()
+    old, new = restored(before.values[name].samples), restored(after.values[name].samples)
     return Pairing(old, new, after.n, margin_of(gate), statistic, scale)
 
 

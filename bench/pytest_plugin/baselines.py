@@ -14,7 +14,7 @@ from bench.cell_id import CellId
 from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.errors import UserError
-from bench.gate import Baseline, accept, judge_baseline, load_baseline, write_baseline
+from bench.gate import Baseline, OldBaseline, accept, judge_baseline, load_baseline, write_baseline
 from bench.gate.skips import same_reason
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.recognition import RUNS, relative
@@ -81,6 +81,14 @@ class BaselineOfSuite:
         return [plain(cell.label) for cell in cells if cell.id not in planned]
 
 
+def _previous(path: Path) -> Baseline | None:
+    """The baseline that is renewed; nothing is kept of one of an older version."""
+    try:
+        return load_baseline(path) if path.exists() else None
+    except OldBaseline:
+        return None
+
+
 def baseline_for(config: pytest.Config, run: SuiteRun) -> BaselineOfSuite | None:
     """The baseline that the options name for this suite.
 
@@ -94,7 +102,7 @@ def baseline_for(config: pytest.Config, run: SuiteRun) -> BaselineOfSuite | None
     update = bool(config.getoption("crbench_update_baseline"))
     if not update and not path.exists():
         raise UserError.at(relative(path, config), "is no file", "--crbench-update-baseline writes it")
-    baseline = None if update and not path.exists() else load_baseline(path)
+    baseline = _previous(path) if update else load_baseline(path)
     if baseline is not None and baseline.suite != run.suite.name:
         what = f"is of the suite {baseline.suite!r}, not of {run.suite.name!r}"
         raise UserError.at(str(given), what, "name this suite's, or a folder that holds NAME.json for each")
@@ -120,7 +128,7 @@ def renew_for(config: pytest.Config, path: Path) -> str:
     if lacking:
         what = f"{len(lacking)} of {len(cells)} cells were not measured or failed, such as {plain(lacking[0].label)}"
         raise UserError.at(path.name, what, "run the whole suite")
-    found = accept(measured.results, measured.samples, load_baseline(file) if file.exists() else None)
+    found = accept(measured.results, measured.samples, _previous(file))
     size = write_baseline(found.baseline, file)
     shown = relative(file, config)
     added, changed, removed, skipped = (len(cells) for cells in found[1:])
