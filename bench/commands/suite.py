@@ -88,7 +88,7 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     from bench.engine.foresight import foresee
     from bench.engine.sums_forecast import sums_forecast
     from bench.errors import Problem, UserError
-    from bench.gate.sight import sight
+    from bench.gate.power import sight
     from bench.suite.load import load_suite
     from bench.suite.render import describe_suite
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from bench.gate.baseline import Baseline, BaselineCell, baseline_of, check_suite, differences
 from bench.gate.judgements import judgement, look_closer, measure_it, suite_file
 from bench.gate.kept_arrays import restored, shapes
+from bench.gate.paired_tests import shifts
 from bench.gate.questions import Against, Question, answer, margin_of, pairing_of
-from bench.gate.shifts import shifts
 from bench.gate.skips import SkippedCell, accepted_by_suite, gated_names, same_reason
 from bench.gate.timings import SLOWER, judge_timing
 from bench.results import Cell, CellRecord, Judgement, Results, ValueResult, Word

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from bench.gate.baseline import BaselineCell
 from bench.gate.judgements import Answer
 from bench.gate.kept_arrays import restored
-from bench.gate.shifts import Pairing, Shift, Statistic, yardstick_scale
+from bench.gate.paired_tests import Pairing, Shift, Statistic, yardstick_scale
 from bench.metrics.base import Pair, Quality, Value, metrics
 from bench.results import Cell, GateResult, ValueResult
 from bench.results.rules import RULES

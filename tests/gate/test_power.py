@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bench.gate.sight import sight, sights
+from bench.gate.power import sight, sights
 from bench.stats.power import detectable_rate, samples_for_rate
 from bench.stats.proportions import clopper_pearson
 from bench.suite.load import load_suite
