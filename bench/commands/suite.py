@@ -88,7 +88,7 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     from bench.engine.foresight import foresee
     from bench.engine.sums_forecast import sums_forecast
     from bench.errors import Problem, UserError
-    from bench.gate.power import sight
+    from bench.gate.power import power_lines
     from bench.suite.load import load_suite
     from bench.suite.render import describe_suite
 
@@ -103,7 +103,11 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
             ]
             continue
         lines = [*describe_suite(loaded), *forecast(loaded, store, device)]
-        lines += [*sums_forecast(loaded, store, device), *sight(loaded, store, device), *applicability(loaded, device)]
+        lines += [
+            *sums_forecast(loaded, store, device),
+            *power_lines(loaded, store, device),
+            *applicability(loaded, device),
+        ]
         foreseen = foresee(loaded, store, device)
         lines += [f"warning: {line}" for line in foreseen.warnings]
         lines += [f"will fail: {line}" for line in foreseen.failures]

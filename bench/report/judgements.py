@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.results import Comparison, Judgement
-from bench.results.consequences import FAILING, WORDS, Consequence, consequence, word_told
+from bench.results.consequences import FAILING, WORDS, Consequence, consequence, readable_word
 from bench.wording import canonical, plain, title, told_apart
 
 AGAINST = {"baseline": "", "first": ", against the first baseline", "reference": ", against the reference"}
@@ -46,7 +46,7 @@ class JudgementRow:
 def rows_of(comparison: Comparison) -> list[JudgementRow]:
     """Every judgement in the order of the comparison, the worst first."""
     named = zip(labels(comparison.judgements), comparison.judgements, strict=True)
-    return [JudgementRow(name, word_told(item), consequence(item, comparison.strict), item) for name, item in named]
+    return [JudgementRow(name, readable_word(item), consequence(item, comparison.strict), item) for name, item in named]
 
 
 def labels(judgements: Sequence[Judgement]) -> list[str]:

@@ -18,7 +18,7 @@ class Bar:
     """One stage: from the total before it to its own."""
 
     stage: str
-    place: str
+    target: str
     added: Figure
     total: Figure
     span: Span | None = None
@@ -105,24 +105,24 @@ def waterfall(name: str, stages: Sequence[StageResult], series: Series, use: Seq
     every = [0.0, *(item for item in totals if item is not None), *(end for pair in limits for end in pair)]
     low, high = min(every), max(every)
 
-    def place(number: float) -> float:
+    def position(number: float) -> float:
         return round(LEFT + (RIGHT - LEFT) * ((number - low) / (high - low) if high > low else 0.0), 2)
 
     bars: list[Bar] = []
     before = 0.0
     for stage, item, metric, total, ends in zip(stages, series, use, totals, limits, strict=True):
-        bar = Bar(plain(stage.name), _place(stage), added(item, metric.reason), _own(item, metric.reason))
+        bar = Bar(plain(stage.name), _target(stage), added(item, metric.reason), _own(item, metric.reason))
         if item is not None and item.added is not None and total is not None:
-            start, end = sorted((place(before), place(total)))
-            interval = Span(place(ends[0]), place(ends[1])) if ends else None
+            start, end = sorted((position(before), position(total)))
+            interval = Span(position(ends[0]), position(ends[1])) if ends else None
             bar = Bar(
-                bar.stage, bar.place, bar.added, bar.total, Span(start, end), interval, total < before, item.largest
+                bar.stage, bar.target, bar.added, bar.total, Span(start, end), interval, total < before, item.largest
             )
         before = before if total is None else total
         bars.append(bar)
     harm = any(item is not None and item.cumulative.kind in ("quality", "pair") for item in series)
     parts = [f"{bar.stage} {bar.added}{', more than any other' if bar.largest else ''}" for bar in bars[1:]]
-    return Waterfall(name, harm, place(0.0), tuple(bars), f"{name}: {'; '.join(parts)}")
+    return Waterfall(name, harm, position(0.0), tuple(bars), f"{name}: {'; '.join(parts)}")
 
 
 def _uses(stages: Sequence[StageResult]) -> list[list[StageMetric]]:
@@ -139,10 +139,10 @@ def _wanted(variant: VariantResult, cells: Iterable[Cell]) -> set[tuple[int, str
             use = (family.headline.metric, canonical(family.headline.params))
             found |= {(uses.index(use), family.headline.value)} if use in uses else set()
     for cell in cells:
-        place = (cell.metric, canonical(cell.params))
+        use = (cell.metric, canonical(cell.params))
         mine = (cell.variant, cell.target) == (variant.name, variant.target)
-        if mine and place in uses:
-            found |= {(uses.index(place), name) for name, value in cell.values.items() if value.gates}
+        if mine and use in uses:
+            found |= {(uses.index(use), name) for name, value in cell.values.items() if value.gates}
     return found
 
 
@@ -186,5 +186,5 @@ def _limits(item: StageValue | None) -> tuple[float, ...]:
     return () if ends is None or ends[0] is None or ends[1] is None else (ends[0], ends[1])
 
 
-def _place(stage: StageResult) -> str:
+def _target(stage: StageResult) -> str:
     return plain(stage.target.get("name", ""))
