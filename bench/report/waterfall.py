@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.cell_id import canonical_parameters
 from bench.report.figures import SAME, Figure, estimate, figure_of
 from bench.report.strip import LEFT, RIGHT, Span
 from bench.results import Cell, StageMetric, StageResult, StageValue, ValueResult, VariantResult
-from bench.wording import canonical, is_proportion, plain, scaled, title, told_apart, with_interval
+from bench.wording import is_proportion, plain, scaled, title, told_apart, with_interval
 
 Series = Sequence[StageValue | None]  # one value at every stage; None where it was not measured
 
@@ -85,7 +86,7 @@ def stages_shown(variant: VariantResult, cells: Iterable[Cell] = ()) -> Stages |
     wanted = _wanted(variant, cells)
     falls, tables, missing = [], [], []
     for at, use in enumerate(uses):
-        words = apart[use[0].metric, canonical(use[0].params)]
+        words = apart[use[0].metric, canonical_parameters(use[0].params)]
         name = f"{plain(use[0].metric)} ({words})" if words else plain(use[0].metric)
         names = list(dict.fromkeys(value for item in use for value in item.values))
         for value in names:
@@ -132,14 +133,14 @@ def _uses(stages: Sequence[StageResult]) -> list[list[StageMetric]]:
 
 def _wanted(variant: VariantResult, cells: Iterable[Cell]) -> set[tuple[int, str]]:
     """Which values stand for the rest: (index of the metric's use, name of the value)."""
-    uses = [(item.metric, canonical(item.params)) for item in variant.stages[0].metrics]
+    uses = [(item.metric, canonical_parameters(item.params)) for item in variant.stages[0].metrics]
     found: set[tuple[int, str]] = set()
     for family in variant.families.values():
         if family.headline is not None:
-            use = (family.headline.metric, canonical(family.headline.params))
+            use = (family.headline.metric, canonical_parameters(family.headline.params))
             found |= {(uses.index(use), family.headline.value)} if use in uses else set()
     for cell in cells:
-        use = (cell.metric, canonical(cell.params))
+        use = (cell.metric, canonical_parameters(cell.params))
         mine = (cell.variant, cell.target) == (variant.name, variant.target)
         if mine and use in uses:
             found |= {(uses.index(use), name) for name, value in cell.values.items() if value.gates}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bench.engine.run import RunOptions
 from bench.engine.suite_run import SuiteRun
 from bench.metrics.base import Metric, metrics
-from bench.pytest_plugin.names import cell_name, safe, unique
+from bench.pytest_plugin.names import cell_name, id_of, safe, unique
 from bench.registry import parameters
 from bench.suite.load import load_suite
 from bench.suite.plan import PlannedCell
@@ -49,7 +49,9 @@ def test_parameters_replicates_and_control_characters(fresh, monkeypatch):
     def named(metric, replicate=0):
         cell = plan.cells[0]
         parts = {name: getattr(cell, name) for name in ("reference", "floor", "observed", "yardsticks", "parts")}
-        return cell_name(PlannedCell(cell.variant, cell.target, MetricUse(metric), replicate, **parts))
+        planned = PlannedCell(cell.variant, cell.target, MetricUse(metric), replicate, **parts)
+        assert id_of(planned).label == planned.label
+        return cell_name(id_of(planned))
 
     odd = named(Odd(text="a/b\x1b[31m c::d", numbers=(-1.0, 0.5)))
     assert odd == "close-edge-some.module-Odd-metric-numbersminus1.0-0.5-texta-b-31m-c-d"
