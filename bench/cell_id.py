@@ -76,6 +76,12 @@ class CellId:
         return found
 
     @property
+    def given(self) -> dict[str, Any]:
+        """The parameters that are not at their defaults, by name."""
+        defaults = json.loads(self.defaults)
+        return dict(sorted((k, v) for k, v in self.params.items() if k not in defaults or v != defaults[k]))
+
+    @property
     def path(self) -> str:
         """One text that no other cell has: the key of arrays and of baselines. JSON, so no name is mistaken for two."""
         names = [self.variant, self.target, self.metric, self.params, self.replicate]
@@ -102,5 +108,10 @@ def metric_label(metric: str, parameters: Mapping[str, Any], defaults: Mapping[s
     'adversarial.pgd[epsilon=0.1]'
     """
     given = {name: value for name, value in parameters.items() if name not in defaults or value != defaults[name]}
-    shown = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
+    shown = ",".join(f"{name}={_as_tuple(value)}" for name, value in sorted(given.items()))
     return f"{metric}[{shown}]" if shown else metric
+
+
+def _as_tuple(value: Any) -> Any:
+    """Lists, as JSON has them, as the tuples that parameters of a metric are."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -23,7 +23,7 @@ from bench.engine.sums_forecast import sums_forecast
 from bench.engine.why import why
 from bench.errors import UserError
 from bench.gate import judge_results
-from bench.gate.sight import Sight, sight, sights
+from bench.gate.power import GatePower, gate_powers, power_lines
 from bench.results import Cell
 from bench.run_results import RunResults
 from bench.store.files import write_atomic
@@ -165,15 +165,15 @@ class Study:
     def forecast(self) -> list[str]:
         """What a run would do and cost: what is stored, what is to be made, how long that may take; a line each."""
         lines = [*forecast(self.planned, self.store), *sums_forecast(self.planned, self.store)]
-        return [*lines, *sight(self.plan, self.dataset, self.store), *applicability(self.plan)]
+        return [*lines, *power_lines(self.plan, self.dataset, self.store), *applicability(self.plan)]
 
     def foresee(self) -> Foresight:
         """What of a run will fail, as far as that can be known without training."""
         return foresee(self.plan, self.dataset, self.store)
 
-    def power(self) -> list[Sight]:
+    def power(self) -> list[GatePower]:
         """What each gate finds with 80 % probability, and the samples that its tolerance needs."""
-        return list(sights(self.plan, self.dataset, self.store))
+        return list(gate_powers(self.plan, self.dataset, self.store))
 
     def explain(self, cells: str) -> list[str]:
         """Why cells (a label, a glob, or the start of one) would be reused, or what changed since; a line each.

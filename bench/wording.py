@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from bench.cell_id import canonical_parameters
 from bench.results import ValueResult
 
 Limits: TypeAlias = tuple[float | None, float | None]
@@ -27,6 +27,7 @@ TITLES = {
 }
 BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+canonical = canonical_parameters
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
@@ -243,17 +244,12 @@ def own(value: ValueResult, number: float) -> str:
     return f"{significant(number)} {plain(value.unit)}" if value.unit else significant(number)
 
 
-def canonical(params: Mapping[str, Any]) -> str:
-    """Parameters as one text that is equal for equal parameters."""
-    return json.dumps(params, sort_keys=True, default=str)
-
-
 def told_apart(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str, str], str]:
     """For each (metric, parameters): the parameters by which it differs from its like, in words; else nothing.
 
     >>> told_apart([("pgd", {"epsilon": 0.1, "steps": 20}), ("pgd", {"epsilon": 0.05, "steps": 20}), ("ig", {})])
-    {('pgd', '{"epsilon": 0.1, "steps": 20}'): 'epsilon 0.1', \
-('pgd', '{"epsilon": 0.05, "steps": 20}'): 'epsilon 0.05', ('ig', '{}'): ''}
+    {('pgd', '{"epsilon":0.1,"steps":20}'): 'epsilon 0.1', \
+('pgd', '{"epsilon":0.05,"steps":20}'): 'epsilon 0.05', ('ig', '{}'): ''}
     """
     known = {(metric, canonical(params)): params for metric, params in uses}
     differing = differing_parameters((metric, params) for (metric, _), params in known.items())

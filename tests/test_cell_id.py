@@ -72,3 +72,9 @@ def test_what_json_cannot_hold_is_no_parameter() -> None:
 def test_a_parameter_without_a_default_is_always_shown() -> None:
     assert metric_label("m", {"a": None, "b": 1}, {}) == "m[a=None,b=1]"
     assert metric_label("m", {"a": None}, {"a": None}) == "m"
+
+
+def test_a_tuple_is_labelled_as_the_metric_holds_it() -> None:
+    cell = CellId.make("v", "t", "m", {"widths": (1, (2.5, "a"))})
+    assert cell.label == "v/t/m[widths=(1, (2.5, 'a'))]"
+    assert CellId.of(cell).label == cell.label

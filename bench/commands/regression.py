@@ -147,7 +147,7 @@ def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
     """
     from bench.errors import UserError
     from bench.gate import accept as accept_run
-    from bench.gate import incomplete, load_baseline, load_run, write_baseline
+    from bench.gate import incomplete, load_run, write_baseline
     from bench.suite.tables import NAME_PATTERN
 
     found = load_run(run, arrays=True)
@@ -163,7 +163,7 @@ def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
         if not re.search(NAME_PATTERN, name):
             raise UserError.at("suite.name", f"{name!r} names no file", "give -o FILE")
         out = BASELINES / f"{name}.json"
-    previous = load_baseline(out) if out.exists() else None
+    previous = _previous(out, restart)
     accepted = accept_run(found.results, found.samples, previous, timings=timings, restart=restart)
     size = write_baseline(accepted.baseline, out)
     for word in ("added", "changed", "removed"):
@@ -178,3 +178,17 @@ def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
         + (f", {len(accepted.skipped)} accepted as skipped" if accepted.skipped else "")
     )
     return 0
+
+
+def _previous(out: Path, restart: bool) -> Baseline | None:
+    """The baseline so far; one of an older version is written over by --restart alone, which keeps nothing of it."""
+    from bench.gate import OldBaseline, load_baseline
+
+    if not out.exists():
+        return None
+    try:
+        return load_baseline(out)
+    except OldBaseline:
+        if restart:
+            return None
+        raise

@@ -6,7 +6,8 @@ from bench.cell_id import CellId
 from bench.exit_codes import ExitCode
 from bench.gate.against_baseline import judge_baseline
 from bench.gate.against_reference import judge_cell, judge_reference, judge_results
-from bench.gate.baseline import Accepted, Baseline, accept, baseline_of, load_baseline, write_baseline
+from bench.gate.baseline import Accepted, Baseline, accept, baseline_of
+from bench.gate.baseline_files import OldBaseline, load_baseline, write_baseline
 from bench.gate.exit_codes import exit_code, exit_code_of, incomplete, unseen, why_exit
 from bench.gate.gated import judge_gates
 from bench.gate.judgements import by_cell
@@ -29,6 +30,7 @@ __all__ = [
     "Baseline",
     "CellId",
     "ExitCode",
+    "OldBaseline",
     "Rule",
     "Run",
     "Tolerance",

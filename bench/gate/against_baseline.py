@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from bench.gate.baseline import Baseline, BaselineCell, BaselineValue, baseline_of, check_suite, differences
+from bench.gate.baseline import Baseline, BaselineCell, baseline_of, check_suite, differences
 from bench.gate.judgements import judgement, look_closer, measure_it, suite_file
+from bench.gate.kept_arrays import restored, shapes
+from bench.gate.paired_tests import shifts
 from bench.gate.questions import Against, Question, answer, margin_of, pairing_of
-from bench.gate.shifts import shifts
 from bench.gate.skips import SkippedCell, accepted_by_suite, gated_names, same_reason
 from bench.gate.timings import SLOWER, judge_timing
 from bench.results import Cell, CellRecord, Judgement, Results, ValueResult, Word
 from bench.stats.multiplicity import holm
-from bench.store.samples import RunSamples
+from bench.store.samples import RunSamples, ValueSamples
 from bench.wording import plain
 
 
@@ -83,7 +84,7 @@ class _Judge:
 
     def cell(self, before: BaselineCell, cell: Cell | None, against: Against, timings: bool) -> None:
         """Every value of one cell."""
-        names = [name for name, value in before.values.items() if timings or value.form != "timing"]
+        names = [name for name, value in before.values.items() if timings or value.samples.form != "timing"]
         word, because = self._absent(cell)
         if word is None:
             after = self.now.get(before.id)
@@ -115,11 +116,11 @@ class _Judge:
         value = cell.values.get(name)
         if new is None or value is None:
             self.say(cell, name, against, "missing", "the run gates this value no more: accept a new baseline")
-        elif (old.form, old.better, old.power, old.log) != (new.form, new.better, new.power, new.log):
+        elif _definition(old.samples) != _definition(new.samples):
             self.say(cell, name, against, "incomparable", "the value is defined in another way now")
-        elif old.form == "timing":
+        elif old.samples.form == "timing":
             self._timing(name, before, after, cell)
-        elif _sizes(old) != _sizes(new):
+        elif shapes(old.samples.variant) != shapes(new.samples.variant):
             self.say(cell, name, against, "incomparable", "the arrays have other shapes")
         else:
             self._ask(name, before, after, cell, value, against)
@@ -133,7 +134,7 @@ class _Judge:
             self.say(cell, name, against, "missing", "the run gates this value no more: accept a new baseline")
         for gate in gates:
             more: dict[str, Any] = {"rule": gate.rule, "per": gate.per, "margin": margin_of(gate)}
-            if before.key == after.key and before.values[name].variant == after.values[name].variant:
+            if before.key == after.key and before.values[name].arrays == after.values[name].arrays:
                 self.say(cell, name, against, "same", "the same measurement", not_worse=True, estimate=0.0, **more)
                 continue
             found = pairing_of(name, before, after, cell, value, gate)
@@ -148,7 +149,7 @@ class _Judge:
             because = "timings of another machine cannot be compared"
             self.say(cell, name, "baseline", "incomparable", because, decides=False, **more)
             return
-        found = judge_timing(before.values[name].samples(), after.values[name].samples())
+        found = judge_timing(restored(before.values[name].samples), restored(after.values[name].samples))
         self.say(cell, name, "baseline", found.word, found.because, **more, **found.figures)
 
     def skips(self) -> None:
@@ -222,5 +223,6 @@ class _Judge:
         return sorted(self.said, key=lambda item: (item.id.path, item.value, item.against, item.rule))
 
 
-def _sizes(value: BaselineValue) -> dict[str, str]:
-    return {name: text.split(":")[1] for name, text in value.variant.items()}
+def _definition(samples: ValueSamples) -> tuple[object, ...]:
+    """What of a value must be equal for two measurements to be compared."""
+    return samples.form, samples.better, samples.power, samples.log

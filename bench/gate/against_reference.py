@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from bench.cell_id import canonical_parameters
 from bench.gate.classes import judge_classes
 from bench.gate.gated import judge_gates
 from bench.gate.judgements import suite_file
@@ -13,7 +14,7 @@ from bench.gate.verdicts import with_verdicts
 from bench.results import Cell, GateResult, Judgement, Results, ValueResult
 from bench.results.rules import RULES
 from bench.store.samples import RunSamples
-from bench.wording import canonical, plain
+from bench.wording import plain
 
 
 def judge_results(
@@ -31,9 +32,9 @@ def judge_results(
     """
     table: dict[tuple[str, str], list[Tolerance]] = {}
     for metric, params, tolerances in declared:
-        table.setdefault((metric, canonical(params)), []).extend(tolerances)
+        table.setdefault((metric, canonical_parameters(params)), []).extend(tolerances)
     cells = [
-        judge_cell(cell, table.get((cell.metric, canonical(cell.params)), ()), samples, accepted(cell))
+        judge_cell(cell, table.get((cell.metric, canonical_parameters(cell.params)), ()), samples, accepted(cell))
         for cell in results.cells
     ]
     return with_verdicts(results.model_copy(update={"cells": cells}))

@@ -1,26 +1,20 @@
-"""A baseline: the figures and arrays that a later run is compared with; JSON, sorted, one value a line."""
+"""A baseline: the figures that a later run is compared with, in sorted JSON, and their per-sample arrays beside it."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from bench.cell_id import CellId
 from bench.errors import UserError
-from bench.gate.encoding import decode, encode
+from bench.gate.kept_arrays import SHORT, digest, kept_cell
 from bench.gate.skips import SkippedCell, skipped_cells
 from bench.results import Cell, CellRecord, Results, ValueResult
-from bench.store.checksums import is_whole, sealed
-from bench.store.files import write_atomic
-from bench.store.samples import CellSamples, Form, RunSamples, ValueSamples, check_samples
+from bench.store.samples import CellSamples, RunSamples, ValueSamples
 from bench.wording import plain
 
-BASELINE_VERSION = 1
-SHORT = 16  # hex digits of a hash: 64 bits tell two networks apart
-EXACT: tuple[Form, ...] = ("statistic",)  # confidences near 1 need more than 11 bits
+BASELINE_VERSION = 2
 
 
 class _Record(BaseModel):
@@ -36,21 +30,31 @@ class KnownGate(_Record):
 
 
 class BaselineValue(_Record):
-    """One value of a cell: its figure, its gates, its samples."""
+    """One value of a cell: its figure, its gates, and which arrays it was made of."""
 
-    form: Form
-    better: Literal["lower", "higher", "none"] = "none"
-    power: Literal[1, 2] = 1
-    log: bool = False
     figure: float | None = None
     gates: list[KnownGate] = Field(default_factory=list)
-    variant: dict[str, str] = Field(default_factory=dict)
-    reference: dict[str, str] = Field(default_factory=dict)
+    arrays: str = Field(description="16 hex digits of the hash of its arrays, which stand in the .npz beside this file")
+    _samples: ValueSamples | None = PrivateAttr(None)
 
+    def __eq__(self, other: object) -> bool:
+        """Equal where the JSON is: the hash stands for the arrays."""
+        return isinstance(other, BaselineValue) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
     def samples(self) -> ValueSamples:
-        """The arrays; damaged ones raise ``ValueError``."""
-        own, other = ({name: decode(text) for name, text in t.items()} for t in (self.variant, self.reference))
-        return ValueSamples(self.form, own, other, better=self.better, power=self.power, log=self.log)
+        """The arrays, as a baseline keeps them."""
+        assert self._samples is not None
+        return self._samples
+
+    def with_samples(self, found: ValueSamples) -> BaselineValue:
+        """This value with its arrays; ``ValueError`` where they are others than it was made of."""
+        if digest(found) != self.arrays:
+            raise ValueError("its arrays are others than it was made of")
+        self._samples = found
+        return self
 
 
 class BaselineCell(CellRecord):
@@ -78,7 +82,8 @@ class Baseline(_Record):
     cells: list[BaselineCell]
     first: list[BaselineCell] = Field(default_factory=list)
     skipped: list[SkippedCell] = Field(default_factory=list, description="gated cells accepted as skipped")
-    sha256: str = Field("", description="of the canonical JSON of all else; empty: written before there were checksums")
+    arrays_sha256: str = Field("", description="of the .npz beside it")
+    sha256: str = Field("", description="of the canonical JSON of all else")
 
     def by_id(self) -> dict[CellId, BaselineCell]:
         """Cells by what they are of."""
@@ -99,64 +104,19 @@ class Accepted(NamedTuple):
     skipped: list[str]  # with their reasons
 
 
-def load_baseline(path: Path | str) -> Baseline:
-    """Read a baseline.
-
-    Raises:
-        UserError: absent, damaged, or of another version.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text)
-    except OSError as error:
-        raise UserError.at(str(path), error.strerror or "cannot be read", "crbench baseline accept RUN") from None
-    except (ValueError, RecursionError):
-        raise UserError.at(str(path), "is no JSON, or cut short", "take it from version control again") from None
-    found = content.get("crbench_baseline") if isinstance(content, dict) else None
-    if found != BASELINE_VERSION or isinstance(found, bool):
-        what = f"a baseline of version {json.dumps(found)}" if isinstance(found, int) else "is no baseline"
-        raise UserError.at(str(path), what, f"version {BASELINE_VERSION} is read; accept a run anew")
-    try:
-        baseline = Baseline.model_validate_json(text, strict=True)
-        for cell in (*baseline.cells, *baseline.first):
-            for value in cell.values.values():
-                check_samples(value.samples(), cell.n)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError.at(
-            f"{path}: {plain(place)}", plain(first["msg"]), "take it from version control again"
-        ) from None
-    except (ValueError, LookupError) as error:
-        raise UserError.at(str(path), plain(error), "take it from version control again") from None
-    if baseline.sha256 and not is_whole(content):
-        what = "its checksum does not fit: it was changed, or is damaged"
-        right = "take it from version control again; what two branches accepted is accepted again, not merged"
-        raise UserError.at(str(path), what, right)
-    return baseline.model_copy(update={"sha256": ""})  # it is of the file
-
-
-def write_baseline(baseline: Baseline, path: Path | str) -> int:
-    """Write it; answers its size in bytes."""
-    content = baseline.model_dump(mode="json", exclude_defaults=True, exclude={"sha256"})
-    content = sealed(content | {"crbench_baseline": BASELINE_VERSION})
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
-    write_atomic(Path(path), text.encode())
-    return len(text)
-
-
 def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False, accepted: int = 1) -> Baseline:
     """What a later run can be compared with: gated values, latencies if asked for, and gated cells that are skipped."""
     cells = []
     for cell in results.cells:
         found = samples.cells.get(cell.id.path)
         if cell.status == "ok" and found is not None:
-            values = {
-                name: _value(item, cell.values[name])
+            names = [
+                name
                 for name, item in sorted(found.values.items())
                 if name in cell.values and (timings or item.form != "timing")
-            }
+            ]
+            samples_kept = kept_cell(found, names)
+            values = {name: _value(samples_kept.values[name], cell.values[name]) for name in names}
             if values:
                 cells.append(_cell(cell, found, values, accepted))
     cells.sort(key=lambda cell: cell.id.path)
@@ -165,6 +125,7 @@ def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False,
 
 def _cell(cell: Cell, found: CellSamples, values: dict[str, BaselineValue], accepted: int) -> BaselineCell:
     identity = found.identity
+    timed = any(value.samples.form == "timing" for value in values.values())
     return BaselineCell(
         variant=cell.variant, target=cell.target, metric=cell.metric, params=cell.params,
         replicate=cell.replicate or 0, label=cell.label, accepted=accepted,
@@ -172,20 +133,17 @@ def _cell(cell: Cell, found: CellSamples, values: dict[str, BaselineValue], acce
         data=str(identity["data"])[:SHORT], reference=str(identity["reference"])[:SHORT],
         yardsticks=str(identity["yardsticks"])[:SHORT], version=int(identity["version"]), n=int(identity["n"]),
         integer_sums=str(identity.get("integer_sums", "")),
-        machine=found.machine if any(value.form == "timing" for value in values.values()) else "", values=values,
+        machine=found.machine if timed else "", values=values,
     )  # fmt: skip
 
 
 def _value(found: ValueSamples, value: ValueResult) -> BaselineValue:
-    exact = found.form in EXACT
-    keep = found.reference if found.form == "timing" else {}
+    """A value with arrays that are kept already."""
     return BaselineValue(
-        form=found.form, better=found.better, power=found.power, log=found.log,
         figure=value.variant if value.variant is not None else value.estimate,
         gates=[KnownGate(rule=gate.rule, per=gate.per, verdict=gate.verdict) for gate in value.gates],
-        variant={name: encode(array, exact=exact) for name, array in found.variant.items()},
-        reference={name: encode(array, exact=exact) for name, array in keep.items()},
-    )  # fmt: skip
+        arrays=digest(found),
+    ).with_samples(found)
 
 
 def accept(

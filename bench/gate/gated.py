@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from bench.gate.judgements import judgement, look_closer
-from bench.results import Cell, GateResult, Judgement, Results, Word
+from bench.results import Cell, GateResult, Judgement, Word
 
 OF_A_VERDICT: Mapping[Literal["passed", "failed", "inconclusive", "accepted"], Word] = {
     "passed": "same",
@@ -26,14 +26,6 @@ def word_of_gate(cell: Cell, gate: GateResult) -> Word:
     if gate.verdict == "accepted" or looked_at(cell, gate):
         return OF_A_VERDICT[gate.verdict]
     return "errored" if cell.status == "error" else "missing"
-
-
-def gated_values(results: Results) -> Iterator[tuple[Cell, str, GateResult]]:
-    """Every gate of a run with its cell and value."""
-    for cell in results.cells:
-        for name, value in cell.values.items():
-            for gate in value.gates:
-                yield cell, name, gate
 
 
 def judge_gates(cell: Cell, suite_path: str = "") -> list[Judgement]:

@@ -48,7 +48,7 @@ def _closing(results: Results, judgements: Sequence[Judgement], code: ExitCode, 
         parts.append(f"{open_} not shown to be no worse ({fails})")
     silent = sum(not item.decides and item.verdict != "accepted" for item in judgements)
     if silent:
-        parts.append(f"{silent} told without a say")
+        parts.append(f"{silent} reported only")
     if any(item.verdict == "missing" and item.because.startswith("skipped") and item.decides for item in judgements):
         parts.append("accept a skip by name: not_applicable in the suite, or crbench baseline accept")
     lines = [*incomplete(results), *left_out(results)]

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from bench.gate.baseline import BaselineCell
 from bench.gate.judgements import Answer
-from bench.gate.shifts import Figure, Pairing, Shift, yardstick_scale
+from bench.gate.kept_arrays import restored
+from bench.gate.paired_tests import Figure, Pairing, Shift, yardstick_scale
 from bench.metrics.base import metrics
 from bench.metrics.values import Statistic, Value
 from bench.results import Cell, GateResult, ValueResult
@@ -40,11 +41,11 @@ def pairing_of(
         if scale is None or (value.gap is None and value.gap_ci is None):
             return f"no gap: {plain(value.reason) or 'the yardsticks give no scale'}"
     declared = None
-    if after.values[name].form == "statistic":
+    if after.values[name].samples.form == "statistic":
         declared = statistic_of(cell, name)
         if declared is None:
             return "the metric's statistic is not registered here, so nothing can be resampled"
-    old, new = before.values[name].samples(), after.values[name].samples()
+    old, new = restored(before.values[name].samples), restored(after.values[name].samples)
     return Pairing(old, new, after.n, margin_of(gate), declared, scale)
 
 

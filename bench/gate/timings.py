@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp, log
 
 from bench.gate.judgements import Answer
-from bench.gate.shifts import rounds_ratio
+from bench.gate.paired_tests import rounds_ratio
 from bench.results import Word
 from bench.stats.mann_whitney import mann_whitney, shift_interval
 from bench.store.samples import ValueSamples

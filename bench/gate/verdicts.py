@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bench.cell_id import canonical_parameters
 from bench.results import Cell, GateResult, Results, VariantResult, Verdict
-from bench.wording import canonical, plain, title, told_apart
+from bench.wording import plain, title, told_apart
 from bench.wording_of_sums import caveat, kinds_elsewhere, sums_told, unmeasured
 
 UNGATED = "no gate was set"
@@ -19,7 +20,7 @@ def gates_of(cells: Iterable[Cell]) -> list[tuple[str, GateResult]]:
     apart = told_apart((cell.metric, cell.params) for cell in cells)
     found = []
     for cell in cells:
-        words = apart[cell.metric, canonical(cell.params)]
+        words = apart[cell.metric, canonical_parameters(cell.params)]
         for name, value in cell.values.items():
             label = f"{title(name)} ({words})" if words else title(name)
             found += [(label, gate) for gate in value.gates]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bench.cell_id import CellId
 from bench.errors import UserError
-from bench.gate import Baseline, accept, judge_baseline, load_baseline, write_baseline
+from bench.gate import Baseline, OldBaseline, accept, judge_baseline, load_baseline, write_baseline
 from bench.gate.skips import same_reason
 from bench.pytest_plugin import store_url
+from bench.pytest_plugin.names import id_of
 from bench.pytest_plugin.recognition import RUNS, relative
 from bench.results import Cell, Judgement, ReferenceResult, Results, SuiteInfo
 from bench.store.samples import RunSamples
@@ -67,15 +67,18 @@ class BaselineOfSuite:
 
     def absent(self) -> list[str]:
         """Cells of the baseline that the suite plans no more."""
-        planned = {
-            CellId.make(
-                cell.variant, cell.target.name, cell.use.metric.name, cell.use.metric.parameters(), cell.replicate
-            )
-            for cell in self.run.plan.cells
-        }
+        planned = {id_of(cell) for cell in self.run.plan.cells}
         known = self.baseline
         cells = [] if known is None else [*known.cells, *known.skipped]
         return [plain(cell.label) for cell in cells if cell.id not in planned]
+
+
+def _previous(path: Path) -> Baseline | None:
+    """The baseline that is renewed; nothing is kept of one of an older version."""
+    try:
+        return load_baseline(path) if path.exists() else None
+    except OldBaseline:
+        return None
 
 
 def baseline_for(config: pytest.Config, run: Study) -> BaselineOfSuite | None:
@@ -91,7 +94,7 @@ def baseline_for(config: pytest.Config, run: Study) -> BaselineOfSuite | None:
     update = bool(config.getoption("crbench_update_baseline"))
     if not update and not path.exists():
         raise UserError.at(relative(path, config), "is no file", "--crbench-update-baseline writes it")
-    baseline = None if update and not path.exists() else load_baseline(path)
+    baseline = _previous(path) if update else load_baseline(path)
     if baseline is not None and baseline.suite != run.suite.name:
         what = f"is of the suite {baseline.suite!r}, not of {run.suite.name!r}"
         raise UserError.at(str(given), what, "name this suite's, or a folder that holds NAME.json for each")
@@ -116,7 +119,7 @@ def renew_for(config: pytest.Config, path: Path) -> str:
     if lacking:
         what = f"{len(lacking)} of {len(cells)} cells were not measured or failed, such as {plain(lacking[0].label)}"
         raise UserError.at(path.name, what, "run the whole suite")
-    found = accept(results, results.samples, load_baseline(file) if file.exists() else None)
+    found = accept(results, results.samples, _previous(file))
     size = write_baseline(found.baseline, file)
     shown = relative(file, config)
     added, changed, removed, skipped = (len(cells) for cells in found[1:])

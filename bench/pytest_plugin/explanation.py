@@ -10,7 +10,7 @@ from typing import Any
 from bench.gate import judge_gates
 from bench.pytest_plugin.recognition import SUMS_NOTE
 from bench.results import Cell, Judgement, ValueResult
-from bench.results.consequences import WORDS, word_told
+from bench.results.consequences import WORDS, readable_word
 from bench.wording import plain, title
 from bench.wording_of_sums import caveat, sums_told, unmeasured
 
@@ -42,7 +42,7 @@ def how_to_accept(cell: Cell) -> list[str]:
 
 def lines_of(judgements: Sequence[Judgement]) -> list[str]:
     """One line each: value, figures and why, rule, and the word."""
-    return [f"  {title(item.value)}: {item.because} ({_rule(item)}, {word_told(item)})" for item in judgements]
+    return [f"  {title(item.value)}: {item.because} ({_rule(item)}, {readable_word(item)})" for item in judgements]
 
 
 def _rule(item: Judgement) -> str:
@@ -69,7 +69,7 @@ def properties(cell: Cell, judgements: Sequence[Judgement]) -> list[Property]:
     if told is not None:
         found.append(("integer_sums", plain(told.get("kind") or "unknown")))
     gates = sorted(judge_gates(cell), key=lambda item: list(WORDS).index(item.verdict))
-    return [*found, ("verdict", word_told(gates[0]) if gates else "not gated")]
+    return [*found, ("verdict", readable_word(gates[0]) if gates else "not gated")]
 
 
 def sums_note(cell: Cell, elsewhere: Mapping[str, Sequence[str]] | None = None) -> list[Property]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
+
+from bench.cell_id import CellId
 
 if TYPE_CHECKING:
     from bench.suite.plan import PlannedCell
@@ -31,13 +33,20 @@ def _value(value: Any) -> str:
     return f"{text[:LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def cell_name(cell: PlannedCell) -> str:
-    """Variant, target, metric, the parameters that are not at their defaults, and from the second on the replicate."""
+def id_of(cell: PlannedCell) -> CellId:
+    """Which cell is planned."""
     metric = cell.use.metric
-    default = {field.name: field.default for field in fields(metric)}
-    given = {name: value for name, value in metric.parameters().items() if value != default[name]}
-    words = [cell.variant, cell.target.name, metric.name]
-    name = "-".join([*map(safe, words), *(f"{safe(key)}{_value(value)}" for key, value in sorted(given.items()))])
+    defaults = {item.name: item.default for item in fields(metric) if item.default is not MISSING}
+    defaults = {name: value for name, value in defaults.items() if name in metric.parameters()}
+    return CellId.make(
+        cell.variant, cell.target.name, metric.name, metric.parameters(), cell.replicate, defaults=defaults
+    )
+
+
+def cell_name(cell: CellId) -> str:
+    """Variant, target, metric, the parameters that are not at their defaults, and from the second on the replicate."""
+    words = [cell.variant, cell.target, cell.metric]
+    name = "-".join([*map(safe, words), *(f"{safe(key)}{_value(value)}" for key, value in cell.given.items())])
     return f"{name}-replicate{cell.replicate}" if cell.replicate else name
 
 

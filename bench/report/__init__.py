@@ -1,1 +1,1 @@
-"""Terminal, HTML and Markdown reports, from results alone."""
+"""Reports from results alone: the leaderboard and one pair in a terminal or HTML; judgements in every format."""

@@ -1,4 +1,4 @@
-"""The leaderboard in words: the texts that terminal, HTML and Markdown share."""
+"""The leaderboard in words: the texts that terminal and HTML share."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RowText:
     """One variant on one target."""
 
     name: str
-    place: str  # target, and the replicate where there are several
+    target: str  # and the replicate, where there are several
     state: State
     because: str
     steps: str
@@ -72,8 +72,8 @@ class RowText:
 
     @property
     def label(self) -> str:
-        """Name and place."""
-        return f"{self.name} ({self.place})"
+        """Name and target."""
+        return f"{self.name} ({self.target})"
 
     @property
     def reason(self) -> str:
@@ -87,7 +87,7 @@ class RowText:
 class ReferenceText:
     """The reference's own figures on one target."""
 
-    place: str
+    target: str
     harms: tuple[Figure, ...]
     size: Figure
     latency: Figure
@@ -142,7 +142,7 @@ def board_text(board: Leaderboard) -> BoardText:
         families=tuple(plain(name) for name in board.families),
         references=tuple(
             ReferenceText(
-                place=plain(row.target),
+                target=plain(row.target),
                 harms=tuple(Figure() if value is None else figure_of(value, "reference") for value in row.own),
                 size=_cost(row.size, "reference"),
                 latency=_cost(row.latency, "reference"),
@@ -166,12 +166,12 @@ def _column(column: Column) -> ColumnText:
 
 
 def _row(row: Row) -> RowText:
-    place = plain(row.target)
+    target = plain(row.target)
     if row.several:
-        place += ", all replicates" if row.replicate is None else f", replicate {row.replicate}"
+        target += ", all replicates" if row.replicate is None else f", replicate {row.replicate}"
     return RowText(
         name=plain(row.variant),
-        place=place,
+        target=target,
         state=row.state,
         because=plain(row.because) or UNJUDGED,
         steps=" → ".join(_step(step) for step in row.steps),

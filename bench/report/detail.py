@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.cell_id import canonical_parameters
 from bench.report.figures import SAME, Figure, estimate, figure_of, gap, number, share
 from bench.report.parity import parity_lines
 from bench.results import Cell, Results, ValueResult
-from bench.wording import NOTHING, canonical, coverage_words, is_resampled_harm, limit, plain, title, told_apart
+from bench.wording import NOTHING, coverage_words, is_resampled_harm, limit, plain, title, told_apart
 
 LONGEST = 2000
 MEANINGS = {"change": "change", "quality": "harm", "pair": "harm", "bound": "ratio", "cost": "ratio"}
@@ -123,7 +124,7 @@ def detail(cell: Cell, words: str = "") -> CellDetail:
 def details(cells: tuple[Cell, ...]) -> list[CellDetail]:
     """Every cell of one variant."""
     apart = told_apart((cell.metric, cell.params) for cell in cells)
-    return [detail(cell, apart[cell.metric, canonical(cell.params)]) for cell in cells]
+    return [detail(cell, apart[cell.metric, canonical_parameters(cell.params)]) for cell in cells]
 
 
 def value_row(name: str, value: ValueResult, n: int = 0) -> ValueRow:

@@ -36,7 +36,7 @@ def _row(row: JudgementRow) -> str:
 
 
 def _fitting(head: str, rows: Sequence[str], tail: str, limit: int) -> str:
-    """Head, as many rows as fit, the tail if it fits; what is left out is told."""
+    """Head, as many rows as fit, the tail if it fits; says what is left out."""
     used, kept = len(head.encode()) + 200, []  # 200: the line that tells
     for row in rows:
         used += len(row.encode())

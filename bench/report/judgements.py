@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.cell_id import canonical_parameters
 from bench.results import Comparison, Judgement
-from bench.results.consequences import FAILING, WORDS, Consequence, consequence, word_told
-from bench.wording import canonical, plain, title, told_apart
+from bench.results.consequences import FAILING, WORDS, Consequence, consequence, readable_word
+from bench.wording import plain, title, told_apart
 
 AGAINST = {"baseline": "", "first": ", against the first baseline", "reference": ", against the reference"}
 
@@ -46,7 +47,7 @@ class JudgementRow:
 def rows_of(comparison: Comparison) -> list[JudgementRow]:
     """Every judgement in the order of the comparison, the worst first."""
     named = zip(labels(comparison.judgements), comparison.judgements, strict=True)
-    return [JudgementRow(name, word_told(item), consequence(item, comparison.strict), item) for name, item in named]
+    return [JudgementRow(name, readable_word(item), consequence(item, comparison.strict), item) for name, item in named]
 
 
 def labels(judgements: Sequence[Judgement]) -> list[str]:
@@ -54,7 +55,7 @@ def labels(judgements: Sequence[Judgement]) -> list[str]:
     apart = told_apart((item.metric, item.params) for item in judgements)
     found = []
     for item in judgements:
-        words = apart[item.metric, canonical(item.params)]
+        words = apart[item.metric, canonical_parameters(item.params)]
         replicate = f", replicate {item.replicate}" if item.replicate else ""
         value = f"{title(item.value)} ({words})" if words else title(item.value)
         found.append(f"{plain(item.variant)} ({plain(item.target)}{replicate}): {value}{AGAINST[item.against]}")

@@ -19,7 +19,7 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(comparison: Comparison) -> bytes:
-    """JUnit XML: a test case for each judgement; regressed fails, errored is an error, what cannot be told is skipped.
+    """JUnit XML: a test case for each judgement; regressed fails, errored is an error, what stays open is skipped.
 
     What makes the run incomplete or, with ``strict``, fails it, is no mere skip: it is a failure.
     """

@@ -108,11 +108,11 @@ def _leaderboard(shown: BoardText, width: int) -> RenderableType:
     table.add_column("size, latency", no_wrap=True)
     for row in shown.references:
         own = [Text(harm.value, style="dim") for harm in row.harms[:fitting]]
-        name = _name("reference", row.place)
+        name = _name("reference", row.target)
         table.add_row(name, Text("own figures", style="dim"), *own, _cost(row.size, row.latency))
     for variant in shown.rows:
         harms = [_figure(figure) for figure in variant.harms[:fitting]]
-        name = _name(variant.name, variant.place)
+        name = _name(variant.name, variant.target)
         table.add_row(name, _state(variant.state), *harms, _cost(variant.size, variant.latency))
     left = shown.columns[fitting:]
     if not left:
@@ -127,7 +127,7 @@ def _gaps(shown: BoardText, width: int) -> Table:
     for family in shown.families:
         table.add_column(Text(family), max_width=14, overflow="fold")
     for row in shown.rows:
-        table.add_row(_name(row.name, row.place, name_width), *(_figure(gap.figure) for gap in row.gaps))
+        table.add_row(_name(row.name, row.target, name_width), *(_figure(gap.figure) for gap in row.gaps))
     return table
 
 
@@ -146,7 +146,7 @@ def _stages(results: Results, width: int) -> list[RenderableType]:
         for fall in shown:
             table.add_column(Text(fall.title), max_width=HARM_WIDTH, overflow="fold")
         for bars in zip(*(fall.bars[1:] for fall in shown), strict=True):
-            table.add_row(_name(bars[0].stage, bars[0].place), *(_added(bar) for bar in bars))
+            table.add_row(_name(bars[0].stage, bars[0].target), *(_added(bar) for bar in bars))
         parts += [_heading(name, "difference of the totals before and after it; * adds most"), table]
         parts += [Text(line, style="dim") for line in found.missing]
     return parts

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.cell_id import canonical_parameters
 from bench.report.figures import SAME, Figure, estimate, figure_of
 from bench.report.strip import LEFT, RIGHT, Span
 from bench.results import Cell, StageMetric, StageResult, StageValue, ValueResult, VariantResult
-from bench.wording import canonical, is_proportion, plain, scaled, title, told_apart, with_interval
+from bench.wording import is_proportion, plain, scaled, title, told_apart, with_interval
 
 Series = Sequence[StageValue | None]  # one value at every stage; None where it was not measured
 
@@ -18,7 +19,7 @@ class Bar:
     """One stage: from the total before it to its own."""
 
     stage: str
-    place: str
+    target: str
     added: Figure
     total: Figure
     span: Span | None = None
@@ -85,7 +86,7 @@ def stages_shown(variant: VariantResult, cells: Iterable[Cell] = ()) -> Stages |
     wanted = _wanted(variant, cells)
     falls, tables, missing = [], [], []
     for at, use in enumerate(uses):
-        words = apart[use[0].metric, canonical(use[0].params)]
+        words = apart[use[0].metric, canonical_parameters(use[0].params)]
         name = f"{plain(use[0].metric)} ({words})" if words else plain(use[0].metric)
         names = list(dict.fromkeys(value for item in use for value in item.values))
         for value in names:
@@ -105,24 +106,24 @@ def waterfall(name: str, stages: Sequence[StageResult], series: Series, use: Seq
     every = [0.0, *(item for item in totals if item is not None), *(end for pair in limits for end in pair)]
     low, high = min(every), max(every)
 
-    def place(number: float) -> float:
+    def position(number: float) -> float:
         return round(LEFT + (RIGHT - LEFT) * ((number - low) / (high - low) if high > low else 0.0), 2)
 
     bars: list[Bar] = []
     before = 0.0
     for stage, item, metric, total, ends in zip(stages, series, use, totals, limits, strict=True):
-        bar = Bar(plain(stage.name), _place(stage), added(item, metric.reason), _own(item, metric.reason))
+        bar = Bar(plain(stage.name), _target(stage), added(item, metric.reason), _own(item, metric.reason))
         if item is not None and item.added is not None and total is not None:
-            start, end = sorted((place(before), place(total)))
-            interval = Span(place(ends[0]), place(ends[1])) if ends else None
+            start, end = sorted((position(before), position(total)))
+            interval = Span(position(ends[0]), position(ends[1])) if ends else None
             bar = Bar(
-                bar.stage, bar.place, bar.added, bar.total, Span(start, end), interval, total < before, item.largest
+                bar.stage, bar.target, bar.added, bar.total, Span(start, end), interval, total < before, item.largest
             )
         before = before if total is None else total
         bars.append(bar)
     harm = any(item is not None and item.cumulative.kind in ("quality", "pair") for item in series)
     parts = [f"{bar.stage} {bar.added}{', more than any other' if bar.largest else ''}" for bar in bars[1:]]
-    return Waterfall(name, harm, place(0.0), tuple(bars), f"{name}: {'; '.join(parts)}")
+    return Waterfall(name, harm, position(0.0), tuple(bars), f"{name}: {'; '.join(parts)}")
 
 
 def _uses(stages: Sequence[StageResult]) -> list[list[StageMetric]]:
@@ -132,17 +133,17 @@ def _uses(stages: Sequence[StageResult]) -> list[list[StageMetric]]:
 
 def _wanted(variant: VariantResult, cells: Iterable[Cell]) -> set[tuple[int, str]]:
     """Which values stand for the rest: (index of the metric's use, name of the value)."""
-    uses = [(item.metric, canonical(item.params)) for item in variant.stages[0].metrics]
+    uses = [(item.metric, canonical_parameters(item.params)) for item in variant.stages[0].metrics]
     found: set[tuple[int, str]] = set()
     for family in variant.families.values():
         if family.headline is not None:
-            use = (family.headline.metric, canonical(family.headline.params))
+            use = (family.headline.metric, canonical_parameters(family.headline.params))
             found |= {(uses.index(use), family.headline.value)} if use in uses else set()
     for cell in cells:
-        place = (cell.metric, canonical(cell.params))
+        use = (cell.metric, canonical_parameters(cell.params))
         mine = (cell.variant, cell.target) == (variant.name, variant.target)
-        if mine and place in uses:
-            found |= {(uses.index(place), name) for name, value in cell.values.items() if value.gates}
+        if mine and use in uses:
+            found |= {(uses.index(use), name) for name, value in cell.values.items() if value.gates}
     return found
 
 
@@ -186,5 +187,5 @@ def _limits(item: StageValue | None) -> tuple[float, ...]:
     return () if ends is None or ends[0] is None or ends[1] is None else (ends[0], ends[1])
 
 
-def _place(stage: StageResult) -> str:
+def _target(stage: StageResult) -> str:
     return plain(stage.target.get("name", ""))

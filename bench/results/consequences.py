@@ -17,7 +17,7 @@ class Consequence(Enum):
     ACCEPTED = "passes, since it was accepted by name"
     OPEN = "fails nothing, and shows nothing"
     REGRESSION = "fails"
-    INCOMPLETE = "cannot be told, and fails"
+    INCOMPLETE = "is not known, and fails"
 
 
 class WordInfo(NamedTuple):
@@ -79,10 +79,10 @@ def exit_code_of_judgements(judgements: Iterable[Judgement], strict: bool) -> Ex
     return worst(EXIT.get(consequence(item, strict), ExitCode.PASS) for item in known)
 
 
-def word_told(item: Judgement) -> str:
+def readable_word(item: Judgement) -> str:
     """The word as people read it: of a gate against the reference, failed or passed.
 
-    >>> word_told(Judgement(variant="v", target="t", metric="m", value="x", against="reference", verdict="same",
+    >>> readable_word(Judgement(variant="v", target="t", metric="m", value="x", against="reference", verdict="same",
     ...                     because=""))
     'passed'
     """

@@ -1,9 +1,8 @@
-"""Per-sample arrays of a run, beside its results: one plain ``arrays.npz``, never a pickled object."""
+"""Per-sample arrays of a run beside its results, or of a baseline beside its figures: one npz, nothing pickled."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,16 +14,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.errors import UserError
-from bench.store.arrays import DAMAGE, read_arrays
+from bench.store.arrays import DAMAGE, packed, read_arrays
 from bench.store.files import write_atomic
 from bench.wording import plain
 
 ARRAYS = "arrays.npz"
-ARRAYS_VERSION = 1
+ARRAYS_VERSION = 2
 
 Arrays = Mapping[str, NDArray[Any]]
 Form = Literal["proportion", "mean", "statistic", "count", "distance", "timing"]
-OTHERS = "damaged, or arrays of another run: they are not those that the results were written with"
+OTHERS = "damaged, or arrays of another run: they are not those that the file beside them was written with"
 LARGEST = 2 * 2**30  # bytes that a file may unpack to
 
 
@@ -63,6 +62,7 @@ class RunSamples:
     cells: dict[str, CellSamples]  # by ``CellId.path``
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
+    first: dict[str, CellSamples] = field(default_factory=dict)  # of a baseline: as they were first accepted
 
 
 class _Record(BaseModel):
@@ -103,6 +103,7 @@ class _Index(_Record):
     labels: str | None
     classes: list[str]
     cells: dict[str, _Cell]
+    first: dict[str, _Cell]
 
 
 def to_bytes(samples: RunSamples) -> bytes:
@@ -120,25 +121,27 @@ def to_bytes(samples: RunSamples) -> bytes:
     def table(given: Arrays) -> dict[str, str]:
         return {key: put(given[key]) for key in sorted(given)}
 
-    cells = {
-        path: {
-            "key": cell.key, "network": cell.network, "identity": cell.identity, "machine": cell.machine,
-            "values": {
-                name: {
-                    "form": value.form, "variant": table(value.variant), "reference": table(value.reference),
-                    "better": value.better, "power": value.power, "log": value.log,
-                }
-                for name, value in cell.values.items()
-            },
-        }
-        for path, cell in samples.cells.items()
-    }  # fmt: skip
+    def listed(cells: Mapping[str, CellSamples]) -> dict[str, Any]:
+        return {
+            path: {
+                "key": cell.key, "network": cell.network, "identity": cell.identity, "machine": cell.machine,
+                "values": {
+                    name: {
+                        "form": value.form, "variant": table(value.variant), "reference": table(value.reference),
+                        "better": value.better, "power": value.power, "log": value.log,
+                    }
+                    for name, value in cell.values.items()
+                },
+            }
+            for path, cell in cells.items()
+        }  # fmt: skip
+
+    cells, first = listed(samples.cells), listed(samples.first)
     labels = None if samples.labels is None else put(samples.labels)
     index = {"version": ARRAYS_VERSION, "labels": labels, "classes": list(samples.classes), "cells": cells}
+    index["first"] = first
     arrays["index"] = np.frombuffer(json.dumps(index, allow_nan=False).encode(), dtype=np.uint8)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    return packed(arrays)
 
 
 def write_samples(samples: RunSamples, folder: Path) -> Path:
@@ -147,21 +150,30 @@ def write_samples(samples: RunSamples, folder: Path) -> Path:
     return folder / ARRAYS
 
 
-def read_samples(path: Path, sha256: str = "") -> RunSamples:
-    """Read an ``arrays.npz``; a damaged one, one of another version or with another ``sha256`` raises ``UserError``."""
+def read_samples(path: Path, sha256: str = "", advice: str = "measure the suite again") -> RunSamples:
+    """Read an ``arrays.npz``, or that of a baseline.
+
+    Args:
+        path: The file.
+        sha256: What its content must have; empty: anything.
+        advice: What to do about a damaged file.
+
+    Raises:
+        UserError: it is damaged, of another version, or has another ``sha256``.
+    """
     try:
         content = path.read_bytes()
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-            raise UserError.at(str(path), OTHERS, "keep both files of a run together, or measure again")
+            raise UserError.at(str(path), OTHERS, f"keep both files together, or {advice}")
         arrays = read_arrays(content, LARGEST)
         index = json.loads(bytes(arrays["index"]))
         if isinstance(index, dict) and index.get("version") != ARRAYS_VERSION:
             what = f"arrays of version {plain(index.get('version'))}, this program reads {ARRAYS_VERSION}"
-            raise UserError.at(str(path), what, "measure the suite again")
+            raise UserError.at(str(path), what, advice)
         return _from(_Index.model_validate(index, strict=True), arrays)
     except DAMAGE as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged or no such file"
-        raise UserError.at(str(path), f"cannot be read: {reason}", "measure the suite again") from None
+        raise UserError.at(str(path), f"cannot be read: {reason}", advice) from None
 
 
 def _from(index: _Index, arrays: dict[str, NDArray[Any]]) -> RunSamples:
@@ -172,17 +184,19 @@ def _from(index: _Index, arrays: dict[str, NDArray[Any]]) -> RunSamples:
         check_samples(found, n)
         return found
 
-    cells = {
-        path: CellSamples(
-            cell.key, cell.network, cell.identity.model_dump(), cell.machine,
-            {name: value(given, cell.identity.n) for name, given in cell.values.items()},
-        )
-        for path, cell in index.cells.items()
-    }  # fmt: skip
+    def read(cells: dict[str, _Cell]) -> dict[str, CellSamples]:
+        return {
+            path: CellSamples(
+                cell.key, cell.network, cell.identity.model_dump(), cell.machine,
+                {name: value(given, cell.identity.n) for name, given in cell.values.items()},
+            )
+            for path, cell in cells.items()
+        }  # fmt: skip
+
     labels = None if index.labels is None else arrays[index.labels]
     if labels is not None and (labels.ndim != 1 or labels.dtype != np.int64):
         raise ValueError("labels of another type")
-    return RunSamples(cells, labels, tuple(index.classes))
+    return RunSamples(read(index.cells), labels, tuple(index.classes), read(index.first))
 
 
 def check_samples(samples: ValueSamples, n: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.errors import UserError, legible
 from bench.limits import SUITE_BYTES, SUITE_DEPTH, SUITE_DIGITS, SUITE_FILES
-from bench.suite.wording import Place, show
+from bench.suite.validation_errors import Place, show
 
 # table -> (keys that make the choice, keys that outlive another choice)
 CHOICES: dict[str, tuple[frozenset[str], frozenset[str]]] = {

@@ -21,7 +21,7 @@ from bench.models.packaged import is_packaged, packaged
 from bench.registry import Registry
 from bench.runtimes.base import Runtime
 from bench.suite.extends import Document, is_file
-from bench.suite.wording import Place, explain, show, spell
+from bench.suite.validation_errors import Place, explain, show, spell
 
 T = TypeVar("T")
 BASES: dict[str, type[Any]] = {"loader": Loader, "model": Model, "step": Step, "metric": Metric, "runtime": Runtime}

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bench.errors import Problem, UserError
 from bench.suite.tables import InputTable
-from bench.suite.wording import explain
+from bench.suite.validation_errors import explain
 
 
 def parse_parameters(text: str, where: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from bench.suite.findings import Findings, schema_of
 from bench.suite.networks import tables_in
 from bench.suite.suite import Gate, MetricUse
 from bench.suite.tables import GateTable, MetricTable
-from bench.suite.wording import Place
+from bench.suite.validation_errors import Place
 
 
 def build_metrics(

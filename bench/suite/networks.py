@@ -14,7 +14,7 @@ from bench.suite.findings import Findings
 from bench.suite.nodes import onnx_source, outside_kind
 from bench.suite.suite import Outside, Reference, Yardstick
 from bench.suite.tables import InputTable, NameTable, OpenTable, ReferenceTable, YardstickTable
-from bench.suite.wording import Place
+from bench.suite.validation_errors import Place
 
 SOURCES = ("model", "factory", "onnx")
 

@@ -25,7 +25,7 @@ from bench.suite.networks import can_run, kind_of
 from bench.suite.nodes import outside_kind
 from bench.suite.schema import summary
 from bench.suite.suite import Suite, Variant
-from bench.suite.wording import limits, resolve, type_in_words
+from bench.suite.validation_errors import limits, resolve, type_in_words
 
 KINDS: dict[str, Registry[Any]] = {
     "metrics": metrics,

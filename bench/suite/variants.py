@@ -15,7 +15,7 @@ from bench.suite.findings import Findings
 from bench.suite.networks import build_object, build_outside, can_run, tables_in
 from bench.suite.suite import Reference, Variant
 from bench.suite.tables import StepTable, VariantTable
-from bench.suite.wording import Place
+from bench.suite.validation_errors import Place
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shlex
 import shutil
 import sys
 import xml.etree.ElementTree as ET
@@ -13,6 +14,7 @@ from bench.store.checksums import sealed
 
 RUN = "reports/tiny"
 BASELINE = "reports/baselines/tiny.json"
+ARRAYS = "reports/baselines/tiny.npz"
 
 
 @pytest.fixture
@@ -110,8 +112,19 @@ def test_a_changed_number_is_seen(accepted, capsys):
         assert "its checksum does not fit" in capsys.readouterr().err
         content = json.loads(text)
         del content["sha256"]
-        path.write_text(json.dumps(content))  # as written before there were checksums
-        assert accepted.run(*command) == 0
+        path.write_text(json.dumps(content))
+        assert accepted.run(*command) == (2 if file == BASELINE else 0)  # a baseline is never read unchecked
+
+
+def test_an_old_baseline_is_renewed_by_the_command_that_its_refusal_names(accepted, capsys):
+    file = accepted.folder / BASELINE
+    file.write_text(json.dumps({"crbench_baseline": 1, "suite": "tiny", "cells": []}))
+    for command in (("gate", RUN, "--baseline", BASELINE), ("baseline", "accept", RUN)):
+        assert accepted.run(*command) == 2
+        said = capsys.readouterr().err
+        assert "a baseline of version 1, this program reads 2; renew it: crbench " in said
+    assert accepted.run("baseline", *shlex.split(said.rpartition("crbench baseline ")[2])) == 0
+    assert accepted.run("gate", RUN, "--baseline", BASELINE) == 0
 
 
 @pytest.mark.parametrize(
@@ -121,6 +134,8 @@ def test_a_changed_number_is_seen(accepted, capsys):
         (lambda f: (f / RUN / "results.json").write_text("{"), ("gate", RUN), "cut short"),
         (lambda f: (f / BASELINE).write_text("{"), ("gate", RUN, "--baseline", BASELINE), "cut short"),
         (lambda f: (f / BASELINE).unlink(), ("gate", RUN, "--baseline", BASELINE), "No such file"),
+        (lambda f: (f / ARRAYS).unlink(), ("gate", RUN, "--baseline", BASELINE), "take both files"),
+        (lambda f: (f / ARRAYS).write_bytes(b"PK"), ("gate", RUN, "--baseline", BASELINE), "arrays of another run"),
         (
             lambda f: edited(f / BASELINE, '"suite": "tiny"', '"suite": "big"'),
             ("gate", RUN, "--baseline", BASELINE),

@@ -1,14 +1,13 @@
 import json
-import re
 
 import numpy as np
 import pytest
 
 from bench.errors import UserError
-from bench.gate import accept, baseline_of, judge_baseline, load_baseline, write_baseline
-from bench.gate.encoding import encode
+from bench.gate import OldBaseline, accept, baseline_of, judge_baseline, load_baseline, write_baseline
 from bench.results import GateResult, ValueResult
 from bench.stats.streams import generator
+from bench.store.checksums import sealed
 
 
 def test_it_is_sorted_text_that_comes_back_as_it_was(make, tmp_path):
@@ -17,15 +16,16 @@ def test_it_is_sorted_text_that_comes_back_as_it_was(make, tmp_path):
     made = baseline_of(*run.run())
     file = tmp_path / "deep" / "b.json"
     size = write_baseline(made, file)
-    text = file.read_text()
-    assert size == len(text)
+    text, arrays = file.read_text(), file.with_suffix(".npz").read_bytes()
+    assert size == len(text) + len(arrays)
+    assert sorted(path.name for path in file.parent.iterdir()) == ["b.json", "b.npz"]
     assert load_baseline(file) == made
     assert [cell.variant for cell in made.cells] == ["a", "b"]
     write_baseline(load_baseline(file), file)
-    assert file.read_text() == text
+    assert (file.read_text(), file.with_suffix(".npz").read_bytes()) == (text, arrays)
     content = json.loads(text)
     assert text == json.dumps(content, indent=1, sort_keys=True) + "\n"  # diffable: sorted, one value a line
-    assert max(map(len, text.splitlines())) < 1200
+    assert max(map(len, text.splitlines())) < 120
     assert str(tmp_path) not in text
 
 
@@ -93,18 +93,22 @@ def test_nothing_to_accept_and_another_suite_are_mistakes(make, outcomes):
     [
         (lambda text: text[:-40], "cut short"),
         (lambda text: "[]", "is no baseline"),
-        (lambda text: text.replace('"crbench_baseline": 1', '"crbench_baseline": 2'), "version 2"),
-        (lambda text: text.replace('"form": "proportion"', '"form": "pickle"'), "form"),
+        (lambda text: text.replace('"crbench_baseline": 2', '"crbench_baseline": true'), "is no baseline"),
+        (
+            lambda text: text.replace('"crbench_baseline": 2', '"crbench_baseline": 3'),
+            "version 3, this program reads 2",
+        ),
         (lambda text: text.replace('"n": 200', '"n": "many"'), "cells.0.n"),
-        (lambda text: text.replace("bits:200", "bits:900"), "a damaged array"),
+        (lambda text: text.replace('"figure": 0.015', '"figure": 0.016'), "its checksum does not fit"),
+        (lambda text: text.replace('"sha256"', '"sha255"'), "sha255"),
         (lambda text: text.replace('"suite"', '"suit"'), "suit"),
         (lambda text: "[" * 100_000, "cut short"),
-        (lambda text: text.replace('"n": 200', '"n": 100'), "another size"),
-        (lambda text: text.replace('"x": "bits', '"y": "bits'), "array x is missing"),
-        (lambda text: re.sub('"bits[^"]*"', f'"{encode(np.arange(200))}"', text), "not made of 0 and 1"),
+        (lambda text: resealed(text, n=100), "made.up: arrays of another baseline"),
+        (lambda text: resealed(text, key="other"), "made.up: arrays of another baseline"),
+        (lambda text: resealed(text, variant="other"), "made.up: arrays of another baseline"),
         (
-            lambda text: text.replace('"figure": {', '"\\u001b[31m": {').replace('"proportion"', '"p"'),
-            r"values\. \[31m\.form",
+            lambda text: text.replace('"figure": {', '"\\u001b[31m": {').replace('"arrays": "', '"array": "'),
+            r"values\. \[31m\.",
         ),
     ],
 )
@@ -119,6 +123,52 @@ def test_a_bad_file_is_refused_in_one_line(make, outcomes, tmp_path, change, mes
     assert len(str(caught.value).splitlines()) == 1
     with pytest.raises(UserError, match="No such file"):
         load_baseline(tmp_path / "absent.json")
+
+
+def resealed(text, **changes):
+    """The first cell with other content, and a checksum that fits."""
+    content = json.loads(text)
+    content["cells"][0] |= changes
+    return json.dumps(sealed(content))
+
+
+def test_arrays_must_be_those_that_were_written_with_the_figures(make, outcomes, tmp_path):
+    file, arrays = tmp_path / "b.json", tmp_path / "b.npz"
+    write_baseline(baseline_of(*make().add(outcomes(3)).run()), file)
+    mine = arrays.read_bytes()
+    write_baseline(baseline_of(*make().add(outcomes(4)).run()), tmp_path / "c.json")
+    for content, said in ((mine[:-30], "arrays of another"), ((tmp_path / "c.npz").read_bytes(), "arrays of another")):
+        arrays.write_bytes(content)
+        with pytest.raises(UserError, match=said) as caught:
+            load_baseline(file)
+        assert "take both files from version control again" in str(caught.value)
+    arrays.unlink()
+    with pytest.raises(UserError, match="No such file") as caught:
+        load_baseline(file)
+    arrays.write_bytes(mine)
+    assert load_baseline(file).cells[0].values["figure"].samples.variant["x"].sum() == 3
+
+
+def test_one_other_outcome_is_another_measurement(make, outcomes, tmp_path):
+    """The same figure of other samples: the file changes, so that a diff shows it."""
+    first, second = outcomes(3), outcomes(3)[::-1]
+    texts = []
+    for x in (first, second):
+        write_baseline(baseline_of(*make().add(x).run()), tmp_path / "b.json")
+        texts.append((tmp_path / "b.json").read_text().splitlines())
+    changed = [one.split(":")[0].strip() for one, other in zip(*texts, strict=True) if one != other]
+    assert changed == ['"arrays_sha256"', '"arrays"', '"sha256"']
+
+
+@pytest.mark.parametrize(("suite", "run"), [("s", "reports/s"), ("my suite", "'reports/my suite'"), (None, "RUN")])
+def test_an_old_baseline_is_refused_with_the_command_that_renews_it(tmp_path, suite, run):
+    file = tmp_path / "b.json"
+    file.write_text(json.dumps({"crbench_baseline": 1, "suite": suite, "cells": []}))
+    with pytest.raises(OldBaseline) as caught:
+        load_baseline(file)
+    (problem,) = caught.value.problems
+    assert problem.what == "a baseline of version 1, this program reads 2"
+    assert problem.right == f"renew it: crbench baseline accept {run} --restart -o {file}"
 
 
 def test_names_with_slashes_and_control_characters_stay_apart(make, outcomes, tmp_path):

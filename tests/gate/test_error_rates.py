@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from bench.gate import baseline_of, judge_baseline, judge_gate
-from bench.gate.shifts import Pairing, shifts
+from bench.gate.paired_tests import Pairing, shifts
 from bench.results import ValueResult
 from bench.stats.figure import mean_figure
 from bench.stats.noninferiority import ALPHA, decide

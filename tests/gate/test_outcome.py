@@ -44,7 +44,7 @@ def test_something_new_has_a_say_only_when_strict(make, outcomes):
     second = make().add(outcomes(10)).add(outcomes(10), variant="new")
     assert concluded(make().add(outcomes(10)), second).exit_code == 0
     assert concluded(make().add(outcomes(10)), second, strict=True).exit_code == 3
-    assert "1 told without a say" in concluded(make().add(outcomes(10)), second).closing
+    assert "1 reported only" in concluded(make().add(outcomes(10)), second).closing
 
 
 def with_skip(make, outcomes, reason="differs by 0.3", status="skipped", key="2", **more):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bench.engine.derive import Derivation, Evidence
+from bench.gate.paired_tests import Pairing, shifts
 from bench.gate.questions import statistic_of
-from bench.gate.shifts import Pairing, shifts
 from bench.metrics.uncertainty.calibration import Calibration
 from bench.results import Cell
 from bench.stats.harm import harm

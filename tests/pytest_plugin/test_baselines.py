@@ -1,5 +1,6 @@
 """``--crbench-baseline`` and ``--crbench-update-baseline``."""
 
+import json
 import shutil
 
 import pytest
@@ -30,6 +31,16 @@ def test_a_baseline_that_is_not_covered_or_of_another_suite_fails(measured):
     measured.suite(('name = "mine"', 'name = "yours"'))
     shown = measured.pytest(*CHOSEN, expect=2)
     assert "suites/mine.toml: kept.json: is of the suite 'mine', not of 'yours'" in shown
+
+
+def test_a_baseline_of_an_older_version_is_refused_and_renewed(measured):
+    file = measured.folder / "kept.json"
+    file.write_text(json.dumps({"crbench_baseline": 1, "suite": "mine", "cells": []}))
+    shown = measured.pytest(*CHOSEN, expect=2)
+    assert "a baseline of version 1, this program reads 2" in shown
+    measured.pytest(*CHOSEN[:2], "--crbench-update-baseline", expect=1)  # its gates fail, and are accepted so
+    assert measured.json("kept.json")["crbench_baseline"] == 2
+    assert (measured.folder / "kept.npz").is_file()
 
 
 def test_nothing_is_accepted_of_a_part(measured):

@@ -6,7 +6,6 @@ import pytest
 from rich.console import Console
 
 from bench.gate import with_verdicts
-from bench.report.markdown import render_markdown
 from bench.report.pair import render_pair
 from bench.report.terminal import render
 from bench.results import BoundInfo, Cell, DataInfo, ReferenceResult, Results, SuiteInfo, ValueResult, VariantResult
@@ -96,7 +95,6 @@ def test_no_gate_is_said_once(pair):
     whole = with_verdicts(pair)
     assert whole.verdict.because == "undecided: no gate was set"
     assert printed(render, whole).count("no gate was set") == 1
-    assert render_markdown(whole).count("no gate was set") == 1
 
 
 def test_a_narrow_terminal_and_one_without_unicode_lose_nothing(pair):

@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from bench.report.html import render_html
-from bench.report.markdown import render_markdown
 from bench.report.terminal import render
 from bench.report.yardsticks import YARDSTICKS
 from bench.results import Results
@@ -26,7 +25,7 @@ def in_terminal(run: Results) -> str:
     return stream.getvalue()
 
 
-FORMATS = {"terminal": in_terminal, "html": render_html, "markdown": render_markdown}
+FORMATS = {"terminal": in_terminal, "html": render_html}
 
 
 @pytest.fixture(params=FORMATS)

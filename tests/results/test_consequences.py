@@ -24,7 +24,7 @@ from bench.results import (
     ValueResult,
     Word,
 )
-from bench.results.consequences import WORDS, Consequence, WordInfo, consequence, failing, word_told
+from bench.results.consequences import WORDS, Consequence, WordInfo, consequence, failing, readable_word
 
 CELL = Cell(variant="v", target="t", metric="m", family="fidelity", status="ok", values={})
 RUN = Results(suite=SuiteInfo(name="s", fingerprint="f"), reference=ReferenceResult(), cells=[CELL])
@@ -84,7 +84,7 @@ def test_a_new_word_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert conclusion(item).closing == "incomplete: 1 vanished"
     assert failing([item], strict=False) == [item]
     assert sign_of(item.verdict) == "?"
-    assert word_told(item.model_copy(update={"against": "reference"})) == "gone"
+    assert readable_word(item.model_copy(update={"against": "reference"})) == "gone"
     assert lines_of([item]) == ["  x: so (baseline, vanished)"]
 
 
@@ -113,6 +113,6 @@ GATE = {"rule": "max_harm", "tolerance": 0.1, "because": "so"}
 def test_a_gate_against_the_reference_is_a_judgement(status: Any, gate: dict[str, Any], word: str, told: str) -> None:
     value = ValueResult(kind="quality", gates=[GateResult(**GATE, **gate, per="class")])
     (item,) = judge_gates(CELL.model_copy(update={"status": status, "values": {"x": value}}))
-    assert (item.verdict, word_told(item), item.per) == (word, told, "class")
+    assert (item.verdict, readable_word(item), item.per) == (word, told, "class")
     assert item.decides == (word != "accepted")
     assert f"(max_harm per class, {told})" in lines_of([item])[0]

@@ -244,7 +244,7 @@ def all_that_is_read():
 
 
 @pytest.mark.parametrize("shard", range(12))
-@pytest.mark.parametrize("file", ["results.json", "arrays.npz", "baseline.json"])
+@pytest.mark.parametrize("file", ["results.json", "arrays.npz", "baseline.json", "baseline.npz"])
 def test_a_damaged_run_or_baseline_is_refused_or_says_the_same(home, tmp_path, monkeypatch, file, shard):
     rng = np.random.default_rng([12, shard, len(file)])
     monkeypatch.chdir(tmp_path)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from bench.cell_id import canonical_parameters
 from bench.families import FAMILIES, in_order
 from bench.report.leaderboard.marks import mark_of, state_of, within_arithmetic
 from bench.report.leaderboard.missing import missing
 from bench.report.leaderboard.model import Column, Cost, Gap, Harm, Leaderboard, ReferenceRow, Row
 from bench.results import Cell, FamilyResult, Results, ValueReference, ValueResult, VariantResult
-from bench.wording import canonical, differing_parameters
+from bench.wording import differing_parameters
 
 SIZES = ("file_bytes", "bytes", "size", "size_bytes")
 BYTES = ("bytes", "byte", "B")
@@ -45,12 +46,12 @@ def leaderboard(results: Results) -> Leaderboard:
 def harm_columns(cells: Sequence[Cell]) -> tuple[Column, ...]:
     """Every value that has a harm: gated ones first, then those with an interval, each in order of appearance."""
     differing = differing_parameters((cell.metric, cell.params) for cell in cells)
-    parameters = {(cell.metric, canonical(cell.params)): cell.params for cell in cells}
+    parameters = {(cell.metric, canonical_parameters(cell.params)): cell.params for cell in cells}
     found: dict[tuple[str, str, str], list[ValueResult]] = defaultdict(list)
     for cell in cells:
         for name, value in cell.values.items():
             if value.kind in ("quality", "pair"):
-                found[cell.metric, canonical(cell.params), name].append(value)
+                found[cell.metric, canonical_parameters(cell.params), name].append(value)
     columns = []
     for (metric, text, name), values in found.items():
         given = parameters[metric, text]
@@ -118,7 +119,7 @@ def _gap(name: str, family: FamilyResult | None, cells: Sequence[Cell]) -> Gap:
 
 def _yardstick_gaps(headline: ValueReference, cells: Sequence[Cell]) -> tuple[float, ...]:
     """The gaps of the yardsticks themselves in a family's headline."""
-    value = Column(headline.metric, canonical(headline.params), headline.value).of(cells)
+    value = Column(headline.metric, canonical_parameters(headline.params), headline.value).of(cells)
     return () if value is None else tuple(value.yardstick_gaps)
 
 

@@ -11,7 +11,7 @@ from bench.report.leaderboard.model import Kind, Missing, Row
 def missing(rows: Sequence[Row]) -> tuple[Missing, ...]:
     """What is missing: one entry for each reason, with everything and every row that it holds for.
 
-    A gap that is missing since its cell is, is not told again.
+    A gap is not listed where its cell is missing for the same reason.
     """
     lacking: dict[tuple[Kind, str, str], dict[int, None]] = defaultdict(dict)
     for index, row in enumerate(rows):

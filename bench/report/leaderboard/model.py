@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from bench.cell_id import canonical_parameters
 from bench.report.leaderboard.marks import ALARM_AT, Mark, State
 from bench.results import Cell, StepUse, ValueReference, ValueResult
-from bench.wording import canonical
 
 Status = Literal["ok", "skipped", "error", "absent"]
 
@@ -36,7 +36,7 @@ class Column:
 
     def is_of(self, cell: Cell) -> bool:
         """Whether the cell measures this column's metric with its parameters."""
-        return cell.metric == self.metric and canonical(cell.params) == self.parameters
+        return cell.metric == self.metric and canonical_parameters(cell.params) == self.parameters
 
     def of(self, cells: Iterable[Cell]) -> ValueResult | None:
         """This column's value among a variant's cells."""

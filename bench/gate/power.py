@@ -1,4 +1,4 @@
-"""What each gate can see with the suite's samples, and how many samples its tolerance needs: for ``crbench check``."""
+"""The power of each gate with the suite's samples, and the samples that its tolerance needs: for ``crbench check``."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ WIDTH = 2 * 1.959964  # standard errors in a 95 % interval
 Source = Literal["exact", "former", "assumed", "unknown"]
 
 
-class Sight(NamedTuple):
-    """What a gate can see."""
+class GatePower(NamedTuple):
+    """What a gate finds with its samples, and how many its tolerance needs."""
 
     metric: str
     value: str
@@ -49,14 +49,14 @@ class Sight(NamedTuple):
         return self.needs is not None and self.needs > self.n
 
 
-def sight(plan: Plan, dataset: Dataset, store: Store) -> list[str]:
+def power_lines(plan: Plan, dataset: Dataset, store: Store) -> list[str]:
     """Lines on the power of every gate, warnings last."""
-    found = list(sights(plan, dataset, store))
-    if not found:
+    powers = list(gate_powers(plan, dataset, store))
+    if not powers:
         return []
     lines = [f"what each gate finds with {POWER:.0%} probability, and the samples that its tolerance needs:"]
-    lines += [f"  {_name(item)}: {_words(item)}" for item in found]
-    for item in found:
+    lines += [f"  {_name(item)}: {_words(item)}" for item in powers]
+    for item in powers:
         if item.blind:
             fault = "twice its tolerance often goes unseen"
             if RULES[item.gate.rule].judges == "own figure":
@@ -66,8 +66,8 @@ def sight(plan: Plan, dataset: Dataset, store: Store) -> list[str]:
     return lines
 
 
-def sights(plan: Plan, dataset: Dataset, records: Store) -> Iterator[Sight]:
-    """What every gate sees; spreads are those of stored cells of this plan, in the median over variants and targets."""
+def gate_powers(plan: Plan, dataset: Dataset, records: Store) -> Iterator[GatePower]:
+    """The power of every gate; spreads are of stored cells of this plan, in the median over variants and targets."""
     for use in plan.suite.metrics:
         if not use.gates:
             continue
@@ -78,7 +78,7 @@ def sights(plan: Plan, dataset: Dataset, records: Store) -> Iterator[Sight]:
         for gate in use.gates:
             known = list(_known(records, cells, gate.value))
             count = max(1, n // classes) if gate.per else n
-            yield _sight(metric_label(use.metric), values[gate.value], gate, count, n, known, plan)
+            yield _power(metric_label(use.metric), values[gate.value], gate, count, n, known, plan)
 
 
 def _known(store: Store, cells: Sequence[PlannedCell], name: str) -> Iterator[ValueResult]:
@@ -88,9 +88,9 @@ def _known(store: Store, cells: Sequence[PlannedCell], name: str) -> Iterator[Va
             yield ValueResult.model_validate(record.content["values"][name])
 
 
-def _sight(
+def _power(
     metric: str, value: Value, gate: Gate, n: int, measured: int, known: Sequence[ValueResult], plan: Plan
-) -> Sight:
+) -> GatePower:
     if RULES[gate.rule].judges == "gap":
         return _gap(metric, gate, n, known, len(plan.yardsticks))
     counted = isinstance(value, Proportion)
@@ -100,13 +100,17 @@ def _sight(
         return _proportion(metric, gate, n, measured, known)
     if isinstance(value, Change) and value.count:
         finds, needs = detectable_rate(n, gate.tolerance), samples_for_rate(2 * gate.tolerance, gate.tolerance)
-        return Sight(metric, gate.value, gate, n, finds, needs, "exact", "exact, by the binomial law")
+        return GatePower(metric, gate.value, gate, n, finds, needs, "exact", "exact, by the binomial law")
     spreads = [error * sqrt(measured) for error in _errors(value.ci for value in known)]
     if not spreads:
-        return Sight(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
+        return _unknown(metric, gate, n)
     spread, words = median(spreads), f"the spread of {len(spreads)} stored cells{_few(value, n)}"
     needs = None if RULES[gate.rule].judges == "change" else samples_for_mean(gate.tolerance, spread)
-    return Sight(metric, gate.value, gate, n, detectable_mean(n, gate.tolerance, spread), needs, "former", words)
+    return GatePower(metric, gate.value, gate, n, detectable_mean(n, gate.tolerance, spread), needs, "former", words)
+
+
+def _unknown(metric: str, gate: Gate, n: int) -> GatePower:
+    return GatePower(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
 
 
 def _few(value: Value, n: int) -> str:
@@ -134,7 +138,7 @@ def discordance(value: ValueResult, n: int) -> float | None:
     return max(0.0, n * errors[0] ** 2 + value.estimate**2 - abs(value.estimate))
 
 
-def _proportion(metric: str, gate: Gate, n: int, measured: int, known: Sequence[ValueResult]) -> Sight:
+def _proportion(metric: str, gate: Gate, n: int, measured: int, known: Sequence[ValueResult]) -> GatePower:
     shares = [share for share in (discordance(value, measured) for value in known) if share is not None]
     share = median(shares) if shares else ASSUMED
     words = f"{share:.1%} of outcomes change without harm, "
@@ -142,10 +146,10 @@ def _proportion(metric: str, gate: Gate, n: int, measured: int, known: Sequence[
     source: Source = "former" if shares else "assumed"
     finds = detectable_proportion(n, gate.tolerance, share)
     needs = samples_for_proportion(gate.tolerance, share)
-    return Sight(metric, gate.value, gate, n, finds, needs, source, words)
+    return GatePower(metric, gate.value, gate, n, finds, needs, source, words)
 
 
-def _own_rate(metric: str, gate: Gate, n: int, known: Sequence[ValueResult]) -> Sight:
+def _own_rate(metric: str, gate: Gate, n: int, known: Sequence[ValueResult]) -> GatePower:
     """A rate's own figure by its exact interval; a least rate is a greatest one of the opposite outcome."""
     least = RULES[gate.rule].limit == "least"
     edge = 1 - gate.tolerance if least else gate.tolerance
@@ -155,21 +159,21 @@ def _own_rate(metric: str, gate: Gate, n: int, known: Sequence[ValueResult]) -> 
     needs = None
     if room is not None and room > 0:  # shown to keep it: the opposite outcome is surely more often than it must be
         needs = samples_for_rate(1 - edge + room, 1 - edge)
-    return Sight(metric, gate.value, gate, n, finds, needs, "exact", f"exact, by the binomial law{words}")
+    return GatePower(metric, gate.value, gate, n, finds, needs, "exact", f"exact, by the binomial law{words}")
 
 
-def _own_mean(metric: str, gate: Gate, n: int, measured: int, known: Sequence[ValueResult]) -> Sight:
+def _own_mean(metric: str, gate: Gate, n: int, measured: int, known: Sequence[ValueResult]) -> GatePower:
     """Any other own figure, by the spread of stored ones."""
     spreads = [error * sqrt(measured) for error in _errors(value.own_ci for value in known)]
     if not spreads:
-        return Sight(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
+        return _unknown(metric, gate, n)
     spread = median(spreads)
     room, words = _room(gate, known)
     needs = None if room is None or room <= 0 else samples_for_mean(room, spread)
     sign = -1 if RULES[gate.rule].limit == "least" else 1
     finds = gate.tolerance + sign * detectable_mean(n, 0.0, spread)
     because = f"the spread of {len(spreads)} stored cells{words}"
-    return Sight(metric, gate.value, gate, n, finds, needs, "former", because)
+    return GatePower(metric, gate.value, gate, n, finds, needs, "former", because)
 
 
 def _room(gate: Gate, known: Sequence[ValueResult]) -> tuple[float | None, str]:
@@ -183,7 +187,7 @@ def _room(gate: Gate, known: Sequence[ValueResult]) -> tuple[float | None, str]:
     return room, "" if room > 0 else f"; the reference itself is {side} it"
 
 
-def _gap(metric: str, gate: Gate, n: int, known: Sequence[ValueResult], yardsticks: int) -> Sight:
+def _gap(metric: str, gate: Gate, n: int, known: Sequence[ValueResult], yardsticks: int) -> GatePower:
     """Gaps have a ratio's error: the median distance of their lower limit on the log, and its share of 80 %."""
     widths = [
         log(value.gap / value.gap_further)
@@ -191,18 +195,18 @@ def _gap(metric: str, gate: Gate, n: int, known: Sequence[ValueResult], yardstic
         if value.gap is not None and value.gap_further is not None and value.gap > value.gap_further > 0
     ]
     if not widths or yardsticks < 2:
-        return Sight(metric, gate.value, gate, n, None, None, "unknown", "its spread is not known before a first run")
+        return _unknown(metric, gate, n)
     reach = median(widths) * (1 + normal_quantile(POWER) / t_quantile(0.975, yardsticks - 1))
     because = f"the spread of {len(widths)} stored cells; {yardsticks} yardsticks rule it, not the samples"
-    return Sight(metric, gate.value, gate, n, gate.tolerance * exp(reach), None, "former", because)
+    return GatePower(metric, gate.value, gate, n, gate.tolerance * exp(reach), None, "former", because)
 
 
-def _name(item: Sight) -> str:
+def _name(item: GatePower) -> str:
     per = " per class" if item.gate.per else ""
     return f"{plain(item.metric)} {title(item.value)} {item.gate.rule} {item.gate.tolerance:g}{per}"
 
 
-def _words(item: Sight) -> str:
+def _words(item: GatePower) -> str:
     if item.finds is None and item.source == "unknown":
         return item.because
     info = RULES[item.gate.rule]

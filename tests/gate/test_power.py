@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bench.gate.sight import sight, sights
+from bench.gate.power import gate_powers, power_lines
 from bench.stats.power import detectable_rate, samples_for_rate
 from bench.stats.proportions import clopper_pearson
 from bench.suite.load import load_suite
@@ -28,7 +28,7 @@ use = "cost" """
 def found(measured):
     def sights_of(old='gate = [{ value = "accuracy", max_harm = 0.5 }]', new=GATES, store=".crbench"):
         measured.write(old, new)
-        return list(sights(load_suite("tiny.toml"), store, "cpu"))
+        return list(gate_powers(load_suite("tiny.toml"), store, "cpu"))
 
     return sights_of
 
@@ -70,7 +70,7 @@ gate = [
     assert "4 yardsticks rule it" in gap.because
     assert js.finds > 0.01
     assert logits.finds > 0.5
-    lines = sight(load_suite("tiny.toml"), "memory://none", "cpu")
+    lines = power_lines(load_suite("tiny.toml"), "memory://none", "cpu")
     assert sum("not known before a first run" in line for line in lines) == 3
     assert len(lines) == 1 + 5
 
@@ -87,10 +87,10 @@ gate = [
 [[metric]]
 use = "adversarial.pgd\""""
     measured.write('[[metric]]\nuse = "adversarial.pgd"', gated)
-    unknown, _ = [item for item in sights(load_suite("tiny.toml"), ".crbench", "cpu") if item.value == "nll"]
+    unknown, _ = [item for item in gate_powers(load_suite("tiny.toml"), ".crbench", "cpu") if item.value == "nll"]
     assert unknown.source == "unknown"
     assert measured.run("run", "tiny.toml", "--quiet") == 0
-    ceiling, harm = [item for item in sights(load_suite("tiny.toml"), ".crbench", "cpu") if item.value == "nll"]
+    ceiling, harm = [item for item in gate_powers(load_suite("tiny.toml"), ".crbench", "cpu") if item.value == "nll"]
     widths = [
         (cell["values"]["nll"]["own_ci"][1] - cell["values"]["nll"]["own_ci"][0]) / 3.919928
         for cell in measured.results()["cells"]
@@ -103,4 +103,4 @@ use = "adversarial.pgd\""""
 
 def test_no_gate_no_line(measured):
     measured.write('gate = [{ value = "accuracy", max_harm = 0.5 }]')
-    assert sight(load_suite("tiny.toml"), ".crbench", "cpu") == []
+    assert power_lines(load_suite("tiny.toml"), ".crbench", "cpu") == []
