@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from bench.store.store import Store
 from bench.suite.extends import shown_path
 from bench.suite.given_network import GivenNetwork, network
 from bench.suite.given_pair import PYTHON, UNDECLARED, GivenPair, Inputs, given_pair
+from bench.suite.given_variants import with_variants
 from bench.suite.load import load_suite
 from bench.suite.plan import cell_label, metric_label
 from bench.suite.reuse import tell_of_reuse
@@ -50,12 +52,17 @@ def run(
     options: RunOptions | None = None,
     progress: Progress | None = None,
     dataset: Dataset | None = None,
+    *,
+    variants: Mapping[str, GivenNetwork] | None = None,
     **given: Any,
 ) -> RunResults:
     """Measure a suite and judge its gates; nothing but the store is written.
 
     Args:
         suite: A loaded suite, or the path of a suite file.
+        variants: Networks by name that are measured beside the suite's variants, as ``bench.network`` takes them: each
+            on the targets that can run it (a function on those with ``runtime = "function"``). They take their input as
+            the reference does, unless they say otherwise.
         options: Store, device, which cells; by default the store ``.crbench``.
         progress: Called while it runs.
         dataset: The data, where it is at hand already.
@@ -69,7 +76,10 @@ def run(
         if name not in known:
             raise UserError.at("run", f"unknown option {name!r}", nearest(name, known))
     chosen = replace(options or RunOptions(store=".crbench"), **given)
-    return RunResults.of(*measure(suite, chosen, progress, dataset))
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    loaded = with_variants(loaded, variants or {})
+    tell_of_reuse(loaded)
+    return RunResults.of(*measure(loaded, replace(chosen, store=os.fspath(chosen.store)), progress, dataset))
 
 
 def measure(
@@ -154,7 +164,7 @@ def diff(
     inputs: Inputs = UNDECLARED,
     integer_sums: IntegerSums = "native",
     device: str = "cpu",
-    store: str | None = None,
+    store: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> RunResults:
     """Compare one pair, no suite needed; nothing is written unless a store is named.
@@ -222,7 +232,11 @@ def layers(
 
 
 def measure_pair(
-    pair: GivenPair, *, device: str = "cpu", store: str | None = None, progress: Progress | None = None
+    pair: GivenPair,
+    *,
+    device: str = "cpu",
+    store: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> Measurement:
     """Measure a pair that was read already; without a store nothing is written.
 
@@ -234,4 +248,4 @@ def measure_pair(
         with passing_store() as url:
             return measure(suite, RunOptions(store=url, device=device), progress, dataset)
     tell_of_reuse(suite)
-    return measure(suite, RunOptions(store=store, device=device), progress, dataset)
+    return measure(suite, RunOptions(store=os.fspath(store), device=device), progress, dataset)
