@@ -17,13 +17,25 @@ if TYPE_CHECKING:
     from bench.api import Inputs, Study, diff, layers, load_suite, network, run
     from bench.errors import MissingExtra, UserError
     from bench.metrics.adversarial.pgd import ProjectedGradientDescent as PGD
+    from bench.metrics.attribution.ig import IntegratedGradients
+    from bench.metrics.cost.cost import Cost
+    from bench.metrics.fidelity.accuracy import Accuracy
+    from bench.metrics.fidelity.predictions import Predictions
+    from bench.metrics.lipschitz.local import LocalLipschitz
+    from bench.metrics.uncertainty.calibration import Calibration
     from bench.run_results import RunResults
 
 __version__ = "0.1.0"
 __all__ = [
     "PGD",
+    "Accuracy",
+    "Calibration",
+    "Cost",
     "Inputs",
+    "IntegratedGradients",
+    "LocalLipschitz",
     "MissingExtra",
+    "Predictions",
     "RunResults",
     "Study",
     "UserError",
@@ -44,7 +56,15 @@ _OBJECTS: Final = {
     **dict.fromkeys(("MissingExtra", "UserError"), "bench.errors"),
     "RunResults": "bench.run_results",
 }
-_METRICS: Final = {"PGD": "adversarial.pgd"}
+_METRICS: Final = {
+    "Accuracy": "fidelity.accuracy",
+    "Calibration": "uncertainty.calibration",
+    "Cost": "cost",
+    "IntegratedGradients": "attribution.ig",
+    "LocalLipschitz": "lipschitz.local",
+    "PGD": "adversarial.pgd",
+    "Predictions": "fidelity.predictions",
+}
 
 
 def __getattr__(name: str) -> Any:

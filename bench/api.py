@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bench.store.passing import passing_store
 from bench.study import Study
 from bench.suite.given_network import GivenNetwork, network
 from bench.suite.given_pair import PYTHON, UNDECLARED, GivenPair, Inputs, given_pair
+from bench.suite.given_variants import with_variants
 from bench.suite.load import load_suite
 from bench.suite.reuse import tell_of_reuse
 from bench.suite.suite import Suite
@@ -31,11 +33,12 @@ def run(
     *,
     only: str | None = None,
     shard: tuple[int, int] = (1, 1),
-    store: str = ".crbench",
+    store: str | os.PathLike[str] = ".crbench",
     device: str = "cpu",
     rerun: Rerun = "missing",
     progress: Progress | None = None,
     dataset: Dataset | None = None,
+    variants: Mapping[str, GivenNetwork] | None = None,
 ) -> RunResults:
     """Measure a suite and judge its gates; nothing but the store is written.
 
@@ -47,13 +50,18 @@ def run(
         device: Where torch runs.
         rerun: ``missing``: measure what is not stored, or failed. ``failed``: only what failed. ``always``: all.
             ``never``: only what is stored counts.
+        variants: Networks by name that are measured beside the suite's variants, as ``bench.network`` takes them: each
+            on the targets that can run it (a function on those with ``runtime = "function"``). They take their input as
+            the reference does, unless they say otherwise.
         progress: Called while it runs.
         dataset: The data, where it is at hand already.
 
     Raises:
         UserError: whatever is wrong in the suite or in what it names, each problem with its place.
     """
-    return Study(suite, store, device, rerun=rerun, dataset=dataset, progress=progress).run(only, shard)
+    loaded = with_variants(suite if isinstance(suite, Suite) else load_suite(suite), variants or {})
+    tell_of_reuse(loaded)
+    return Study(loaded, store, device, rerun=rerun, dataset=dataset, progress=progress).run(only, shard)
 
 
 def diff(
@@ -68,7 +76,7 @@ def diff(
     inputs: Inputs = UNDECLARED,
     integer_sums: IntegerSums = "native",
     device: str = "cpu",
-    store: str | None = None,
+    store: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> RunResults:
     """Compare one pair, no suite needed; nothing is written unless a store is named.
@@ -137,7 +145,11 @@ def layers(
 
 
 def measure_pair(
-    pair: GivenPair, *, device: str = "cpu", store: str | None = None, progress: Progress | None = None
+    pair: GivenPair,
+    *,
+    device: str = "cpu",
+    store: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> RunResults:
     """Measure a pair that was read already; without a store nothing is written.
 

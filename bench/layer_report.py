@@ -13,7 +13,6 @@ from bench.results import LayerReport
 
 if TYPE_CHECKING:
     import pandas
-    from rich.console import Console
 
 WIDTH: Final = 110
 LOSSES: Final = ("js", "accuracy", "nll")
@@ -76,17 +75,14 @@ class RankedLayers:
         """
         return data_frame(self.rows(), COLUMNS, NUMBERS)
 
-    def _print(self, **how: Any) -> Console:
+    def __repr__(self) -> str:
         from rich.console import Console
 
         from bench.report.layers import render_layers
 
-        console = Console(file=io.StringIO(), width=WIDTH, **how)
+        console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
         render_layers(self.report, console)
-        return console
-
-    def __repr__(self) -> str:
-        shown: str = self._print(color_system=None).file.getvalue()  # type: ignore[attr-defined]
+        shown: str = console.file.getvalue()  # type: ignore[attr-defined]
         return shown.strip("\n")
 
     def _repr_html_(self) -> str:

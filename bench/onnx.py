@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession
 
-__all__ = ["Network", "Parity", "load", "verify"]
+__all__ = ["LoadedModule", "Parity", "load", "verify"]
 
 UINT8: Final = 2  # ONNX's number of the element type
 BATCH: Final = 64
 
 
-class Network(OnnxModule):
+class LoadedModule(OnnxModule):
     """An ONNX graph as a torch module in evaluation mode: one input, one output, input gradients.
 
     ``model`` holds the bytes of the file, ``sums`` says how products of 8-bit codes are summed. Weights are buffers:
@@ -75,7 +75,7 @@ def load(
     gradient: GradientMode = "straight_through",
     sums: Sums = "exact",
     optimisation: Optimisation = "disabled",
-) -> Network:
+) -> LoadedModule:
     """Load an ONNX file as a torch module that executes the same graph, with gradients by its input.
 
     Args:
@@ -108,12 +108,12 @@ def load(
         model = only_output(model, output)
     graph = model if optimisation == "disabled" else graph_of(model, Target(name="onnx", optimisation=optimisation))
     imported = import_onnx(graph, gradient, sums)
-    net = Network(imported.graph, imported.rounding, imported.summing).eval()
+    net = LoadedModule(imported.graph, imported.rounding, imported.summing).eval()
     net.model, net.sums = model, sums
     return net
 
 
-def verify(net: Network, x: torch.Tensor | NDArray[Any], *, optimisation: Optimisation = "all") -> Parity:
+def verify(net: LoadedModule, x: torch.Tensor | NDArray[Any], *, optimisation: Optimisation = "all") -> Parity:
     """Compare a loaded network with ONNX Runtime on samples; raises where the two are not the same function.
 
     Args:
@@ -134,7 +134,7 @@ def verify(net: Network, x: torch.Tensor | NDArray[Any], *, optimisation: Optimi
     >>> verify(load(onnx.parser.parse_model(text)), torch.tensor([[1.0, -2.0], [3.0, 0.5]])).largest
     0.0
     """
-    if not isinstance(net, Network):
+    if not isinstance(net, LoadedModule):
         raise UserError.at("net", f"it is a {type(net).__name__}", "give what bench.onnx.load returned")
     target = Target(name="onnx", runtime="onnxruntime", optimisation=optimisation)
     session = start_session(net.model, target, session_options(target, 1))
@@ -158,7 +158,7 @@ def verify(net: Network, x: torch.Tensor | NDArray[Any], *, optimisation: Optimi
     raise UserError.at("onnx", f"the import differs from ONNX Runtime's session {found}", _advice(net, optimisation))
 
 
-def _advice(net: Network, optimisation: Optimisation) -> str:
+def _advice(net: LoadedModule, optimisation: Optimisation) -> str:
     """What may make the two agree."""
     own = native_sums()
     if own is not None and own != net.sums and is_quantised(net.model):

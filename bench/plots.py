@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from bench.errors import MissingExtra, UserError
@@ -38,25 +38,29 @@ def plot_values(rows: Iterable[Mapping[str, Any]], what: What = "gap", ax: Axes 
     """
     if what not in get_args(What):
         raise UserError.at("plot", f"unknown figure {what!r}", nearest(str(what), get_args(What)))
-    points = [_point(row, what) for row in rows if _has(row, what)]
+    shown = [row for row in rows if _has(row, what)]
+    several = [name for name in ("variant", "target", "replicate") if len({row[name] for row in shown}) > 1]
+    points = [_point(row, what, several) for row in shown]
     if not points:
         raise UserError.at("plot", f"no value has a {what}", LACKING[what])
     try:
         from matplotlib import pyplot
     except ImportError:
         raise MissingExtra("matplotlib", "notebook") from None
-    axes: Axes = pyplot.subplots(figsize=(7, 1 + 0.35 * len(points)), layout="constrained")[1] if ax is None else ax
+    if ax is None:
+        size = 5.5 + 0.08 * max(len(name) for name, *_ in points), 1 + 0.35 * len(points)
+        ax = pyplot.subplots(figsize=size, layout="constrained")[1]
     for place, (_, figure, low, high) in enumerate(points):
         if high is not None:  # without a lower end it is an upper limit
-            axes.plot([0.0 if low is None else low, high], [place, place], color="tab:blue", linewidth=1.5)
+            ax.plot([0.0 if low is None else low, high], [place, place], color="tab:blue", linewidth=1.5)
         if figure is not None:
-            axes.plot([figure], [place], "o", color="tab:blue", markersize=5)
+            ax.plot([figure], [place], "o", color="tab:blue", markersize=5)
     for mark in (0.0, 1.0) if what == "gap" else (0.0,):
-        axes.axvline(mark, color="0.6", linewidth=0.8, linestyle="--" if mark else "-", zorder=0)
-    axes.set_yticks(range(len(points)), [name for name, *_ in points])
-    axes.set_ylim(len(points) - 0.5, -0.5)
-    axes.set_xlabel(LABELS[what])
-    return axes
+        ax.axvline(mark, color="0.6", linewidth=0.8, linestyle="--" if mark else "-", zorder=0)
+    ax.set_yticks(range(len(points)), [name for name, *_ in points])
+    ax.set_ylim(len(points) - 0.5, -0.5)
+    ax.set_xlabel(LABELS[what])
+    return ax
 
 
 def _has(row: Mapping[str, Any], what: What) -> bool:
@@ -65,10 +69,14 @@ def _has(row: Mapping[str, Any], what: What) -> bool:
     return row["estimate"] is not None and row["kind"] in (("change",) if what == "change" else ("quality", "pair"))
 
 
-def _point(row: Mapping[str, Any], what: What) -> tuple[str, float | None, float | None, float | None]:
+def _point(
+    row: Mapping[str, Any], what: What, several: Sequence[str]
+) -> tuple[str, float | None, float | None, float | None]:
+    """A label, which names the parts of the place of which there are ``several``, and the figure with its interval."""
     params = f"[{row['params']}]" if row["params"] else ""
     unit = f" ({row['unit']})" if row["unit"] and what != "gap" else ""
-    name = f"{row['variant']} on {row['target']}: {row['metric']}{params} {row['value']}{unit}"
+    place = "".join(f"{row[name]} " for name in several)
+    name = f"{place}{row['metric']}{params} {row['value']}{unit}"
     if what == "gap":
         return name, row["gap"], row["gap_low"], row["gap_high"]
     return name, row["estimate"], row["low"], row["high"]

@@ -182,7 +182,7 @@ class RunResults(Results):
         from bench.report.pair import render_pair
         from bench.report.terminal import render
 
-        console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_terminal=False)
+        console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
         (render_pair if self._pair else render)(self, console)
         shown: str = console.file.getvalue()  # type: ignore[attr-defined]
         return shown.strip("\n")

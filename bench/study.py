@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -60,7 +61,7 @@ class Study:
     def __init__(
         self,
         suite: Suite | Path | str,
-        store: str = ".crbench",
+        store: str | os.PathLike[str] = ".crbench",
         device: str = "cpu",
         *,
         rerun: Rerun = "missing",
@@ -68,11 +69,11 @@ class Study:
         progress: Progress | None = None,
     ) -> None:
         self.suite = suite if isinstance(suite, Suite) else load_suite(suite)
-        self.store_url = store
+        self.store_url = os.fspath(store)
         self.device = device
         self.rerun: Rerun = rerun
         self.progress = progress or Progress()
-        with kept_in(store):
+        with kept_in(self.store_url):
             self.planned: PlannedSuite = plan_suite(self.suite, device, dataset)
 
     @property

@@ -1,11 +1,16 @@
 """Every example of docs/library.md runs and answers what the page says."""
 
 import doctest
+import re
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
+import matplotlib as mpl
+import onnxruntime
 import pytest
 
+import bench
 from bench.compression.base import StepContext, steps
 from bench.compression.record import run_step, source_record
 from bench.data.base import loaders
@@ -13,28 +18,45 @@ from bench.graph.network import TorchNetwork
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
 
+mpl.use("agg")
 PAGE = Path(__file__).parents[1] / "docs" / "library.md"
+SUITE = """
+name = "small"
+data = { loader = "digits", evaluation = 100, calibration = 32 }
+reference = { model = "mlp", hidden = [12], recipe = { epochs = 2 } }
+yardstick = { retrained = 4 }
+metric = [
+    { use = "fidelity.predictions" },
+    { use = "fidelity.accuracy", gate = [{ value = "accuracy", max_harm = 0.5 }] },
+]
+variant = [
+    { name = "noise", steps = [{ use = "weight-noise", sigma = 0.3 }] },
+    { name = "more", steps = [{ use = "weight-noise", sigma = 0.4 }] },
+]
+"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """``int8.onnx`` and what the page calls ``model``, ``x`` and ``y``."""
+    """``int8.onnx``, ``small.toml``, and what the page calls ``model``, ``retrained``, ``session``, ``x`` and ``y``."""
     data = loaders.get("digits")().load(200, 64)
-    recipe = Recipe(epochs=4)
+    recipe, mlp = Recipe(epochs=4), models.get("mlp")(hidden=(24,))
 
     def trained(seed):
-        module = initialise(models.get("mlp")(hidden=(24,)), data.input, seed)
-        return train(module, data.train, data.input, recipe, seed).eval()
+        return train(initialise(mlp, data.input, seed), data.train, data.input, recipe, seed).eval()
 
     model = trained(0)
-    network = TorchNetwork(model, data.input, source_record(models.get("mlp")(hidden=(24,)), data.input))
+    network = TorchNetwork(model, data.input, source_record(mlp, data.input))
     context = StepContext(data.train, data.calibration, None, 0)
     for step in (steps.get("onnx-export")(), steps.get("ort-static-quant")(reduce_range=True)):  # 7 bits: exact sums
         network = run_step(step, network, context)
     place = tmp_path_factory.mktemp("library")
     (place / "int8.onnx").write_bytes(network.model)
-    shown = data.evaluation
-    return place, {"model": model, "x": shown.x, "y": shown.y, "trained": trained, "np": np}
+    (place / "small.toml").write_text(SUITE)
+    session = onnxruntime.InferenceSession(network.model, providers=["CPUExecutionProvider"])
+    retrained = [trained(seed) for seed in (1, 2, 3, 4)]
+    names = {"model": model, "retrained": retrained, "session": session}
+    return place, {**names, "x": data.evaluation.x, "y": data.evaluation.y}
 
 
 def test_every_example_of_the_page(folder, monkeypatch):
@@ -43,4 +65,19 @@ def test_every_example_of_the_page(folder, monkeypatch):
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     found = doctest.testfile(str(PAGE), module_relative=False, extraglobs=names, globs={}, optionflags=flags)
     assert found.failed == 0
-    assert found.attempted >= 4
+    assert found.attempted > 30
+
+
+def test_every_public_name_has_an_example():
+    code = "\n".join(example.source for example in doctest.DocTestParser().get_examples(PAGE.read_text()))
+    lacking = [name for name in bench.__all__ if not re.search(rf"\bbench\.{name}\b", code)]
+    assert lacking == ["__version__"]
+
+
+def test_public_names_are_imported_at_their_first_use():
+    code = "import sys, bench; dir(bench); print(sorted({'numpy', 'torch', 'onnx', 'pydantic'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    for name in bench.__all__:
+        assert getattr(bench, name) is not None
+    with pytest.raises(AttributeError, match="module 'bench' has no attribute 'dif'"):
+        bench.dif  # noqa: B018

@@ -135,7 +135,7 @@ def test_a_picture_holds_each_figure_and_its_interval(pair, what):
     assert ends == [(0.0 if low is None else low, high) for _, low, high in wanted]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert len(labels) == len(wanted)
-    assert labels[0].startswith("Sequential on torch: fidelity.")
+    assert labels[0].startswith("fidelity.")
     again, own = pyplot.subplots()
     assert pair.plot(what, ax=own) is own
     pyplot.close(again)
@@ -176,6 +176,8 @@ def test_a_suite_is_run_gated_and_saved(measured, capsys):
     assert run["noise/torch/fidelity.predictions"]["js"].gap > 0
     assert run["noise", "torch", "fidelity.accuracy"].cell.replicate == 0
     assert "what got worse" in repr(run)
+    labels = [label.get_text() for label in run.plot("harm").get_yticklabels()]
+    assert "int8 edge fidelity.accuracy accuracy (proportion)" in labels
     assert run.gate().exit_code == 0
     judged = run.gate(baseline="b.json")
     assert (judged.exit_code, {item.verdict for item in judged.judgements}) == (0, {"same"})

@@ -67,15 +67,15 @@ def run_step(step: Step, network: Network, context: StepContext) -> Network:
 
 
 def to_bytes(network: Network) -> bytes:
-    """A network's weights: a safetensors file of the state dict, or the ONNX file itself; of a function nothing.
+    """A network's weights: a safetensors file of the state dict, or the ONNX file itself.
 
     Raises:
-        UserError: the state dict holds something other than tensors.
+        UserError: the state dict holds something other than tensors, or it is a function.
     """
     if isinstance(network, OnnxNetwork):
         return network.model
     if isinstance(network, FunctionNetwork):
-        return b""
+        raise UserError.at("network", "a function has no weights", "give a torch module or an ONNX file")
     from safetensors.torch import save
 
     state: dict[str, torch.Tensor] = {}

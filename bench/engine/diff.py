@@ -11,7 +11,7 @@ from bench.graph.network import InputSpec, Network
 from bench.models.outside import load_outside
 from bench.runtimes.base import Target
 from bench.suite.given_pair import GivenPair
-from bench.suite.nodes import outside_kind
+from bench.suite.nodes import onnx_source, outside_kind
 from bench.suite.suite import MetricUse, Outside, Reference, Suite, Variant, Yardstick
 
 
@@ -27,9 +27,10 @@ class _Given(Loader):
 def pair_suite(pair: GivenPair) -> tuple[Suite, Dataset]:
     """Load both networks once, so that whatever is wrong with them is found first, and make a suite of the pair."""
     samples, places = pair.samples, pair.places
-    runtime = _runtime((pair.reference, pair.variant, *pair.yardsticks))
-    if runtime == "torch" and pair.integer_sums != "native":
-        what = f"{pair.integer_sums!r} asked of torch networks"
+    networks = (pair.reference, pair.variant, *pair.yardsticks)
+    runtime = _runtime(networks)
+    if pair.integer_sums != "native" and all(onnx_source(item) is None for item in networks):
+        what = f"{pair.integer_sums!r} asked of torch networks{' and functions' if runtime == 'function' else ''}"
         raise UserError.at(places.integer_sums, what, "it is of ONNX files")
     target = Target(name=runtime, runtime=runtime, integer_sums=pair.integer_sums)
     classes = _classes(pair)

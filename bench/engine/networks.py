@@ -95,9 +95,9 @@ class Networks:
             assert node.outside is not None
             declared = InputSpec.from_canonical(self.dataset.input.canonical() | node.outside.input)
             network = take_in(node.outside, declared, self.dataset.evaluation.x[:SAMPLES])
-        blob = to_bytes(network)
-        content = {"record": network.record, "bytes": len(blob)}
-        self.store.put("networks", node.parts, content, blob=blob if rebuildable(node) else None)
+        blob = to_bytes(network) if rebuildable(node) else None
+        content = {"record": network.record, "bytes": 0 if blob is None else len(blob)}
+        self.store.put("networks", node.parts, content, blob=blob)
         return network
 
     def _train(self, node: Node) -> Network:

@@ -53,7 +53,7 @@ def _native_sums(targets: Iterable[Target]) -> dict[str, Sums | None]:
     """How providers sum 8-bit products here; asking them loads the runtime."""
     sums: dict[str, Sums | None] = {}
     for target in targets:
-        if target.runtime == "onnxruntime":
+        if target.runtime in ("onnxruntime", "function"):
             from bench.runtimes.integer_sums import native_sums
 
             sums[target.provider] = native_sums(target.provider)

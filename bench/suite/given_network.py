@@ -77,7 +77,7 @@ def content_of(given: Any, where: str) -> tuple[HeldKind, Any]:
         )
     torch = sys.modules.get("torch")  # where it was never imported, nothing is a module of it
     if torch is not None and isinstance(given, torch.nn.Module):
-        if hasattr(given, "graph") and hasattr(given, "summing"):  # from bench.onnx: its weights are no parameters
+        if hasattr(given, "graph") and hasattr(given, "summing"):  # of bench.onnx: its weights are no parameters
             what = "it is an ONNX file that was loaded as a torch module"
             raise UserError.at(where, what, "give the file itself: its path, or the module's attribute model")
         return "module", given

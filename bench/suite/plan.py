@@ -42,7 +42,7 @@ class Machine:
 
     def sums(self, target: Target) -> Sums | None:
         """How 8-bit products are summed on a target; None: its provider does not tell."""
-        if target.runtime != "onnxruntime":
+        if target.runtime not in ("onnxruntime", "function"):  # a function may be compared with an ONNX file
             return None
         return self.native_sums.get(target.provider) if target.integer_sums == "native" else target.integer_sums
 

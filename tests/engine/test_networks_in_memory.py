@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from bench import api
-from bench.compression.base import steps
+from bench.compression.base import StepContext, steps
 from bench.data.digits import Digits
 from bench.errors import UserError
 from bench.functional.predictions import absolute_difference
+from bench.graph.network import InputSpec, TorchNetwork
 from bench.identity import NotReused
 from bench.metrics.base import Metric
 from bench.metrics.values import Change
@@ -180,6 +181,7 @@ import torch
 from torch import nn
 from bench import api
 from bench.functional.predictions import absolute_difference
+from bench.graph.network import InputSpec, TorchNetwork
 from bench.metrics.base import Metric
 from bench.metrics.values import Change
 from bench.probes.base import Observation, Probe
@@ -419,6 +421,7 @@ metric = [{ use = "fidelity.predictions" }]
 """
 
 
+@pytest.mark.filterwarnings("ignore::bench.identity.NotReused")
 def test_a_suite_takes_networks_in_memory(pair, tmp_path, capsys):
     (tmp_path / "held.toml").write_text(SUITE)
     suite = load_suite(tmp_path / "held.toml")
@@ -449,6 +452,67 @@ def test_a_suite_takes_networks_in_memory(pair, tmp_path, capsys):
     notices = api.run(replace(suite, seed=1), store=store)  # networks are made again without a word of damage
     assert {cell.status for cell in notices.cells if cell.variant == "folded"} == {"ok"}
     assert "damaged" not in capsys.readouterr().err
+
+
+def test_networks_by_name_beside_a_suites_variants(pair, tmp_path):
+    (tmp_path / "held.toml").write_text(
+        SUITE + 'target = [{ name = "torch" }, { name = "own", runtime = "function" }]\n'
+    )
+    store = tmp_path / "store"
+    more = {"mine": api.network(pair[1], key="b"), "function": api.network(as_function(pair[1]), key="c")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = api.run(tmp_path / "held.toml", variants=more, store=store)
+    assert run["mine/torch/*"]["js"].estimate == pytest.approx(run["function/own/*"]["js"].estimate, rel=1e-4)
+    assert run["mine/torch/*"].cell.n == 60
+    assert {cell.target for cell in run.cells if cell.variant == "function"} == {"own"}
+    again = api.run(tmp_path / "held.toml", variants=more, store=store)
+    assert all(cell.cached for cell in again.cells if cell.status == "ok")
+    with pytest.raises(UserError) as caught:
+        api.run(tmp_path / "held.toml", variants={"a/b": pair[0], "folded": pair[0], "three": 3}, store=store)
+    assert [problem.where for problem in caught.value.problems] == [
+        "variants['a/b']", "variants['folded']", "variants['three']",
+    ]  # fmt: skip
+
+
+def test_how_products_are_summed_counts_beside_a_function_too(pair, digits, tmp_path):
+    network = TorchNetwork(pair[0], InputSpec((1, 8, 8), tuple(map(str, range(10)))), {"source": "memory"})
+    nothing = digits.take(slice(0, 0))
+    context = StepContext(nothing, digits, None, 0)
+    for step in (steps.get("onnx-export")(), steps.get("ort-static-quant")()):
+        network, _ = step.apply(network, context)
+    held = api.network(as_function(pair[1]), key="variant")
+
+    def measured(sums):
+        given = network.model, held, digits.x
+        (cell,) = api.diff(*given, metrics=NAMES[:1], integer_sums=sums, store=tmp_path / "store").cells
+        assert (cell.target, cell.status) == ("function", "ok"), cell.reason
+        return cell
+
+    first, second = measured("exact"), measured("saturating")
+    assert not second.cached
+    assert first.values["js"].estimate != second.values["js"].estimate
+    assert measured("exact").cached
+    with pytest.raises(UserError, match="'exact' asked of torch networks and functions"):
+        api.diff(pair[0], held, digits.x, integer_sums="exact")
+
+
+def test_a_function_takes_its_input_as_declared(pair, digits):
+    seen = []
+
+    def of_pixels(x):
+        seen.append((x.dtype, x.shape[1:]))
+        return as_function(pair[1])(np.moveaxis(x, -1, 1).astype(np.float32) / 255)
+
+    given = api.network(of_pixels, layout="NHWC", dtype="uint8", scale=255)
+    alike = api.diff(pair[1], given, digits.x, metrics=NAMES[:1])
+    assert alike["fidelity.predictions"]["js"].estimate < 1e-4  # pixels are rounded to whole numbers
+    assert set(seen) == {(np.dtype(np.uint8), (8, 8, 1))}
+
+
+def test_a_function_may_answer_tensors(pair, digits):
+    alike = api.diff(pair[1], lambda x: pair[1](torch.from_numpy(x)), digits.x, metrics=NAMES[:1])
+    assert alike["fidelity.predictions"]["js"].estimate < 1e-12
 
 
 def test_onnx_files_loaded_as_modules_are_given_as_files(pair, digits):
