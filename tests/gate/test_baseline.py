@@ -188,5 +188,5 @@ def test_arrays_of_another_value_are_refused_though_every_checksum_fits(make, ou
     write_baseline(baseline_of(*make().add(outcomes(3)).run()), file)
     (tmp_path / "b.npz").write_bytes(other)
     file.write_text(json.dumps(sealed(json.loads(file.read_text()) | {"arrays_sha256": sha256(other)})))
-    with pytest.raises(UserError, match="made.up: its arrays are others than it was made of"):
+    with pytest.raises(UserError, match=r"made\.up: its arrays are others than it was made of"):
         load_baseline(file)
