@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.engine.arrays import NetworkArrays, by_rows
+from bench.engine.arrays import NetworkArrays
+from bench.engine.row_blocks import by_rows
 from bench.errors import NotApplicable
 from bench.metrics.base import reads
 from bench.metrics.values import Bound, Change, Cost, Float, Mean, Proportion, Quality, Statistic, Value, names

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from bench.functional.divergences import LARGEST_DIVERGENCE, centred, flips, jensen_shannon, relative_difference
+from bench.functional.predictions import top_probability
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.values import Arrays, Change, Derived, Value
 from bench.probes.base import Probe
@@ -28,7 +27,10 @@ class Predictions(Metric):
     family: ClassVar[Family] = "fidelity"
     headline: ClassVar[str | None] = "js"
     probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
-    derived: ClassVar[tuple[Derived, ...]] = (Derived("centred_logits", centred, of="log_probabilities"),)
+    derived: ClassVar[tuple[Derived, ...]] = (
+        Derived("centred_logits", centred, of="log_probabilities"),
+        Derived("confidence", top_probability, of="log_probabilities"),
+    )
     values: ClassVar[tuple[Value, ...]] = (
         Change("flip_rate", flips, of="log_probabilities", power=1, unit="proportion", count=True, largest=1.0),
         Change("js", jensen_shannon, of="log_probabilities", power=2, unit="nats", largest=LARGEST_DIVERGENCE),
@@ -37,4 +39,4 @@ class Predictions(Metric):
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
         """The mean top probability."""
-        return {"mean_confidence": float(np.exp(arrays["log_probabilities"].max(axis=1)).mean())}
+        return {"mean_confidence": float(arrays["confidence"].mean())}
