@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.engine.arrays import NO_LABELS, THE_REFERENCE, NetworkArrays, by_rows
+from bench.engine.arrays import NO_LABELS, THE_REFERENCE, NetworkArrays
+from bench.engine.row_blocks import by_rows
 from bench.metrics.base import reads
 from bench.metrics.values import Change, Cost, Float, Value, names
 from bench.stats.change import independent_change

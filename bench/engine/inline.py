@@ -21,6 +21,7 @@ from bench.interrupts import contained
 from bench.results import Cell
 from bench.store.keys import key_of
 from bench.store.store import Kind, Store
+from bench.store.stored import DamagedArrays
 from bench.suite.exporting import EXPORT
 from bench.suite.nodes import Node, chain
 from bench.suite.plan import Draw, Plan, PlannedCell, Role
@@ -142,8 +143,8 @@ class InlineEngine:
             return None
 
     def _lacking(self, cell: PlannedCell) -> bool:
-        """Whether arrays that are to be judged are no longer there."""
-        return any(self.observations.known(item) is None for item in judged_observations(cell))
+        """Whether arrays that are to be judged are no longer there, or no longer what they were."""
+        return not all(self.observations.intact(item) for item in judged_observations(cell))
 
     def measure(self, cell: PlannedCell) -> Measured:
         """Reuse or measure a cell; whatever goes wrong stays in it."""
@@ -205,14 +206,17 @@ class InlineEngine:
             try:
                 with contained():
                     found.append((item.probe, self.observations.get(item)))
-            except NetworkFailure:
+            except (NetworkFailure, DamagedArrays):
                 raise
             except Exception as error:
                 raise ObservationFailure(f"{role}: {one_line(error)}") from error
         return NetworkArrays(cell.use.metric, found, self.observations.samples(cell.count), self.memo, reference)
 
     def derive(self, cell: PlannedCell) -> Measured:
-        """The values of a cell from its observations."""
+        """The values of a cell from its observations; what turns out to be damaged in the store is asked again."""
+        return self.observations.with_whole(lambda: self._derive(cell))
+
+    def _derive(self, cell: PlannedCell) -> Measured:
         metric = cell.use.metric
         if metric.labelled and self.observations.samples(cell.count).y is None:
             return Measured(self._cell(cell, status="skipped", reason=NO_LABELS))

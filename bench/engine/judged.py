@@ -31,5 +31,5 @@ def judged_observations(planned: PlannedCell) -> Sequence[PlannedObservation]:
 
 
 def arrays_lost(store: Store, planned: PlannedCell) -> bool:
-    """Whether per-sample arrays that are to be judged are no longer in the store."""
-    return any(store.arrays("observations", item.key) is None for item in judged_observations(planned))
+    """Whether per-sample arrays that are to be judged are no longer in the store as they were committed."""
+    return not all(store.holds("observations", item.key) for item in judged_observations(planned))

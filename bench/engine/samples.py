@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def collect(
         cell = found.cell
         if cell.status != "ok" or cell.replicate is None:
             continue
-        values = _values(engine, planned)
+        values = engine.observations.with_whole(partial(_values, engine, planned))
         if values:
             network = plan.variants[planned.variant, planned.replicate].key
             identity = _identity(plan, dataset, planned, cell.n)
@@ -67,7 +68,10 @@ def _sums(planned: PlannedCell) -> str:
 def _values(engine: InlineEngine, planned: PlannedCell) -> dict[str, ValueSamples]:
     """Each gated value that has per-sample arrays; none where one of its observations is no longer known."""
     wanted = judged_values(planned)
-    known = {item: engine.observations.known(item) for item in judged_observations(planned)}
+    items = judged_observations(planned) if wanted else ()
+    known = {item: engine.observations.known(item) for item in items}
+    if None in known.values() and engine.rerun in ("missing", "always"):  # lost since the cell was measured
+        known = {item: engine.observations.get(item) for item in items}
     if not wanted or None in known.values():
         return {}
     samples, found = engine.observations.samples(planned.count), {}

@@ -18,6 +18,7 @@ from bench.stats.change import Change as Estimate
 from bench.stats.change import added_change, change
 from bench.stats.resampling import Resamples
 from bench.store.keys import key_of
+from bench.store.stored import DamagedArrays
 from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell
 from bench.suite.planner import Planner
 from bench.suite.stages import BY_THE_TARGET, Stage, networks_of, observations_of, stage_cells, staged
@@ -96,7 +97,7 @@ def _measure(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plan
         return [item.model_copy(update={"cached": True}) for item in kept]
     if engine.rerun == "never" or (engine.rerun == "failed" and not failed):
         return [_blank(metric, "error", f"not measured: --rerun {engine.rerun}") for _ in cells]
-    found = _derive(engine, stages, cells)
+    found = engine.observations.with_whole(lambda: _derive(engine, stages, cells))
     status = "error" if any(item.status == "error" for item in found) else "ok"
     content = {"status": status, "stages": [item.model_dump(mode="json") for item in found]}
     engine.store.put("cells", parts, content)
@@ -132,6 +133,8 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
             start = engine.evidence(cells[0])
     except NetworkFailure as error:
         return [_blank(metric, "error", told(error, cells[0])) for _ in cells]
+    except DamagedArrays:
+        raise
     except Exception as error:
         return [_blank(metric, "error", f"{stages[0].name}: {_words(error)}") for _ in cells]
     if start.skipped:
@@ -146,6 +149,8 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
                 with contained():
                     for value in metric.values:
                         result.values[value.name] = _value(engine, value, start, last, shown.arrays)
+            except DamagedArrays:
+                raise
             except Exception as error:
                 result = _blank(metric, "error", one_line(error), start.n)
             else:
@@ -162,6 +167,8 @@ def _observe(engine: InlineEngine, cell: PlannedCell, reference: NetworkArrays) 
             arrays = engine.role("variant", cell, cell.observed, reference)
     except NetworkFailure as error:
         return Shown(status="error", reason=told(error, cell))
+    except DamagedArrays:
+        raise
     except Exception as error:
         return Shown(status="error", reason=_words(error).removeprefix("variant: "))
     for draw in arrays:

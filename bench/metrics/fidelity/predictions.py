@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-import numpy as np
-
 from bench.functional.divergences import LARGEST_DIVERGENCE, centred, flips, jensen_shannon, relative_difference, sure
+from bench.functional.predictions import top_probability
 from bench.functional.temperature import temperatures, tempered
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.values import IDS, LABELS, Arrays, Change, Derived, Value, of_reference, with_tail
@@ -38,6 +37,7 @@ class Predictions(Metric):
     probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("centred_logits", centred, of="log_probabilities"),
+        Derived("confidence", top_probability, of="log_probabilities"),
         Derived("sure", sure, of="log_probabilities"),
         Derived("temperatures", temperatures, of=("log_probabilities", LABELS, IDS), rows=False),
         Derived("tempered", tempered, of=("log_probabilities", "temperatures", IDS), rows=False),
@@ -63,5 +63,5 @@ class Predictions(Metric):
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
         """The mean top probability and, with labels, the temperatures of both halves of the samples."""
-        found: dict[str, Any] = {"mean_confidence": float(np.exp(arrays["log_probabilities"].max(axis=1)).mean())}
+        found: dict[str, Any] = {"mean_confidence": float(arrays["confidence"].mean())}
         return found | ({"temperatures": arrays["temperatures"].tolist()} if "temperatures" in arrays else {})
