@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.compression.record import to_bytes
 from bench.data.base import Dataset
 from bench.data.downloads import kept_in
 from bench.engine.forecast import applicability, forecast
@@ -193,6 +192,8 @@ class Study:
         Raises:
             UserError: the suite names no such folder, or one that is not beside it.
         """
+        from bench.compression.restoring import to_bytes
+
         folder = self.suite.reference.weights
         if folder is None:
             raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from torch import nn
 
 from bench.batch_norm_folding.folding import Folded, Kept, fold_all
 from bench.batch_norm_folding.torch_modules.graph import read_module
 from bench.batch_norm_folding.torch_modules.layers import prepare, write_weights
-
-if TYPE_CHECKING:
-    from torch import nn
 
 __all__ = ["Folded", "Folding", "Kept", "fold_batch_norms", "replace_batch_norm"]
 

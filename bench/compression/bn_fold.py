@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from bench.batch_norm_folding.folding import Folded, Kept
-from bench.batch_norm_folding.modules import fold_batch_norms, replace_batch_norm
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import NotApplicable
-from bench.models.training import preprocess, reproducible
 from bench.networks.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.registry import parameters
 
@@ -21,6 +18,8 @@ if TYPE_CHECKING:
     import torch
     from onnx import ModelProto
     from torch import nn
+
+    from bench.batch_norm_folding.folding import Folded, Kept
 
 PROBES = 32
 FEW_PROBES = 2  # of large images, where float64 is slow
@@ -55,6 +54,8 @@ class BnFold(Step):
 
         A float ONNX file without any BatchNorm is handed on as it is: exporters fold by themselves.
         """
+        from bench.batch_norm_folding.modules import fold_batch_norms
+
         if isinstance(network, OnnxNetwork):
             return self._fold_file(network)
         assert isinstance(network, TorchNetwork)
@@ -67,6 +68,9 @@ class BnFold(Step):
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """Replace the same BatchNorms; of an ONNX file, the file itself is the structure."""
+        from bench.batch_norm_folding.folding import Folded
+        from bench.batch_norm_folding.modules import replace_batch_norm
+
         if isinstance(network, OnnxNetwork):
             return OnnxNetwork(b"", network.input)
         assert isinstance(network, TorchNetwork)
@@ -99,6 +103,9 @@ class BnFold(Step):
         """
         import torch
 
+        from bench.batch_norm_folding.modules import fold_batch_norms
+        from bench.models.training import reproducible
+
         double = copy.deepcopy(network.module).double().eval()
         with reproducible("bn-fold"), torch.no_grad():
             x = _probes(network.input, _probe_count(network.input))
@@ -117,6 +124,7 @@ class BnFold(Step):
         """
         from bench.batch_norm_folding.exactness import doubled, run_in_double
         from bench.batch_norm_folding.onnx_files.folding import fold_onnx
+        from bench.models.training import reproducible
 
         with reproducible("bn-fold"):
             x = _probes(declared, _fixed_batch(model) or _probe_count(declared)).numpy()
@@ -153,6 +161,8 @@ def _probe_count(declared: InputSpec) -> int:
 
 def _probes(declared: InputSpec, count: int) -> torch.Tensor:
     import torch
+
+    from bench.models.training import preprocess
 
     low, high = declared.bounds
     probes = torch.rand(count, *declared.shape, dtype=torch.float64) * (high - low) + low

@@ -8,7 +8,6 @@ from pathlib import Path
 from bench.data.base import Dataset, Loader, Samples
 from bench.errors import UnusableNetwork, UserError, legible
 from bench.networks.network import InputSpec, Network
-from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Target
 from bench.suite.given_pair import GivenPair
 from bench.suite.nodes import onnx_source, outside_kind
@@ -83,6 +82,8 @@ def _classes(pair: GivenPair) -> int:
 
 def _loaded(item: Outside, declared: InputSpec, samples: Samples, where: str) -> Network:
     """The network with its classes counted; of several outputs that could be, the one of as many classes as labels."""
+    from bench.outside_networks.loading import load_outside
+
     try:
         return load_outside(declared, where=where, **item.sources)
     except UnusableNetwork:

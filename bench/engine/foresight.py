@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench.compression.base import StepContext
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import Dataset
 from bench.engine.networks import NetworkFailure, Networks, one_line
 from bench.interrupts import contained

@@ -93,7 +93,7 @@ class InlineEngine:
         A variant that can be read and cannot be used stops nothing: its own cells become errors.
         """
         if any(cell.target.runtime in ("torch", "function") for cell in cells):
-            from bench.runtimes.torch_runtime import find_device
+            from bench.runtimes.torch_predictor import find_device
 
             find_device(self.observations.device)
         nodes: dict[str, Node] = {}

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.compression.base import StepContext
-from bench.compression.record import restore, run_step, source_record, to_bytes
+from bench.compression.chains import run_step
 from bench.data.base import Dataset
-from bench.engine.intake import SAMPLES, take_in
 from bench.errors import NotApplicable, UserError, legible
 from bench.interrupts import contained
 from bench.networks.network import InputSpec, Network, TorchNetwork
-from bench.outside_networks.checkpoint import load_checkpoint
+from bench.outside_networks.records import source_record
 from bench.store.keys import canonical_json
 from bench.store.store import Store
-from bench.suite.nodes import Node
+from bench.suite.nodes import INTAKE_SAMPLES, Node
 
 OTHER = "it describes another network than its key does"
 
@@ -64,6 +63,8 @@ class Networks:
 
         A record counts only where it says what its node says: what it names is never imported or built on its word.
         """
+        from bench.compression.restoring import restore
+
         if node.key in self._made:
             return self._made[node.key]
         if not rebuildable(node):
@@ -82,6 +83,9 @@ class Networks:
             return None
 
     def _make(self, node: Node) -> Network:
+        from bench.compression.restoring import to_bytes
+        from bench.engine.intake import take_in
+
         self.progress(_title(node))
         if node.step is not None:
             assert node.parent is not None
@@ -94,7 +98,7 @@ class Networks:
         else:
             assert node.outside is not None
             declared = InputSpec.from_canonical(self.dataset.input.canonical() | node.outside.input)
-            network = take_in(node.outside, declared, self.dataset.evaluation.x[:SAMPLES])
+            network = take_in(node.outside, declared, self.dataset.evaluation.x[:INTAKE_SAMPLES])
         blob = to_bytes(network) if rebuildable(node) else None
         content = {"record": network.record, "bytes": 0 if blob is None else len(blob)}
         self.store.put("networks", node.parts, content, blob=blob)
@@ -102,6 +106,7 @@ class Networks:
 
     def _train(self, node: Node) -> Network:
         from bench.models.training import initialise, train
+        from bench.outside_networks.checkpoint import load_checkpoint
 
         assert node.model is not None
         assert node.recipe is not None

@@ -200,7 +200,7 @@ class Observations:
         """How a network with 8-bit products on ONNX Runtime sums them, found once a network and target."""
         import torch
 
-        from bench.runtimes.onnx_runtime import OnnxPredictor
+        from bench.runtimes.onnx_predictor import OnnxPredictor
         from bench.runtimes.saturation import sums_of
 
         if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from bench.data.base import Dataset
 from bench.data.splitting import load_dataset
-from bench.engine.intake import SAMPLES
 from bench.engine.provenance import machine
 from bench.errors import UserError
 from bench.models.base import check_recipe
-from bench.suite.nodes import Splits
+from bench.suite.nodes import INTAKE_SAMPLES, Splits
 from bench.suite.plan import Evaluation, Plan, Planner
 from bench.suite.suite import Suite
 
@@ -61,7 +60,7 @@ def _load(suite: Suite) -> Dataset:
 
 def _planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
     """What expands the suite for this data set and machine."""
-    intake = dataset.evaluation.take(slice(0, SAMPLES)).fingerprint
+    intake = dataset.evaluation.take(slice(0, INTAKE_SAMPLES)).fingerprint
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical(), intake)
     evaluation = Evaluation.of(dataset.evaluation, dataset.input)
     return Planner(suite, splits, evaluation, machine(suite.targets), device)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from bench.integer_sums.pairs import Integers, can_saturate, kernel_matrix
-
-if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
 
 
 class Operands(NamedTuple):
@@ -110,8 +108,6 @@ def products_of(model: ModelProto) -> list[Product]:
 def _walk(
     graph: GraphProto, constants: Mapping[str, NDArray[np.generic]], types: Mapping[str, str]
 ) -> Iterator[Product]:
-    from onnx import helper, numpy_helper
-
     def name_of(element: int) -> str:
         return helper.tensor_dtype_to_np_dtype(element).name if element else ""
 

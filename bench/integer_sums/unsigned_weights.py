@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from bench.integer_sums.products import OPERANDS, SATURATING
-
-if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
 
 WEIGHTED: Final = {"Conv": 1, "MatMul": 1, "Gemm": 1}
 """Float operators that runtimes fuse with the quantisers around them into integer ones, and where their weight is."""
@@ -29,7 +28,6 @@ def with_exact_sums(model: bytes) -> bytes:
     other way round: its uint8 weights beside int8 activations become int8. Graphs inside nodes stay as they are. What
     is no longer read goes, so that nothing runs for nothing. A file that does not parse is returned as it is.
     """
-    import onnx
     from google.protobuf.message import DecodeError
 
     try:
@@ -44,8 +42,6 @@ class _Rewriting:
     """A graph while its weights are rewritten; what was made of a value once serves again."""
 
     def __init__(self, model: ModelProto) -> None:
-        from onnx import numpy_helper
-
         self.graph = model.graph
         self.makers: dict[str, NodeProto] = {name: node for node in self.graph.node for name in node.output}
         self.constants: dict[str, NDArray[np.generic]] = {
@@ -134,8 +130,6 @@ class _Rewriting:
 
     def _code_kind(self, name: str) -> str:
         """The type of a value of codes; "" where it is not known."""
-        from onnx import TensorProto
-
         if name in self.constants:
             return self.constants[name].dtype.name
         if self.declared.get(name) in (TensorProto.INT8, TensorProto.UINT8):
@@ -179,16 +173,12 @@ class _Rewriting:
         return _moved(self.constants[name])
 
     def _constant(self, name: str, array: NDArray[np.generic]) -> str:
-        from onnx import numpy_helper
-
         new = self._free(name)
         self.graph.initializer.append(numpy_helper.from_array(np.asarray(array), new))
         return new
 
     def _copy(self, node: NodeProto, inputs: Mapping[int, str]) -> str:
         """A copy of a node with other inputs, before the node at work; the name of its first output."""
-        import onnx
-
         made = onnx.NodeProto()
         made.CopyFrom(node)
         if node.op_type == "QuantizeLinear":  # its zero point tells the type

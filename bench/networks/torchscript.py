@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
 
 from bench.errors import UserError
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 REMEDY = "let the factory return the torch module that the TorchScript was made of, or put onnx-export first and use "
 REMEDY += "the steps for ONNX files, such as ort-static-quant"
@@ -22,8 +20,6 @@ def script_layer(module: nn.Module) -> str | None:
     >>> script_layer(nn.Linear(2, 2)) is None
     True
     """
-    import torch
-
     return next((name for name, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)), None)
 
 
@@ -40,8 +36,6 @@ def refuse_frozen(module: nn.Module, where: str) -> None:
 
     That is TorchScript with a matrix or a kernel among its constants and no parameters, or a network without any.
     """
-    import torch
-
     for name, part in module.named_modules():
         if not isinstance(part, torch.jit.ScriptModule) or list(part.parameters()):
             continue
@@ -61,16 +55,12 @@ def _holds_matrix(part: torch.jit.ScriptModule) -> bool:
 
 def copied(module: nn.Module) -> nn.Module:
     """A copy; where autograd looks on, a copy of TorchScript has parameters that are no leaves."""
-    import torch
-
     with torch.no_grad():
         return copy.deepcopy(module)
 
 
 def exportable(module: nn.Module, example: torch.Tensor) -> nn.Module:
     """The module as torch's tracing exporter takes it: TorchScript within a module of Python is traced with it."""
-    import torch
-
     if script_layer(module) in (None, ""):
         return module
     with torch.no_grad():

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import onnx.inliner
 import torch
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, defs
 
@@ -46,8 +47,6 @@ def parse_model(model: ModelProto, rounding: Rounding, summing: Summing) -> Grap
 
 def _inlined(model: ModelProto) -> ModelProto:
     """The model with its local functions in place; ``ValueError`` where one leads to itself."""
-    import onnx.inliner
-
     calls = {(function.domain, function.name): _called(function) for function in model.functions}
     while calls:
         free = {key for key, called in calls.items() if not called & calls.keys()}

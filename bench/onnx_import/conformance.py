@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx.backend.test.loader import load_model_tests
 
 from bench.errors import UserError
 from bench.onnx_import.module import import_onnx
@@ -36,8 +37,6 @@ class Outcome:
 
 def cases(kind: str) -> list[Any]:
     """The cases of one kind, generated or read by the package."""
-    from onnx.backend.test.loader import load_model_tests
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the generators divide by zero on purpose
         return sorted(load_model_tests(kind=kind), key=lambda case: case.name)

@@ -6,7 +6,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from bench.errors import UnusableNetwork, UserError
 from bench.interrupts import contained
@@ -21,10 +24,8 @@ from bench.onnx_files.interface import probe_answer
 from bench.onnx_files.reading import is_quantised, read_onnx
 from bench.outside_networks.checkpoint import check_finite, load_checkpoint
 from bench.outside_networks.held import Held
-from bench.outside_networks.source import call_factory, factory_record, file_record, held_record
-
-if TYPE_CHECKING:
-    from torch import nn
+from bench.outside_networks.records import factory_record, file_record, held_record
+from bench.outside_networks.source import call_factory
 
 
 def load_outside(
@@ -144,8 +145,6 @@ def _with_classes(declared: InputSpec, found: int, where: str) -> InputSpec:
 
 def _answer(module: nn.Module, declared: InputSpec, where: str) -> Any:
     """What comes out for two empty images."""
-    import torch
-
     try:
         with contained(), reproducible("probe"), torch.no_grad():
             return module(torch.zeros(2, *declared.network_shape, dtype=getattr(torch, declared.dtype)))

@@ -160,4 +160,14 @@ class Runtime(ABC):
         """
 
 
-runtimes: Registry[type[Runtime]] = Registry("runtime", "bench.runtimes")
+HELPERS = (
+    "integer_sums",
+    "onnx_operators",
+    "onnx_predictor",
+    "onnx_session",
+    "running_file",
+    "saturation",
+    "torch_predictor",
+)
+
+runtimes: Registry[type[Runtime]] = Registry("runtime", "bench.runtimes", HELPERS)

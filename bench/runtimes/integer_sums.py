@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import onnx
+import onnxruntime
+import torch
 from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnxruntime import InferenceSession
 
 from bench.integer_sums.pairs import HIGHEST, Integers, Sums, can_saturate, in_pairs, saturating_sums
 from bench.integer_sums.products import OPERANDS, Product, products_of
 from bench.runtimes.base import Target
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
-    from onnxruntime import InferenceSession
 
 CPU: Final = "CPUExecutionProvider"
 NO_FALLBACK: Final = ("session.disable_cpu_ep_fallback", "1")
@@ -57,8 +58,6 @@ def resolved_sums(target: Target) -> Sums | None:
 
 def _session(model: bytes, provider: str) -> InferenceSession:
     """A file as it stands, on one provider and no other."""
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -69,8 +68,6 @@ def _session(model: bytes, provider: str) -> InferenceSession:
 
 
 def _probe() -> bytes:
-    from onnx import TensorProto, helper
-
     node = helper.make_node("MatMulInteger", ["a", "b"], ["y"])
     inputs = [
         helper.make_tensor_value_info("a", TensorProto.UINT8, [1, 2]),
@@ -99,8 +96,6 @@ def sums_of_nodes(graph: bytes, provider: str = CPU) -> list[NodeSums]:
     that sums are exact everywhere, with the only one there is. Nodes none of whose pairs can leave 16 bits are not
     listed: both kinds are the same.
     """
-    import onnx
-
     loaded = onnx.load_model_from_string(graph)
     found = []
     for product in products_of(loaded):
@@ -130,8 +125,6 @@ class _Witness(NamedTuple):
 
 def _ask(model: ModelProto, product: Product, provider: str) -> Sums | None:
     """Which of the two kinds a node's kernel is; None where its answer is neither."""
-    import torch
-
     from bench.onnx_import.module import import_onnx
 
     made = product.weights is None
@@ -176,8 +169,6 @@ def _with_weights(product: Product) -> Product:
 
 def _weight_zero(model: ModelProto, product: Product) -> NDArray[np.generic]:
     """The zero point of a node's constant weight; 0 where the graph does not hold one."""
-    from onnx import numpy_helper
-
     at = OPERANDS[product.node.op_type].weight_zero
     name = product.node.input[at] if len(product.node.input) > at else ""
     held = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -231,9 +222,6 @@ def _alone(
     level: int,
 ) -> bytes:
     """A model of the node alone: its weight, the weight's zero point, scales of 1, no padding, no bias."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
     place, (ones, scale, zero) = OPERANDS[product.node.op_type], SCALES[product.node.op_type]
     assert product.weights is not None
     inputs: dict[int, NDArray[np.generic]] = {
@@ -264,8 +252,6 @@ def _alone(
 
 
 def _output_type(operator: str, activation: int) -> int:
-    from onnx import TensorProto
-
     if operator in ("MatMulInteger", "ConvInteger"):
         return int(TensorProto.INT32)
     return int(activation if SCALES[operator][1] is not None else TensorProto.FLOAT)

@@ -21,6 +21,7 @@ from bench.suite.suite import Outside, Suite, Variant
 
 Role = Literal["reference", "yardstick", "variant"]
 OUTSIDE_VERSION = 2  # rises when the same file or factory is taken in as another network
+INTAKE_SAMPLES = 64  # of the evaluation split, on which networks from outside are taken in
 SOURCE_VERSION = 1  # rises when the same recipe trains another network
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.compression.base import Step, steps
-from bench.compression.record import check_chain
+from bench.compression.chains import check_chain
 from bench.errors import UserError
 from bench.limits import SUITE_STEPS
 from bench.registry import nearest

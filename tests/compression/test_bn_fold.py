@@ -11,7 +11,8 @@ from torch import nn
 import bench.compression.bn_fold as step_module
 from bench.batch_norm_folding.folding import Plan
 from bench.compression.bn_fold import BnFold
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import NotApplicable, UserError
 from bench.models.training import accuracy
 from bench.networks.network import OnnxNetwork, TorchNetwork

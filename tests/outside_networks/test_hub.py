@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.compression.record import restore, to_bytes
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import MissingExtra, UserError
 from bench.networks.network import InputSpec
 from bench.outside_networks.hub import PACKAGES, build_named, hub_package

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from onnx import ModelProto, NodeProto
 
 from bench.batch_norm_folding.formulas import Affine, Linear
 from bench.batch_norm_folding.onnx_files.constants import Constants, shapes_of
 from bench.batch_norm_folding.onnx_files.wiring import names_of, outputs_of, read_by
 from bench.batch_norm_folding.structure import Graph, Node, Role
-
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
 
 RESHAPES = ("Reshape", "Flatten", "Squeeze")
 CONSTANT = "constant:"  # begins the name of an added constant's own node

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from bench.batch_norm_folding.folding import Kept, Plan, fold_all
 from bench.batch_norm_folding.formulas import Affine, Linear
@@ -12,9 +14,6 @@ from bench.batch_norm_folding.onnx_files.constants import Constants, attributes,
 from bench.batch_norm_folding.onnx_files.draft import CONSTANT, OnnxGraph
 from bench.batch_norm_folding.onnx_files.graph import read_file
 from bench.batch_norm_folding.onnx_files.wiring import read_by
-
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
 
 
 def fold_onnx(model: ModelProto, *, across_concatenation: bool = True) -> tuple[ModelProto, Plan]:
@@ -27,8 +26,6 @@ def fold_onnx(model: ModelProto, *, across_concatenation: bool = True) -> tuple[
         model: a float network in evaluation mode.
         across_concatenation: False leaves every BatchNorm whose map would pass a concatenation.
     """
-    import onnx
-
     read = read_file(model)
     plan = fold_all(read.graph, read.weights, across_concatenation=across_concatenation)
     plan = plan._replace(kept=plan.kept + tuple(Kept(name, why) for name, why in read.unseen.items()))
@@ -124,8 +121,6 @@ class _Writer:
 
     def store(self, near: str, value: np.ndarray[Any, Any]) -> str:
         """A new initialiser with a name of its own."""
-        from onnx import numpy_helper
-
         name = f"{near}_folded"
         while name in self.taken:
             name += "_"
@@ -155,8 +150,6 @@ class _Writer:
             graph.value_info.remove(value)
 
     def declare(self) -> None:
-        from onnx import helper
-
         graph = self.model.graph
         known = {value.name for value in graph.input}
         for tensor in graph.initializer:
@@ -165,8 +158,6 @@ class _Writer:
 
 
 def _identity(source: str, output: str) -> NodeProto:
-    from onnx import helper
-
     return helper.make_node("Identity", [source], [output], name=f"{output}_identity")
 
 
@@ -182,8 +173,6 @@ def _rename(node: NodeProto, renamed: dict[str, str]) -> None:
 
 
 def _copy(node: NodeProto) -> NodeProto:
-    import onnx
-
     made = onnx.NodeProto()
     made.CopyFrom(node)
     return made

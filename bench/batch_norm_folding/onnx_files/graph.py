@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+
+from onnx import ModelProto, NodeProto
 
 from bench.batch_norm_folding.onnx_files import layers, operations
 from bench.batch_norm_folding.onnx_files.draft import Draft, OnnxGraph
 from bench.batch_norm_folding.onnx_files.wiring import outputs_of
 from bench.batch_norm_folding.structure import Graph, Role
-
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
 
 SIZES = ("Shape", "Size")  # read of a value only what no map of channels changes
 HANDLERS: dict[str, Callable[[Draft, int, NodeProto], bool]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import NodeProto
 
 from bench.batch_norm_folding.formulas import Affine, Diagonal, Linear, after, batch_norm
 from bench.batch_norm_folding.onnx_files.constants import attributes
@@ -13,8 +14,6 @@ from bench.batch_norm_folding.structure import Node, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from onnx import NodeProto
 
     from bench.batch_norm_folding.onnx_files.draft import Draft
 

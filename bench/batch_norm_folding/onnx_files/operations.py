@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from onnx import NodeProto
 
 from bench.batch_norm_folding.formulas import Linear
 from bench.batch_norm_folding.onnx_files.constants import attributes
@@ -13,8 +14,6 @@ from bench.batch_norm_folding.onnx_files.draft import CONSTANT
 from bench.batch_norm_folding.structure import Node, Role
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
-
     from bench.batch_norm_folding.onnx_files.draft import Draft
 
 

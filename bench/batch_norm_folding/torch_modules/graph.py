@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
 from bench.batch_norm_folding.formulas import Affine
 from bench.batch_norm_folding.structure import Graph, Node, Role
 from bench.batch_norm_folding.torch_modules.layers import as_layer, known, pads_with_zeros, read_weights
 from bench.batch_norm_folding.torch_modules.operations import Operations
 from bench.batch_norm_folding.torch_modules.tracing import Shapes, as_node, asks_for_sizes, attribute, trace
-
-if TYPE_CHECKING:
-    from torch import fx, nn
 
 
 class TorchGraph(NamedTuple):
@@ -34,8 +35,6 @@ def read_module(module: nn.Module, shape: tuple[int, ...]) -> TorchGraph:
         module: a torch module in eval mode; it is run once on zeros and left as it was.
         shape: of one input.
     """
-    from torch.nn.modules.batchnorm import _BatchNorm
-
     norms = [name for name, child in module.named_modules() if isinstance(child, _BatchNorm)]
     try:
         traced, shapes = trace(module, shape)
@@ -73,10 +72,6 @@ class _Reader:
         return self.operations.function(node, str(name))
 
     def layer(self, node: fx.Node) -> Node:
-        from torch import nn
-        from torch.nn.modules.batchnorm import _BatchNorm
-        from torch.nn.modules.conv import _ConvNd
-
         name, child = str(node.target), self.modules[str(node.target)]
         label = f"{name} ({type(child).__name__})"
         if isinstance(child, (_ConvNd, nn.Linear, _BatchNorm)):
@@ -94,9 +89,6 @@ class _Reader:
 
     def obstacle(self, node: fx.Node, child: Any) -> str:
         """Why a layer's weights cannot be changed, or a BatchNorm not be folded; empty where they can."""
-        from torch import nn
-        from torch.nn.modules.batchnorm import _BatchNorm
-
         if len(node.all_input_nodes) != 1 or len(node.args) != 1:
             return "takes more than one value"
         if isinstance(child, _BatchNorm):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn import functional
 
 from bench.batch_norm_folding.structure import Node, Role
 from bench.batch_norm_folding.torch_modules.tracing import Shapes, argument, as_node, as_tuple
-
-if TYPE_CHECKING:
-    from torch import fx, nn
 
 ADDED = ("add", "add_", "__add__", "__iadd__")
 SAME = ("contiguous", "clone", "detach", "to", "float", "double")
@@ -24,8 +25,6 @@ class Operations:
 
     def module(self, node: fx.Node, child: nn.Module, label: str) -> Node:
         """Modules without weights that hand a map of channels on."""
-        from torch import nn
-
         kind = type(child)
         handing = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
         adaptive = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
@@ -44,9 +43,6 @@ class Operations:
 
     def function(self, node: fx.Node, name: str) -> Node:
         """Functions and methods: sums, concatenations, averages, flattening; a barrier otherwise."""
-        import torch
-        from torch.nn import functional
-
         target = node.target
         method = node.op == "call_method"
         if target in (operator.add, operator.iadd, torch.add) or (method and name in ADDED):

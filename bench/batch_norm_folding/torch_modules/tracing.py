@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
 from bench.batch_norm_folding.structure import Node, Role
-
-if TYPE_CHECKING:
-    from torch import fx, nn
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def trace(module: nn.Module, shape: tuple[int, ...]) -> tuple[fx.Graph, Shapes]:
     """The traced graph and the shape of each value for two zeros."""
-    import torch
-    from torch import fx, nn
-    from torch.nn.modules.batchnorm import _BatchNorm
-    from torch.nn.modules.conv import _ConvNd
-
     whole = (_ConvNd, nn.Linear, _BatchNorm)
 
     class Tracer(fx.Tracer):

@@ -6,19 +6,17 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import torch
+from torch import nn
 
 from bench.compression.pruning.graph import ChannelGroup, weighted_kinds
 from bench.compression.pruning.importance import Scores
 from bench.errors import UserError
 from bench.functional.module_cost import multiply_accumulates
 from bench.networks.network import InputSpec
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 Kept: TypeAlias = dict[str, int]  # group -> units that stay
 Curves: TypeAlias = Mapping[str, Mapping[float, float]]  # group -> ratio -> damage
@@ -61,8 +59,6 @@ class Cost:
 
 def cost_of(module: nn.Module, declared: InputSpec, groups: tuple[ChannelGroup, ...]) -> Cost:
     """Measure the layers of a module once, on one sample of zeros."""
-    import torch
-
     layers: dict[str, LayerCost] = {}
     counted = copy.deepcopy(module).eval()
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bench.data.base import Samples
@@ -56,8 +57,6 @@ def deploy(network: Network, samples: Samples, where: str, integer_sums: Integer
 
 
 def _logits(predictor: Predictor, samples: Samples) -> Float:
-    import torch
-
     return np.asarray(predictor.logits(torch.from_numpy(samples.x))[0].numpy(), dtype=np.float64)
 
 
@@ -91,9 +90,7 @@ def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -
 
 
 def _sums(predictor: Predictor, samples: Samples) -> dict[str, Any] | None:
-    import torch
-
-    from bench.runtimes.onnx_runtime import OnnxPredictor
+    from bench.runtimes.onnx_predictor import OnnxPredictor
     from bench.runtimes.saturation import sums_of
 
     if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:

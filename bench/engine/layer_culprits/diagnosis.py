@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import onnx
+import torch
 from numpy.typing import NDArray
 
 from bench.data.base import Dataset, Samples
@@ -151,24 +153,18 @@ class TakenApart(NamedTuple):
 
     def given(self, samples: Samples) -> NDArray[Any]:
         """The samples as the network takes them."""
-        import torch
-
         from bench.networks.interface import to_network
 
         return to_network(torch.from_numpy(samples.x), self.declared).numpy().astype(self.dtype)
 
     def answers(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the network put out, as logits of the data's classes."""
-        import torch
-
         from bench.networks.interface import class_scores, to_logits
 
         return to_logits(torch.from_numpy(class_scores(found)), self.declared, self.smallest).numpy()
 
 
 def _taken_apart(network: Network, where: str) -> TakenApart:
-    import onnx
-
     from bench.layer_matching import in_qdq_form, read_layers
     from bench.onnx_files.class_scores import scored, smallest_positive
 

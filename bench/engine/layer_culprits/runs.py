@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto, helper
 
 from bench.errors import UserError
 from bench.onnx_files.running import holds_loop, run_session
@@ -16,8 +17,6 @@ from bench.runtimes.base import Target
 from bench.runtimes.onnx_session import reason, session_options, start_session
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
-
     from bench.layer_matching import LayerGraph
 
 Values = dict[str, NDArray[Any]]
@@ -160,8 +159,6 @@ class Side:
 
 def kept_as(value: NDArray[Any]) -> Kept:
     """Type and shape of an array of samples."""
-    from onnx import helper
-
     return Kept(helper.np_dtype_to_tensor_dtype(value.dtype), value.dtype, tuple(value.shape[1:]))
 
 
