@@ -10,7 +10,7 @@ from bench.errors import UnusableNetwork, UserError, legible
 from bench.networks.network import InputSpec, Network
 from bench.runtimes.base import Target
 from bench.suite.given_pair import GivenPair
-from bench.suite.nodes import onnx_source, outside_kind
+from bench.suite.planned_networks import onnx_source, outside_kind
 from bench.suite.suite import MetricUse, Outside, Reference, Suite, Variant, Yardstick
 
 

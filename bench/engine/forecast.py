@@ -7,7 +7,7 @@ from collections import defaultdict
 from bench.engine.judged import arrays_lost
 from bench.engine.planning import PlannedSuite
 from bench.store.store import Store
-from bench.suite.nodes import Node
+from bench.suite.planned_networks import Node
 from bench.suite.plan import Plan, PlannedCell
 from bench.suite.selection import unused
 from bench.suite.stages import observations_of, stage_cells, staged

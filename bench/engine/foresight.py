@@ -13,7 +13,7 @@ from bench.engine.networks import NetworkFailure, Networks, one_line
 from bench.interrupts import contained
 from bench.networks.network import InputSpec, Network
 from bench.store.store import Store
-from bench.suite.nodes import Node
+from bench.suite.planned_networks import Node
 from bench.suite.plan import Plan
 from bench.suite.selection import first_match
 from bench.wording import plain

@@ -21,7 +21,7 @@ from bench.results import Cell
 from bench.store.keys import key_of
 from bench.store.store import Kind, Store
 from bench.suite.exporting import EXPORT
-from bench.suite.nodes import Node, chain
+from bench.suite.planned_networks import Node, chain
 from bench.suite.plan import Draw, Plan, PlannedCell, Role
 
 Rerun = Literal["missing", "failed", "always", "never"]

@@ -19,7 +19,7 @@ from bench.onnx_files.class_scores import holds_half, only_output, softmax_step
 from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Predictor, Target
 from bench.runtimes.opening import open_predictor
-from bench.suite.nodes import INTAKE_SAMPLES
+from bench.suite.planned_networks import INTAKE_SAMPLES
 from bench.suite.suite import Outside
 
 Float = NDArray[np.float64]

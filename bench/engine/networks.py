@@ -14,7 +14,7 @@ from bench.networks.network import InputSpec, Network, TorchNetwork
 from bench.outside_networks.records import source_record
 from bench.store.keys import canonical_json
 from bench.store.store import Store
-from bench.suite.nodes import INTAKE_SAMPLES, Node
+from bench.suite.planned_networks import INTAKE_SAMPLES, Node
 
 OTHER = "it describes another network than its key does"
 

@@ -19,7 +19,7 @@ from bench.interrupts import contained
 from bench.probes.base import TRIAL, Context, Observation
 from bench.runtimes.base import Predictor, Target, runtimes
 from bench.store.store import Store
-from bench.suite.nodes import Node
+from bench.suite.planned_networks import Node
 from bench.suite.plan import PlannedObservation
 
 

@@ -17,7 +17,7 @@ from bench.integer_sums.pairs import Sums
 from bench.results import GitState, MachineInfo, Provenance
 from bench.runtimes.base import Target
 from bench.runtimes.processor import flags
-from bench.suite.nodes import package_version
+from bench.suite.planned_networks import package_version
 from bench.suite.plan import Machine
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")

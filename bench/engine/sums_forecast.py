@@ -10,7 +10,7 @@ from bench.errors import NotApplicable, UserError
 from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.store.store import Store
-from bench.suite.nodes import Node
+from bench.suite.planned_networks import Node
 from bench.suite.plan import other_sums
 from bench.wording import plain
 from bench.wording_of_sums import caveat

@@ -10,7 +10,7 @@ from bench.errors import UserError
 from bench.registry import nearest
 from bench.store.keys import differences, key_of
 from bench.store.store import Record, Store
-from bench.suite.nodes import Node
+from bench.suite.planned_networks import Node
 from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Role
 from bench.suite.selection import matches
 from bench.wording import canonical

@@ -11,7 +11,7 @@ from bench.models.base import Model, Recipe, models
 from bench.registry import Registry, check_code, nearest
 from bench.runtimes.base import Target, runtimes
 from bench.suite.findings import Findings
-from bench.suite.nodes import onnx_source, outside_kind
+from bench.suite.planned_networks import onnx_source, outside_kind
 from bench.suite.suite import Outside, Reference, Yardstick
 from bench.suite.tables import InputTable, NameTable, OpenTable, ReferenceTable, YardstickTable
 from bench.suite.validation_errors import Place

@@ -17,7 +17,7 @@ from bench.probes.base import Probe
 from bench.runtimes.base import Target, runtimes
 from bench.store.keys import key_of
 from bench.suite.exporting import Exports, exports_of
-from bench.suite.nodes import (
+from bench.suite.planned_networks import (
     Node,
     Splits,
     package_versions,

@@ -22,7 +22,7 @@ from bench.registry import Registry, load_object, nearest
 from bench.runtimes.base import Runtime, Target, runtimes
 from bench.suite.findings import BASES, schema_of
 from bench.suite.networks import can_run, kind_of
-from bench.suite.nodes import outside_kind
+from bench.suite.planned_networks import outside_kind
 from bench.suite.schema import summary
 from bench.suite.suite import Suite, Variant
 from bench.suite.validation_errors import limits, resolve, type_in_words

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from bench.integer_sums.pairs import Sums
 from bench.runtimes.base import Target, runtimes
 from bench.suite.exporting import Exports
-from bench.suite.nodes import Node, Splits, chain
+from bench.suite.planned_networks import Node, Splits, chain
 from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Planner, executable
 
 REFERENCE, OUTSIDE, EXPORT = "reference", "outside network", "export"

@@ -16,7 +16,7 @@ from bench.store.checksums import sealed
 from bench.store.files import Files
 from bench.store.store import Store
 from bench.suite.load import load_suite
-from bench.suite.nodes import chain
+from bench.suite.planned_networks import chain
 from tests.engine.test_run import fresh, numbers
 
 

@@ -14,7 +14,7 @@ from bench.networks.network import InputSpec
 from bench.outside_networks.hub import PACKAGES, build_named, hub_package
 from bench.outside_networks.loading import load_outside
 from bench.suite.load import load_suite
-from bench.suite.nodes import Splits, outside_node
+from bench.suite.planned_networks import Splits, outside_node
 from tests.suite.documents import problems, text, write
 
 DECLARED = InputSpec(shape=(1, 2, 2), classes=("a", "b", "c"))

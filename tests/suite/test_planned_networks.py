@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from bench.errors import UserError
 from bench.networks.network import InputSpec
 from bench.onnx_files.reading import onnx_sha256, read_onnx
-from bench.suite.nodes import file_sha256
+from bench.suite.planned_networks import file_sha256
 
 
 def _save(path, weight, **where):
@@ -154,7 +154,7 @@ def test_a_broken_file_counts_by_its_bytes(tmp_path):
 
 def test_noise_of_a_given_size_is_a_yardstick_without_data(tmp_path):
     from bench.suite.load import load_suite
-    from bench.suite.nodes import Splits, yardstick_nodes
+    from bench.suite.planned_networks import Splits, yardstick_nodes
 
     text = 'name = "s"\n[data]\nloader = "digits"\nevaluation = 50\n[reference]\nmodel = "mlp"\n[yardstick]\n'
     text += 'weight_noise_sigma = 0.02\ncount = 3\n[[variant]]\nname = "v"\nsteps = [{ use = "bn-fold" }]\n'
