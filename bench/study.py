@@ -156,7 +156,7 @@ class Study:
 
         from bench.networks.arithmetic import arithmetic
 
-        predictor = self.engine.observations.open(cell.node, cell.target).as_shipped()
+        predictor = self.engine.observations.open(cell.network, cell.target).as_shipped()
         image = torch.from_numpy(self.engine.observations.samples(cell.count).x[:1].copy())
         with arithmetic(cell.target.threads):
             predictor.logits(image)  # the first call also allocates

@@ -9,8 +9,9 @@ from bench.data.splitting import load_dataset
 from bench.engine.provenance import machine
 from bench.errors import UserError
 from bench.models.base import check_recipe
+from bench.suite.plan import Plan
 from bench.suite.planned_networks import INTAKE_SAMPLES, Splits
-from bench.suite.plan import Evaluation, Plan, Planner
+from bench.suite.planner import Evaluation, Planner
 from bench.suite.suite import Suite
 
 

@@ -3,7 +3,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.models.test_onnx_file import model
+from tests.onnx_files.test_reading import model
 
 from bench.errors import MissingExtra, UserError
 from bench.outside_networks.packaged import EXTRAS, packaged
