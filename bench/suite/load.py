@@ -8,10 +8,8 @@ from typing import Any
 
 from bench.data.base import Loader, loaders
 from bench.limits import SUITE_CELLS, SUITE_YARDSTICKS
-from bench.suite.extends import read_document
-from bench.suite.findings import Findings
-from bench.suite.measures import build_metrics
-from bench.suite.networks import (
+from bench.suite.check_metrics import build_metrics
+from bench.suite.check_networks import (
     build_object,
     build_reference,
     build_targets,
@@ -20,9 +18,11 @@ from bench.suite.networks import (
     kind_of,
     tables_in,
 )
+from bench.suite.check_variants import Setting, build_variant
+from bench.suite.extends import read_document
+from bench.suite.findings import Findings
 from bench.suite.suite import Suite, Variant
 from bench.suite.tables import NAME_PATTERN, NAME_RULE, DataTable, SuiteTable
-from bench.suite.variants import Setting, build_variant
 
 
 def load_suite(path: Path | str) -> Suite:

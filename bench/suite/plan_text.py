@@ -8,8 +8,8 @@ from dataclasses import fields
 from typing import Any
 
 from bench.runtimes.base import Target
+from bench.suite.check_networks import can_run, kind_of
 from bench.suite.columns import columns
-from bench.suite.networks import can_run, kind_of
 from bench.suite.planned_networks import outside_kind
 from bench.suite.suite import Suite, Variant
 

@@ -14,8 +14,8 @@ from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.registry import nearest
 from bench.results import Rule
 from bench.results.rules import RULES, rule_on_own_figure, rules_of
+from bench.suite.check_networks import tables_in
 from bench.suite.findings import Findings, schema_of
-from bench.suite.networks import tables_in
 from bench.suite.suite import Gate, MetricUse
 from bench.suite.tables import GateTable, MetricTable
 from bench.suite.validation_errors import Place

@@ -11,8 +11,8 @@ from bench.errors import UserError
 from bench.limits import SUITE_STEPS
 from bench.registry import nearest
 from bench.runtimes.base import Target
+from bench.suite.check_networks import build_object, build_outside, can_run, tables_in
 from bench.suite.findings import Findings
-from bench.suite.networks import build_object, build_outside, can_run, tables_in
 from bench.suite.suite import Reference, Variant
 from bench.suite.tables import StepTable, VariantTable
 from bench.suite.validation_errors import Place
