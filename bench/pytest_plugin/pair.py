@@ -32,7 +32,7 @@ from bench.suite.reuse import is_reusable
 from bench.suite.suite import Outside
 from bench.wording import plain, title
 
-PLACES = COMMAND_LINE._replace(bounds="bounds", data="data", integer_sums="integer_sums", input="input")
+ARGUMENT_NAMES = COMMAND_LINE._replace(bounds="bounds", data="data", integer_sums="integer_sums", input="input")
 KEYWORDS = (
     "reference", "variant", "data", "bounds", "yardsticks", "integer_sums", "not_applicable",
     "input", "reference_input", "variant_input",
@@ -116,7 +116,7 @@ class Pair:
         x, y = self._data(folder)
         pair = given_pair(
             reference, variant, x, y,
-            metrics=(metric,), bounds=limits, integer_sums=sums, inputs=inputs, places=PLACES,
+            metrics=(metric,), bounds=limits, integer_sums=sums, inputs=inputs, argument_names=ARGUMENT_NAMES,
             yardsticks=[self._network(item, folder) for item in self._given.get("yardsticks", ())],
         )  # fmt: skip
         suite, dataset = pair_suite(pair)

@@ -189,7 +189,7 @@ class Planner:
     def _targets(self, variant: Variant, runnable: dict[str, PlannedNetwork | None]) -> list[Target]:
         """The targets the variant names, else those that can run it; all (skipped, with the reason) where none can.
 
-        Saturating sums are no other place for a network without 8-bit products: such a target takes the others.
+        Saturating sums change nothing for a network without 8-bit products: such a target is left out beside others.
         """
         if variant.targets is not None:
             return [target for target in self.suite.targets if target.name in variant.targets]

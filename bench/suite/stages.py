@@ -93,7 +93,7 @@ def stages_of(
 
 
 def stage_cells(planner: Planner, plan: Plan, planned: PlannedCell) -> tuple[tuple[Stage, ...], list[PlannedCell]]:
-    """The stages behind a cell, and for each the cell that it would be: the reference on its place is the first."""
+    """The stages behind a cell, the reference on the cell's target first, and for each the cell that it would be."""
     original = plan.references[planned.replicate]
     network = plan.variants[planned.variant, planned.replicate]
     sums = planner.machine.sums(planned.target)
@@ -106,7 +106,7 @@ def stage_cells(planner: Planner, plan: Plan, planned: PlannedCell) -> tuple[tup
 
 
 def observations_of(cells: Sequence[PlannedCell]) -> list[PlannedObservation]:
-    """What a waterfall is derived from: of the reference's place everything, of every later stage its own alone."""
+    """What a waterfall is derived from: of the reference everything, of every later stage its own alone."""
     first = cells[0]
     roles = [first.reference, *first.yardsticks, (first.floor,), *(cell.observed for cell in cells)]
     asked = [item for role in roles for draw in role for item in draw]

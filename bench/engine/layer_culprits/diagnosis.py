@@ -28,7 +28,7 @@ from bench.functional.layer_divergence import Figures
 from bench.networks.network import InputSpec, Network
 from bench.runtimes.base import IntegerSums
 from bench.suite.given_network import GivenNetwork
-from bench.suite.given_pair import COMMAND_LINE, UNDECLARED, Inputs, Places, given_pair
+from bench.suite.given_pair import COMMAND_LINE, UNDECLARED, ArgumentNames, Inputs, given_pair
 from bench.suite.suite import Outside
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def why_diverged(
     integer_sums: IntegerSums = "native",
     inputs: Inputs = UNDECLARED,
     y: Any = None,
-    places: Places = COMMAND_LINE,
+    argument_names: ArgumentNames = COMMAND_LINE,
 ) -> dict[str, Any]:
     """Rank the layers of a pair by guilt.
 
@@ -60,7 +60,7 @@ def why_diverged(
         integer_sums: how ONNX Runtime sums 8-bit products where the networks are deployed.
         inputs: how the networks take their input.
         y: labels (n,), if known.
-        places: what errors call what was given.
+        argument_names: what errors call what was given.
 
     Returns:
         What ``diagnose`` returns.
@@ -68,7 +68,7 @@ def why_diverged(
     Raises:
         UserError: whatever is wrong in what was given; no layer of one answers to a layer of the other.
     """
-    how: dict[str, Any] = {"integer_sums": integer_sums, "inputs": inputs, "places": places}
+    how: dict[str, Any] = {"integer_sums": integer_sums, "inputs": inputs, "argument_names": argument_names}
     pair = given_pair(reference, variant, x, y, bounds=bounds, **how)
     _, dataset = pair_suite(pair)
     given = pair.reference, pair.variant
