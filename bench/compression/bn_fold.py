@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from torch import nn
 
-    from bench.batch_norm_folding.folding import Folded, Kept
+    from bench.batch_norm_folding.folding import FoldedBatchNorm, KeptBatchNorm
 
 PROBES = 32
 FEW_PROBES = 2  # of large images, where float64 is slow
@@ -68,7 +68,7 @@ class BnFold(Step):
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """Replace the same BatchNorms; of an ONNX file, the file itself is the structure."""
-        from bench.batch_norm_folding.folding import Folded
+        from bench.batch_norm_folding.folding import FoldedBatchNorm
         from bench.batch_norm_folding.modules import replace_batch_norm
 
         if isinstance(network, OnnxNetwork):
@@ -76,7 +76,7 @@ class BnFold(Step):
         assert isinstance(network, TorchNetwork)
         module = copy.deepcopy(network.module)
         for entry in record["folded"]:
-            replace_batch_norm(module, Folded(**entry))
+            replace_batch_norm(module, FoldedBatchNorm(**entry))
         return TorchNetwork(module, network.input)
 
     def _fold_file(self, network: OnnxNetwork) -> tuple[Network, dict[str, Any]]:
@@ -85,13 +85,13 @@ class BnFold(Step):
         from bench.batch_norm_folding.onnx_files.folding import fold_onnx
 
         model = onnx.load_model_from_string(network.model)
-        made, plan = fold_onnx(model, across_concatenation=self.across_concatenation)
-        if not plan.folded and not plan.kept:
-            record = _became(plan.folded, plan.kept)
+        made, result = fold_onnx(model, across_concatenation=self.across_concatenation)
+        if not result.folded and not result.kept:
+            record = _became(result.folded, result.kept)
             return OnnxNetwork(network.model, network.input), record | {"notes": ["the file has no BatchNorm left"]}
-        _require(plan.folded, plan.kept)
+        _require(result.folded, result.kept)
         folded = OnnxNetwork(made.SerializeToString(deterministic=True), network.input)
-        return folded, _became(plan.folded, plan.kept) | self._file_change(model, made, network.input)
+        return folded, _became(result.folded, result.kept) | self._file_change(model, made, network.input)
 
     def _logit_change(self, network: TorchNetwork, after: nn.Module) -> dict[str, Any]:
         """Largest change of a logit on seeded uniform probes, both networks evaluated in float64.
@@ -138,7 +138,7 @@ class BnFold(Step):
         return _differences(outputs[0], outputs[1], outputs[2])
 
 
-def _became(folded: tuple[Folded, ...], kept: tuple[Kept, ...]) -> dict[str, Any]:
+def _became(folded: tuple[FoldedBatchNorm, ...], kept: tuple[KeptBatchNorm, ...]) -> dict[str, Any]:
     """What became of each BatchNorm, as JSON, and in one sentence."""
     backward = sum(entry.direction == "backward" for entry in folded)
     summary = f"{backward} folded backward, {len(folded) - backward} forward, {len(kept)} kept"
@@ -149,7 +149,7 @@ def _became(folded: tuple[Folded, ...], kept: tuple[Kept, ...]) -> dict[str, Any
     }
 
 
-def _require(folded: tuple[Folded, ...], kept: tuple[Kept, ...]) -> None:
+def _require(folded: tuple[FoldedBatchNorm, ...], kept: tuple[KeptBatchNorm, ...]) -> None:
     if not folded:
         reasons = "; ".join(f"{entry.batch_norm}: {entry.reason}" for entry in kept)
         raise NotApplicable(f"no BatchNorm can be folded ({reasons or 'the network has none'})")

@@ -154,13 +154,13 @@ class Quantisation(Step):
 
     def restructure(self, network: TorchNetwork, record: dict[str, Any], scheme: Scheme) -> nn.Module:
         """The layers and quantisers of a record, these with their scales, without data."""
-        from bench.batch_norm_folding.modules import Folded, replace_batch_norm
+        from bench.batch_norm_folding.modules import FoldedBatchNorm, replace_batch_norm
         from bench.compression.quantisation.calibration import load_states
         from bench.compression.quantisation.graph import bound_ranges, quantised_graph
 
         module = copy.deepcopy(network.module)
         for pair in record["folded"]:
-            replace_batch_norm(module, Folded(**pair))
+            replace_batch_norm(module, FoldedBatchNorm(**pair))
         quantised, _ = quantised_graph(module, scheme)
         bound_ranges(quantised, record["smallest_ranges"])
         load_states(quantised, record["quantisers"])

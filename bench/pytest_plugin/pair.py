@@ -47,7 +47,7 @@ class Figure(NamedTuple):
     high: float | None
 
 
-class Pair:
+class PairFixture:
     """A reference and a variant, measured metric by metric as they are asked for; results are reused from the store.
 
     The fixture is the pair of the marker ``crbench``; a call of it is another one. Every ``assert_`` needs the whole
@@ -61,7 +61,7 @@ class Pair:
         self._functions: dict[int, Outside] = {}  # a function is the same one as long as this pair
 
     @classmethod
-    def of(cls, request: pytest.FixtureRequest) -> Pair:
+    def of(cls, request: pytest.FixtureRequest) -> PairFixture:
         """The pair of the markers; keywords that stand nearer to the test win."""
         given: dict[str, Any] = {}
         for mark in reversed(list(request.node.iter_markers("crbench"))):
@@ -70,7 +70,7 @@ class Pair:
             given |= mark.kwargs
         return cls(request, given)
 
-    def __call__(self, **given: Any) -> Pair:
+    def __call__(self, **given: Any) -> PairFixture:
         """Another pair; what is not given comes from the marker.
 
         Args:
@@ -85,7 +85,7 @@ class Pair:
                 ``not_applicable``, globs of metrics that may be skipped, and the test with them: by default what is
                 not measured fails. Paths are relative to the test's folder.
         """
-        return Pair(self._request, {**self._given, **given})
+        return PairFixture(self._request, {**self._given, **given})
 
     def cell(self, metric: str) -> Cell:
         """Everything one metric says; ``metric`` as in ``adversarial.pgd[epsilon=0.1]``."""

@@ -19,7 +19,7 @@ from bench.suite.validation_errors import KeyPath
 
 
 @dataclass(frozen=True)
-class Setting:
+class VariantContext:
     """What a variant is checked against; None where that has problems of its own."""
 
     reference: Reference | None
@@ -29,34 +29,38 @@ class Setting:
     calibration: int | None
 
 
-def build_variant(findings: Findings, raw: dict[str, Any], key_path: KeyPath, setting: Setting) -> Variant | None:
+def build_variant(
+    findings: Findings, raw: dict[str, Any], key_path: KeyPath, context: VariantContext
+) -> Variant | None:
     """A variant whose chain can run on its targets; None where it has problems."""
     given = [key for key in ("onnx", "factory") if key in raw]
     if len(given) > 1:
         findings.add(key_path, f"{' and '.join(given)} are {len(given)} sources", "give one")
     if not {"steps", "onnx", "factory", "checkpoint"} & set(raw):
         findings.add(key_path, "neither steps nor a source", "give steps, or onnx, factory or checkpoint")
-    outside = build_outside(findings, raw, key_path, None if setting.reference is None else setting.reference.outside)
-    start = "onnx" if "onnx" in raw else "torch" if {"factory", "checkpoint"} & set(raw) else setting.kind
-    chain, kind = _build_chain(findings, raw, key_path, start, setting)
-    targets = _choose_targets(findings, raw, key_path, kind, setting)
+    outside = build_outside(findings, raw, key_path, None if context.reference is None else context.reference.outside)
+    start = "onnx" if "onnx" in raw else "torch" if {"factory", "checkpoint"} & set(raw) else context.kind
+    chain, kind = _build_chain(findings, raw, key_path, start, context)
+    targets = _choose_targets(findings, raw, key_path, kind, context)
     table = findings.parse(VariantTable, raw, key_path, quiet=True)
     if table is None:
         return None
     if table.stages and not chain and outside is None and not raw.get("steps"):
-        _check_stages(findings, key_path, targets, setting)
+        _check_stages(findings, key_path, targets, context)
     return Variant(table.name, chain, outside, targets, table.stages)
 
 
-def _check_stages(findings: Findings, key_path: KeyPath, names: tuple[str, ...] | None, setting: Setting) -> None:
+def _check_stages(
+    findings: Findings, key_path: KeyPath, names: tuple[str, ...] | None, context: VariantContext
+) -> None:
     """The reference itself has stages only where a target exports or optimises it."""
-    chosen = [target for target in setting.targets if names is None or target.name in names]
-    if chosen and all(target.runtime == setting.kind for target in chosen):
+    chosen = [target for target in context.targets if names is None or target.name in names]
+    if chosen and all(target.runtime == context.kind for target in chosen):
         findings.add((*key_path, "stages"), "no step, and its targets run the reference as it is", "leave it out")
 
 
 def _build_chain(
-    findings: Findings, raw: dict[str, Any], key_path: KeyPath, start: str | None, setting: Setting
+    findings: Findings, raw: dict[str, Any], key_path: KeyPath, start: str | None, context: VariantContext
 ) -> tuple[tuple[Step, ...], str | None]:
     """The steps and the kind of network that comes out; None where that cannot be told."""
     chain: list[Step] = []
@@ -69,7 +73,7 @@ def _build_chain(
         if step is None:
             kind = None  # what follows it cannot be judged
             continue
-        _check_needs(findings, step, here, setting)
+        _check_needs(findings, step, here, context)
         chain.append(step)
         if kind is None or start is None:
             continue
@@ -81,24 +85,24 @@ def _build_chain(
     return tuple(chain), kind
 
 
-def _check_needs(findings: Findings, step: Step, key_path: KeyPath, setting: Setting) -> None:
+def _check_needs(findings: Findings, step: Step, key_path: KeyPath, context: VariantContext) -> None:
     """What a step uses of the suite must be there."""
-    if "calibration" in step.demands() and setting.calibration == 0:
+    if "calibration" in step.demands() and context.calibration == 0:
         what = f"{step.name!r} calibrates, and there are no calibration samples"
         findings.add(key_path, what, "give data.calibration = 128")
-    if "recipe" in step.uses() and setting.reference is not None and setting.reference.recipe is None:
+    if "recipe" in step.uses() and context.reference is not None and context.reference.recipe is None:
         what = f"{step.name!r} trains by the reference's recipe, and there is none"
         findings.add(key_path, what, "give reference.recipe, or leave the step out")
 
 
 def _choose_targets(
-    findings: Findings, raw: dict[str, Any], key_path: KeyPath, kind: str | None, setting: Setting
+    findings: Findings, raw: dict[str, Any], key_path: KeyPath, kind: str | None, context: VariantContext
 ) -> tuple[str, ...] | None:
     """The named targets, each of which must exist and run the variant; by default some target must."""
     names = raw.get("targets")
-    by_name = {target.name: target for target in setting.targets}
+    by_name = {target.name: target for target in context.targets}
     if not isinstance(names, list):
-        if kind is not None and by_name and not any(can_run(target, kind) for target in setting.targets):
+        if kind is not None and by_name and not any(can_run(target, kind) for target in context.targets):
             what = f"no target runs it: it ends as an {kind} network"
             findings.add(key_path, what, 'declare a [[target]] with runtime = "onnxruntime"')
         return None
@@ -108,8 +112,8 @@ def _choose_targets(
             continue
         if name in names[:index]:
             findings.add(here, f"{name!r} stands here twice", "name each target once")
-        elif name not in setting.target_names:
-            findings.add(here, f"unknown target {name!r}", nearest(name, setting.target_names))
+        elif name not in context.target_names:
+            findings.add(here, f"unknown target {name!r}", nearest(name, context.target_names))
         elif kind is not None and name in by_name and not can_run(by_name[name], kind):
             runtime = by_name[name].runtime
             what = f"target {name!r} has runtime {runtime!r}, which cannot run an {kind} network"

@@ -8,15 +8,15 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from bench.batch_norm_folding.folding import Kept, Plan, fold_all
+from bench.batch_norm_folding.folding import FoldingResult, KeptBatchNorm, fold_all
 from bench.batch_norm_folding.formulas import Affine, Linear
 from bench.batch_norm_folding.onnx_files.constants import Constants, attributes, shapes_of
-from bench.batch_norm_folding.onnx_files.draft import CONSTANT, OnnxGraph
+from bench.batch_norm_folding.onnx_files.draft import CONSTANT, OnnxFoldingGraph
 from bench.batch_norm_folding.onnx_files.graph import read_file
 from bench.batch_norm_folding.onnx_files.wiring import read_by
 
 
-def fold_onnx(model: ModelProto, *, across_concatenation: bool = True) -> tuple[ModelProto, Plan]:
+def fold_onnx(model: ModelProto, *, across_concatenation: bool = True) -> tuple[ModelProto, FoldingResult]:
     """Fold every BatchNorm of an ONNX file whose map the layers around it can take over.
 
     Computed in float64, cast once to the type of the file's weights. The given model is not changed; operators that
@@ -27,27 +27,27 @@ def fold_onnx(model: ModelProto, *, across_concatenation: bool = True) -> tuple[
         across_concatenation: False leaves every BatchNorm whose map would pass a concatenation.
     """
     read = read_file(model)
-    plan = fold_all(read.graph, read.weights, across_concatenation=across_concatenation)
-    plan = plan._replace(kept=plan.kept + tuple(Kept(name, why) for name, why in read.unseen.items()))
+    result = fold_all(read.graph, read.weights, across_concatenation=across_concatenation)
+    result = result._replace(kept=result.kept + tuple(KeptBatchNorm(name, why) for name, why in read.unseen.items()))
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    _Writer(made, read).write(plan)
-    return made, plan
+    _Writer(made, read).write(result)
+    return made, result
 
 
 class _Writer:
-    def __init__(self, model: ModelProto, read: OnnxGraph) -> None:
+    def __init__(self, model: ModelProto, read: OnnxFoldingGraph) -> None:
         self.model, self.read = model, read
         self.constants = Constants(model)
         self.nodes = list(model.graph.node)
         self.taken = {name for node in self.nodes for name in (*node.input, *node.output)}
         self.taken |= {tensor.name for tensor in model.graph.initializer}
 
-    def write(self, plan: Plan) -> None:
-        if not plan.folded:
+    def write(self, result: FoldingResult) -> None:
+        if not result.folded:
             return
-        gone = {folded.batch_norm for folded in plan.folded}
-        for name, made in plan.changed.items():
+        gone = {folded.batch_norm for folded in result.folded}
+        for name, made in result.changed.items():
             if name not in gone:
                 self.layer(name, made)
         renamed: dict[str, str] = {}
@@ -58,7 +58,7 @@ class _Writer:
             first = self.nodes[places[0]]
             if name in gone:
                 source, idle = first.input[0], places
-            elif name in plan.changed and len(places) > 1:  # its multiplication and addition are in its weights now
+            elif name in result.changed and len(places) > 1:  # its multiplication and addition are in its weights now
                 source, idle = first.output[0], places[1:]
             else:
                 continue

@@ -10,7 +10,7 @@ from onnx import NodeProto
 from bench.batch_norm_folding.formulas import Affine, Diagonal, Linear, after, batch_norm
 from bench.batch_norm_folding.onnx_files.constants import attributes
 from bench.batch_norm_folding.onnx_files.wiring import read_by
-from bench.batch_norm_folding.structure import Node, Role
+from bench.batch_norm_folding.structure import FoldingNode, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def batch_normalisation(draft: Draft, index: int, node: NodeProto) -> set[int]:
         output = following.output[0]
     assert isinstance(made, Diagonal)
     label = f"{name} (BatchNormalization)"
-    draft.nodes.append(Node(name, Role.NORM, (node.input[0],), (output,), label))
+    draft.nodes.append(FoldingNode(name, Role.NORM, (node.input[0],), (output,), label))
     draft.made.weights[name], draft.made.positions[name] = made, tuple(positions)
     draft.channels[output] = len(arrays[0])
     draft.channels.setdefault(node.input[0], len(arrays[0]))

@@ -18,7 +18,7 @@ from bench.engine.layer_culprits.channel_maps import ChannelMaps
 from bench.engine.layer_culprits.deployed import deploy, parted
 from bench.engine.layer_culprits.files import as_onnx, fidelity
 from bench.engine.layer_culprits.observing import UNMATCHED, as_json, observe
-from bench.engine.layer_culprits.outcome import Outcome
+from bench.engine.layer_culprits.output_damage import OutputDamage
 from bench.engine.layer_culprits.ranking import RULE, culprits, ranking
 from bench.engine.layer_culprits.restoring import Impossible, Layers, Matching, restore
 from bench.engine.layer_culprits.runs import Side, batches
@@ -115,7 +115,7 @@ def diagnose(
     *raw, seen = observe(matching, sides, parts, maps)
     logits = [item.answers(found) for item, found in zip(taken, raw, strict=True)]
     _check_finite(logits[0])
-    outcome = Outcome(logits[0], logits[1], samples.y)
+    damage = OutputDamage(logits[0], logits[1], samples.y)
     pair = deploy(reference, samples, NAMES[0], integer_sums), deploy(variant, samples, NAMES[1], integer_sums)
     _check_finite(pair[0].logits)
     truth = {
@@ -127,13 +127,13 @@ def diagnose(
     for position, place in enumerate(listed):
         row = _row(matching, place, position) | seen[place].figures() | _channels(matching, place, maps, unclear)
         shown(position, len(listed), row["name"])
-        rows.append(row | _restored(layers, place, parts, maps, outcome, taken[1]))
+        rows.append(row | _restored(layers, place, parts, maps, damage, taken[1]))
     alone = [graphs[1].layers[p.variant].name for p in matching.pairs if p.reference is None and p.variant is not None]
-    rounding = outcome.rounding(pair[0].exact)
+    rounding = damage.rounding(pair[0].exact)
     return {
         "samples": len(samples),
-        "deployed": parted(outcome, pair, samples),
-        "divergence": {**outcome.divergence(), "rounding": rounding},
+        "deployed": parted(damage, pair, samples),
+        "divergence": {**damage.divergence(), "rounding": rounding},
         "fidelity": truth,
         "layers": rows,
         "ranking": ranking(rows, rounding),
@@ -242,7 +242,7 @@ def _restored(
     place: int,
     parts: list[slice],
     maps: ChannelMaps,
-    outcome: Outcome,
+    damage: OutputDamage,
     variant: TakenApart,
 ) -> dict[str, Any]:
     try:
@@ -254,6 +254,6 @@ def _restored(
     own = as_json(added)
     return {
         "added": {name: own[name] for name in (*Figures._fields, "identical")} if added.finite.any() else None,
-        "restored": outcome.restored(variant.answers(logits)),
+        "restored": damage.restored(variant.answers(logits)),
         "restored_reason": None,
     }

@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.functional.layer_divergence import Moments, joined, moments
 
 if TYPE_CHECKING:
-    from bench.layer_matching import LayerGraph, Pair
+    from bench.layer_matching import LayerGraph, LayerPair
 
 
 class Impossible(Exception):
@@ -29,7 +29,7 @@ class Matching:
 
     reference: LayerGraph
     variant: LayerGraph
-    pairs: tuple[Pair, ...]
+    pairs: tuple[LayerPair, ...]
 
     @cached_property
     def to_variant(self) -> dict[int, int]:

@@ -25,7 +25,7 @@ TARGET = Target(name="layers", runtime="onnxruntime", optimisation="disabled")
 
 
 @dataclass(frozen=True)
-class Kept:
+class ValueType:
     """Type and shape (without the batch) of a value."""
 
     element: int
@@ -70,7 +70,7 @@ class Side:
 
     def __init__(self, graph: LayerGraph, x: NDArray[Any], where: str) -> None:
         self.graph, self.x, self.where = graph, x, where
-        self.kept: dict[str, Kept] = {graph.input: kept_as(x)}
+        self.kept: dict[str, ValueType] = {graph.input: kept_as(x)}
         self._between = self.part([graph.input], self._names())
         self._seen: dict[int, Values] = {}
         self._weights: dict[int, Weights | None] = {}
@@ -157,9 +157,9 @@ class Side:
             raise UserError.at(self.where, what, "export it with standard operators") from error
 
 
-def kept_as(value: NDArray[Any]) -> Kept:
+def kept_as(value: NDArray[Any]) -> ValueType:
     """Type and shape of an array of samples."""
-    return Kept(helper.np_dtype_to_tensor_dtype(value.dtype), value.dtype, tuple(value.shape[1:]))
+    return ValueType(helper.np_dtype_to_tensor_dtype(value.dtype), value.dtype, tuple(value.shape[1:]))
 
 
 def batches(sides: Sequence[Side]) -> list[slice]:

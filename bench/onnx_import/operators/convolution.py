@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from bench.onnx_import.saturation import Reach
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import allowed
 
 _CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -18,7 +18,7 @@ _TRANSPOSED = {
 
 
 def paddings(
-    node: Node, shape: torch.Size, kernel: list[int], strides: list[int], dilations: list[int]
+    node: OnnxNode, shape: torch.Size, kernel: list[int], strides: list[int], dilations: list[int]
 ) -> list[tuple[int, int]]:
     """How far each spatial axis is padded before and after, by ``pads`` or ``auto_pad``."""
     mode = node.get("auto_pad", "NOTSET")
@@ -63,7 +63,7 @@ def positive(numbers: list[int], what: str) -> list[int]:
 
 
 @operator("Conv")
-def conv(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+def conv(node: OnnxNode, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """Cross-correlation of (n, c, ...) with (m, c / group, ...), in one to three dimensions."""
     axes = x.ndim - 2
     kernel = list(weight.shape[2:])
@@ -79,7 +79,7 @@ def conv(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor |
     return _CONVOLUTIONS[axes](x, weight, bias, strides, same, dilations, group)
 
 
-def reach(node: Node, x: torch.Tensor, kernel: list[int], value: float) -> Reach:
+def reach(node: OnnxNode, x: torch.Tensor, kernel: list[int], value: float) -> Reach:
     """What a convolution of x (n, c, ...) reads at each place, x padded by a value."""
     axes = len(kernel)
     strides = positive(node.get("strides", [1] * axes), "strides")
@@ -95,7 +95,9 @@ def reach(node: Node, x: torch.Tensor, kernel: list[int], value: float) -> Reach
 
 
 @operator("ConvTranspose")
-def conv_transpose(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+def conv_transpose(
+    node: OnnxNode, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+) -> torch.Tensor:
     """The transpose of a convolution of (m, n / group, ...): all of it, then cropped by the pads."""
     axes = x.ndim - 2
     kernel = list(weight.shape[2:])
@@ -115,7 +117,7 @@ def conv_transpose(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torc
     return y if bias is None else y + bias.reshape(-1, *[1] * axes)
 
 
-def _crops(node: Node, shape: torch.Size, strides: list[int], whole: list[int]) -> list[tuple[int, int]]:
+def _crops(node: OnnxNode, shape: torch.Size, strides: list[int], whole: list[int]) -> list[tuple[int, int]]:
     """What ``pads``, ``auto_pad`` or ``output_shape`` take off the whole transposed convolution."""
     mode = node.get("auto_pad", "NOTSET")
     wanted = node.get("output_shape")

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from bench.onnx_import.operators.convolution import padded, paddings, positive
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import allowed, sizes
 
 _MAXIMUM: dict[int, Callable[..., Any]] = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
@@ -34,7 +34,7 @@ class _Windows:
         return [(before, after + more) for (before, after), more in zip(self.pads, self.overhang, strict=True)]
 
 
-def _windows(node: Node, x: torch.Tensor) -> _Windows:
+def _windows(node: OnnxNode, x: torch.Tensor) -> _Windows:
     axes = x.ndim - 2
     kernel = positive(node.get("kernel_shape"), "kernel_shape")
     strides = positive(node.get("strides", [1] * axes), "strides")
@@ -53,7 +53,7 @@ def _windows(node: Node, x: torch.Tensor) -> _Windows:
 
 
 @operator("MaxPool", codes=True)
-def max_pool(node: Node, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+def max_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
     """The largest of each window, and where it lies in the flattened input if that is asked for."""
     windows = _windows(node, x)
     numbers = x if x.is_floating_point() else x.double()
@@ -70,7 +70,7 @@ def max_pool(node: Node, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, 
 
 
 def _flat_indices(
-    node: Node, shape: torch.Size, places: torch.Tensor, whole: torch.Size, windows: _Windows
+    node: OnnxNode, shape: torch.Size, places: torch.Tensor, whole: torch.Size, windows: _Windows
 ) -> torch.Tensor:
     """Places in one padded plane as places in the whole input."""
     coordinates = []
@@ -89,7 +89,7 @@ def _flat_indices(
 
 @operator("MaxUnpool")
 def max_unpool(
-    node: Node, x: torch.Tensor, indices: torch.Tensor, output_shape: torch.Tensor | None = None
+    node: OnnxNode, x: torch.Tensor, indices: torch.Tensor, output_shape: torch.Tensor | None = None
 ) -> torch.Tensor:
     """The values put back to the places they came from, zero elsewhere."""
     axes = x.ndim - 2
@@ -130,7 +130,7 @@ def _window_sum(x: torch.Tensor, windows: _Windows) -> torch.Tensor:
 
 
 @operator("AveragePool")
-def average_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def average_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The mean of each window; the padding counts only if ``count_include_pad`` says so."""
     windows = _windows(node, x)
     total = _window_sum(padded(x, windows.whole, 0.0), windows)
@@ -143,7 +143,7 @@ def average_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("LpPool", since=2)
-def lp_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def lp_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The p-norm of each window."""
     windows = _windows(node, x)
     p = node.number("p", 2)
@@ -151,19 +151,19 @@ def lp_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("GlobalAveragePool")
-def global_average_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def global_average_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The mean over all spatial axes."""
     return x.mean(tuple(range(2, x.ndim)), keepdim=True)
 
 
 @operator("GlobalMaxPool", codes=True)
-def global_max_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def global_max_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The largest over all spatial axes."""
     return x.amax(tuple(range(2, x.ndim)), keepdim=True)
 
 
 @operator("GlobalLpPool", since=2)
-def global_lp_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def global_lp_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The p-norm over all spatial axes."""
     p = node.number("p", 2)
     return (x.abs() ** p).sum(tuple(range(2, x.ndim)), keepdim=True) ** (1.0 / p)
