@@ -215,7 +215,7 @@ def storage(layers: dict[str, Any]) -> dict[str, Any]:
     5.0
     """
     own = {(layer.get("weight_of", name), layer["weight_bits"]): layer for name, layer in layers.items()}
-    counts = {place: int(np.prod(layer["shape"])) for place, layer in own.items()}
+    counts = {weight_key: int(np.prod(layer["shape"])) for weight_key, layer in own.items()}
     nominal = sum(count * int(bits) for (_, bits), count in counts.items())
     total = sum(counts.values())
     return {

@@ -54,15 +54,15 @@ class _Rewriting:
         self.declared = {value.name: value.type.tensor_type.elem_type for value in declared}
         self.taken = {*self.constants, *self.makers, *(value.name for value in self.graph.input)}
         self.shifted: dict[str, str | None] = {}
-        self.before: dict[int, list[NodeProto]] = {}  # new nodes, by the place of the node that reads them
-        self.place = 0
+        self.before: dict[int, list[NodeProto]] = {}  # new nodes, by the index of the node that reads them
+        self.index = 0
 
     def run(self) -> bool:
         """Rewrite every weight that can be; whether anything was."""
         changed = False
         before = _read(self.graph)
-        for place, node in enumerate(list(self.graph.node)):
-            self.place = place
+        for index, node in enumerate(list(self.graph.node)):
+            self.index = index
             if node.op_type in OPERANDS:
                 changed |= self._integer(node)
             elif node.op_type in WEIGHTED and node.domain == "":
@@ -71,7 +71,7 @@ class _Rewriting:
                     node.input[WEIGHTED[node.op_type]] = made
                     changed = True
         if changed:
-            nodes = [item for place, node in enumerate(self.graph.node) for item in (*self.before.get(place, ()), node)]
+            nodes = [item for index, node in enumerate(self.graph.node) for item in (*self.before.get(index, ()), node)]
             del self.graph.node[:]
             self.graph.node.extend(nodes)
             while gone := before - _read(self.graph):
@@ -92,20 +92,22 @@ class _Rewriting:
         """A node that takes codes: its weight and the weight's zero point."""
         if node.op_type == "DynamicQuantizeLSTM":  # its two weights share a type
             return False
-        place, (activation, weight) = OPERANDS[node.op_type], SATURATING[node.op_type]
-        zero = node.input[place.weight_zero] if len(node.input) > place.weight_zero else ""
-        kind = self._code_kind(node.input[place.weight])
-        telling = [node.input[at] for at in (place.activation_zero, place.activation) if 0 <= at < len(node.input)]
+        operands, (activation, weight) = OPERANDS[node.op_type], SATURATING[node.op_type]
+        zero = node.input[operands.weight_zero] if len(node.input) > operands.weight_zero else ""
+        kind = self._code_kind(node.input[operands.weight])
+        telling = [
+            node.input[at] for at in (operands.activation_zero, operands.activation) if 0 <= at < len(node.input)
+        ]
         told = next(filter(None, map(self._code_kind, telling)), activation)
         if kind != weight or told != activation or (zero and zero not in self.constants):
             return False
-        made = self._codes(node.input[place.weight])
+        made = self._codes(node.input[operands.weight])
         if made is None:
             return False
-        node.input[place.weight] = made
+        node.input[operands.weight] = made
         given = self.constants[zero] if zero else np.zeros((), dtype=np.dtype(weight))
-        node.input.extend([""] * (place.weight_zero + 1 - len(node.input)))
-        node.input[place.weight_zero] = self._constant(f"{made}/zero_point", _moved(given))
+        node.input.extend([""] * (operands.weight_zero + 1 - len(node.input)))
+        node.input[operands.weight_zero] = self._constant(f"{made}/zero_point", _moved(given))
         return True
 
     def _real(self, name: str) -> str | None:
@@ -190,7 +192,7 @@ class _Rewriting:
         made.name = f"{node.name}/exact_sums" if node.name else ""
         made.output[0] = self._free(f"{node.output[0]}/exact_sums")
         # an earlier reader may share what is made here: it stands before the first of them
-        self.before.setdefault(self.place, []).append(made)
+        self.before.setdefault(self.index, []).append(made)
         return str(made.output[0])
 
     def _free(self, name: str) -> str:

@@ -27,8 +27,8 @@ def refuse_torchscript(module: nn.Module, step: str) -> None:
     """Raise ``UserError`` where a layer is TorchScript, with the layer and what to do."""
     name = script_layer(module)
     if name is not None:
-        place = f"layer {name!r}" if name else "the network"
-        raise UserError.at(step, f"{place} is TorchScript, which {step} cannot take apart or train", REMEDY)
+        owner = f"layer {name!r}" if name else "the network"
+        raise UserError.at(step, f"{owner} is TorchScript, which {step} cannot take apart or train", REMEDY)
 
 
 def refuse_frozen(module: nn.Module, where: str) -> None:
@@ -40,8 +40,8 @@ def refuse_frozen(module: nn.Module, where: str) -> None:
         if not isinstance(part, torch.jit.ScriptModule) or list(part.parameters()):
             continue
         if not list(module.parameters()) or _holds_matrix(part):
-            place = f"layer {name!r}" if name else "the network"
-            what = f"{place} is TorchScript without parameters: freezing or quantising made constants of its weights, "
+            owner = f"layer {name!r}" if name else "the network"
+            what = f"{owner} is TorchScript without parameters: freezing or quantising made constants of its weights, "
             what += "which can be neither counted nor stored"
             raise UserError.at(where, what, "return the module before torch.jit.freeze, or give an ONNX file")
 

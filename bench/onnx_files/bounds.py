@@ -81,10 +81,10 @@ def _bound_loop(node: Any, count: int) -> int:
     return 1
 
 
-def _bound_shape(node: Any, place: int, count: int) -> list[Any]:
+def _bound_shape(node: Any, input_index: int, count: int) -> list[Any]:
     """Nodes before it that fail where the shape it is given has too many elements."""
-    name, shape = f"{GUARD}_{count}", node.input[place]
-    node.input[place] = f"{name}_shape"
+    name, shape = f"{GUARD}_{count}", node.input[input_index]
+    node.input[input_index] = f"{name}_shape"
     one = numpy_helper.from_array(np.array([1], np.float32))  # a scalar's shape has no sizes: their product is 1
     most = numpy_helper.from_array(np.array(ONNX_ELEMENTS.most, np.float32))
     axis = numpy_helper.from_array(np.array([0], np.int64))

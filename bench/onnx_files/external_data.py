@@ -19,7 +19,7 @@ def embed(model: onnx.ModelProto, folder: Path | None, where: str) -> bool:
     """Load external data from a folder into the model; True where there was any. Without a folder there must be none.
 
     Raises:
-        UserError: a place outside the folder, no such file, or more than one ONNX file can hold; nothing is read then.
+        UserError: a location outside the folder, no such file, or more than one ONNX file can hold; nothing is read.
     """
     external = [tensor for tensor in tensors_of(model) if external_data_helper.uses_external_data(tensor)]
     if folder is None:

@@ -62,11 +62,13 @@ def load_outside(
             raise UserError.at(f"{prefix}checkpoint", "an ONNX file holds its own weights", "leave it out")
         return _load_onnx(Path(onnx), declared, f"{prefix}onnx")
     assert factory is not None
-    place = f"{prefix}factory"
-    module = call_factory(factory, 0, place, pretrained=checkpoint is None)
-    refuse_frozen(module, place)
+    where_factory = f"{prefix}factory"
+    module = call_factory(factory, 0, where_factory, pretrained=checkpoint is None)
+    refuse_frozen(module, where_factory)
     made = [] if checkpoint is None else _load(module, Path(checkpoint), f"{prefix}checkpoint")
-    return _taken_in(module, declared, place, lambda found, more: factory_record(factory, found, [*made, *more]))
+    return _taken_in(
+        module, declared, where_factory, lambda found, more: factory_record(factory, found, [*made, *more])
+    )
 
 
 def _load_held(held: Held, declared: InputSpec, where: str) -> Network:
@@ -89,19 +91,22 @@ def _load_held(held: Held, declared: InputSpec, where: str) -> Network:
 
 
 def _taken_in(
-    module: nn.Module, declared: InputSpec, place: str, recorded: Callable[[InputSpec, list[str]], dict[str, Any]]
+    module: nn.Module,
+    declared: InputSpec,
+    where_factory: str,
+    recorded: Callable[[InputSpec, list[str]], dict[str, Any]],
 ) -> TorchNetwork:
     """A module whose weights are loaded: made plain, checked, and with the part of its answer that holds the scores."""
     from bench.networks.answers import Part, found_part, with_answer
 
     def run() -> Any:
-        return _answer(module, declared, place)
+        return _answer(module, declared, where_factory)
 
-    made = materialise(module, place, run)
-    check_finite(module.state_dict().items(), place)
-    part, classes = found_part(run(), 2, declared, place)
-    refuse_setters(module, run, place)
-    declared = _with_classes(declared, classes, place)
+    made = materialise(module, where_factory, run)
+    check_finite(module.state_dict().items(), where_factory)
+    part, classes = found_part(run(), 2, declared, where_factory)
+    refuse_setters(module, run, where_factory)
+    declared = _with_classes(declared, classes, where_factory)
     record = recorded(declared, made)
     if part != Part("whole"):
         record["answer"] = part.canonical()

@@ -186,7 +186,7 @@ def _witness(product: Product) -> _Witness:
     ends = in_pairs(matrix)[..., None] * np.array(codes)  # pairs, side, outputs, smallest and largest code
     above, below = ends.max(-1).sum(1), -ends.min(-1).sum(1)
     sign, reach = (1, above) if above.max() >= below.max() else (-1, below)
-    pair, output = (int(place) for place in np.unravel_index(int(reach.argmax()), reach.shape))
+    pair, output = (int(index) for index in np.unravel_index(int(reach.argmax()), reach.shape))
     column: Integers = np.zeros(len(matrix), dtype=np.int64)
     for row in range(2 * pair, min(2 * pair + 2, len(matrix))):
         column[row] = max(codes, key=lambda code: sign * code * int(matrix[row, output]))
@@ -207,8 +207,8 @@ def _witness(product: Product) -> _Witness:
     size = [(k - 1) * d + 1 for k, d in zip(kernel, spread, strict=True)]
     image = np.zeros((1, channels * group, *size), dtype=np.int64)
     start = output // (outputs // group) * channels
-    places: tuple[int | slice, ...] = (0, slice(start, start + channels), *(slice(None, None, d) for d in spread))
-    image[places] = patch
+    region: tuple[int | slice, ...] = (0, slice(start, start + channels), *(slice(None, None, d) for d in spread))
+    image[region] = patch
     laid = np.moveaxis(image, 1, -1) if product.attribute("channels_last", 0) else image
     return _Witness({"x": np.ascontiguousarray(laid).astype(dtype)}, output, sums, int(column.sum()))
 
@@ -222,16 +222,16 @@ def _alone(
     level: int,
 ) -> bytes:
     """A model of the node alone: its weight, the weight's zero point, scales of 1, no padding, no bias."""
-    place, (ones, scale, zero) = OPERANDS[product.node.op_type], SCALES[product.node.op_type]
+    operands, (ones, scale, zero) = OPERANDS[product.node.op_type], SCALES[product.node.op_type]
     assert product.weights is not None
     inputs: dict[int, NDArray[np.generic]] = {
-        place.weight: product.weights,
-        place.weight_zero: weight_zero,
+        operands.weight: product.weights,
+        operands.weight_zero: weight_zero,
         **dict.fromkeys(ones[:1], np.ones((), dtype=np.float32)),
         **dict.fromkeys(ones[-1:], np.ones(weight_zero.shape, dtype=np.float32)),  # of the weight
     }
-    if place.activation_zero >= 0:
-        inputs[place.activation_zero] = np.zeros((), dtype=feeds["x"].dtype)
+    if operands.activation_zero >= 0:
+        inputs[operands.activation_zero] = np.zeros((), dtype=feeds["x"].dtype)
     if scale is not None and zero is not None:
         inputs |= {scale: np.array(step, dtype=np.float32), zero: np.array(level, dtype=feeds["x"].dtype)}
     node = onnx.NodeProto()
@@ -239,7 +239,7 @@ def _alone(
     del node.input[:], node.output[:], node.attribute[:]
     node.output.append("y")
     node.input.extend(str(index) if index in inputs else "" for index in range(max(inputs) + 1))
-    node.input[place.activation] = "x"
+    node.input[operands.activation] = "x"
     dropped = ("pads", "strides", "auto_pad", "alpha", "transA")
     node.attribute.extend(entry for entry in product.node.attribute if entry.name not in dropped)
     x = helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(feeds["x"].dtype), feeds["x"].shape)

@@ -35,7 +35,7 @@ class OnnxPredictor(Predictor):
     """
 
     network: OnnxNetwork
-    place: int = 0  # of the class scores among the session's outputs
+    scores_index: int = 0  # of the class scores among the session's outputs
     _refusal: str = ""  # why the differentiable view is not trusted
     wide: bool = False  # whether the differentiable view of a float graph is computed in float64
 
@@ -85,7 +85,9 @@ class OnnxPredictor(Predictor):
     def _run(self, batch: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
         missing = size - len(batch)
         full = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)]) if missing else batch
-        out: np.ndarray[Any, Any] = run_session(self.session, {self.input_name: full}, loops=self.loops)[self.place]
+        out: np.ndarray[Any, Any] = run_session(self.session, {self.input_name: full}, loops=self.loops)[
+            self.scores_index
+        ]
         return class_scores(out)[: len(batch)]
 
     def as_shipped(self) -> OnnxPredictor:
@@ -97,7 +99,7 @@ class OnnxPredictor(Predictor):
         shipped.running = running_file(self.network, target)
         _, shipped.session = open_session(self.network, shipped.running, target, self.threads)
         names = [entry.name for entry in shipped.session.get_outputs()]
-        shipped.place = names.index(name) if (name := self.network.input.output_name) in names else 0
+        shipped.scores_index = names.index(name) if (name := self.network.input.output_name) in names else 0
         return shipped
 
     @cached_property

@@ -26,17 +26,17 @@ def layers_that_can_saturate(network: OnnxNetwork, target: Target) -> list[dict[
     ``can_saturate``: the share of a layer's weight pairs for which some activations leave 16 bits; null where the
     weights are not constant, so that nothing is known.
     """
-    place = (network.sha256, target.optimisation)
-    if place not in _layers:
+    cache_key = (network.sha256, target.optimisation)
+    if cache_key not in _layers:
         own = replace(target, provider=CPU)
         products = products_of(onnx.load_model_from_string(graph_of(network.model, own)))
         shown = [(product, product.share) for product in products]
-        _layers[place] = [
+        _layers[cache_key] = [
             {"name": product.name, "operator": product.node.op_type, "can_saturate": share}
             for product, share in shown
             if share != 0
         ]
-    return [dict(layer) for layer in _layers[place]]
+    return [dict(layer) for layer in _layers[cache_key]]
 
 
 def sums_of(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, Any]:

@@ -54,19 +54,21 @@ class _Writer:
         dropped: set[int] = set()
         outputs = {value.name for value in self.model.graph.output}
         for name in self.read.positions:
-            places = self.read.positions[name]
-            first = self.nodes[places[0]]
+            positions = self.read.positions[name]
+            first = self.nodes[positions[0]]
             if name in gone:
-                source, idle = first.input[0], places
-            elif name in result.changed and len(places) > 1:  # its multiplication and addition are in its weights now
-                source, idle = first.output[0], places[1:]
+                source, idle = first.input[0], positions
+            elif (
+                name in result.changed and len(positions) > 1
+            ):  # its multiplication and addition are in its weights now
+                source, idle = first.output[0], positions[1:]
             else:
                 continue
-            last = self.nodes[places[-1]].output[0]
+            last = self.nodes[positions[-1]].output[0]
             dropped |= set(idle)
             if last in outputs:
-                self.nodes[places[-1]].CopyFrom(_identity(source, last))
-                dropped.discard(places[-1])
+                self.nodes[positions[-1]].CopyFrom(_identity(source, last))
+                dropped.discard(positions[-1])
             else:
                 renamed[last] = source
         kept = [node for index, node in enumerate(self.nodes) if index not in dropped]
@@ -78,8 +80,8 @@ class _Writer:
         self.tidy()
 
     def layer(self, name: str, made: Affine) -> None:
-        places = self.read.positions[name]
-        node = self.nodes[places[0]]
+        positions = self.read.positions[name]
+        node = self.nodes[positions[0]]
         if isinstance(made, Linear):
             self.constant(node, made) if name.startswith(CONSTANT) else self.linear(node, made)
             return
@@ -105,10 +107,10 @@ class _Writer:
         node.input[2] = self.store(node.input[2] or f"{node.output[0]}_bias", bias)
 
     def constant(self, node: NodeProto, made: Linear) -> None:
-        place = next(i for i, name in enumerate(node.input) if not self.constants.depends(name))
+        input_index = next(i for i, name in enumerate(node.input) if not self.constants.depends(name))
         rank = max(len(dims) for dims in self.shapes_of(node))
-        bias = made.bias.astype(self.dtype(node.input[place])).reshape(1, -1, *[1] * (rank - 2))
-        node.input[place] = self.store(node.input[place], bias)
+        bias = made.bias.astype(self.dtype(node.input[input_index])).reshape(1, -1, *[1] * (rank - 2))
+        node.input[input_index] = self.store(node.input[input_index], bias)
 
     def shapes_of(self, node: NodeProto) -> list[tuple[Any, ...]]:
         found = shapes_of(self.model)

@@ -98,8 +98,8 @@ def _scale_layer(draft: Draft, value: str) -> Iterator[tuple[int, NodeProto]]:
     for kind in ("Mul", "Add"):
         if draft.readers[value] != 1 or value in draft.outputs:
             return
-        place = next(i for i, node in enumerate(draft.model.graph.node) if value in read_by(node))
-        node = draft.model.graph.node[place]
+        index = next(i for i, node in enumerate(draft.model.graph.node) if value in read_by(node))
+        node = draft.model.graph.node[index]
         if node.op_type == kind:
-            yield place, node
+            yield index, node
             value = node.output[0]

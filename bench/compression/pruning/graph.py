@@ -145,10 +145,10 @@ def shrink(
         graph = _dependencies(smaller, declared)
     left = list(range(group.size))
     for cut in cuts:
-        places = [place for place, unit in enumerate(left) if unit in set(cut)]
-        if places:
+        positions = [position for position, unit in enumerate(left) if unit in set(cut)]
+        if positions:
             with _tracing():
-                channels = replace(group, size=len(left)).channels(places)
+                channels = replace(group, size=len(left)).channels(positions)
                 graph.load_pruning_history([[group.name, True, channels]])
             left = [unit for unit in left if unit not in set(cut)]
         yield smaller

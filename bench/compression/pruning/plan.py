@@ -131,12 +131,12 @@ def global_plan(rules: CutRules, scores: Scores, ratio: float) -> UnitsKept:
     free = [group for group in rules.groups if group.name not in rules.fixed]
     kept = local_plan(rules, 0.0)
     takable: list[tuple[float, int, int]] = []
-    for place, group in enumerate(free):
+    for group_index, group in enumerate(free):
         ordered = sorted(float(score) for score in scores[group.name])
-        takable += [(score, place, unit) for unit, score in enumerate(ordered[: -rules.grain[group.name]])]
+        takable += [(score, group_index, unit) for unit, score in enumerate(ordered[: -rules.grain[group.name]])]
     total = sum(rules.initial[group.name] for group in free)
     spare = sum(group.size for group in free) - math.floor(total * (1 - ratio) + 1e-9)
-    counts = np.bincount([place for _, place, _ in sorted(takable)[: max(0, spare)]], minlength=len(free))
+    counts = np.bincount([group_index for _, group_index, _ in sorted(takable)[: max(0, spare)]], minlength=len(free))
     for group, lost in zip(free, counts, strict=True):
         grain = rules.grain[group.name]
         kept[group.name] = min(math.ceil((group.size - int(lost)) / grain) * grain, group.size)

@@ -123,11 +123,11 @@ def diagnose(
         for network, own, found, where in zip(networks, pair, logits, NAMES, strict=True)
     }
     rows = []
-    listed = [place for place in range(len(graphs[0].layers)) if _computes(matching, place)]
-    for position, place in enumerate(listed):
-        row = _row(matching, place, position) | seen[place].figures() | _channels(matching, place, maps, unclear)
-        shown(position, len(listed), row["name"])
-        rows.append(row | _restored(layers, place, parts, maps, damage, taken[1]))
+    listed = [position for position in range(len(graphs[0].layers)) if _computes(matching, position)]
+    for number, position in enumerate(listed):
+        row = _row(matching, position, number) | seen[position].figures() | _channels(matching, position, maps, unclear)
+        shown(number, len(listed), row["name"])
+        rows.append(row | _restored(layers, position, parts, maps, damage, taken[1]))
     alone = [graphs[1].layers[p.variant].name for p in matching.pairs if p.reference is None and p.variant is not None]
     rounding = damage.rounding(pair[0].exact)
     return {
@@ -187,7 +187,7 @@ def _matched(reference: LayerGraph, variant: LayerGraph) -> Matching:
     from bench.layer_matching import align
 
     matching = Matching(reference, variant, tuple(align(reference.layers, variant.layers)))
-    if not any(layer.weighted and place in matching.to_variant for place, layer in enumerate(reference.layers)):
+    if not any(layer.weighted and position in matching.to_variant for position, layer in enumerate(reference.layers)):
         kinds = [sorted({layer.kind for layer in graph.layers if layer.weighted}) for graph in (reference, variant)]
         first, second = (" and ".join(found) or "no" for found in kinds)
         what = f"no layer can be matched: the reference has {first} layers, the variant {second} layers"
@@ -202,22 +202,22 @@ def _check_finite(logits: NDArray[np.float64]) -> None:
         raise UserError.at("REFERENCE", what, "give a reference that works on the data")
 
 
-def _counterpart(matching: Matching, place: int) -> Layer | None:
-    return matching.variant.layers[matching.to_variant[place]] if place in matching.to_variant else None
+def _counterpart(matching: Matching, position: int) -> Layer | None:
+    return matching.variant.layers[matching.to_variant[position]] if position in matching.to_variant else None
 
 
-def _computes(matching: Matching, place: int) -> bool:
+def _computes(matching: Matching, position: int) -> bool:
     """Whether a layer computes anything; the input itself does not, unless something rounds or scales it."""
-    theirs = _counterpart(matching, place)
-    return bool(matching.reference.layers[place].operators or (theirs and theirs.operators))
+    theirs = _counterpart(matching, position)
+    return bool(matching.reference.layers[position].operators or (theirs and theirs.operators))
 
 
-def _row(matching: Matching, place: int, position: int) -> dict[str, Any]:
-    ours, theirs = matching.reference.layers[place], _counterpart(matching, place)
+def _row(matching: Matching, position: int, number: int) -> dict[str, Any]:
+    ours, theirs = matching.reference.layers[position], _counterpart(matching, position)
     layers = {"reference": ours, "variant": theirs}
     return {
         "name": ours.name,
-        "position": position,
+        "position": number,
         "kind": ours.kind,
         "variant_name": None if theirs is None else theirs.name,
         "operators": {side: None if layer is None else list(layer.operators) for side, layer in layers.items()},
@@ -225,9 +225,9 @@ def _row(matching: Matching, place: int, position: int) -> dict[str, Any]:
     }
 
 
-def _channels(matching: Matching, place: int, maps: ChannelMaps, unclear: frozenset[str]) -> dict[str, Any]:
+def _channels(matching: Matching, position: int, maps: ChannelMaps, unclear: frozenset[str]) -> dict[str, Any]:
     """What of a layer's output the variant's next layers take back, None for nothing; whether that can be told."""
-    exits = matching.exits(place) if place in matching.to_variant else {}
+    exits = matching.exits(position) if position in matching.to_variant else {}
     found = [maps[name] for name in exits if name in maps]
     told = {"divided_out": None, "unclear": not unclear.isdisjoint(exits)}
     if not found:
@@ -239,16 +239,16 @@ def _channels(matching: Matching, place: int, maps: ChannelMaps, unclear: frozen
 
 def _restored(
     layers: Layers,
-    place: int,
+    position: int,
     parts: list[slice],
     maps: ChannelMaps,
     damage: OutputDamage,
     variant: TakenApart,
 ) -> dict[str, Any]:
     try:
-        if place not in layers.matching.to_variant:
+        if position not in layers.matching.to_variant:
             raise Impossible(UNMATCHED)
-        logits, added = restore(layers, place, parts, maps)
+        logits, added = restore(layers, position, parts, maps)
     except Impossible as error:
         return {"added": None, "restored": None, "restored_reason": str(error)}
     own = as_json(added)

@@ -105,16 +105,16 @@ class Side:
             given |= {f"{name}/use": name in replaced, f"{name}/given": replaced.get(name, 0)}
         return self._replaceable(given)[self.graph.output]
 
-    def weights(self, place: int) -> Weights | None:
+    def weights(self, position: int) -> Weights | None:
         """A layer's constant real weights; None where they are not known."""
-        if place not in self._weights:
-            self._weights[place] = self._read_weights(place)
-        return self._weights[place]
+        if position not in self._weights:
+            self._weights[position] = self._read_weights(position)
+        return self._weights[position]
 
-    def _read_weights(self, place: int) -> Weights | None:
+    def _read_weights(self, position: int) -> Weights | None:
         from bench.layer_matching import weight_value
 
-        named = weight_value(self.graph, place)
+        named = weight_value(self.graph, position)
         if named is None:
             return None
         wanted = [named.name, *([named.bias] if named.bias else [])]

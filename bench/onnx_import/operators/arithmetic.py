@@ -30,7 +30,7 @@ _BITS: dict[str, _Binary] = {
 
 
 def aligned(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """B in the place that the attributes ``broadcast`` and ``axis`` of opset 6 give it; as it is from opset 7 on."""
+    """B along the axes that the attributes ``broadcast`` and ``axis`` of opset 6 give it; as it is from opset 7 on."""
     if node.opset >= 7 or not node.get("broadcast", 0):
         return b
     axis = node.get("axis", a.ndim - b.ndim)

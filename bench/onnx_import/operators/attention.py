@@ -94,13 +94,13 @@ def _bias(
 
 @operator("RotaryEmbedding", since=23)
 def rotary_embedding(
-    node: OnnxNode, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, places: torch.Tensor | None = None
+    node: OnnxNode, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, position_ids: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Pairs of features turned by an angle for each position (arXiv 2104.09864)."""
     tokens = _heads(x, node.get("num_heads")).transpose(1, 2)
     turned = node.get("rotary_embedding_dim", 0) or tokens.shape[-1]
-    if places is not None:
-        cosine, sine = cosine[places.to(torch.int64)], sine[places.to(torch.int64)]
+    if position_ids is not None:
+        cosine, sine = cosine[position_ids.to(torch.int64)], sine[position_ids.to(torch.int64)]
     cosine, sine = cosine.unsqueeze(2), sine.unsqueeze(2)
     part, rest = tokens[..., :turned], tokens[..., turned:]
     interleaved = node.get("interleaved", 0)

@@ -157,7 +157,7 @@ def qlinear_global_average_pool(
     y_scale: torch.Tensor,
     y_zero: Numbers,
 ) -> Codes:
-    """``saturate(round(Σ (x - x_zero) · x_scale / (y_scale n)) + y_zero)`` over the n places of a channel."""
+    """``saturate(round(Σ (x - x_zero) · x_scale / (y_scale n)) + y_zero)`` over the n positions of a channel."""
     codes = as_codes(x)
     axes = tuple(range(1, codes.ndim - 1) if node.get("channels_last", 0) else range(2, codes.ndim))
     count = 1

@@ -80,18 +80,18 @@ def conv(node: OnnxNode, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tens
 
 
 def reach(node: OnnxNode, x: torch.Tensor, kernel: list[int], value: float) -> Reach:
-    """What a convolution of x (n, c, ...) reads at each place, x padded by a value."""
+    """What a convolution of x (n, c, ...) reads at each position, x padded by a value."""
     axes = len(kernel)
     strides = positive(node.get("strides", [1] * axes), "strides")
     dilations = positive(node.get("dilations", [1] * axes), "dilations")
     x = padded(x, paddings(node, x.shape, kernel, strides, dilations), value).contiguous()
     steps = [int(step) for step in x.stride()]
-    places, taps = torch.arange(x.shape[0]) * steps[0], torch.arange(x.shape[1]) * steps[1]
+    offsets, taps = torch.arange(x.shape[0]) * steps[0], torch.arange(x.shape[1]) * steps[1]
     for size, k, stride, dilation, step in zip(x.shape[2:], kernel, strides, dilations, steps[2:], strict=True):
         count = (size - (k - 1) * dilation - 1) // stride + 1
-        places = places.unsqueeze(-1) + torch.arange(count) * stride * step
+        offsets = offsets.unsqueeze(-1) + torch.arange(count) * stride * step
         taps = taps.unsqueeze(-1) + torch.arange(k) * dilation * step
-    return Reach(x, places.to(x.device), taps.to(x.device))
+    return Reach(x, offsets.to(x.device), taps.to(x.device))
 
 
 @operator("ConvTranspose")

@@ -61,9 +61,9 @@ def _sliced(
         if step < 0:  # torch slices forward only
             x = x.flip(axis)
             chosen = range(x.shape[axis] - 1 - chosen.start, x.shape[axis] - 1 - chosen.stop, -step)
-        places: list[slice] = [slice(None)] * x.ndim
-        places[axis] = slice(chosen.start, max(chosen.stop, chosen.start), chosen.step)
-        x = x[tuple(places)]
+        positions: list[slice] = [slice(None)] * x.ndim
+        positions[axis] = slice(chosen.start, max(chosen.stop, chosen.start), chosen.step)
+        x = x[tuple(positions)]
     return x
 
 
@@ -107,20 +107,20 @@ def _halves(pads: list[int]) -> tuple[list[int], list[int]]:
 
 
 def _places(size: int, before: int, after: int, mode: str) -> torch.Tensor:
-    """Which element of an axis stands at each place of the padded axis.
+    """Which element of an axis stands at each position of the padded axis.
 
     >>> _places(3, 2, 1, "reflect").tolist(), _places(3, 2, 1, "edge").tolist(), _places(3, 2, 1, "wrap").tolist()
     ([2, 1, 0, 1, 2, 1], [0, 0, 0, 1, 2, 2], [1, 2, 0, 1, 2, 0])
     """
-    places = torch.arange(-before, size + after)
+    positions = torch.arange(-before, size + after)
     if mode == "edge":
-        return places.clamp(0, size - 1)
+        return positions.clamp(0, size - 1)
     if mode == "wrap":
-        return places % size
+        return positions % size
     if mode != "reflect":
         raise ValueError(f"mode {mode!r}")
     period = max(2 * (size - 1), 1)
-    folded = places % period
+    folded = positions % period
     return torch.where(folded < size, folded, period - folded)
 
 

@@ -31,12 +31,12 @@ def gather_elements(node: OnnxNode, x: torch.Tensor, indices: torch.Tensor) -> t
     return x.gather(axis, _counted(indices, x.shape[axis]))
 
 
-def _flat_places(shape: torch.Size, indices: torch.Tensor) -> torch.Tensor:
-    """Index tuples (..., k) as places in the flattened first k axes."""
-    places = torch.zeros(indices.shape[:-1], dtype=torch.int64, device=indices.device)
+def _flat_positions(shape: torch.Size, indices: torch.Tensor) -> torch.Tensor:
+    """Index tuples (..., k) as positions in the flattened first k axes."""
+    positions = torch.zeros(indices.shape[:-1], dtype=torch.int64, device=indices.device)
     for i in range(indices.shape[-1]):
-        places = places * shape[i] + _counted(indices[..., i], shape[i])
-    return places
+        positions = positions * shape[i] + _counted(indices[..., i], shape[i])
+    return positions
 
 
 @operator("GatherND", codes=True)
@@ -47,8 +47,8 @@ def gather_nd(node: OnnxNode, x: torch.Tensor, indices: torch.Tensor) -> torch.T
     rows = x.shape[:batch].numel()
     data = x.reshape(rows, x.shape[batch : batch + depth].numel(), *x.shape[batch + depth :])
     tuples = indices.reshape(rows, -1, depth)
-    places = _flat_places(x.shape[batch : batch + depth], tuples)
-    chosen = torch.stack([row.index_select(0, place) for row, place in zip(data, places, strict=True)])
+    positions = _flat_positions(x.shape[batch : batch + depth], tuples)
+    chosen = torch.stack([row.index_select(0, position) for row, position in zip(data, positions, strict=True)])
     return chosen.reshape((*indices.shape[:-1], *x.shape[batch + depth :]))
 
 
@@ -59,10 +59,10 @@ _REDUCE = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 def scatter_elements(node: OnnxNode, x: torch.Tensor, indices: torch.Tensor, updates: torch.Tensor) -> torch.Tensor:
     """Elements put in at the indices along an axis, or combined with what is there."""
     axis, how = node.get("axis", 0), node.get("reduction", "none")
-    places = _counted(indices, x.shape[axis])
+    positions = _counted(indices, x.shape[axis])
     if how == "none":
-        return x.scatter(axis, places, updates)
-    return x.scatter_reduce(axis, places, updates, _REDUCE[how], include_self=True)
+        return x.scatter(axis, positions, updates)
+    return x.scatter_reduce(axis, positions, updates, _REDUCE[how], include_self=True)
 
 
 @operator("ScatterND")
@@ -71,11 +71,11 @@ def scatter_nd(node: OnnxNode, x: torch.Tensor, indices: torch.Tensor, updates: 
     depth, how = indices.shape[-1], node.get("reduction", "none")
     tail = x.shape[depth:].numel()
     data = x.reshape(x.shape[:depth].numel(), tail)
-    places = _flat_places(x.shape, indices.reshape(-1, depth))[:, None].expand(-1, tail)
+    positions = _flat_positions(x.shape, indices.reshape(-1, depth))[:, None].expand(-1, tail)
     new = updates.reshape(-1, tail)
     if how == "none":
-        return data.scatter(0, places, new).reshape(x.shape)
-    return data.scatter_reduce(0, places, new, _REDUCE[how], include_self=True).reshape(x.shape)
+        return data.scatter(0, positions, new).reshape(x.shape)
+    return data.scatter_reduce(0, positions, new, _REDUCE[how], include_self=True).reshape(x.shape)
 
 
 @operator("OneHot")

@@ -65,22 +65,22 @@ def max_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tens
     if not wants_indices:
         alone: torch.Tensor = found.to(x.dtype)
         return alone
-    largest, places = found
-    return largest.to(x.dtype), _flat_indices(node, x.shape, places, whole.shape, windows)
+    largest, positions = found
+    return largest.to(x.dtype), _flat_indices(node, x.shape, positions, whole.shape, windows)
 
 
 def _flat_indices(
-    node: OnnxNode, shape: torch.Size, places: torch.Tensor, whole: torch.Size, windows: _Windows
+    node: OnnxNode, shape: torch.Size, positions: torch.Tensor, whole: torch.Size, windows: _Windows
 ) -> torch.Tensor:
-    """Places in one padded plane as places in the whole input."""
+    """Positions in one padded plane as positions in the whole input."""
     coordinates = []
     for size, (before, _) in zip(reversed(whole[2:]), reversed(windows.whole), strict=True):
-        coordinates.append(places % size - before)
-        places = places // size
+        coordinates.append(positions % size - before)
+        positions = positions // size
     axes = list(zip(shape[2:], reversed(coordinates), strict=True))
     if node.get("storage_order", 0):
         axes.reverse()
-    planes = torch.arange(prod(shape[:2]), device=places.device).reshape(*shape[:2], *[1] * len(axes))
+    planes = torch.arange(prod(shape[:2]), device=positions.device).reshape(*shape[:2], *[1] * len(axes))
     flat = planes
     for size, coordinate in axes:
         flat = flat * size + coordinate
@@ -91,7 +91,7 @@ def _flat_indices(
 def max_unpool(
     node: OnnxNode, x: torch.Tensor, indices: torch.Tensor, output_shape: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """The values put back to the places they came from, zero elsewhere."""
+    """The values put back to the positions they came from, zero elsewhere."""
     axes = x.ndim - 2
     kernel, strides = node.get("kernel_shape"), positive(node.get("strides", [1] * axes), "strides")
     pads = node.get("pads", [0] * 2 * axes)

@@ -38,7 +38,7 @@ def squeeze(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -
 
 @operator("Unsqueeze", codes=True)
 def unsqueeze(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
-    """With new axes of size 1 at given places of the result."""
+    """With new axes of size 1 at given positions of the result."""
     given = node.get("axes") if axes is None else sizes(axes)
     rank = x.ndim + len(given)
     for axis in sorted(axis + rank if axis < 0 else axis for axis in given):
