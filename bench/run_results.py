@@ -208,10 +208,10 @@ def _answers(cell: Cell, parts: list[str]) -> bool:
     """Whether a cell has every part: its variant, its target, or its metric with these parameters among its own."""
     if "/".join(parts) == cell_label(cell):
         return True
-    *places, last = parts
+    *parents, last = parts
     if not _metric_answers(cell, last):
         return False
-    return all(any(fnmatchcase(name, part) for name in (cell.variant, cell.target)) for part in places)
+    return all(any(fnmatchcase(name, part) for name in (cell.variant, cell.target)) for part in parents)
 
 
 def _metric_answers(cell: Cell, text: str) -> bool:

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.compression.record import to_bytes
 from bench.data.base import Dataset
 from bench.data.downloads import kept_in
 from bench.engine.forecast import applicability, forecast
@@ -156,7 +155,7 @@ class Study:
 
         from bench.networks.arithmetic import arithmetic
 
-        predictor = self.engine.observations.open(cell.node, cell.target).as_shipped()
+        predictor = self.engine.observations.open(cell.network, cell.target).as_shipped()
         image = torch.from_numpy(self.engine.observations.samples(cell.count).x[:1].copy())
         with arithmetic(cell.target.threads):
             predictor.logits(image)  # the first call also allocates
@@ -210,6 +209,8 @@ def write_weights(
     Raises:
         UserError: the suite names no such folder, or one that is not beside it.
     """
+    from bench.compression.restoring import to_bytes
+
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
     folder = loaded.reference.weights
     if folder is None:

@@ -22,8 +22,8 @@ from bench.runtimes.base import Predictor, Target, runtimes
 from bench.store.spill import SMALL
 from bench.store.store import Store
 from bench.store.stored import DamagedArrays
-from bench.suite.nodes import Node
 from bench.suite.plan import PlannedObservation
+from bench.suite.planned_networks import PlannedNetwork
 
 T = TypeVar("T")
 TRIES: Final = 3  # how often one observation may be found damaged
@@ -185,7 +185,7 @@ class Observations:
             return False
         try:
             with contained(), arithmetic(target.threads):
-                self.open(planned.node, target, floor=planned.floor).trust(torch.from_numpy(self._trial()))
+                self.open(planned.network, target, floor=planned.floor).trust(torch.from_numpy(self._trial()))
         except NotDifferentiable:
             return True
         except Exception:
@@ -213,7 +213,7 @@ class Observations:
         from bench.networks.arithmetic import arithmetic
 
         probe, target = planned.probe, planned.target
-        self.networks.get(planned.node)
+        self.networks.get(planned.network)
         wanted = 0 if exactly else self._wanted.get(planned.key, 0)
         count = min(max(planned.count, wanted), len(self.dataset.evaluation))
         samples = self.samples(count)
@@ -224,7 +224,7 @@ class Observations:
         answer, reason, alone = Observation({}), "", False
         try:
             with arithmetic(target.threads):
-                predictor = self._trusted(planned.node, target, floor=planned.floor)
+                predictor = self._trusted(planned.network, target, floor=planned.floor)
                 opposite = None if planned.opposite is None else self._trusted(planned.opposite, target)
                 context = Context(planned.seed, planned.draw, planned.floor, count, self._trial(), needed, opposite)
                 answer = ask_in_blocks(probe, predictor, samples, context)
@@ -264,7 +264,7 @@ class Observations:
             raise NotApplicable(f"the reference's {planned.probe.name}: {found.reason}")
         return Observation(self._seen[planned.key].first(count).arrays, found.notes)
 
-    def _trusted(self, node: Node, target: Target, *, floor: bool = False) -> Predictor:
+    def _trusted(self, node: PlannedNetwork, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor; one that is simulated is compared with the runtime first, on real samples."""
         import torch
 
@@ -277,17 +277,17 @@ class Observations:
         """How a network with 8-bit products on ONNX Runtime sums them, found once a network and target."""
         import torch
 
-        from bench.runtimes.onnx_runtime import OnnxPredictor
+        from bench.runtimes.onnx_predictor import OnnxPredictor
         from bench.runtimes.saturation import sums_of
 
         if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:
             return {}
-        place = (planned.node.key, planned.target.name)
+        place = (planned.network.key, planned.target.name)
         if place not in self._sums:
             self._sums[place] = sums_of(predictor, torch.from_numpy(self.dataset.evaluation.x))
         return {"integer_sums": self._sums[place]}
 
-    def open(self, node: Node, target: Target, *, floor: bool = False) -> Predictor:
+    def open(self, node: PlannedNetwork, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor for a node."""
         from bench.runtimes.opening import open_predictor
 

@@ -55,15 +55,15 @@ def stage_results(
 
 
 def _stage(stage: Stage) -> StageResult:
-    step = None if stage.node.step is None or stage.name in BY_THE_TARGET else stage.node.step.canonical()
-    network = {"kind": stage.node.kind, "key": stage.node.key}
+    step = None if stage.network.step is None or stage.name in BY_THE_TARGET else stage.network.step.canonical()
+    network = {"kind": stage.network.kind, "key": stage.network.key}
     return StageResult(name=stage.name, step=step, network=network, target=_place(stage))
 
 
 def _place(stage: Stage) -> dict[str, Any]:
     """Where a stage was looked at; how 8-bit products are summed there, of a network that has any."""
     place = {"name": stage.target.name, **stage.target.canonical()}
-    quantised = stage.node.kind.endswith("-quantised") and stage.target.runtime != "torch"
+    quantised = stage.network.kind.endswith("-quantised") and stage.target.runtime != "torch"
     return {**place, "integer_sums": stage.target.integer_sums} if quantised else place
 
 

@@ -1,4 +1,4 @@
-"""From a suite to cells and the observations they need: pure functions."""
+"""What a suite expands to: cells, and the observations they are derived from, each with the parts of its key."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from bench.integer_sums.pairs import Sums
-from bench.metrics.base import Metric
+from bench.metrics.base import Metric, reads, sources
+from bench.metrics.values import REFERENCE, Value
 from bench.probes.base import Probe
-from bench.runtimes.base import Target, runtimes
+from bench.runtimes.base import Target
 from bench.store.keys import key_of
-from bench.suite.exporting import Exports
-from bench.suite.nodes import (
-    Node,
-    Splits,
-    step_node,
+from bench.suite.planned_networks import (
+    PlannedNetwork,
 )
 from bench.suite.suite import MetricUse, Suite
 
@@ -44,7 +42,7 @@ class PlannedObservation:
     """A probe put to one network, or to the reference and another one, on one target."""
 
     probe: Probe
-    node: Node
+    network: PlannedNetwork
     target: Target
     parts: dict[str, Any]
     seed: int
@@ -52,7 +50,7 @@ class PlannedObservation:
     draw: int = 0
     floor: bool = False
     needs: tuple[PlannedObservation, ...] = ()  # of the reference
-    opposite: Node | None = None  # of a pair probe: the reference
+    opposite: PlannedNetwork | None = None  # of a pair probe: the reference
 
     @cached_property
     def key(self) -> str:
@@ -85,8 +83,8 @@ class PlannedCell:
     target: Target
     use: MetricUse
     replicate: int
-    node: Node  # the variant as it runs on the target
-    original: Node  # the reference as it runs there
+    network: PlannedNetwork  # the variant as it runs on the target
+    original: PlannedNetwork  # the reference as it runs there
     count: int  # samples
     reference: Role
     floor: Draw
@@ -121,9 +119,9 @@ class Plan:
     """All that a run does."""
 
     suite: Suite
-    references: tuple[Node, ...]  # by replicate
-    yardsticks: tuple[Node, ...]
-    variants: dict[tuple[str, int], Node]
+    references: tuple[PlannedNetwork, ...]  # by replicate
+    yardsticks: tuple[PlannedNetwork, ...]
+    variants: dict[tuple[str, int], PlannedNetwork]
     cells: tuple[PlannedCell, ...]
 
 
@@ -138,12 +136,12 @@ def other_sums(plan: Plan, machine: Machine, variant: str, target: str) -> dict[
     return found
 
 
-def executable(node: Node, target: Target, splits: Splits, exports: Exports) -> Node | None:
-    """The node as the target's runtime takes it: a torch network is exported for ONNX Runtime; None if it cannot."""
-    kinds = runtimes.get(target.runtime, "target.runtime").kinds
-    if node.kind in kinds:
-        return node
-    export = exports.get(node.kind)
-    if export is not None and export.produces(node.kind) in kinds:
-        return step_node(node, export, 0, splits, None)
-    return None
+def own_sources(metric: Metric, value: Value) -> frozenset[str]:
+    """The observed arrays of a network itself that a value stands on, ``labels`` and ``ids`` among them."""
+    found: set[str] = set()
+    for name in reads(value):
+        try:
+            found |= sources(metric, name)
+        except LookupError:  # a cost that no probe was asked for
+            continue
+    return frozenset(name for name in found if not name.startswith(REFERENCE))

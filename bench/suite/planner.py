@@ -1,4 +1,4 @@
-"""Expands a suite to cells and observations, for one data set and machine: pure functions."""
+"""Expands a suite to networks, cells and the observations they need."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 
 from bench.data.base import Samples
 from bench.identity import is_transient, token_of
-from bench.metrics.base import Metric, reads, sources
-from bench.metrics.values import IDS, LABELS, REFERENCE, Change, Mean, Proportion, Scaled, Statistic, Value
+from bench.metrics.base import Metric
+from bench.metrics.values import IDS, LABELS, Change, Mean, Proportion, Scaled, Statistic
 from bench.networks.network import InputSpec
 from bench.probes.base import Probe
 from bench.runtimes.base import Target, runtimes
-from bench.suite.exporting import exports_of
-from bench.suite.nodes import Node, Splits, package_versions, reference_node, variant_node, yardstick_nodes
+from bench.suite.exporting import Exports, exports_of
 from bench.suite.plan import (
     KEY_VERSION,
     STATISTICS_VERSION,
@@ -23,9 +22,29 @@ from bench.suite.plan import (
     Plan,
     PlannedCell,
     PlannedObservation,
-    executable,
+    own_sources,
+)
+from bench.suite.planned_networks import (
+    PlannedNetwork,
+    Splits,
+    package_versions,
+    plan_reference,
+    plan_step,
+    plan_variant,
+    plan_yardsticks,
 )
 from bench.suite.suite import MetricUse, Suite, Variant
+
+
+def executable(network: PlannedNetwork, target: Target, splits: Splits, exports: Exports) -> PlannedNetwork | None:
+    """The network as the target's runtime takes it: a torch network is exported for ONNX Runtime; None if it cannot."""
+    kinds = runtimes.get(target.runtime, "target.runtime").kinds
+    if network.kind in kinds:
+        return network
+    export = exports.get(network.kind)
+    if export is not None and export.produces(network.kind) in kinds:
+        return plan_step(network, export, 0, splits, None)
+    return None
 
 
 @dataclass(frozen=True)
@@ -51,17 +70,6 @@ def fed_by(metric: Metric, probe: Probe, kinds: tuple[type[Any], ...]) -> bool:
     return any(own_sources(metric, value).intersection(probe.arrays) for value in values)
 
 
-def own_sources(metric: Metric, value: Value) -> frozenset[str]:
-    """The observed arrays of a network itself that a value stands on, ``labels`` and ``ids`` among them."""
-    found: set[str] = set()
-    for name in reads(value):
-        try:
-            found |= sources(metric, name)
-        except LookupError:  # a cost that no probe was asked for
-            continue
-    return frozenset(name for name in found if not name.startswith(REFERENCE))
-
-
 class Planner:
     """Expands a suite for one data set and machine."""
 
@@ -74,9 +82,16 @@ class Planner:
         self.exports = exports_of(suite)
 
     def observation(
-        self, probe: Probe, node: Node, target: Target, reference: Node, count: int, draw: int = 0, floor: bool = False
+        self,
+        probe: Probe,
+        network: PlannedNetwork,
+        target: Target,
+        reference: PlannedNetwork,
+        count: int,
+        draw: int = 0,
+        floor: bool = False,
     ) -> PlannedObservation:
-        """A probe put to a node, with what of the reference it needs."""
+        """A probe put to a network, with what of the reference it needs."""
         runtime = runtimes.get(target.runtime, "target.runtime")
         needs = tuple(self.observation(needed, reference, target, reference, count) for needed in probe.needs)
         opposite = reference if probe.pair else None
@@ -86,7 +101,7 @@ class Planner:
             "version": probe.version,
             "parameters": probe.parameters(),
             "data": self._data(probe, count),
-            "network": node.parts,
+            "network": network.parts,
             "target": target.canonical(),
             "packages": package_versions(tuple(sorted({*probe.packages, *runtime.packages}))),
         }
@@ -100,7 +115,7 @@ class Planner:
             parts["code"] = token_of(type(probe))
         if target.runtime in ("torch", "function"):
             parts["device"] = self.device.split(":")[0]
-        elif any(item.kind.endswith("-quantised") for item in (node, opposite or node)):
+        elif any(item.kind.endswith("-quantised") for item in (network, opposite or network)):
             known = self.machine.sums(target)
             parts["integer_sums"] = known or {"unknown": list(self.machine.cpu_features)}
         if needs:
@@ -111,7 +126,7 @@ class Planner:
             parts["draw"] = draw
         if floor:
             parts["floor"] = floor
-        return PlannedObservation(probe, node, target, parts, self.suite.seed, count, draw, floor, needs, opposite)
+        return PlannedObservation(probe, network, target, parts, self.suite.seed, count, draw, floor, needs, opposite)
 
     def _data(self, probe: Probe, count: int) -> dict[str, Any]:
         """What of the data can change an answer."""
@@ -124,7 +139,9 @@ class Planner:
             found["labels"] = self.evaluation.labels
         return found
 
-    def cell(self, variant: str, node: Node, target: Target, use: MetricUse, replicate: int, plan: Plan) -> PlannedCell:
+    def cell(
+        self, variant: str, network: PlannedNetwork, target: Target, use: MetricUse, replicate: int, plan: Plan
+    ) -> PlannedCell:
         """A cell with its observations."""
         metric = use.metric
         original = plan.references[replicate]
@@ -136,12 +153,12 @@ class Planner:
         # of a pair probe the reference beside itself is asked only for a figure that is compared with it
         alone = [p for p in metric.probes if not p.pair or fed_by(metric, p, (Mean, Proportion, Statistic))]
 
-        def ask(item: Node, probes: Sequence[Probe], draw: int = 0, floor: bool = False) -> Draw:
+        def ask(item: PlannedNetwork, probes: Sequence[Probe], draw: int = 0, floor: bool = False) -> Draw:
             return tuple(self.observation(p, item, target, reference, count, draw, floor) for p in probes)
 
         draws = (0, 1) if independent else (0,)
         own = tuple(ask(reference, alone, draw) for draw in draws)
-        observed = tuple(ask(node, metric.probes, draw) for draw in draws)
+        observed = tuple(ask(network, metric.probes, draw) for draw in draws)
         yardsticks = tuple(tuple(ask(item, scaled, draw) for draw in draws) for item in marks if item is not None)
         again = [probe for probe in scaled if not probe.timing and not probe.pair]
         floor = ask(reference, again, floor=True)
@@ -160,7 +177,7 @@ class Planner:
         if is_transient(type(metric)):
             parts["code"] = token_of(type(metric))
         return PlannedCell(
-            variant, target, use, replicate, node, reference, count, own, floor, observed, yardsticks, parts
+            variant, target, use, replicate, network, reference, count, own, floor, observed, yardsticks, parts
         )
 
     def _reads(self, metric: Metric) -> dict[str, str]:
@@ -169,35 +186,35 @@ class Planner:
         known = {LABELS: self.evaluation.labels, IDS: self.evaluation.ids}
         return {name: fingerprint for name, fingerprint in known.items() if name in found}
 
-    def _targets(self, variant: Variant, runnable: dict[str, Node | None]) -> list[Target]:
+    def _targets(self, variant: Variant, runnable: dict[str, PlannedNetwork | None]) -> list[Target]:
         """The targets the variant names, else those that can run it; all (skipped, with the reason) where none can.
 
-        Saturating sums are no other place for a network without 8-bit products: such a target takes the others.
+        Saturating sums change nothing for a network without 8-bit products: such a target is left out beside others.
         """
         if variant.targets is not None:
             return [target for target in self.suite.targets if target.name in variant.targets]
-        able = [(item, node) for item in self.suite.targets if (node := runnable[item.name]) is not None]
-        chosen = [item for item, node in able if item.tells_apart(node.kind)]
+        able = [(item, network) for item in self.suite.targets if (network := runnable[item.name]) is not None]
+        chosen = [item for item, network in able if item.tells_apart(network.kind)]
         return chosen or [item for item, _ in able] or list(self.suite.targets)
 
     def plan(self) -> Plan:
         """Every cell, replicate by replicate, variant by variant."""
         suite = self.suite
-        references = tuple(reference_node(suite, self.splits, index) for index in range(suite.replicates))
+        references = tuple(plan_reference(suite, self.splits, index) for index in range(suite.replicates))
         variants = {
-            (variant.name, index): variant_node(suite, variant, self.splits, index)
+            (variant.name, index): plan_variant(suite, variant, self.splits, index)
             for index in range(suite.replicates)
             for variant in suite.variants
         }
-        plan = Plan(suite, references, yardstick_nodes(suite, self.splits), variants, ())
+        plan = Plan(suite, references, plan_yardsticks(suite, self.splits), variants, ())
         cells: list[PlannedCell] = []
         for replicate in range(suite.replicates):
             for variant in suite.variants:
-                node = variants[variant.name, replicate]
+                network = variants[variant.name, replicate]
                 runnable = {
-                    target.name: executable(node, target, self.splits, self.exports) for target in suite.targets
+                    target.name: executable(network, target, self.splits, self.exports) for target in suite.targets
                 }
                 for target in self._targets(variant, runnable):
-                    shown = runnable[target.name] or node
+                    shown = runnable[target.name] or network
                     cells += [self.cell(variant.name, shown, target, use, replicate, plan) for use in suite.metrics]
         return Plan(suite, references, plan.yardsticks, variants, tuple(cells))
