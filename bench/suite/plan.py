@@ -229,7 +229,7 @@ class Planner:
             parts["code"] = token_of(type(probe))
         if target.runtime in ("torch", "function"):
             parts["device"] = self.device.split(":")[0]
-        elif any(item.kind.endswith("-quantised") for item in (node, opposite or node)):
+        if target.runtime != "torch" and any(item.kind.endswith("-quantised") for item in (node, opposite or node)):
             known = self.machine.sums(target)
             parts["integer_sums"] = known or {"unknown": list(self.machine.cpu_features)}
         if needs:
