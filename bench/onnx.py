@@ -14,16 +14,16 @@ import numpy as np
 import torch
 
 from bench.errors import UserError
-from bench.graph.class_scores import only_output
-from bench.graph.integer_sums.pairs import Sums
-from bench.graph.interface import ONNX_INPUT_TYPES
-from bench.graph.onnx_import import OnnxModule
-from bench.graph.onnx_import.module import import_onnx
-from bench.graph.onnx_import.parity import Parity, output_step, parity_of
-from bench.graph.onnx_import.rounding import GradientMode
-from bench.graph.onnx_import.values import TORCH_TYPES, Codes
-from bench.graph.onnx_running import holds_loop, run_session
-from bench.models.onnx_file import is_quantised, self_contained
+from bench.integer_sums.pairs import Sums
+from bench.networks.interface import ONNX_INPUT_TYPES
+from bench.onnx_files.class_scores import only_output
+from bench.onnx_files.reading import is_quantised, self_contained
+from bench.onnx_files.running import holds_loop, run_session
+from bench.onnx_import import OnnxModule
+from bench.onnx_import.module import import_onnx
+from bench.onnx_import.parity import Parity, output_step, parity_of
+from bench.onnx_import.rounding import GradientMode
+from bench.onnx_import.values import TORCH_TYPES, Codes
 from bench.registry import nearest
 from bench.runtimes.base import Optimisation, Target
 from bench.runtimes.integer_sums import native_sums

@@ -155,7 +155,7 @@ class Study:
         """
         import torch
 
-        from bench.graph.arithmetic import arithmetic
+        from bench.networks.arithmetic import arithmetic
 
         predictor = self.engine.observations.open(cell.node, cell.target).as_shipped()
         image = torch.from_numpy(self.engine.observations.samples(cell.count).x[:1].copy())

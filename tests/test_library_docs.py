@@ -14,9 +14,9 @@ import bench
 from bench.compression.base import StepContext, steps
 from bench.compression.record import run_step, source_record
 from bench.data.base import loaders
-from bench.graph.network import TorchNetwork
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
+from bench.networks.network import TorchNetwork
 
 mpl.use("agg")
 PAGE = Path(__file__).parents[1] / "docs" / "library.md"

@@ -37,7 +37,7 @@ def weights(suite: Path, store: str, device: str, quiet: bool) -> int:
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def convert(checkpoint: Path, out: Path | None, key: str, force: bool) -> int:
     """Write the weights of a torch.save CHECKPOINT as safetensors; it is read in a process of its own."""
-    from bench.models.convert import convert as convert_checkpoint
+    from bench.outside_networks.convert import convert as convert_checkpoint
 
     written = convert_checkpoint(checkpoint, out, force=force, key=key)
     source = f", out of {written.unwrapped}" if written.unwrapped else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.data.base import Samples
-from bench.graph.network import Network
+from bench.networks.network import Network
 from bench.registry import Registry
 
 if TYPE_CHECKING:

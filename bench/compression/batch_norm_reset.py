@@ -10,8 +10,8 @@ from pydantic import Field
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import InputSpec, Network, TorchNetwork
 from bench.models.training import preprocess, reproducible
+from bench.networks.network import InputSpec, Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import generator
 

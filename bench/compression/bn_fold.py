@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from bench.batch_norm_folding.folding import Folded, Kept
+from bench.batch_norm_folding.modules import fold_batch_norms, replace_batch_norm
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import NotApplicable
-from bench.graph.batch_norm_folding.folding import Folded, Kept
-from bench.graph.bn_fold import fold_batch_norms, replace_batch_norm
-from bench.graph.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.models.training import preprocess, reproducible
+from bench.networks.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.registry import parameters
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class BnFold(Step):
     def _fold_file(self, network: OnnxNetwork) -> tuple[Network, dict[str, Any]]:
         import onnx
 
-        from bench.graph.batch_norm_folding.onnx_files.folding import fold_onnx
+        from bench.batch_norm_folding.onnx_files.folding import fold_onnx
 
         model = onnx.load_model_from_string(network.model)
         made, plan = fold_onnx(model, across_concatenation=self.across_concatenation)
@@ -115,8 +115,8 @@ class BnFold(Step):
             RuntimeError: the fold itself is not exact.
             NotApplicable: the reference implementation cannot run the file.
         """
-        from bench.graph.batch_norm_folding.exactness import doubled, run_in_double
-        from bench.graph.batch_norm_folding.onnx_files.folding import fold_onnx
+        from bench.batch_norm_folding.exactness import doubled, run_in_double
+        from bench.batch_norm_folding.onnx_files.folding import fold_onnx
 
         with reproducible("bn-fold"):
             x = _probes(declared, _fixed_batch(model) or _probe_count(declared)).numpy()

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
-from bench.graph.interface import scores_in_training
-from bench.graph.memory_layout import keep_contiguous
 from bench.models.descent import Descent, Schedule, batches, descend
 from bench.models.training import fast_layout, lay_out, preprocess, reproducible
+from bench.networks.interface import scores_in_training
+from bench.networks.memory_layout import keep_contiguous
 from bench.stats.streams import derive_seed
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.data.base import Samples
-    from bench.graph.network import InputSpec
+    from bench.networks.network import InputSpec
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def loss_of(
     """The loss of one batch; ``output`` and ``taught`` (n, classes) are logits, or probabilities where declared.
 
     >>> import torch
-    >>> from bench.graph.network import InputSpec
+    >>> from bench.networks.network import InputSpec
     >>> declared = InputSpec((1, 1, 1), ("a", "b"))
     >>> training = Training(1, 2, 0.1, 0.0, "constant", weight=1.0, temperature=2.0)
     >>> student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 2 * 1.0986123]])  # 1/4, 3/4 at T = 2

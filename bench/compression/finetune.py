@@ -10,9 +10,9 @@ from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.distillation import Training, train_on
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
-from bench.graph.network import Network, TorchNetwork
 from bench.models.descent import Schedule
 from bench.models.training import accuracy
+from bench.networks.network import Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 

@@ -12,8 +12,8 @@ from bench.compression.base import StepContext, steps
 from bench.compression.ptq import REFUSAL, Quantisation
 from bench.compression.quantisation.bit_allocation import CHOICES, Allocation, allocate, sensitivities
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import Network, TorchNetwork
-from bench.graph.shared import shared_layers
+from bench.networks.network import Network, TorchNetwork
+from bench.networks.tied_weights import shared_layers
 from bench.registry import parameters
 
 ACTIVATIONS = 8

@@ -18,10 +18,10 @@ from pydantic import Field
 from bench.compression.base import Step, StepContext, steps
 from bench.compression.quantisation.quantisers import quiet_brevitas
 from bench.errors import UserError
-from bench.graph.attention import plain_attention
-from bench.graph.network import Network, OnnxNetwork, TorchNetwork
-from bench.graph.torchscript import copied, exportable, script_layer
 from bench.models.training import reproducible
+from bench.networks.attention import plain_attention
+from bench.networks.network import Network, OnnxNetwork, TorchNetwork
+from bench.networks.torchscript import copied, exportable, script_layer
 from bench.registry import parameters
 from bench.runtimes.base import Optimisation, Target
 from bench.runtimes.onnx_operators import integer_kernels, operators, optimised_operators

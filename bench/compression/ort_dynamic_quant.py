@@ -12,7 +12,7 @@ from pydantic import Field
 from bench.compression.base import StepContext, steps
 from bench.compression.onnx_runtime.files import OrtStep, canonical, quiet, simplified
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork
+from bench.networks.network import OnnxNetwork
 from bench.registry import parameters
 
 OPERATORS: Final = {"all": ["Conv", "MatMul", "Gemm"], "linear": ["MatMul", "Gemm"]}

@@ -17,8 +17,8 @@ from bench.compression.onnx_runtime.files import (
     simplified,
 )
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork
-from bench.graph.onnx_running import holds_loop, run_session
+from bench.networks.network import OnnxNetwork
+from bench.onnx_files.running import holds_loop, run_session
 from bench.registry import parameters
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_session import session_options, start_session

@@ -20,7 +20,7 @@ from bench.compression.onnx_runtime.files import (
     simplified,
 )
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork
+from bench.networks.network import OnnxNetwork
 from bench.registry import parameters
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from bench.compression.base import StepContext, steps
 from bench.compression.onnx_runtime.files import OrtStep, canonical, simplified
 from bench.compression.onnx_runtime.four_bits import pack, round_blocks, round_channels
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork
+from bench.networks.network import OnnxNetwork
 from bench.registry import parameters
 
 if TYPE_CHECKING:

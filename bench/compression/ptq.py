@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
+from bench.batch_norm_folding.modules import Folded, fold_batch_norms, replace_batch_norm
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.quantisation.calibration import calibrate, load_states, quantiser_states
 from bench.compression.quantisation.equalisation import Equalised, equalise
 from bench.compression.quantisation.graph import bound_ranges, quantised_graph
 from bench.compression.quantisation.quantisers import PERCENTILE, Calibration, Scheme, WeightRange, quiet_brevitas
 from bench.errors import UserError
-from bench.graph.bn_fold import Folded, fold_batch_norms, replace_batch_norm
-from bench.graph.network import Network, TorchNetwork
-from bench.graph.shared import shared_names
 from bench.models.training import preprocess, reproducible
+from bench.networks.network import Network, TorchNetwork
+from bench.networks.tied_weights import shared_names
 from bench.registry import parameters
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from bench.compression.ptq import PostTrainingQuantisation
 from bench.compression.quantisation.graph import bound_ranges, too_small_ranges
 from bench.compression.quantisation.quantisers import layer_classes, quiet_brevitas
 from bench.errors import UserError
-from bench.graph.memory_layout import keep_contiguous
-from bench.graph.network import InputSpec, Network, TorchNetwork
 from bench.models.descent import Descent, batches, descend
 from bench.models.training import accuracy, labelled_tensors, reproducible
+from bench.networks.memory_layout import keep_contiguous
+from bench.networks.network import InputSpec, Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import UserError
-from bench.graph.network import FunctionNetwork, InputSpec, Network, OnnxNetwork, TorchNetwork, with_record
-from bench.graph.shared import contradictions
-from bench.graph.torchscript import refuse_torchscript
-from bench.models.checkpoint import make_lazy_parameters
-from bench.models.source import build_source, source_record
+from bench.networks.network import FunctionNetwork, InputSpec, Network, OnnxNetwork, TorchNetwork, with_record
+from bench.networks.tied_weights import contradictions
+from bench.networks.torchscript import refuse_torchscript
+from bench.outside_networks.checkpoint import make_lazy_parameters
+from bench.outside_networks.source import build_source, source_record
 
 if TYPE_CHECKING:
     import torch

@@ -9,8 +9,8 @@ from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.record import rebuild_structure, source_of
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
-from bench.graph.network import Network, TorchNetwork
 from bench.models.training import accuracy, train
+from bench.networks.network import Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 

@@ -25,10 +25,10 @@ from bench.compression.pruning.sensitivity import scan
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import NotApplicable, UserError
 from bench.functional.module_cost import multiply_accumulates, parameter_count
-from bench.graph.hooks import refuse_hooks
-from bench.graph.network import InputSpec, Network, TorchNetwork
 from bench.models.base import Recipe
 from bench.models.training import train
+from bench.networks.hooks import refuse_hooks
+from bench.networks.network import InputSpec, Network, TorchNetwork
 from bench.registry import nearest, parameters
 from bench.stats.streams import derive_seed
 

@@ -12,10 +12,10 @@ from bench.compression.record import rebuild_structure, source_of
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
 from bench.functional.module_cost import multiply_accumulates, parameter_count
-from bench.graph.network import InputSpec, Network, TorchNetwork
 from bench.models.base import Model, models
-from bench.models.source import build_source, source_record
 from bench.models.training import accuracy, initialise, train
+from bench.networks.network import InputSpec, Network, TorchNetwork
+from bench.outside_networks.source import build_source, source_record
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 

@@ -11,9 +11,9 @@ from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.seeding import Seed, own_seed
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import InputSpec, Network, TorchNetwork
-from bench.graph.torchscript import copied
 from bench.models.training import accuracy
+from bench.networks.network import InputSpec, Network, TorchNetwork
+from bench.networks.torchscript import copied
 from bench.registry import parameters
 from bench.stats.streams import generator
 

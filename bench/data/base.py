@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 from bench.registry import Registry
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bench.data.base import Dataset, Loader, Samples, loaders
 from bench.data.splitting import split, stratified_order
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 from bench.registry import parameters
 
 CLASSES = tuple(str(digit) for digit in range(10))

@@ -15,7 +15,7 @@ from bench.data.idx import read_idx
 from bench.data.published import Published, download, find_folder, read_published
 from bench.data.splitting import check_dataset, cut, stratified_order
 from bench.errors import UserError
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 from bench.registry import parameters
 
 NAME: Final = "fashion-mnist"

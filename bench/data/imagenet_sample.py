@@ -14,7 +14,7 @@ from bench.data.base import Dataset, Loader, Samples, loaders
 from bench.data.images import decode
 from bench.data.splitting import check_dataset, cut, stratified_order
 from bench.errors import MissingExtra, UserError
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 from bench.registry import parameters
 
 NAME: Final = "imagenet-sample"

@@ -14,7 +14,7 @@ from pydantic import Field
 from bench.data.base import Dataset, Loader, Samples, loaders
 from bench.data.splitting import split, stratified_order
 from bench.errors import MissingExtra, UserError
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 from bench.registry import parameters
 
 NAME: Final = "mnist-5k"

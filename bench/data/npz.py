@@ -15,8 +15,8 @@ from bench.data.arrays import array_samples
 from bench.data.base import Dataset, Loader, Samples, loaders
 from bench.data.splitting import split, stratified_order
 from bench.errors import UserError
-from bench.graph.network import InputSpec, declared_axis
 from bench.limits import UNPACKED
+from bench.networks.network import InputSpec, declared_axis
 from bench.registry import parameters
 from bench.store.arrays import DAMAGE, check_unpacked
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from bench.data.base import Dataset, Loader, Samples, loaders
 from bench.data.splitting import split, stratified_order
 from bench.errors import UserError
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import generator
 

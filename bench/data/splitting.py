@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from bench.data.base import Dataset, Loader, Samples
 from bench.errors import UserError
-from bench.graph.interface import check_declared
-from bench.graph.network import InputSpec
 from bench.interrupts import contained
+from bench.networks.interface import check_declared
+from bench.networks.network import InputSpec
 from bench.stats.streams import generator
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.data.base import Dataset, Loader, Samples
 from bench.errors import UnusableNetwork, UserError, legible
-from bench.graph.network import InputSpec, Network
-from bench.models.outside import load_outside
+from bench.networks.network import InputSpec, Network
+from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Target
 from bench.suite.given_pair import GivenPair
 from bench.suite.nodes import onnx_source, outside_kind

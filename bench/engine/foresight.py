@@ -10,8 +10,8 @@ from bench.compression.base import StepContext
 from bench.compression.record import run_step
 from bench.data.base import Dataset
 from bench.engine.networks import NetworkFailure, Networks, one_line
-from bench.graph.network import InputSpec, Network
 from bench.interrupts import contained
+from bench.networks.network import InputSpec, Network
 from bench.store.store import Store
 from bench.suite.nodes import Node
 from bench.suite.plan import Plan

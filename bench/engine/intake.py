@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UnusableNetwork
-from bench.graph.class_scores import holds_half, only_output, softmax_step
-from bench.graph.network import FunctionNetwork, InputSpec, Network, OnnxNetwork
-from bench.models.outside import load_outside
 from bench.models.training import reproducible
+from bench.networks.network import FunctionNetwork, InputSpec, Network, OnnxNetwork
+from bench.onnx_files.class_scores import holds_half, only_output, softmax_step
+from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Predictor, Target
 from bench.runtimes.opening import open_predictor
 from bench.suite.suite import Outside

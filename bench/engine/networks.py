@@ -10,9 +10,9 @@ from bench.compression.record import restore, run_step, source_record, to_bytes
 from bench.data.base import Dataset
 from bench.engine.intake import SAMPLES, take_in
 from bench.errors import NotApplicable, UserError, legible
-from bench.graph.network import InputSpec, Network, TorchNetwork
 from bench.interrupts import contained
-from bench.models.checkpoint import load_checkpoint
+from bench.networks.network import InputSpec, Network, TorchNetwork
+from bench.outside_networks.checkpoint import load_checkpoint
 from bench.store.keys import canonical_json
 from bench.store.store import Store
 from bench.suite.nodes import Node

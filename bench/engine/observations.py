@@ -110,7 +110,7 @@ class Observations:
         """
         import torch
 
-        from bench.graph.arithmetic import arithmetic
+        from bench.networks.arithmetic import arithmetic
 
         target = planned.target
         if not planned.probe.gradients or not runtimes.get(target.runtime).gradients:
@@ -140,7 +140,7 @@ class Observations:
 
     def _ask(self, planned: PlannedObservation) -> Observed:
         """Put the probe to the network, in the target's arithmetic, and commit the answer."""
-        from bench.graph.arithmetic import arithmetic
+        from bench.networks.arithmetic import arithmetic
 
         probe, target = planned.probe, planned.target
         self.networks.get(planned.node)

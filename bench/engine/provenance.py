@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.errors import legible
-from bench.graph.integer_sums.pairs import Sums
+from bench.integer_sums.pairs import Sums
 from bench.results import GitState, MachineInfo, Provenance
 from bench.runtimes.base import Target
 from bench.runtimes.processor import flags

@@ -7,7 +7,7 @@ from typing import Any
 from bench.engine.networks import NetworkFailure, Networks
 from bench.engine.planning import PlannedSuite
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import OnnxNetwork
+from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.store.store import Store
 from bench.suite.nodes import Node

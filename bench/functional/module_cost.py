@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.graph.attention import plain_attention
-from bench.graph.shared import shared_names
-from bench.graph.torchscript import copied
+from bench.networks.attention import plain_attention
+from bench.networks.tied_weights import shared_names
+from bench.networks.torchscript import copied
 
 if TYPE_CHECKING:
     from torch import nn

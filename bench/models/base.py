@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec, spelled
 from bench.models.augmentation import Augmentation
+from bench.networks.network import InputSpec, spelled
 from bench.registry import Registry, parameters
 
 if TYPE_CHECKING:

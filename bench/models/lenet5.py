@@ -6,8 +6,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec
 from bench.models.base import Model, models
+from bench.networks.network import InputSpec
 from bench.registry import parameters
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec
 from bench.models.base import Model, models
+from bench.networks.network import InputSpec
 from bench.registry import parameters
 
 if TYPE_CHECKING:

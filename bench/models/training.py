@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import UserError
-from bench.graph.interface import scores_in_training, to_network, to_outputs
-from bench.graph.memory_layout import keep_contiguous, needs_contiguous
-from bench.graph.network import InputSpec
 from bench.models.augmentation import augment
 from bench.models.base import Model, Progress, Recipe, check_recipe
 from bench.models.descent import Descent, batches, descend
-from bench.models.materialise import made_weights
 from bench.models.single_step import single_step
+from bench.networks.interface import scores_in_training, to_network, to_outputs
+from bench.networks.materialise import made_weights
+from bench.networks.memory_layout import keep_contiguous, needs_contiguous
+from bench.networks.network import InputSpec
 from bench.stats.streams import derive_seed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from bench.data.base import Samples
 from bench.functional.module_cost import Bits, multiply_accumulates, parameter_count, state_bytes, weight_bits
 from bench.functional.onnx_cost import onnx_figures
-from bench.graph.network import FunctionNetwork, Network, OnnxNetwork
+from bench.networks.network import FunctionNetwork, Network, OnnxNetwork
 from bench.probes.base import Context, Observation, Probe, probes
 from bench.registry import parameters
 from bench.runtimes.base import Predictor

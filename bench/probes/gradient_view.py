@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.errors import NotDifferentiable
 from bench.functional.batches import fixed_batches
 from bench.functional.dead_gradients import zero_gradients
-from bench.graph.arithmetic import arithmetic
+from bench.networks.arithmetic import arithmetic
 from bench.probes.base import TRIAL, Context, Observation
 from bench.probes.batching import batch_size
 from bench.runtimes.base import Predictor

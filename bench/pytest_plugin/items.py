@@ -136,7 +136,7 @@ class AbsentItem(SuiteItem):
     baseline: BaselineOfSuite
 
     def judge(self, benchmark: BenchmarkFixture | None) -> None:
-        """Compare the places; nothing is measured."""
+        """Compare which cells there are; nothing is measured."""
         gone = self.baseline.absent()
         if gone:
             advice = "take them back, or accept a new baseline: --crbench-update-baseline"

@@ -17,7 +17,7 @@ from bench.data.npz import ARRAYS
 from bench.engine.diff import pair_suite
 from bench.errors import UserError
 from bench.gate import Rule, judge_gate
-from bench.models.packaged import is_packaged
+from bench.outside_networks.packaged import is_packaged
 from bench.pytest_plugin import store_url
 from bench.pytest_plugin.explanation import sums_note
 from bench.pytest_plugin.recognition import STORE_NOTE

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from bench.errors import NotDifferentiable
-from bench.graph.integer_sums.pairs import Sums
-from bench.graph.interface import to_logits, to_network
-from bench.graph.network import InputSpec, Network
+from bench.integer_sums.pairs import Sums
+from bench.networks.interface import to_logits, to_network
+from bench.networks.network import InputSpec, Network
 from bench.registry import Registry, parameters
 
 if TYPE_CHECKING:

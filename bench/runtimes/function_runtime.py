@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from bench.errors import NotDifferentiable, UserError
-from bench.graph.function_answers import answers
-from bench.graph.network import FunctionNetwork, Network
+from bench.networks.function_answers import answers
+from bench.networks.network import FunctionNetwork, Network
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
 from bench.runtimes.onnx_runtime import OnnxRuntime
 from bench.runtimes.torch_runtime import TorchRuntime

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.graph.integer_sums.pairs import HIGHEST, Integers, Sums, can_saturate, in_pairs, saturating_sums
-from bench.graph.integer_sums.products import OPERANDS, Product, products_of
+from bench.integer_sums.pairs import HIGHEST, Integers, Sums, can_saturate, in_pairs, saturating_sums
+from bench.integer_sums.products import OPERANDS, Product, products_of
 from bench.runtimes.base import Target
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _ask(model: ModelProto, product: Product, provider: str) -> Sums | None:
     """Which of the two kinds a node's kernel is; None where its answer is neither."""
     import torch
 
-    from bench.graph.onnx_import.module import import_onnx
+    from bench.onnx_import.module import import_onnx
 
     made = product.weights is None
     product = _with_weights(product)

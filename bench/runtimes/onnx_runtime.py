@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from bench.errors import NotDifferentiable, UserError
-from bench.graph.class_scores import scored, smallest_positive
-from bench.graph.integer_sums.pairs import Sums
-from bench.graph.interface import ONNX_INPUT_TYPES, class_scores
-from bench.graph.network import Network, OnnxNetwork
-from bench.graph.onnx_running import holds_loop, run_session
+from bench.integer_sums.pairs import Sums
+from bench.networks.interface import ONNX_INPUT_TYPES, class_scores
+from bench.networks.network import Network, OnnxNetwork
+from bench.onnx_files.class_scores import scored, smallest_positive
+from bench.onnx_files.running import holds_loop, run_session
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Softmax, Target, runtimes
 from bench.runtimes.integer_sums import resolved_sums
 from bench.runtimes.onnx_operators import DYNAMIC, operators
@@ -24,7 +24,7 @@ from bench.runtimes.running_file import running_file, saturates
 if TYPE_CHECKING:
     import torch
 
-    from bench.graph.onnx_import.twin import Twin
+    from bench.onnx_import.twin import Twin
 
 FLOOR_BATCH = 96
 
@@ -151,7 +151,7 @@ class OnnxPredictor(Predictor):
         """
         import torch
 
-        from bench.graph.onnx_import.parity import output_step, parity_of
+        from bench.onnx_import.parity import output_step, parity_of
 
         twin = self._twin(self.graph, "straight_through", self._session_sums())
         size = 1 if self.spec.batch_dependent else self.batch_size
@@ -211,7 +211,7 @@ class OnnxPredictor(Predictor):
     def _twin(self, graph: bytes, gradient: Literal["exact", "straight_through", "hard"], sums: Sums) -> Twin:
         import torch
 
-        from bench.graph.onnx_import.twin import Twin, doubled
+        from bench.onnx_import.twin import Twin, doubled
 
         dtype = torch.from_numpy(np.zeros(1, dtype=self.dtype)).dtype
         twin = Twin(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import OnnxNetwork
+from bench.networks.network import OnnxNetwork
 from bench.registry import nearest
 from bench.runtimes.base import Optimisation, Target
 

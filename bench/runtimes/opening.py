@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.errors import NotApplicable
-from bench.graph.network import Network
+from bench.networks.network import Network
 from bench.runtimes.base import Predictor, Target, runtimes
 
 

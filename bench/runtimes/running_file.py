@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import asdict, replace
 
 from bench.errors import NotApplicable, UserError
-from bench.graph.integer_sums.pairs import Sums
-from bench.graph.integer_sums.unsigned_weights import with_exact_sums
-from bench.graph.network import OnnxNetwork
+from bench.integer_sums.pairs import Sums
+from bench.integer_sums.unsigned_weights import with_exact_sums
+from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import native_sums, sums_of_nodes
 from bench.runtimes.onnx_session import saved

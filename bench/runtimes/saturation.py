@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.errors import NotApplicable, UserError
-from bench.graph.integer_sums.products import products_of
-from bench.graph.network import OnnxNetwork
+from bench.integer_sums.products import products_of
+from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import CPU
 from bench.runtimes.onnx_runtime import OnnxPredictor

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.errors import NotDifferentiable, UserError
-from bench.graph.arithmetic import arithmetic
-from bench.graph.interface import class_scores, to_network
-from bench.graph.memory_layout import keep_contiguous
-from bench.graph.network import Network, TorchNetwork
-from bench.graph.torchscript import copied
+from bench.networks.arithmetic import arithmetic
+from bench.networks.interface import class_scores, to_network
+from bench.networks.memory_layout import keep_contiguous
+from bench.networks.network import Network, TorchNetwork
+from bench.networks.torchscript import copied
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class TorchPredictor(Predictor):
         """Leave out the softmax call that makes the output, where there is one."""
         import torch
 
-        from bench.graph.function_modes import final_softmax
+        from bench.networks.function_modes import final_softmax
 
         declared = self.network.input
         sample = self.preprocess(torch.full((1, *declared.shape), declared.bounds[0]))
@@ -121,7 +121,7 @@ class TorchPredictor(Predictor):
         """Within it, the final softmax is left out."""
         if self.softmax_call is None:
             return nullcontext()
-        from bench.graph.function_modes import WithoutSoftmax
+        from bench.networks.function_modes import WithoutSoftmax
 
         return WithoutSoftmax(self.softmax_call)
 
@@ -173,7 +173,7 @@ class TorchPredictor(Predictor):
         Its attribute ``gradient`` says which gradient it gives: ``exact``, or ``straight_through`` for a quantised
         network, where rounding passes the gradient on inside its range. The true derivative of rounding is zero
         almost everywhere, so ``hard`` raises ``NotDifferentiable`` there. Only the forward pass is bound to the
-        target's threads; put ``bench.graph.arithmetic.arithmetic`` around the backward pass.
+        target's threads; put ``bench.networks.arithmetic.arithmetic`` around the backward pass.
         """
         if self.spec.input.dtype == "uint8":
             raise NotDifferentiable("the network takes whole pixels (uint8), which have no gradient")
@@ -224,7 +224,7 @@ def user_space(predictor: TorchPredictor, *, straight_through: bool = False) -> 
             """Logits (batch, classes)."""
             if not straight_through:
                 return predictor.to_user(predictor.forward(predictor.preprocess(x))[0])
-            from bench.graph.function_modes import StraightThrough
+            from bench.networks.function_modes import StraightThrough
 
             with StraightThrough():
                 out = predictor.forward(predictor.preprocess(x))[0]

@@ -17,7 +17,7 @@ from bench.interrupts import contained
 from bench.limits import Limit
 from bench.metrics.base import Metric
 from bench.models.base import Model
-from bench.models.packaged import is_packaged, packaged
+from bench.outside_networks.packaged import is_packaged, packaged
 from bench.registry import Registry
 from bench.runtimes.base import Runtime
 from bench.suite.extends import Document, is_file

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bench.errors import UserError
-from bench.models.held import Held, HeldKind
-from bench.models.packaged import is_packaged, packaged
+from bench.outside_networks.held import Held, HeldKind
+from bench.outside_networks.packaged import is_packaged, packaged
 from bench.suite.given_input import parse_input
 from bench.suite.suite import Outside
 

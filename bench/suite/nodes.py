@@ -12,9 +12,9 @@ from typing import Any, Literal, cast
 
 from bench.compression.base import Step, steps
 from bench.errors import UserError
-from bench.graph.network import Kind
 from bench.models.base import Model, Recipe
-from bench.models.hub import hub_package
+from bench.networks.network import Kind
+from bench.outside_networks.hub import hub_package
 from bench.stats.streams import derive_seed
 from bench.store.keys import key_of
 from bench.suite.suite import Outside, Suite, Variant
@@ -52,7 +52,7 @@ def file_sha256(path: Path) -> str:
 
 def onnx_kind(source: Path | bytes) -> Kind:
     """Whether an ONNX file rounds to integers, by its content; a broken file counts as one that does not."""
-    from bench.models.onnx_file import is_quantised
+    from bench.onnx_files.reading import is_quantised
 
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
@@ -167,7 +167,7 @@ def outside_node(outside: Outside, splits: Splits) -> Node:
     }
     file = onnx_source(outside)
     if file is not None:
-        from bench.models.onnx_file import onnx_sha256
+        from bench.onnx_files.reading import onnx_sha256
 
         parts["onnx"] = onnx_sha256(file)
         return Node(parts, onnx_kind(file), outside=outside)

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from bench.data.base import Samples
-from bench.graph.integer_sums.pairs import Sums
-from bench.graph.network import InputSpec
 from bench.identity import is_transient, token_of
+from bench.integer_sums.pairs import Sums
 from bench.metrics.base import Metric, reads, sources
 from bench.metrics.values import IDS, LABELS, REFERENCE, Change, Mean, Proportion, Scaled, Statistic, Value
+from bench.networks.network import InputSpec
 from bench.probes.base import Probe
 from bench.runtimes.base import Target, runtimes
 from bench.store.keys import key_of

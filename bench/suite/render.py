@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from bench.compression.base import Step, steps
 from bench.data.base import loaders
 from bench.errors import UserError
-from bench.graph.network import Kind
 from bench.metrics.base import Metric, metrics
 from bench.metrics.values import Change, Statistic, Value
 from bench.models.base import models
+from bench.networks.network import Kind
 from bench.probes.base import Probe, probes
 from bench.registry import Registry, load_object, nearest
 from bench.runtimes.base import Runtime, Target, runtimes

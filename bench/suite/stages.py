@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bench.graph.integer_sums.pairs import Sums
+from bench.integer_sums.pairs import Sums
 from bench.runtimes.base import Target, runtimes
 from bench.suite.exporting import Exports
 from bench.suite.nodes import Node, Splits, chain

@@ -10,7 +10,7 @@ from bench.compression.base import Step
 from bench.data.base import Loader
 from bench.metrics.base import Metric
 from bench.models.base import Model, Recipe
-from bench.models.held import Held
+from bench.outside_networks.held import Held
 from bench.results import Rule
 from bench.runtimes.base import Target
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.graph.network import Dtype, Layout
 from bench.models.base import Recipe
+from bench.networks.network import Dtype, Layout
 from bench.runtimes.base import Target
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_-]|\.[A-Za-z0-9_-])*$"

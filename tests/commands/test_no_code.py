@@ -72,7 +72,7 @@ def test_a_pair_that_names_code_is_refused(trap, capsys, command):
 @pytest.mark.parametrize("name", ["timm:resnet18", "torchvision:resnet18", "huggingface:vit"])
 @pytest.mark.parametrize("command", ["diff", "why-diverged"])
 def test_a_published_name_is_refused_before_anything_is_fetched(trap, capsys, monkeypatch, command, name):
-    monkeypatch.setattr("bench.models.source.build_named", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr("bench.outside_networks.source.build_named", lambda *_: pytest.fail("fetched"))
     np.savez(trap.folder / "data.npz", x=np.zeros((4, 64), np.float32))
     assert trap.run(command, name, name, "--data", "data.npz", "--no-code") == 2
     assert f"{name!r} is code of others" in capsys.readouterr().err

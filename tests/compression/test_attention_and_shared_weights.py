@@ -12,9 +12,9 @@ from bench.data.digits import Digits
 from bench.engine.layer_culprits.files import as_onnx
 from bench.errors import NotApplicable
 from bench.functional.module_cost import parameter_count
-from bench.graph.network import InputSpec
 from bench.models.base import Recipe
-from bench.models.outside import load_outside
+from bench.networks.network import InputSpec
+from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 

@@ -9,9 +9,9 @@ from bench.compression.batch_norm_reset import BATCH, BatchNormReset, estimate_a
 from bench.compression.record import restore, run_step, to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import TorchNetwork
 from bench.models.mlp import Mlp
 from bench.models.training import accuracy, initialise
+from bench.networks.network import TorchNetwork
 
 
 def test_the_statistics_are_the_images_own(network, digits):

@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 import bench.compression.bn_fold as step_module
+from bench.batch_norm_folding.folding import Plan
 from bench.compression.bn_fold import BnFold
 from bench.compression.record import restore, run_step, to_bytes
 from bench.errors import NotApplicable, UserError
-from bench.graph.batch_norm_folding.folding import Plan
-from bench.graph.network import OnnxNetwork, TorchNetwork
 from bench.models.training import accuracy
+from bench.networks.network import OnnxNetwork, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
-from tests.graph.batch_norm_folding.networks import exported, unsettle
+from tests.batch_norm_folding.networks import exported, unsettle
 
 
 def test_the_record_says_what_was_folded_and_how_exactly(network, context, digits):
@@ -85,7 +85,7 @@ def test_every_fate_is_in_the_record(digits, context):
 
 def test_restore_needs_no_data_and_refuses_an_older_version(digits, context, monkeypatch):
     source = {"source": "factory", "factory": f"{__name__}:mixed", "input": digits.input.canonical(), "kind": "torch"}
-    monkeypatch.setattr("bench.models.source.call_factory", lambda *given, **named: mixed())
+    monkeypatch.setattr("bench.outside_networks.source.call_factory", lambda *given, **named: mixed())
     made = run_step(BnFold(), TorchNetwork(mixed(), digits.input, source), context)
     record = json.loads(json.dumps(made.record))
     again = restore(record, to_bytes(made))
@@ -137,7 +137,7 @@ def test_a_fold_that_changes_the_function_is_refused(digits, context, monkeypatc
     with pytest.raises(RuntimeError, match="folding changed the logits by"):
         run_step(BnFold(), TorchNetwork(mixed(), digits.input, {"source": "factory"}), context)
 
-    import bench.graph.batch_norm_folding.onnx_files.folding as file_module
+    import bench.batch_norm_folding.onnx_files.folding as file_module
 
     model = exported(mixed(), digits.input.shape, torch.float32)
     plan = file_module.fold_all

@@ -9,8 +9,8 @@ import torch
 from bench.compression.base import StepContext, steps
 from bench.compression.record import restore, run_step, to_bytes
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork
 from bench.models.base import Recipe
+from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 

@@ -11,9 +11,9 @@ from bench.compression.finetune import Finetune
 from bench.compression.record import run_step, to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.errors import UserError
-from bench.graph.network import InputSpec, OnnxNetwork
 from bench.models.base import Recipe
 from bench.models.training import accuracy, train
+from bench.networks.network import InputSpec, OnnxNetwork
 from bench.stats.streams import derive_seed
 
 

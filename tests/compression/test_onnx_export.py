@@ -9,9 +9,9 @@ from bench.compression import onnx_export
 from bench.compression.base import StepContext, steps
 from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork, TorchNetwork
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
+from bench.networks.network import OnnxNetwork, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
 from bench.runtimes.opening import open_predictor

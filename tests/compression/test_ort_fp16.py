@@ -7,7 +7,7 @@ from onnx import TensorProto, numpy_helper
 from bench.compression.base import steps
 from bench.compression.ort_fp16 import largest_values
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork
+from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 

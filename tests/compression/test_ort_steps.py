@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bench.compression.base import steps
 from bench.compression.record import check_chain, restore, run_step, to_bytes
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork
+from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import optimised_operators
 from bench.runtimes.onnx_session import LEVELS

@@ -6,7 +6,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from bench.compression.base import steps
-from bench.graph.network import InputSpec, OnnxNetwork
+from bench.networks.network import InputSpec, OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import optimised_operators
 from bench.runtimes.opening import open_predictor

@@ -12,8 +12,8 @@ from bench.compression.base import StepContext, steps
 from bench.compression.record import restore, run_step, to_bytes
 from bench.data.digits import Digits
 from bench.engine.intake import take_in
-from bench.graph.network import InputSpec
 from bench.models.base import Recipe
+from bench.networks.network import InputSpec
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 from bench.suite.suite import Outside

@@ -18,9 +18,9 @@ from bench.compression.quantisation.quantisers import Scheme
 from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import InputSpec, TorchNetwork
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
+from bench.networks.network import InputSpec, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
 from bench.runtimes.opening import open_predictor

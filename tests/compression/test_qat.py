@@ -10,7 +10,7 @@ from bench.compression.base import steps
 from bench.compression.qat import divergence
 from bench.compression.record import check_chain, restore, run_step, to_bytes
 from bench.errors import UserError
-from bench.graph.network import TorchNetwork
+from bench.networks.network import TorchNetwork
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from torch import nn
 from bench.compression.base import Step, steps
 from bench.compression.record import check_chain, rebuild_structure, restore, run_step, to_bytes
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork, TorchNetwork
+from bench.networks.network import OnnxNetwork, TorchNetwork
 
 
 class Quantise(Step):

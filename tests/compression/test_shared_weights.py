@@ -13,9 +13,9 @@ from bench.compression.record import restore, run_step, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
 from bench.functional.module_cost import parameter_count, state_bytes, weight_bits
-from bench.graph.network import InputSpec, TorchNetwork
-from bench.graph.shared import shared_names
-from bench.models.outside import load_outside
+from bench.networks.network import InputSpec, TorchNetwork
+from bench.networks.tied_weights import shared_names
+from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 

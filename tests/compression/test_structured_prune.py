@@ -18,8 +18,8 @@ from bench.compression.structured_prune import StructuredPrune
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
 from bench.functional.module_cost import multiply_accumulates
-from bench.graph.network import InputSpec, TorchNetwork
 from bench.models.training import accuracy
+from bench.networks.network import InputSpec, TorchNetwork
 
 RGB = InputSpec(shape=(3, 8, 8), classes=("a", "b", "c", "d"))
 

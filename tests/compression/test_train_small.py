@@ -9,9 +9,9 @@ from bench.compression.structured_prune import StructuredPrune
 from bench.compression.train_small import TrainSmall, nearest_width
 from bench.errors import UserError
 from bench.functional.module_cost import multiply_accumulates
-from bench.graph.network import InputSpec
 from bench.models.base import models
 from bench.models.training import accuracy, initialise
+from bench.networks.network import InputSpec
 
 IMAGE = InputSpec(shape=(1, 8, 8), classes=tuple("0123456789"))
 

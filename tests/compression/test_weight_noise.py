@@ -12,8 +12,8 @@ from bench.compression.record import run_step
 from bench.compression.weight_noise import WeightNoise, tolerance
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
-from bench.graph.network import TorchNetwork
 from bench.models.training import accuracy
+from bench.networks.network import TorchNetwork
 
 
 def seen(context):

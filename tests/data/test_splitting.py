@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bench.data.base import Dataset, Loader, Samples
 from bench.data.splitting import check_dataset, load_dataset, split, stratified_order
 from bench.errors import UserError
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 
 DECLARED = InputSpec(shape=(1, 2, 2), classes=("a", "b"))
 

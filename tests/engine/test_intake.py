@@ -14,7 +14,7 @@ from bench import api
 from bench.data.digits import Digits
 from bench.engine.intake import take_in
 from bench.errors import UserError
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 from bench.suite.suite import Outside

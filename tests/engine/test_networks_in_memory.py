@@ -18,10 +18,10 @@ from bench.compression.base import StepContext, steps
 from bench.data.digits import Digits
 from bench.errors import UserError
 from bench.functional.predictions import absolute_difference
-from bench.graph.network import InputSpec, TorchNetwork
 from bench.identity import NotReused
 from bench.metrics.base import Metric
 from bench.metrics.values import Change
+from bench.networks.network import InputSpec, TorchNetwork
 from bench.probes.base import Observation, Probe
 from bench.registry import parameters
 from bench.suite.given_network import as_network
@@ -181,7 +181,7 @@ import torch
 from torch import nn
 from bench import api
 from bench.functional.predictions import absolute_difference
-from bench.graph.network import InputSpec, TorchNetwork
+from bench.networks.network import InputSpec, TorchNetwork
 from bench.metrics.base import Metric
 from bench.metrics.values import Change
 from bench.probes.base import Observation, Probe

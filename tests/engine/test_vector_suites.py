@@ -13,8 +13,8 @@ import bench.api
 from bench.data.base import Dataset, Loader, Samples
 from bench.data.splitting import load_dataset
 from bench.errors import UserError
-from bench.graph.network import InputSpec
 from bench.models.base import Recipe, check_recipe, models
+from bench.networks.network import InputSpec
 
 FEATURES = 5
 MEAN = (0.5, 0.4, 0.3, 0.2, 0.1)

@@ -15,9 +15,9 @@ from bench.compression.record import restore, run_step, to_bytes
 from bench.data.base import Samples
 from bench.engine.layer_culprits import why_diverged
 from bench.errors import UserError
-from bench.graph.network import InputSpec
 from bench.models.base import Recipe
-from bench.models.outside import load_outside
+from bench.networks.network import InputSpec
+from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 

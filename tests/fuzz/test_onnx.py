@@ -13,8 +13,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.errors import NotDifferentiable, UserError
-from bench.graph.network import InputSpec
-from bench.models.outside import load_outside
+from bench.networks.network import InputSpec
+from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_runtime import OnnxRuntime
 from tests.fuzz.damage import PARTS, answer, generator, one_byte, seeds, torn

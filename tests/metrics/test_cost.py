@@ -14,8 +14,8 @@ from bench.engine.derive import Derivation, Evidence
 from bench.engine.in_memory import answers
 from bench.engine.observations import Observed
 from bench.errors import NotApplicable
-from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
 from bench.metrics.cost.cost import Cost
+from bench.networks.network import InputSpec, OnnxNetwork, TorchNetwork
 from bench.probes import memory_process as memory
 from bench.probes.artefact import artefact_figures
 from bench.probes.base import Context

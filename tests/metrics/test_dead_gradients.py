@@ -12,10 +12,10 @@ from torch import nn
 from bench.data.digits import Digits
 from bench.engine.in_memory import answers
 from bench.errors import NotApplicable
-from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
 from bench.metrics.adversarial.pgd import ProjectedGradientDescent
 from bench.metrics.attribution.ig import IntegratedGradients
 from bench.metrics.lipschitz.local import LocalLipschitz
+from bench.networks.network import InputSpec, OnnxNetwork, TorchNetwork
 from bench.probes.base import Context, Observation
 from bench.probes.gradient_view import dead_gradients, gradient_view
 from bench.runtimes.base import Target

@@ -8,8 +8,8 @@ import torch
 from scipy.special import softmax
 
 from bench.engine.in_memory import answers
-from bench.graph.network import TorchNetwork
 from bench.metrics.fidelity.predictions import Predictions
+from bench.networks.network import TorchNetwork
 from bench.runtimes.base import Predictor, PredictorSpec, Target
 from bench.runtimes.opening import open_predictor
 from tests.metrics.asking import distance

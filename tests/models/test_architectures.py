@@ -11,10 +11,10 @@ from bench.compression.base import StepContext, steps
 from bench.compression.record import restore, run_step, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable
-from bench.graph.network import InputSpec, TorchNetwork
 from bench.models.base import Recipe, models
-from bench.models.source import source_record
 from bench.models.training import initialise, train
+from bench.networks.network import InputSpec, TorchNetwork
+from bench.outside_networks.source import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_runtime import OnnxRuntime
 from bench.runtimes.torch_runtime import TorchRuntime

@@ -6,9 +6,9 @@ import torch
 from torch import fx
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec
 from bench.models.convnet import Convnet
 from bench.models.training import initialise
+from bench.networks.network import InputSpec
 
 TEN = tuple("0123456789")
 

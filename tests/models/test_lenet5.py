@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec
 from bench.models.lenet5 import LeNet5
 from bench.models.training import initialise
+from bench.networks.network import InputSpec
 
 TEN = tuple("0123456789")
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import fx, nn
 
-from bench.graph.network import InputSpec
 from bench.models.mlp import Mlp
 from bench.models.training import initialise
+from bench.networks.network import InputSpec
 
 DECLARED = InputSpec(shape=(2, 3, 3), classes=("a", "b", "c"))
 

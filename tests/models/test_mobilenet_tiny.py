@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec
 from bench.models.mobilenet_tiny import MobileNetTiny
 from bench.models.training import initialise
+from bench.networks.network import InputSpec
 
 TEN = tuple("0123456789")
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.graph.network import InputSpec
 from bench.models.resnet8 import ResNet8, residual_block
 from bench.models.training import initialise
+from bench.networks.network import InputSpec
 
 TEN = tuple("0123456789")
 

@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec
 from bench.models.training import initialise
 from bench.models.vit_tiny import VitTiny
+from bench.networks.network import InputSpec
 
 TEN = tuple("0123456789")
 

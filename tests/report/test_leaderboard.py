@@ -36,6 +36,7 @@ def test_states_and_gaps_are_enums_and_numbers(sample_run):
     board = leaderboard(sample_run)
     assert {row.state for row in board.rows} == set(State)
     assert len(board.those(State.SHIP)) == 3
+    assert [cell for row in board.rows for cell in row.cells] == sample_run.cells
     for row, variant in zip(board.rows, sample_run.variants, strict=True):
         for name, gap in zip(board.families, row.gaps, strict=True):
             family = variant.families[name]

@@ -6,9 +6,9 @@ import torch
 from bench.compression.base import StepContext, steps
 from bench.compression.record import run_step, source_record
 from bench.data.base import Dataset, loaders
-from bench.graph.network import OnnxNetwork, TorchNetwork
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
+from bench.networks.network import OnnxNetwork, TorchNetwork
 
 
 @pytest.fixture(scope="session")

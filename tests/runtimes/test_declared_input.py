@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from bench.errors import NotDifferentiable, UserError
-from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
+from bench.networks.network import InputSpec, OnnxNetwork, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from bench.graph.integer_sums.unsigned_weights import with_exact_sums
+from bench.integer_sums.unsigned_weights import with_exact_sums
 from bench.runtimes import integer_sums
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import CPU, NodeSums, native_sums, resolved_sums, sums_of_nodes
 from bench.runtimes.onnx_session import LEVELS, saved
-from tests.graph.integer_sums.cases import (
+from tests.integer_sums.cases import (
     CONVOLUTIONS,
     MICROSOFT,
     PRODUCTS,

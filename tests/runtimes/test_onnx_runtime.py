@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bench.compression.base import steps
 from bench.errors import NotApplicable, NotDifferentiable, UserError
-from bench.graph.network import InputSpec, OnnxNetwork
+from bench.networks.network import InputSpec, OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, operators, optimised_operators
 from bench.runtimes.onnx_session import LEVELS

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper
 from bench.compression.base import steps
 from bench.compression.record import run_step
 from bench.errors import NotApplicable, UserError
-from bench.graph.integer_sums.unsigned_weights import with_exact_sums
-from bench.graph.network import InputSpec, OnnxNetwork
-from bench.graph.onnx_import.twin import Twin
+from bench.integer_sums.unsigned_weights import with_exact_sums
+from bench.networks.network import InputSpec, OnnxNetwork
+from bench.onnx_import.twin import Twin
 from bench.runtimes import running_file as checking
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import NodeSums, native_sums
@@ -21,8 +21,8 @@ from bench.runtimes.onnx_runtime import OnnxPredictor, SimulatedPredictor
 from bench.runtimes.onnx_session import LEVELS, graph_of, saved
 from bench.runtimes.opening import open_predictor
 from bench.runtimes.running_file import running_file, saturates
-from tests.graph.integer_sums.cases import model_of
-from tests.graph.integer_sums.networks import BOUNDS, NETWORKS, SHAPE, fused
+from tests.integer_sums.cases import model_of
+from tests.integer_sums.networks import BOUNDS, NETWORKS, SHAPE, fused
 
 EDGE = Target(name="edge", runtime="onnxruntime")
 EXACT = replace(EDGE, integer_sums="exact")

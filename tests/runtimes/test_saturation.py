@@ -8,7 +8,7 @@ import torch
 from onnx import TensorProto, helper
 
 from bench.errors import NotDifferentiable
-from bench.graph.network import InputSpec, OnnxNetwork
+from bench.networks.network import InputSpec, OnnxNetwork
 from bench.runtimes import saturation
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import native_sums
@@ -16,9 +16,9 @@ from bench.runtimes.onnx_runtime import OnnxPredictor, SimulatedPredictor
 from bench.runtimes.onnx_session import LEVELS
 from bench.runtimes.opening import open_predictor
 from bench.runtimes.saturation import SAMPLES, layers_that_can_saturate, sums_of
-from tests.graph.integer_sums.by_hand import patches
-from tests.graph.integer_sums.cases import model_of
-from tests.graph.integer_sums.networks import (
+from tests.integer_sums.by_hand import patches
+from tests.integer_sums.cases import model_of
+from tests.integer_sums.networks import (
     BOUNDS,
     IMAGES,
     KERNEL,
@@ -213,7 +213,7 @@ def test_a_graph_that_cannot_be_imported_has_no_shares_on_samples(monkeypatch):
     def refuse(*given, **options):
         raise NotDifferentiable("the graph cannot be imported: node 'odd'\n(Odd, opset 1)")
 
-    monkeypatch.setattr("bench.graph.onnx_import.twin.Twin", refuse)
+    monkeypatch.setattr("bench.onnx_import.twin.Twin", refuse)
     predictor = open_predictor(line([[127]] * 4), EDGE)
     found = sums_of(predictor, torch.zeros(2, 1, 2, 2))
     assert found["reason"] == "the graph cannot be imported: node 'odd' (Odd, opset 1)"

@@ -9,14 +9,14 @@ import torch
 from bench.compression.base import steps
 from bench.compression.record import run_step
 from bench.errors import NotDifferentiable
-from bench.graph.network import InputSpec, OnnxNetwork
+from bench.networks.network import InputSpec, OnnxNetwork
 from bench.runtimes import onnx_runtime
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import native_sums
 from bench.runtimes.onnx_runtime import OnnxPredictor, SimulatedPredictor
 from bench.runtimes.onnx_session import LEVELS
 from bench.runtimes.opening import open_predictor
-from tests.graph.integer_sums.networks import BOUNDS, NETWORKS, SHAPE, fused
+from tests.integer_sums.networks import BOUNDS, NETWORKS, SHAPE, fused
 
 EDGE = Target(name="edge", runtime="onnxruntime")
 OLD = replace(EDGE, integer_sums="saturating")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bench.errors import NotDifferentiable, UserError
-from bench.graph.network import InputSpec, TorchNetwork
+from bench.networks.network import InputSpec, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 from bench.runtimes.torch_runtime import find_device

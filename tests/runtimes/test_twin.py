@@ -12,14 +12,14 @@ from bench.data.base import loaders
 from bench.engine.in_memory import answers
 from bench.errors import NotDifferentiable
 from bench.functional.linf_pgd import linf_pgd
-from bench.graph.arithmetic import arithmetic
-from bench.graph.interface import to_network
-from bench.graph.network import InputSpec, OnnxNetwork, TorchNetwork
-from bench.graph.onnx_import.parity import Parity, output_step, parity_of
 from bench.metrics.base import metrics as registered
 from bench.models.base import Recipe, models
-from bench.models.source import source_record
 from bench.models.training import initialise, train
+from bench.networks.arithmetic import arithmetic
+from bench.networks.interface import to_network
+from bench.networks.network import InputSpec, OnnxNetwork, TorchNetwork
+from bench.onnx_import.parity import Parity, output_step, parity_of
+from bench.outside_networks.source import source_record
 from bench.probes.base import Context
 from bench.probes.gradient_view import gradient_view
 from bench.runtimes.base import Target

@@ -8,8 +8,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from bench.errors import UserError
-from bench.graph.network import InputSpec
-from bench.models.onnx_file import onnx_sha256, read_onnx
+from bench.networks.network import InputSpec
+from bench.onnx_files.reading import onnx_sha256, read_onnx
 from bench.suite.nodes import file_sha256
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
+from bench.batch_norm_folding.onnx_files.wiring import read_by
 from bench.compression.base import Step, StepContext
 from bench.compression.onnx_runtime.opsets import modern
 from bench.errors import UserError
 from bench.functional.onnx_cost import onnx_figures
-from bench.graph.batch_norm_folding.onnx_files.wiring import read_by
-from bench.graph.network import Network, OnnxNetwork
 from bench.models.training import preprocess
+from bench.networks.network import Network, OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, operators, optimised_operators
 from bench.runtimes.onnx_runtime import OnnxRuntime

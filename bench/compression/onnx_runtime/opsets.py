@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork
+from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_runtime import OnnxRuntime
 from bench.runtimes.onnx_session import reason

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from bench.graph.network import InputSpec
-from bench.graph.shared import shared_layers
 from bench.models.training import reproducible
+from bench.networks.network import InputSpec
+from bench.networks.tied_weights import shared_layers
 
 if TYPE_CHECKING:
     import torch

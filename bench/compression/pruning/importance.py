@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from bench.compression.pruning.graph import ChannelGroup, Entry
 from bench.errors import UserError
-from bench.graph.memory_layout import keep_contiguous
-from bench.graph.network import InputSpec
 from bench.models.training import labelled_tensors, reproducible
+from bench.networks.memory_layout import keep_contiguous
+from bench.networks.network import InputSpec
 from bench.stats.streams import generator
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from bench.compression.pruning.graph import ChannelGroup, weighted_kinds
 from bench.compression.pruning.importance import Scores
 from bench.errors import UserError
 from bench.functional.module_cost import multiply_accumulates
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 
 if TYPE_CHECKING:
     import torch

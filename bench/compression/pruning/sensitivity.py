@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from bench.compression.pruning.graph import ChannelGroup, Channels, find_channels, shrink
 from bench.compression.pruning.importance import Importance, Scores, score_units
 from bench.compression.pruning.plan import units_kept, weakest
-from bench.graph.network import InputSpec, TorchNetwork
 from bench.models.training import accuracy, preprocess, reproducible
+from bench.networks.network import InputSpec, TorchNetwork
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.graph.hooks import has_hooks
+from bench.networks.hooks import has_hooks
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,7 @@ from bench.compression.quantisation.quantisers import (
     set_weight_range,
 )
 from bench.errors import NotApplicable
-from bench.graph.hooks import refuse_hooks
+from bench.networks.hooks import refuse_hooks
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,7 @@ from bench.data.base import Samples
 from bench.engine.layer_culprits.outcome import Outcome
 from bench.errors import NotApplicable, UserError
 from bench.functional.divergences import LARGEST_DIVERGENCE
-from bench.graph.network import Network, OnnxNetwork
+from bench.networks.network import Network, OnnxNetwork
 from bench.runtimes.base import IntegerSums, Predictor, Target
 from bench.runtimes.opening import open_predictor
 from bench.stats.change import added_change

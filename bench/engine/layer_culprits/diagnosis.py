@@ -23,14 +23,14 @@ from bench.engine.layer_culprits.runs import Side, batches
 from bench.engine.layer_culprits.taken_back import taken_back
 from bench.errors import Problem, UserError
 from bench.functional.layer_divergence import Figures
-from bench.graph.network import InputSpec, Network
+from bench.networks.network import InputSpec, Network
 from bench.runtimes.base import IntegerSums
 from bench.suite.given_network import GivenNetwork
 from bench.suite.given_pair import COMMAND_LINE, UNDECLARED, Inputs, Places, given_pair
 from bench.suite.suite import Outside
 
 if TYPE_CHECKING:
-    from bench.graph.layer_matching import Layer, LayerGraph
+    from bench.layer_matching import Layer, LayerGraph
 
 Shown = Callable[[int, int, str], None]
 NAMES = ("REFERENCE", "VARIANT")
@@ -153,7 +153,7 @@ class TakenApart(NamedTuple):
         """The samples as the network takes them."""
         import torch
 
-        from bench.graph.interface import to_network
+        from bench.networks.interface import to_network
 
         return to_network(torch.from_numpy(samples.x), self.declared).numpy().astype(self.dtype)
 
@@ -161,7 +161,7 @@ class TakenApart(NamedTuple):
         """What the network put out, as logits of the data's classes."""
         import torch
 
-        from bench.graph.interface import class_scores, to_logits
+        from bench.networks.interface import class_scores, to_logits
 
         return to_logits(torch.from_numpy(class_scores(found)), self.declared, self.smallest).numpy()
 
@@ -169,8 +169,8 @@ class TakenApart(NamedTuple):
 def _taken_apart(network: Network, where: str) -> TakenApart:
     import onnx
 
-    from bench.graph.class_scores import scored, smallest_positive
-    from bench.graph.layer_matching import in_qdq_form, read_layers
+    from bench.layer_matching import in_qdq_form, read_layers
+    from bench.onnx_files.class_scores import scored, smallest_positive
 
     model, declared = scored(as_onnx(network, where).model, network.input)
     smallest = smallest_positive(model) if declared.output == "probabilities" else None
@@ -188,7 +188,7 @@ def _taken_apart(network: Network, where: str) -> TakenApart:
 
 
 def _matched(reference: LayerGraph, variant: LayerGraph) -> Matching:
-    from bench.graph.layer_matching import align
+    from bench.layer_matching import align
 
     matching = Matching(reference, variant, tuple(align(reference.layers, variant.layers)))
     if not any(layer.weighted and place in matching.to_variant for place, layer in enumerate(reference.layers)):

@@ -17,11 +17,11 @@ from bench.compression.base import StepContext
 from bench.data.base import Samples
 from bench.errors import UserError
 from bench.functional.divergences import flips
-from bench.graph.attention import plain_attention
-from bench.graph.network import FunctionNetwork, Network, OnnxNetwork, TorchNetwork
-from bench.graph.torchscript import copied, exportable
 from bench.interrupts import contained
 from bench.models.training import reproducible
+from bench.networks.attention import plain_attention
+from bench.networks.network import FunctionNetwork, Network, OnnxNetwork, TorchNetwork
+from bench.networks.torchscript import copied, exportable
 
 OPSET = 18
 TOLERANCE = 1e-3  # of the largest logit, for the median sample: what exporting may change

@@ -14,7 +14,7 @@ from bench.engine.layer_culprits.runs import Side, Values
 from bench.functional.layer_divergence import Figures, Moments, joined, moments, per_sample, pooled
 
 if TYPE_CHECKING:
-    from bench.graph.layer_matching import Pair
+    from bench.layer_matching import Pair
 
 QUANTILES = (0.05, 0.5, 0.95)
 UNMATCHED = "the variant has no layer that answers to it"

@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.functional.layer_divergence import Moments, joined, moments
 
 if TYPE_CHECKING:
-    from bench.graph.layer_matching import LayerGraph, Pair
+    from bench.layer_matching import LayerGraph, Pair
 
 
 class Impossible(Exception):

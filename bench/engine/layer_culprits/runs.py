@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UserError
-from bench.graph.onnx_running import holds_loop, run_session
+from bench.onnx_files.running import holds_loop, run_session
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_session import reason, session_options, start_session
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from bench.graph.layer_matching import LayerGraph
+    from bench.layer_matching import LayerGraph
 
 Values = dict[str, NDArray[Any]]
 LARGEST_BATCH, BATCH_BYTES = 64, 2**28
@@ -84,7 +84,7 @@ class Side:
 
     def part(self, inputs: Iterable[str], outputs: Iterable[str]) -> Part:
         """From some values to others; ``ValueError`` where others are needed too."""
-        from bench.graph.layer_matching import piece
+        from bench.layer_matching import piece
 
         given, wanted = {name: self.kept[name] for name in inputs}, list(dict.fromkeys(outputs))
         cut = piece(self.graph.model, {name: kept.element for name, kept in given.items()}, wanted)
@@ -113,7 +113,7 @@ class Side:
         return self._weights[place]
 
     def _read_weights(self, place: int) -> Weights | None:
-        from bench.graph.layer_matching import weight_value
+        from bench.layer_matching import weight_value
 
         named = weight_value(self.graph, place)
         if named is None:
@@ -137,7 +137,7 @@ class Side:
 
     @cached_property
     def _replaceable(self) -> Part:
-        from bench.graph.layer_matching import replaceable
+        from bench.layer_matching import replaceable
 
         model = replaceable(self.graph.model, {name: self.kept[name].element for name in self._exits})
         types = {self.graph.input: self.kept[self.graph.input].dtype}

@@ -23,7 +23,7 @@ from bench.engine.layer_culprits.reader_weights import (
 )
 from bench.engine.layer_culprits.restoring import Alone, Impossible, Layers
 from bench.functional.layer_divergence import joined, moments, pooled
-from bench.graph.layer_matching import OUTPUT
+from bench.layer_matching import OUTPUT
 
 SAMPLES = 64  # so many are looked at
 NEARER = 2.0  # how many times a map must lower the readers' error

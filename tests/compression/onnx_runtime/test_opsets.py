@@ -11,8 +11,8 @@ from bench.compression.onnx_runtime.opsets import modern
 from bench.compression.record import run_step
 from bench.data.digits import Digits
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork
 from bench.models.base import Recipe
+from bench.networks.network import OnnxNetwork
 
 STEPS = ("ort-static-quant", "ort-dynamic-quant", "ort-fp16", "ort-int4")
 OWN = np.random.default_rng(0)

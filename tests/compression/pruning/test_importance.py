@@ -11,7 +11,7 @@ from bench.compression.pruning.graph import find_channels, remove
 from bench.compression.pruning.importance import TAYLOR_BATCH, score_units
 from bench.data.base import Samples
 from bench.errors import UserError
-from bench.graph.network import InputSpec
+from bench.networks.network import InputSpec
 from tests.compression.pruning.test_graph import IMAGE, shaken
 
 PAIR = InputSpec(shape=(2, 1, 1), classes=("a", "b"))

@@ -10,8 +10,8 @@ from bench.compression.base import StepContext, steps
 from bench.compression.record import restore, run_step, to_bytes
 from bench.data.base import Samples
 from bench.functional.module_cost import parameter_count
-from bench.graph.network import InputSpec
-from bench.models.outside import load_outside
+from bench.networks.network import InputSpec
+from bench.outside_networks.loading import load_outside
 
 DECLARED = InputSpec((1, 8, 8), tuple("0123456789"))
 

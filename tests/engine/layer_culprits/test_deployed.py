@@ -12,7 +12,7 @@ from bench.data.base import Samples
 from bench.engine.layer_culprits import why_diverged
 from bench.engine.layer_culprits.deployed import Deployed, parted
 from bench.engine.layer_culprits.outcome import Outcome
-from bench.graph.network import InputSpec, TorchNetwork
+from bench.networks.network import InputSpec, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 from tests.engine.test_parity import network

@@ -21,10 +21,10 @@ from bench.data.digits import Digits
 from bench.engine.layer_culprits import diagnose
 from bench.engine.layer_culprits.files import as_onnx
 from bench.errors import UserError
-from bench.graph.network import OnnxNetwork, TorchNetwork
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.training import initialise, train
+from bench.networks.network import OnnxNetwork, TorchNetwork
 from bench.results.schema import json_schema
 
 LAYERS = ("conv1", "conv2", "conv3")
@@ -243,7 +243,7 @@ def test_restoring_every_layer_of_a_single_one_equals_the_reference(network, sam
 
 
 def test_brings_batch_norm_folded_and_unfolded_together(network, samples):
-    from bench.graph.bn_fold import fold_batch_norms
+    from bench.batch_norm_folding.modules import fold_batch_norms
 
     folded = TorchNetwork(fold_batch_norms(network.module, network.input.shape).module, network.input)
     unfolded = _unfolded(network)

@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import nn
 
+from bench.batch_norm_folding.modules import fold_batch_norms
 from bench.cli import run_cli
 from bench.compression.base import StepContext, steps
 from bench.data.digits import Digits
 from bench.engine.layer_culprits import diagnose
 from bench.engine.layer_culprits.files import as_onnx
-from bench.graph.bn_fold import fold_batch_norms
-from bench.graph.network import TorchNetwork
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.training import initialise, train
 from bench.models.vit_tiny import VitTiny
+from bench.networks.network import TorchNetwork
 
 LAYERS = ("c1", "c2", "fc")
 

@@ -1,0 +1,42 @@
+"""What a function of arrays answers, checked at every call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import UnusableNetwork
+from bench.interrupts import contained
+from bench.networks.interface import class_scores
+from bench.networks.network import FunctionNetwork
+
+
+def answers(network: FunctionNetwork, x: NDArray[Any], where: str = "function") -> NDArray[Any]:
+    """The class scores (n, classes), float32 or float64, that a function gives for preprocessed samples x (n, ...).
+
+    The function is given a copy of its own, which it may change.
+
+    Raises:
+        UnusableNetwork: it raises, or answers something else than one row of real numbers a sample.
+    """
+    try:
+        with contained():
+            found = network.function(np.array(x, order="C"))
+            out = np.asarray(found.detach().cpu() if hasattr(found, "detach") else found)  # torch tensors too
+    except Exception as error:  # the user's own code may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        what = f"it fails on an array {x.shape} of {x.dtype}: {reason}"
+        raise UnusableNetwork.at(where, what, "let it take arrays (n, ...) as the data declares them") from error
+    if out.dtype.kind not in "fiub" or out.ndim < 2 or len(out) != len(x) or set(out.shape[2:]) - {1}:
+        what = f"{len(x)} samples give an array {out.shape} of {out.dtype}"
+        raise UnusableNetwork.at(where, what, "answer (n, classes), one score a class")
+    scores = class_scores(out)
+    return scores if scores.dtype == np.float64 else scores.astype(np.float32)
+
+
+def answer_classes(network: FunctionNetwork, where: str) -> int:
+    """How many classes it answers, from two empty samples."""
+    declared = network.input
+    return int(answers(network, np.zeros((2, *declared.network_shape), declared.dtype), where).shape[1])

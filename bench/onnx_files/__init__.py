@@ -1,0 +1,1 @@
+"""ONNX files from outside: read, checked, bounded, run."""

@@ -1,0 +1,155 @@
+"""What an ONNX file from outside takes and answers: checked as declared, and by a run on empty images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from bench.errors import UnusableNetwork, UserError
+from bench.networks.given_files import named
+from bench.networks.interface import ONNX_INPUT_TYPES
+from bench.networks.network import InputSpec
+from bench.onnx_files.bounds import bounded, refuse_excess
+from bench.onnx_files.running import holds_loop, run_session
+from bench.registry import nearest
+
+if TYPE_CHECKING:
+    import onnx
+
+FLOATING: Final = ("FLOAT", "FLOAT16", "DOUBLE")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The output that holds the class scores, and how many classes there are."""
+
+    output: str
+    classes: int
+    alone: bool  # whether the file has no other output
+
+
+def check_interface(model: onnx.ModelProto, declared: InputSpec, where: str) -> None:
+    """Raise ``UserError`` where the file has not one input of the declared type and shape.
+
+    Sizes that the file leaves open, an unknown rank and any fixed batch are left to the run.
+    """
+    from onnx import TensorProto
+
+    stored = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in stored]
+    if len(inputs) != 1:
+        what = f"{len(inputs)} inputs: {named([value.name for value in inputs]) or 'none'}"
+        raise UnusableNetwork.at(where, what, "give a network with one input, the image")
+    if not model.graph.output:
+        raise UnusableNetwork.at(where, "it has no output", "give a network that puts out class scores")
+    tensor = inputs[0].type.tensor_type
+    known = tensor.elem_type in TensorProto.DataType.values()
+    kind = TensorProto.DataType.Name(tensor.elem_type) if known else f"of type {tensor.elem_type}"
+    _check_type(kind, inputs[0].name, declared, where)
+    if not tensor.HasField("shape"):
+        return
+    found = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    shown = "(" + ", ".join("?" if size is None else str(size) for size in found) + ")"
+    needed = declared.network_shape
+    wanted = f"(batch, {', '.join(map(str, needed))})"
+    pairs = zip(found[1:], needed, strict=False)
+    if len(found) != 1 + len(needed) or any(size not in (None, asked) for size, asked in pairs):
+        turned = replace(declared, layout="NHWC" if declared.layout == "NCHW" else "NCHW")
+        fits = turned.network_shape != needed and found[1:] == list(turned.network_shape)
+        right = f'declare input = {{ layout = "{turned.layout}" }}' if fits else "let network and data agree"
+        raise UnusableNetwork.at(where, f"the input has shape {shown}, the data has {wanted}", right)
+
+
+def _check_type(kind: str, name: str, declared: InputSpec, where: str) -> None:
+    """The input must be of the declared kind: any floating type, or uint8."""
+    if kind == "UINT8" if declared.dtype == "uint8" else kind in FLOATING:
+        return
+    right = "export with a float32 input"
+    if kind == "UINT8":
+        right = 'declare input = { dtype = "uint8", scale = 255 } for data in [0, 1]'
+    elif kind in FLOATING:
+        right = "leave dtype out: the network takes floating point"
+    declares = "" if declared.dtype == "float32" else f", declared is {declared.dtype.upper()}"
+    raise UnusableNetwork.at(where, f"the input {name!r} is {kind}{declares}", right)
+
+
+def probe_answer(model: bytes, declared: InputSpec, where: str) -> Answer:
+    """Which output holds the class scores, from one run of ONNX Runtime on empty images.
+
+    The declared ``output_name``, else the first output of shape (batch, classes) or (batch, classes, 1, ...) with as
+    many classes as are declared; where none are, there must be one alone, or several of one size.
+
+    Raises:
+        UnusableNetwork: ONNX Runtime cannot load or run it, or no output holds class scores.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    held = bounded(model)
+    try:
+        session = onnxruntime.InferenceSession(held, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises bare exceptions of many types
+        refuse_excess(error, where)
+        what = f"ONNX Runtime {onnxruntime.__version__} cannot load it: {one_line(error)}"
+        raise UnusableNetwork.at(where, what, "export it with standard operators") from None
+    entry = session.get_inputs()[0]
+    if entry.type not in ONNX_INPUT_TYPES:
+        right = f"it must be one of {', '.join(ONNX_INPUT_TYPES)}"
+        raise UnusableNetwork.at(where, f"the input {entry.name!r} is {entry.type}", right)
+    fixed = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) and entry.shape[0] > 0 else None
+    count = fixed or 2
+    try:
+        zeros = np.zeros((count, *declared.network_shape), ONNX_INPUT_TYPES[entry.type])
+        made = run_session(session, {entry.name: zeros}, loops=holds_loop(held))
+    except UserError as error:
+        raise UnusableNetwork.at(where, error.problems[0].what, error.problems[0].right) from None
+    except Exception as error:
+        refuse_excess(error, where)
+        shown = ", ".join(map(str, (count, *declared.network_shape)))
+        free = [str(size) for size in entry.shape[1:] if not isinstance(size, int)]
+        left = f"; the file leaves {', '.join(free)} open" if free else ""
+        what = f"ONNX Runtime cannot run it on inputs ({shown}): {one_line(error)}{left}"
+        right = "export it with a dynamic batch and every other size fixed to the data's"
+        raise UnusableNetwork.at(where, what, right) from None
+    outputs = {entry.name: array for entry, array in zip(session.get_outputs(), made, strict=True)}
+    return _chosen(outputs, count, declared, where)
+
+
+def _chosen(outputs: dict[str, Any], count: int, declared: InputSpec, where: str) -> Answer:
+    wanted, alone = len(declared.classes), len(outputs) == 1
+    if declared.output_name and declared.output_name not in outputs:
+        right = nearest(declared.output_name, list(outputs))
+        raise UserError.at(where, f"the file has no output {declared.output_name!r}", right)
+    fitting = {}
+    for name, array in outputs.items():
+        floating = isinstance(array, np.ndarray) and array.dtype in (np.float32, np.float16, np.float64)
+        scores = floating and array.ndim >= 2 and len(array) == count and set(array.shape[2:]) <= {1}
+        if scores and declared.output_name in ("", name) and (alone or not wanted or array.shape[1] == wanted):
+            fitting[name] = int(array.shape[1])
+    if not fitting:
+        shown = {name: outputs[name] for name in ([declared.output_name] if declared.output_name else outputs)}
+        told = "; ".join(f"{name!r} {_shape(array)}" for name, array in shown.items())
+        what = f"{'two images give' if count == 2 else f'a batch of {count} gives'} {told}"
+        classes = "classes" if alone or not wanted else str(wanted)
+        right = f"put out (batch, {classes}) in floating point, one score a class"
+        raise UnusableNetwork.at(where, what, right)
+    if not wanted and len(set(fitting.values())) > 1:
+        told = ", ".join(f"{name!r} ({count})" for name, count in fitting.items())
+        right = f"say which: input = {{ output_name = {json.dumps(list(fitting)[-1])} }}"
+        raise UnusableNetwork.at(where, f"several outputs may be class scores: {told}", right)
+    name, classes_found = next(iter(fitting.items()))
+    return Answer(name, classes_found, alone)
+
+
+def _shape(array: Any) -> str:
+    return f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+
+
+def one_line(error: Exception) -> str:
+    """An exception's text in one line."""
+    return " ".join(str(error).split())[:300]

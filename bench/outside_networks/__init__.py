@@ -1,0 +1,1 @@
+"""Networks that were not made here: files, factories, hubs, objects in memory."""

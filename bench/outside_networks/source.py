@@ -1,0 +1,99 @@
+"""Where a network's history begins: an architecture, a factory, or a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UserError
+from bench.interrupts import contained
+from bench.models.base import Model, models
+from bench.models.training import reproducible
+from bench.networks.materialise import materialise
+from bench.networks.network import InputSpec
+from bench.outside_networks.hub import build_named, hub_package
+from bench.registry import check_code, load_object
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def source_record(model: Model, declared: InputSpec) -> dict[str, Any]:
+    """The record of a network trained here: its architecture, without the weights."""
+    values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}  # type: ignore[arg-type]
+    return {
+        "source": "model",
+        "model": model.name,
+        "parameters": json.loads(json.dumps(values)),
+        "input": declared.canonical(),
+        "kind": "torch",
+    }
+
+
+def factory_record(factory: str, declared: InputSpec, materialised: Sequence[str] = ()) -> dict[str, Any]:
+    """The record of a network that a factory builds; ``materialised`` only where its weights were computed."""
+    record = {"source": "factory", "factory": factory, "input": declared.canonical(), "kind": "torch"}
+    return {**record, "materialised": list(materialised)} if materialised else record
+
+
+def held_record(kind: str, declared: InputSpec, materialised: Sequence[str] = ()) -> dict[str, Any]:
+    """The record of a network that the caller held in memory: nothing can build it again."""
+    record = {"source": "memory", "input": declared.canonical(), "kind": kind}
+    return {**record, "materialised": list(materialised)} if materialised else record
+
+
+def file_record(kind: str, sha256: str, declared: InputSpec) -> dict[str, Any]:
+    """The record of an ONNX file from outside."""
+    return {"source": "onnx", "sha256": sha256, "input": declared.canonical(), "kind": kind}
+
+
+def build_source(record: dict[str, Any], seed: int) -> nn.Module:
+    """The untrained module of a source record, in eval mode, initialised by the seed as ``initialise`` does.
+
+    Weights that a factory's network computes before each pass are parameters, as they were when it was taken in.
+
+    Raises:
+        UserError: the record is of a file, or of a factory that no longer gives a module.
+    """
+    if record["source"] == "model":
+        model = models.get(record["model"])(**record["parameters"])
+        with reproducible("initialise", seed):
+            return model.build(InputSpec.from_canonical(record["input"])).eval()
+    if record["source"] == "factory":
+        from bench.networks.answers import with_answer
+
+        module = call_factory(record["factory"], seed, "factory")
+        materialise(module, "factory")
+        return with_answer(module, record)
+    raise UserError.at("record", f"a source of kind {record['source']!r} has no structure to build", "")
+
+
+def call_factory(factory: str, seed: int, where: str, *, pretrained: bool = False) -> nn.Module:
+    """Call ``module:object``, or build ``timm:NAME`` and its like, and return the torch module in eval mode.
+
+    ``pretrained``: with the weights that are published under such a name; a factory of the user's own knows best.
+
+    Raises:
+        UserError: it cannot be imported, is not callable, fails, or returns something else.
+    """
+    from torch import nn
+
+    check_code(factory, where)  # names of timm and its like too: they fetch, and run that package's code
+    if hub_package(factory) is not None:
+        with reproducible("initialise", seed):
+            return build_named(factory, pretrained, where).eval()
+    maker = load_object(factory, where)
+    if not callable(maker):
+        raise UserError.at(where, f"{factory!r} is not callable", "give a function that returns a torch module")
+    try:
+        with contained(), reproducible("initialise", seed):
+            module = maker()
+    except Exception as error:  # the user's own code: its failure is one line, the cause stays attached
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise UserError.at(where, f"{factory!r} failed: {reason}", "it is called without arguments") from error
+    if not isinstance(module, nn.Module):
+        right = "return a torch.nn.Module"
+        raise UserError.at(where, f"{factory!r} returned {type(module).__name__}", right)
+    return module.eval()
