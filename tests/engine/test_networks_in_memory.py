@@ -110,6 +110,8 @@ def test_arrays_tensors_and_files_give_one_and_the_same_figure(pair, digits, tmp
         (torch.from_numpy(digits.x.copy()).requires_grad_(), torch.from_numpy(digits.y)),
         (digits.x[:, 0].astype(np.float64), digits.y.tolist()),
     ]
+    assert torch.equal(torch.from_numpy(digits.x).bfloat16().float(), torch.from_numpy(digits.x))  # 16 shades
+    given.append((torch.from_numpy(digits.x).bfloat16(), digits.y))
     frozen = digits.x.copy()
     frozen.flags.writeable = False
     for x, y in (*given, (frozen, digits.y)):
@@ -361,6 +363,9 @@ def test_a_function_that_answers_otherwise_later_is_an_error(pair, digits):
         (np.zeros((3, 2, 2, 2, 2)), None, {}, "x: shape (3, 2, 2, 2, 2); give images"),
         (np.full((3, 8, 8), np.nan), None, {}, "x: "),
         (np.full((3, 8, 8), 7.0), None, {}, "bounds: x lies in [7, 7]; say which range is valid, as (low, high)"),
+        ([[1, 2], [3]], None, {}, "x: it is no array: "),
+        ("nowhere.npz", None, {}, "data: no file 'nowhere.npz'"),
+        (np.zeros((3, 8, 8)), ["a", "b", "c"], {}, "y: labels of type <U1 that are no classes"),
         (np.zeros((3, 8, 8)), [0, 1], {}, "y: shape (2,); give (3,), one label a sample"),
         (np.zeros((3, 8, 8)), [0, 1, 12], {}, "y: a label is 12; the networks have classes 0 to 9"),
         (np.zeros((3, 8, 8)), None, {"bounds": (1, 0)}, "bounds: 1 is not below 0"),
