@@ -172,7 +172,7 @@ def outside_node(outside: Outside, splits: Splits) -> Node:
         parts["onnx"] = onnx_sha256(file)
         return Node(parts, onnx_kind(file), outside=outside)
     if outside.held is not None:
-        return Node(parts | {"memory": outside.held.parts}, outside_kind(outside), outside=outside)
+        return Node(parts | {"memory": outside.held.parts()}, outside_kind(outside), outside=outside)
     assert outside.factory is not None
     parts["factory"] = outside.factory
     package = hub_package(outside.factory)

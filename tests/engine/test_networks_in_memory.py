@@ -249,6 +249,14 @@ def test_across_processes_only_a_key_makes_it_the_same(tmp_path):
     assert second["trained"] == "False"
 
 
+@pytest.mark.filterwarnings("ignore::bench.identity.NotReused")
+def test_a_module_that_cannot_be_looked_into_is_measured_each_time(pair, digits, tmp_path):
+    pair[1].strange = iter([1])
+    for _ in range(2):
+        results = api.diff(*pair, digits.x, metrics=NAMES[:1], store=tmp_path)
+        assert [(cell.status, cell.cached) for cell in results.cells] == [("ok", False)]
+
+
 def test_what_is_not_reused_is_said_once(pair, digits, tmp_path):
     def only_here(x):
         return x.reshape(len(x), -1)[:, :10]
@@ -457,6 +465,36 @@ def test_a_suite_takes_networks_in_memory(pair, tmp_path, capsys):
     notices = api.run(replace(suite, seed=1), store=store)  # networks are made again without a word of damage
     assert {cell.status for cell in notices.cells if cell.variant == "folded"} == {"ok"}
     assert "damaged" not in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::bench.identity.NotReused")
+def test_a_suite_in_memory_is_planned_on_what_its_networks_are_then(pair, tmp_path):
+    (tmp_path / "held.toml").write_text(SUITE)
+    noise = [1.0]
+
+    def moved(x):
+        return as_function(pair[1])(x) * noise[0]
+
+    loaded = load_suite(tmp_path / "held.toml")
+    target = replace(loaded.targets[0], name="own", runtime="function")
+    variants = (Variant("net", outside=as_network(pair[1], "x")), Variant("f", outside=as_network(moved, "x")))
+    suite = replace(
+        loaded, reference=Reference(outside=as_network(pair[0], "x")), variants=variants, targets=(target,)
+    )  # fmt: skip
+    store = tmp_path / "store"
+    first = api.run(suite, store=store)
+    noise[0] = 3.0
+    second = api.run(suite, store=store)
+    assert {cell.variant: cell.cached for cell in second.cells} == {"net": True, "f": False}
+    assert second["f/own/*"]["js"].estimate != first["f/own/*"]["js"].estimate
+    study = api.Study(suite, store)
+    with torch.no_grad():
+        pair[1][4].bias[0] += 1.0
+    with pytest.raises(UserError, match="the module 'Sequential' changed after the plan was made; plan anew"):
+        study.run()
+    third = api.run(suite, store=store)
+    assert third["net/own/*"]["js"].estimate != first["net/own/*"]["js"].estimate
+    assert third["net/own/*"].cell.cached is False
 
 
 def test_networks_by_name_beside_a_suites_variants(pair, tmp_path):
