@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from bench.data.base import Dataset
 from bench.engine.arrays import Memo, NetworkArrays
-from bench.engine.derive import Derivation, DerivedValue, Evidence, describe_details, describe_parity
+from bench.engine.derive import Derivation, DerivedValue
+from bench.engine.evidence import Evidence, describe_details, describe_parity
 from bench.engine.judged import judged_observations
 from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
 from bench.engine.observations import Observations
@@ -220,10 +221,8 @@ class InlineEngine:
             return Measured(self._cell(cell, status="skipped", reason=evidence.skipped))
         details = describe_details(evidence, metric.details)
         out = Measured(self._cell(cell, status="ok", n=evidence.n, details=details, parity=describe_parity(evidence)))
-        for value in metric.values:
-            derived = self.derivation.value(value, evidence)
-            out.cell.values[value.name] = derived.result
-            out.derived[value.name] = derived
+        out.derived = self.derivation.values(metric.values, evidence)
+        out.cell.values = {name: derived.result for name, derived in out.derived.items()}
         return out
 
     def across(

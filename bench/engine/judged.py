@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from bench.metrics.values import Cost, Value
 from bench.store.store import Store
-from bench.suite.plan import PlannedCell, PlannedObservation, own_sources
+from bench.suite.plan import PlannedCell, PlannedObservation
+from bench.suite.planner import own_sources
 
 TIMING = "latency_median"
 

@@ -11,7 +11,8 @@ from bench.engine.provenance import machine
 from bench.errors import UserError
 from bench.models.base import check_recipe
 from bench.suite.nodes import Splits
-from bench.suite.plan import Evaluation, Plan, Planner
+from bench.suite.plan import Plan
+from bench.suite.planner import Evaluation, Planner
 from bench.suite.reuse import taken_again
 from bench.suite.suite import Suite
 

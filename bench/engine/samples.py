@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.data.base import Dataset
 from bench.engine.arrays import NetworkArrays
-from bench.engine.derive import sample_distances
+from bench.engine.evidence import sample_distances
 from bench.engine.inline import InlineEngine, Measured
 from bench.engine.judged import judged_observations, judged_values
 from bench.engine.provenance import machine

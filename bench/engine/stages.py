@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from bench.engine.arrays import NetworkArrays
-from bench.engine.derive import Evidence, sample_distances
+from bench.engine.evidence import Evidence, sample_distances
 from bench.engine.inline import InlineEngine, Measured, ObservationFailure, told
 from bench.engine.networks import NetworkFailure, one_line
 from bench.interrupts import contained
@@ -18,7 +18,8 @@ from bench.stats.change import Change as Estimate
 from bench.stats.change import added_change, change
 from bench.stats.resampling import Resamples
 from bench.store.keys import key_of
-from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell, Planner
+from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell
+from bench.suite.planner import Planner
 from bench.suite.stages import BY_THE_TARGET, Stage, networks_of, observations_of, stage_cells, staged
 
 Place: TypeAlias = tuple[str, str, int | None]  # variant, target, replicate

@@ -10,7 +10,8 @@ from bench.integer_sums.pairs import Sums
 from bench.runtimes.base import Target, runtimes
 from bench.suite.exporting import Exports
 from bench.suite.nodes import Node, Splits, chain
-from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Planner, executable
+from bench.suite.plan import Plan, PlannedCell, PlannedObservation, executable
+from bench.suite.planner import Planner
 
 REFERENCE, OUTSIDE, EXPORT = "reference", "outside network", "export"
 OPTIMISATION, PROCESSOR = "graph optimisation", "processor"

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bench.compression.record import to_bytes
 from bench.engine.arrays import Memo, NetworkArrays
-from bench.engine.derive import Derivation, Evidence
+from bench.engine.derive import Derivation
+from bench.engine.evidence import Evidence
 from bench.engine.in_memory import answers
 from bench.engine.observations import Observed
 from bench.errors import NotApplicable

@@ -1,0 +1,59 @@
+"""Values that one figure of each network makes: bounds and costs, without a sampling interval."""
+
+from __future__ import annotations
+
+from bench.engine.arrays import NetworkArrays
+from bench.engine.evidence import Evidence
+from bench.metrics.values import Bound, Cost, names
+from bench.results import BoundInfo, ValueResult
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return None if above is None or below is None or below <= 0 else above / below
+
+
+def bound_result(value: Bound, evidence: Evidence) -> ValueResult:
+    """The interval in which the true ratio variant / reference lies; no sampling interval."""
+    first, second = (
+        value.figures(*(draws[0][name] for name in names(value.of))) for draws in (evidence.reference, evidence.variant)
+    )
+    ratio = (_ratio(second.lower, first.upper), _ratio(second.upper, first.lower))
+    lower_only = value.evidence == "lower"
+    return ValueResult(
+        kind="bound",
+        unit=value.unit,
+        better=value.better,
+        n=evidence.n if lower_only else None,
+        reference=first.lower if lower_only else first.upper,
+        variant=second.lower if lower_only else second.upper,
+        reason="" if None not in ratio else "one-sided bounds leave the ratio open",
+        bound=BoundInfo(kind=value.evidence, norm=value.norm, domain=value.domain, ratio=ratio),
+    )
+
+
+def cost_result(value: Cost, evidence: Evidence) -> ValueResult:
+    """Each network's own figure, and their ratio; of timings only where both were taken in turn."""
+    own, other = evidence.reference[0], evidence.variant[0]
+    second = value.figure(other)
+    first = value.figure(other, value.against) if value.against else value.figure(own)
+    ratio = _ratio(second, first)
+    reason = "" if ratio is not None else _why_no_cost(value, own, other)
+    return ValueResult(
+        kind="cost",
+        unit=value.unit,
+        better=value.better,
+        reference=first,
+        variant=second,
+        estimate=ratio,
+        reason=reason,
+    )
+
+
+def _why_no_cost(value: Cost, own: NetworkArrays, other: NetworkArrays) -> str:
+    """Why a cost has no ratio: what the probes said of either network, else that no probe was asked."""
+    said = []
+    for role, arrays in (("reference", own), ("variant", other)):
+        why = arrays.refusal(value.of) or arrays.notes.get("why", {}).get(value.of, "")
+        if why and not (value.against and role == "reference"):
+            said.append(f"{role}: {why}")
+    return "; ".join(said) or value.absent or "not known for both networks"
