@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.engine.arrays import NetworkArrays, by_rows
+from bench.engine.arrays import NO_LABELS, THE_REFERENCE, NetworkArrays, by_rows
 from bench.metrics.base import reads
 from bench.metrics.values import Change, Cost, Float, Value, names
 from bench.stats.change import independent_change
@@ -49,7 +49,7 @@ def absent(value: Value, evidence: Evidence) -> str:
         return ""
     for role, draws in (("variant", evidence.variant), ("reference", evidence.reference)):
         if why := absent_from(value, draws[0]):
-            return f"{role}: {why}"
+            return why if why == NO_LABELS or why.startswith(THE_REFERENCE) else f"{role}: {why}"
     return ""
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from bench.data.base import Dataset
-from bench.engine.arrays import Memo, NetworkArrays
+from bench.engine.arrays import NO_LABELS, Memo, NetworkArrays
 from bench.engine.derive import Derivation, DerivedValue
 from bench.engine.evidence import Evidence, describe_details, describe_parity
 from bench.engine.judged import judged_observations
@@ -215,7 +215,7 @@ class InlineEngine:
         """The values of a cell from its observations."""
         metric = cell.use.metric
         if metric.labelled and self.observations.samples(cell.count).y is None:
-            return Measured(self._cell(cell, status="skipped", reason="needs labels; the data has none"))
+            return Measured(self._cell(cell, status="skipped", reason=NO_LABELS))
         evidence = self.evidence(cell)
         if evidence.skipped:
             return Measured(self._cell(cell, status="skipped", reason=evidence.skipped))

@@ -14,7 +14,7 @@ from bench.data.base import Dataset, Samples
 from bench.engine.asking import ask_in_blocks
 from bench.engine.networks import Networks, one_line
 from bench.engine.reading import reading
-from bench.errors import NotApplicable, NotDifferentiable
+from bench.errors import NotApplicable, NotDifferentiable, TooManySamples
 from bench.interrupts import contained
 from bench.probes.base import TRIAL, Context, Observation
 from bench.runtimes.base import Predictor, Target, runtimes
@@ -37,13 +37,15 @@ class Observed:
 
     def first(self, count: int) -> Observed:
         """The answer on the first samples."""
-        if self.rows is None or self.rows <= count:
+        if self.rows is None or self.rows <= count or self.status == "skipped":
             return self
         arrays = {name: array[:count] for name, array in self.arrays.items()}
         return Observed(self.key, arrays, self.seconds, self.status, self.reason, self.notes, count)
 
     def covers(self, count: int) -> bool:
-        """Whether so many samples were asked."""
+        """Whether it is the answer on so many samples; a refusal may hold for its own number alone."""
+        if self.status == "skipped":
+            return self.rows in (None, count)
         return self.rows is None or self.rows >= count
 
 
@@ -82,7 +84,10 @@ class Observations:
         if known is None or not known.covers(planned.count):
             known = None if self.remeasure else self._load(planned.key)
         if known is None or not known.covers(planned.count):
-            known = self._ask(planned)
+            # what so many samples were refused for may be answered on fewer: then no more than these are asked
+            known = self._ask(planned, exactly=known is not None and known.status == "skipped")
+            if not known.covers(planned.count):
+                known = self._ask(planned, exactly=True)
         self._seen[planned.key] = known
         return known.first(planned.count)
 
@@ -138,19 +143,20 @@ class Observations:
             self.store.reject("observations", key, "it holds no observation")
             return None
 
-    def _ask(self, planned: PlannedObservation) -> Observed:
+    def _ask(self, planned: PlannedObservation, *, exactly: bool = False) -> Observed:
         """Put the probe to the network, in the target's arithmetic, and commit the answer."""
         from bench.networks.arithmetic import arithmetic
 
         probe, target = planned.probe, planned.target
         self.networks.get(planned.node)
-        count = min(max(planned.count, self._wanted.get(planned.key, 0)), len(self.dataset.evaluation))
+        wanted = 0 if exactly else self._wanted.get(planned.key, 0)
+        count = min(max(planned.count, wanted), len(self.dataset.evaluation))
         samples = self.samples(count)
         self.progress(f"{probe.name} on {target.name}")
         needed = {item.probe.name: self._needed(item, count) for item in planned.needs}
         started = time.perf_counter()
         status: Literal["ok", "skipped"] = "ok"
-        answer, reason = Observation({}), ""
+        answer, reason, alone = Observation({}), "", False
         try:
             with arithmetic(target.threads):
                 predictor = self._trusted(planned.node, target, floor=planned.floor)
@@ -169,12 +175,13 @@ class Observations:
                 answer = Observation(answer.arrays, notes)
         except NotApplicable as error:
             answer, status, reason = Observation({}), "skipped", one_line(error)
+            alone = isinstance(error, TooManySamples)
         content: dict[str, Any] = {
             "seconds": time.perf_counter() - started,
             "status": status,
             "reason": reason,
             "notes": answer.notes,
-            "rows": count if probe.reads == "rows" and status == "ok" else None,
+            "rows": count if probe.reads == "rows" and (status == "ok" or alone) else None,
         }
         self.store.put("observations", planned.parts, content, arrays=answer.arrays)
         return Observed(planned.key, answer.arrays, **content)

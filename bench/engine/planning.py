@@ -64,7 +64,8 @@ def _load(suite: Suite) -> Dataset:
 
 def _planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
     """What expands the suite for this data set and machine."""
-    intake = dataset.evaluation.take(slice(0, SAMPLES)).fingerprint
+    first = dataset.evaluation.take(slice(0, SAMPLES))  # labels have no say in how a network is taken in
+    intake = f"{first.ids_fingerprint} {first.inputs_fingerprint}"
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical(), intake)
     evaluation = Evaluation.of(dataset.evaluation, dataset.input)
     return Planner(suite, splits, evaluation, machine(suite.targets), device)

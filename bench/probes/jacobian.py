@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from bench.data.base import Samples
-from bench.errors import NotApplicable
+from bench.errors import TooManySamples
 from bench.functional.jacobian import input_jacobian
 from bench.probes.base import Context, Observation, Probe, probes
 from bench.probes.gradient_view import dead_gradients, gradient_view
@@ -41,7 +41,7 @@ class Jacobian(Probe):
             most = MEMORY_LIMIT * count // size
             advice = f"set samples to {most} or less" if most else "the inputs are too large for this metric"
             limit = f"more than the {MEMORY_LIMIT / 2**20:.0f} MiB this metric keeps"
-            raise NotApplicable(f"the Jacobians need {size / 2**20:.0f} MiB, {limit}; {advice}")
+            raise TooManySamples(f"the Jacobians need {size / 2**20:.0f} MiB, {limit}; {advice}")
         with gradient_view(predictor, context) as view:
             if not view.alive:
                 return view.nothing()
