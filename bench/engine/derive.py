@@ -12,18 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.engine.arrays import NetworkArrays
-from bench.engine.evidence import Evidence, absent, absent_from, distances_of, keys_of, sample_distances
-from bench.engine.single_figures import bound_result, cost_result
+from bench.engine.evidence import Evidence, absent, absent_from, floor_of, keys_of, sample_distances
+from bench.engine.single_figures import bound_result, cost_result, worst_class_result
 from bench.errors import NotApplicable
-from bench.metrics.values import Bound, Change, Float, Mean, Proportion, Quality, Statistic, Value, names
+from bench.metrics.values import REFERENCE, Bound, Change, Float, Mean, Proportion, Quality, Statistic, Value, names
 from bench.results import ValueResult
 from bench.stats.change import change_and_draws, change_vectors
 from bench.stats.figure import mean_figure
 from bench.stats.gap import Gap, gap_on
 from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval
-from bench.stats.interval import Interval
+from bench.stats.interval import NO_INTERVAL, Interval
 from bench.stats.percentile import percentile_interval
 from bench.stats.resampling import Resamples
+from bench.stats.tail import no_tail_interval
 from bench.stats.yardstick import Scale, scale_of
 
 DRAWS = 10_000
@@ -64,6 +65,8 @@ class Derivation:
     def _resampled_later(self, value: Value, evidence: Evidence) -> tuple[list[NDArray[Any]], list[tuple[Any, ...]]]:
         """The vectors whose resampled means a value needs, and its statistics."""
         both = evidence.reference[0], evidence.variant[0]
+        if isinstance(value, Change) and (value.where or value.summary == "worst class"):
+            return [], []  # other samples, or nothing resampled
         if isinstance(value, Change):
             tables = [sample_distances(value, evidence.reference, evidence.variant)]
             if self._scale_key(value, evidence) not in self._scales:
@@ -94,17 +97,23 @@ class Derivation:
 
     def _change(self, value: Change, evidence: Evidence, resamples: Resamples) -> DerivedValue:
         distances = sample_distances(value, evidence.reference, evidence.variant)
-        floor = 0.0
-        if evidence.floor is not None and not evidence.floor.refused:
-            floor = float(distances_of(value, evidence.reference[0], evidence.floor).mean())
+        if not distances.size:
+            return DerivedValue(_null(value, f"no sample is {value.where.removeprefix(REFERENCE)}"))
+        if value.summary == "worst class":
+            return DerivedValue(worst_class_result(value, distances, evidence))
+        if distances.size != resamples.n:
+            resamples = Resamples(distances.size, self.draws)
+        floor = floor_of(value, evidence)
         found, draws = change_and_draws(distances, resamples, count=value.count, largest=value.largest)
         scale, marks = self._scale(value, evidence, resamples, floor)
         scaled = gap_on(scale, distances, resamples, value.scale_power, value.count, floor, (found, draws))
+        if value.summary == "worst 5 %" and (why := no_tail_interval(distances.size)):
+            found, scaled = found._replace(interval=NO_INTERVAL), scaled.as_point(why)
         result = ValueResult(
             kind="change",
             unit=value.unit,
             better="none",
-            n=evidence.n,
+            n=distances.size,
             power=value.scale_power,
             estimate=found.estimate,
             ci=_ends(found.interval),
@@ -127,7 +136,7 @@ class Derivation:
         key = self._scale_key(value, evidence)
         if key not in self._scales:
             marks = [sample_distances(value, evidence.reference, mark) for mark in evidence.yardsticks]
-            table = np.array(marks).reshape(len(marks), evidence.n)
+            table = np.array(marks).reshape(len(marks), resamples.n)
             scale = scale_of(table, resamples, count=value.count, floor=floor)
             self._scales[key] = scale, [float(mark.mean()) for mark in marks]
         return self._scales[key]

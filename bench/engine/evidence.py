@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.engine.arrays import NO_LABELS, THE_REFERENCE, NetworkArrays, by_rows
 from bench.metrics.base import reads
 from bench.metrics.values import Change, Cost, Float, Value, names
 from bench.stats.change import independent_change
+from bench.stats.tail import tail_contributions
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +61,45 @@ def distances_of(value: Change, first: NetworkArrays, second: NetworkArrays) -> 
     if value.distance is None:
         return np.asarray(second[of[0]], dtype=np.float64)
     both = [*(first[name] for name in of), *(second[name] for name in of)]
-    key = (value.distance, keys_of(value, first), keys_of(value, second))
+    key = (value.distance, *(tuple(arrays.key(name) for name in of) for arrays in (first, second)))
     distance = value.distance
     return first.memo.get(key, lambda: np.asarray(by_rows(distance, both), dtype=np.float64))
 
 
 def sample_distances(value: Change, first: Sequence[NetworkArrays], second: Sequence[NetworkArrays]) -> Float:
-    """Per-sample distances (n,), or contributions to the independent-draw estimate."""
+    """Contributions (m,) of the samples that count, of which the change is the mean.
+
+    Distances; of independent draws what each adds to the energy distance; of a tail h = v + max(d - v, 0) / .05.
+    """
     if value.coupling == "common":
-        return distances_of(value, first[0], second[0])
-    return independent_change(
-        distances_of(value, first[0], second[1]),
-        distances_of(value, first[0], first[1]),
-        distances_of(value, second[0], second[1]),
-    )
+        distances = distances_of(value, first[0], second[0])
+    else:
+        distances = independent_change(
+            distances_of(value, first[0], second[1]),
+            distances_of(value, first[0], first[1]),
+            distances_of(value, second[0], second[1]),
+        )
+    return _counted(value, distances, first[0])
+
+
+def floor_of(value: Change, evidence: Evidence) -> float:
+    """The mean distance that arithmetic alone brings about; 0 where it was not measured."""
+    if evidence.floor is None or evidence.floor.refused:
+        return 0.0
+    distances = distances_of(value, evidence.reference[0], evidence.floor)
+    return float(_counted(value, distances, evidence.reference[0]).mean())
+
+
+def _counted(value: Change, distances: Float, reference: NetworkArrays) -> Float:
+    """What of the distances counts, on the reference's word."""
+    rows = rows_of(value, reference)
+    distances = distances if rows is None else distances[rows]
+    return tail_contributions(distances) if value.summary == "worst 5 %" and distances.size else distances
+
+
+def rows_of(value: Change, arrays: NetworkArrays) -> NDArray[np.int64] | None:
+    """Which samples count, by index; None: all."""
+    return np.flatnonzero(arrays[value.where]) if value.where else None
 
 
 def describe_parity(evidence: Evidence) -> dict[str, Any] | None:

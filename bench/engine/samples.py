@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.data.base import Dataset
 from bench.engine.arrays import NetworkArrays
-from bench.engine.evidence import sample_distances
+from bench.engine.evidence import rows_of, sample_distances
 from bench.engine.inline import InlineEngine, Measured
 from bench.engine.judged import judged_observations, judged_values
 from bench.engine.provenance import machine
@@ -90,8 +91,12 @@ def _value(value: Value, variant: Sequence[NetworkArrays], reference: Sequence[N
     if any(name not in other for name in reads(value)):
         return None
     if isinstance(value, Change):
-        distances = sample_distances(value, reference, variant)
-        return ValueSamples("count" if value.count else "distance", {"x": distances}, power=value.scale_power)
+        if value.summary == "worst class":
+            return None
+        kept: dict[str, NDArray[Any]] = {"x": sample_distances(value, reference, variant)}
+        rows = rows_of(value, own)
+        kept |= {} if rows is None else {"rows": rows}
+        return ValueSamples("count" if value.count else "distance", kept, power=value.scale_power)
     if isinstance(value, Mean | Proportion):
         form: Any = "proportion" if isinstance(value, Proportion) else "mean"
         return ValueSamples(

@@ -1,11 +1,12 @@
-"""Values that one figure of each network makes: bounds and costs, without a sampling interval."""
+"""Values without a resampled distribution: the worst class, bounds, and costs."""
 
 from __future__ import annotations
 
 from bench.engine.arrays import NetworkArrays
 from bench.engine.evidence import Evidence
-from bench.metrics.values import Bound, Cost, names
+from bench.metrics.values import Bound, Change, Cost, Float, names
 from bench.results import BoundInfo, ValueResult
+from bench.stats.worst_class import worst_class
 
 
 def _ratio(above: float | None, below: float | None) -> float | None:
@@ -57,3 +58,24 @@ def _why_no_cost(value: Cost, own: NetworkArrays, other: NetworkArrays) -> str:
         if why and not (value.against and role == "reference"):
             said.append(f"{role}: {why}")
     return "; ".join(said) or value.absent or "not known for both networks"
+
+
+def worst_class_result(value: Change, distances: Float, evidence: Evidence) -> ValueResult:
+    """The largest rate over the classes with ten samples or more, and whose it is; a maximum has no gap."""
+    found = worst_class(distances, evidence.reference[0][value.by])
+    reason = found.reason
+    if found.label is not None:
+        which = f"class {found.label}, the largest of {found.classes}" if found.estimate else "in no class"
+        reason = f"{which}; a maximum over classes has no gap"
+    low, high, method = found.interval
+    return ValueResult(
+        kind="change",
+        unit=value.unit,
+        better="none",
+        n=found.n or distances.size,
+        power=value.scale_power,
+        estimate=found.estimate,
+        ci=None if method == "none" else (low, high),
+        interval=method,
+        reason=reason,
+    )

@@ -207,9 +207,11 @@ def _value(
             nothing["yardstick_gaps"] = []
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
-        resamples = Resamples(start.n, engine.derivation.draws)
         there, here = (sample_distances(value, start.reference, item) for item in (before, shown))
         apart = sample_distances(value, before, shown)
+        if value.summary == "worst class" or not apart.size:  # nothing adds up from stage to stage
+            return out
+        resamples = Resamples(apart.size, engine.derivation.draws)
         out.step = _changed(value, change(apart, resamples, count=value.count, largest=value.largest), cumulative)
         more = added_change(there, here, resamples, count=value.count, largest=value.largest)
         out.added = _changed(value, more, cumulative)

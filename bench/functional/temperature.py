@@ -121,6 +121,24 @@ def cross_fitted(log_p: NDArray[Any], labels: NDArray[Any], ids: Sequence[str]) 
     return Tempered(at_temperature(table, np.where(half == 0, first, second)), (first, second))
 
 
+def temperatures(log_p: NDArray[Any], labels: NDArray[Any], ids: Sequence[str]) -> Float:
+    """The temperatures (2,) of both halves of ``cross_fitted``, each found on the other half.
+
+    >>> temperatures(np.zeros((2, 1)), np.zeros(2, dtype=int), ["a", "b"]).tolist()
+    [1.0, 1.0]
+    """
+    return np.array(cross_fitted(log_p, labels, ids).temperatures)
+
+
+def tempered(log_p: NDArray[Any], own: NDArray[Any], ids: Sequence[str]) -> Float:
+    """Log-probabilities (n, classes) with each half of the samples at its temperature of ``own`` (2,).
+
+    >>> np.exp(tempered(np.log([[0.8, 0.2]]), np.array([2.0, 2.0]), ["a"])).round(6).tolist()
+    [[0.666667, 0.333333]]
+    """
+    return at_temperature(log_p, np.asarray(own)[folds(ids)])
+
+
 def _finite(log_p: NDArray[Any]) -> Float:
     z = np.asarray(log_p, dtype=np.float64)
     if z.ndim != 2 or np.isnan(z).any() or np.isposinf(z).any():
