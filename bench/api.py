@@ -1,4 +1,4 @@
-"""What Python callers use: ``load_suite``, ``run``, ``diff``; the command line stands on the same functions."""
+"""The Python interface: ``load_suite``, ``run``, ``diff``, ``layers``; the command line calls the same functions."""
 
 from __future__ import annotations
 

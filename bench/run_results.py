@@ -1,4 +1,4 @@
-"""What a run or a diff returns in Python: its results, and what is done with them."""
+"""The results of a run or a diff in Python: look-up, frame, plot, gate, report."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ SMALLEST = 1e-6  # of a scale that has to be undone
 
 @dataclass(frozen=True)
 class FoldedBatchNorm:
-    """A BatchNorm that went, the layers that took its map over, and those that now undo it."""
+    """A BatchNorm that was folded, the layers that took its map over, and those that now undo it."""
 
     batch_norm: str
     into: tuple[str, ...]
@@ -27,14 +27,14 @@ class FoldedBatchNorm:
 
 @dataclass(frozen=True)
 class KeptBatchNorm:
-    """A BatchNorm that stays, and why."""
+    """A BatchNorm that was not folded, and why."""
 
     batch_norm: str
     reason: str
 
 
 class FoldingResult(NamedTuple):
-    """What became of each BatchNorm, and the new weights of the layers that changed."""
+    """The folded and the kept BatchNorms, and the new weights of the layers that changed."""
 
     folded: tuple[FoldedBatchNorm, ...]
     kept: tuple[KeptBatchNorm, ...]

@@ -1,4 +1,4 @@
-"""How the shift of a folded BatchNorm is dealt out: sums add shifts up, and zero padding allows none."""
+"""Distributes the shift of a folded BatchNorm over the values it changes: sums add shifts, zero padding allows none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph that folding looks at: affine layers, what maps of channels pass through, and what stops them."""
+"""The graph of a network as folding sees it: affine layers, operations that pass maps of channels on, and barriers."""
 
 from __future__ import annotations
 

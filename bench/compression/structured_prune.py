@@ -276,7 +276,7 @@ class StructuredPrune(Step):
 
 
 def _report(before: TorchNetwork, after: nn.Module) -> dict[str, Any]:
-    """What the cut saved."""
+    """Multiply-accumulates, parameters and widths before and after the cut."""
     from bench.compression.pruning.graph import widths
     from bench.functional.module_cost import multiply_accumulates, parameter_count
 

@@ -1,4 +1,4 @@
-"""Step ``train-small``: the control that was never large."""
+"""Step ``train-small``: a narrower network trained from scratch, the control of pruning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""foolbox's 20 images of ImageNet."""
+"""The loader of foolbox's 20 images of ImageNet."""
 
 from __future__ import annotations
 

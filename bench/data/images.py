@@ -1,4 +1,4 @@
-"""Decoding PNG and JPEG files."""
+"""Decodes, orients and crops PNG and JPEG images."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ SATURATING: Final[dict[str, tuple[str, str]]] = dict.fromkeys(OPERANDS, ("uint8"
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """One such node."""
+    """A node that sums products of 8-bit codes."""
 
     node: NodeProto
     types: tuple[str, str]  # of activation and weight; "" where the graph does not say
@@ -52,7 +52,7 @@ class Product:
 
     @property
     def name(self) -> str:
-        """As people know it."""
+        """The node's name, or that of its first output."""
         return str(self.node.name or self.node.output[0])
 
     def attribute(self, name: str, default: int) -> int:

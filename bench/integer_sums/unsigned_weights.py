@@ -39,7 +39,7 @@ def with_exact_sums(model: bytes) -> bytes:
 
 
 class _Rewriting:
-    """A graph while its weights are rewritten; what was made of a value once serves again."""
+    """A graph while its weights are rewritten; each value is rewritten once."""
 
     def __init__(self, model: ModelProto) -> None:
         self.graph = model.graph

@@ -1,4 +1,4 @@
-"""An ONNX graph as layers: every node belongs to one, so that every damage has an owner."""
+"""Divides an ONNX graph into layers; every node belongs to exactly one."""
 
 from __future__ import annotations
 

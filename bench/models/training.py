@@ -1,4 +1,4 @@
-"""Training that depends on its seed alone."""
+"""Training of reference networks, reproducible from the seed."""
 
 from __future__ import annotations
 

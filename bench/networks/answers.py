@@ -1,4 +1,4 @@
-"""Modules whose answer is more than one tensor: the part of it that holds the class scores."""
+"""Modules with several outputs: the part that holds the class scores."""
 
 from __future__ import annotations
 

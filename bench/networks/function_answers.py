@@ -1,4 +1,4 @@
-"""What a function of arrays answers, checked at every call."""
+"""Calls a function of arrays as a network, and checks its answer at every call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a user names: they must be there, hold no pickle, and are told by name."""
+"""Checks of files that a user names: they exist and hold no pickle."""
 
 from __future__ import annotations
 

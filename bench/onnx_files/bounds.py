@@ -1,4 +1,4 @@
-"""A file that answers the same and stops where a loop or a size that only a run can tell goes beyond the limits."""
+"""Puts guards into a file: loops and sizes that only a run can tell fail beyond the limits; answers stay the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an ONNX file from outside takes and answers: checked as declared, and by a run on empty images."""
+"""Checks the input and output of an ONNX file from outside: as declared, and by a run on empty images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an ONNX file asks for, looked at before anything sorts, folds or runs it."""
+"""Limits on the nodes, nesting, tensors and loops of an ONNX file, checked before anything sorts, folds or runs it."""
 
 from __future__ import annotations
 

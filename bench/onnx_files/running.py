@@ -25,7 +25,7 @@ def holds_loop(model: bytes) -> bool:
 def run_session(
     session: InferenceSession, feeds: Mapping[str, Any], outputs: list[str] | None = None, *, loops: bool = True
 ) -> list[Any]:
-    """What a session answers.
+    """The outputs of a session.
 
     Args:
         session: of ONNX Runtime.

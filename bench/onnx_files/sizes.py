@@ -1,4 +1,4 @@
-"""Sizes that a graph computes, computed: whatever follows from its constants and shapes alone."""
+"""Computes the sizes of a graph that follow from its constants and shapes alone."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
 def _computed(
     node: Any, known: dict[str, Any], shapes: dict[str, list[int]], model: onnx.ModelProto
 ) -> dict[str, Any] | None:
-    """What a node makes of numbers, by name; None where that cannot be told."""
+    """The outputs of a node on known numbers, by name; None where they cannot be computed."""
     if node.domain not in ("", "ai.onnx"):
         return None
     if node.op_type in ("Shape", "Size") and len(node.input) == 1 and node.input[0] in shapes:

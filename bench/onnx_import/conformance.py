@@ -28,7 +28,7 @@ KINDS = ("node", "pytorch-converted", "pytorch-operator", "simple")
 
 @dataclass(frozen=True, eq=False)
 class CaseResult:
-    """What became of one case: ``passed``, ``failed`` with the reason, or ``out`` of scope by a rule."""
+    """The result of one case: ``passed``, ``failed`` with the reason, or ``out`` of scope by a rule."""
 
     name: str  # as kind/test_name
     status: str

@@ -1,4 +1,4 @@
-"""What saturation in 16 bits takes from sums of 8-bit products, with gradients and counts."""
+"""The difference that saturation in 16 bits makes to sums of 8-bit products, with gradients and counts."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def _clipped(read: Reading, found: Candidates) -> tuple[torch.Tensor, torch.Tens
 def lost_in_product(
     summing: Summing, name: str, a: Numbers, b: Numbers, *, transposed: bool = False
 ) -> torch.Tensor | None:
-    """What a matrix product a (..., m, k) of b (..., k, n) loses; None where its sums are exact.
+    """The difference that saturation makes to a product of a (..., m, k) and b (..., k, n); None where sums are exact.
 
     Only products of uint8 with int8 codes saturate. ``transposed``: b is given turned.
     """
@@ -202,7 +202,7 @@ def lost_in_product(
 def lost_in_convolution(
     summing: Summing, name: str, reach: Reach, weight: Numbers, group: int, *, signed: bool
 ) -> torch.Tensor:
-    """What a convolution loses, (n, outputs, *positions).
+    """The difference that saturation makes to a convolution, (n, outputs, *positions).
 
     Args:
         summing: counts, if it counts.

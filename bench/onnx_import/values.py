@@ -1,4 +1,4 @@
-"""What flows along the edges: torch tensors, and integer codes that keep a gradient."""
+"""The values of a graph: torch tensors, and integer codes that keep a gradient."""
 
 from __future__ import annotations
 

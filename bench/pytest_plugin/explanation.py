@@ -1,4 +1,4 @@
-"""What a cell says: in a failed item's text, and as properties for JUnit."""
+"""The results of a cell: as the text of a failed item, and as properties for JUnit."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def _value(value: Any) -> str:
 
 
 def id_of(cell: PlannedCell) -> CellId:
-    """Which cell is planned."""
+    """The ``CellId`` of a planned cell."""
     metric = cell.use.metric
     defaults = {item.name: item.default for item in fields(metric) if item.default is not MISSING}
     defaults = {name: value for name, value in defaults.items() if name in metric.parameters()}

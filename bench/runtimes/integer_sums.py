@@ -111,11 +111,11 @@ def sums_of_nodes(graph: bytes, provider: str = CPU) -> list[NodeSums]:
 
 
 class _Same(Exception):
-    """Both kinds of sums are the same for every input."""
+    """Raised where both kinds of sums are the same for every input."""
 
 
 class _Witness(NamedTuple):
-    """Activations that tell what a kernel does."""
+    """Activations on which exact and saturating sums differ, with both sums."""
 
     feeds: dict[str, NDArray[np.generic]]
     output: int  # the one whose pair they drive out of 16 bits; all outputs of a batch count on

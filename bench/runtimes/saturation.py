@@ -1,4 +1,4 @@
-"""What of a network's 8-bit sums can saturate on x86 without VNNI, read off its weights, and what does on samples."""
+"""Which 8-bit sums of a network can saturate on x86 without VNNI, by its weights, and how many do on samples."""
 
 from __future__ import annotations
 

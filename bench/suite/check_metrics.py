@@ -1,4 +1,4 @@
-"""Checking the metrics: matrices, parameters and gates."""
+"""Checks a suite's metrics: matrices, parameters and gates."""
 
 from __future__ import annotations
 

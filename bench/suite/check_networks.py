@@ -1,4 +1,4 @@
-"""Checking the reference, the yardstick and the targets."""
+"""Checks a suite's reference, yardstick and targets."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def build_reference(findings: Findings, raw: Any) -> Reference | None:
 
 
 def build_yardstick(findings: Findings, raw: Any, reference: Reference | None) -> Yardstick:
-    """The yardstick, if the reference can have it."""
+    """The yardstick of a suite; one that the reference cannot have is a problem."""
     key_path: KeyPath = ("yardstick",)
     table = findings.parse(YardstickTable, raw, key_path, quiet=True)
     if table is None:

@@ -1,4 +1,4 @@
-"""How a suite exports the torch networks that no step of its own exports: as its steps export the others."""
+"""The export of torch networks for ONNX Runtime, with the parameters of the suite's own export steps."""
 
 from __future__ import annotations
 

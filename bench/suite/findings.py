@@ -1,4 +1,4 @@
-"""Everything that is wrong with a suite, collected before anything is refused."""
+"""Collects every problem of a suite before any is raised."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class Findings:
         self.problems: dict[tuple[str, str], Problem] = {}
 
     def add(self, key_path: KeyPath, what: str, right: str = "") -> None:
-        """Note one problem; the same one is noted once."""
+        """Add a problem; the same one is added once."""
         where = spell(key_path)
         if (origin := self.document.origin(key_path)) != self.document.path:
             where += f" (in {origin.name})"
         self.problems.setdefault((where, what), Problem(where, what, right))
 
     def limited(self, limit: Limit, given: int, key_path: KeyPath) -> bool:
-        """Note where it is more than the limit, and answer whether it is."""
+        """Add a problem where a count exceeds a limit; returns whether it does."""
         if given <= limit.most:
             return False
         self.add(key_path, limit.exceeded(given), limit.advice)

@@ -26,7 +26,7 @@ Declared: TypeAlias = str | Mapping[str, Any] | None
 
 
 class ArgumentNames(NamedTuple):
-    """What errors call each thing that was given."""
+    """The names that errors give to each argument: those of Python, or of the command line."""
 
     reference: str = "reference"
     variant: str = "variant"
@@ -180,7 +180,7 @@ def _samples(
 
 
 def parse_bounds(text: str) -> tuple[float, float]:
-    """Read LO,HI.
+    """Two finite numbers from the text ``LO,HI``.
 
     >>> parse_bounds("0,255")
     (0.0, 255.0)

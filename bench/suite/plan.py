@@ -24,7 +24,7 @@ STATISTICS_VERSION = 3  # rises when the same observations give another number
 
 @dataclass(frozen=True)
 class Machine:
-    """What of the machine can change a value."""
+    """Properties of the machine that can change a value."""
 
     cpu_features: tuple[str, ...]  # for quantised kernels of a provider that does not tell how it sums
     fingerprint: str  # for timings
@@ -54,7 +54,7 @@ class PlannedObservation:
 
     @cached_property
     def key(self) -> str:
-        """Content address."""
+        """The sha256 of ``parts``: the address in the store."""
         return key_of(self.parts)
 
 
@@ -94,7 +94,7 @@ class PlannedCell:
 
     @cached_property
     def key(self) -> str:
-        """Content address."""
+        """The sha256 of ``parts``: the address in the store."""
         return key_of(self.parts)
 
     @property
@@ -106,7 +106,7 @@ class PlannedCell:
         return cell_label(self.variant, self.target.name, metric_label(self.use.metric), self.replicate)
 
     def every(self) -> Iterator[PlannedObservation]:
-        """Every observation that it stands on, those that others need among them."""
+        """Every observation that the cell is derived from, and those that these need."""
         for role in (self.observed, self.reference, *self.yardsticks, (self.floor,)):
             for draw in role:
                 for item in draw:
@@ -116,7 +116,7 @@ class PlannedCell:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All that a run does."""
+    """The networks and cells of a run."""
 
     suite: Suite
     references: tuple[PlannedNetwork, ...]  # by replicate

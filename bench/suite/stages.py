@@ -20,7 +20,7 @@ BY_THE_TARGET = frozenset({OPTIMISATION, PROCESSOR})
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A network on the way from the reference to what runs, and where it is looked at."""
+    """A network on the way from the reference to what runs, and the target on which it is observed."""
 
     name: str
     network: PlannedNetwork

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in the words of the suite file."""
+"""Turns pydantic's validation errors into problems of the suite file."""
 
 from __future__ import annotations
 

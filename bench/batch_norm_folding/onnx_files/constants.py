@@ -1,4 +1,4 @@
-"""What an ONNX graph knows without its input: constants, and the shapes of values."""
+"""Constants of an ONNX graph, stored or computed from stored ones, and the shapes of its values."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def average(draft: Draft, index: int, node: NodeProto) -> bool:
 
 
 def same(draft: Draft, index: int, node: NodeProto, **more: Any) -> bool:
-    """What hands a map of channels on."""
+    """Operators that pass a map of channels on unchanged."""
     if node.input[0] in draft.channels:
         draft.channels.setdefault(node.output[0], draft.channels[node.input[0]])
     return draft.append(index, node, Role.PASS, **more)

@@ -1,4 +1,4 @@
-"""What torch's operations without weights are to a map of channels: sums, concatenations, averages, flattening."""
+"""Roles of torch's operations without weights in a folding graph: sums, concatenations, averages, flattening."""
 
 from __future__ import annotations
 

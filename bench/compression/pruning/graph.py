@@ -1,4 +1,4 @@
-"""Which channels of a network belong together, and taking them out."""
+"""Groups of coupled channels of a network, and their removal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pruning one layer alone does to the network: measured, layer by layer."""
+"""The sensitivity of a network to pruning one layer alone, measured layer by layer."""
 
 from __future__ import annotations
 

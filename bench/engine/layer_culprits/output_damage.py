@@ -1,4 +1,4 @@
-"""What a variant's output lost against the reference's, and what of it comes back with a layer restored."""
+"""The damage to a variant's outputs against the reference's, and how much of it a restored layer removes."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def flat(pads: list[tuple[int, int]]) -> list[int]:
 
 
 def padded(x: torch.Tensor, pads: list[tuple[int, int]], value: float) -> torch.Tensor:
-    """X with its last axes padded by a value."""
+    """``x`` with its last axes padded by a value."""
     if not any(before or after for before, after in pads):
         return x
     spatial = (size + before + after for size, (before, after) in zip(x.shape[2:], pads, strict=True))

@@ -1,4 +1,4 @@
-"""Pools: over windows and over everything."""
+"""Maximum, average and p-norm pooling, over windows and over all positions."""
 
 from __future__ import annotations
 
