@@ -144,7 +144,7 @@ def _product(node: NodeProto, constants: Mapping[str, NDArray[np.generic]], type
         return next((types[name] for name in names if types.get(name)), "")
 
     activation = "uint8" if operands.activation_zero < 0 else kind(operands.activation, operands.activation_zero)
-    found = constants.get(node.input[operands.weight])
-    weights = None if found is None else np.asarray(found)
+    constant = constants.get(node.input[operands.weight])
+    weights = None if constant is None else np.asarray(constant)
     weight = kind(operands.weight, operands.weight_zero) if weights is None else weights.dtype.name
     return Product(node, (activation, weight), weights)

@@ -57,12 +57,12 @@ def unique(names: Iterable[str]) -> list[str]:
     ['a', 'a-2', 'a-2-2', 'a-3']
     """
     taken: set[str] = set()
-    found = []
+    numbered = []
     for name in names:
         candidate, count = name, 1
         while candidate in taken:
             count += 1
             candidate = f"{name}-{count}"
         taken.add(candidate)
-        found.append(candidate)
-    return found
+        numbered.append(candidate)
+    return numbered

@@ -84,10 +84,10 @@ class Findings:
             built: T = _adapter(cls).validate_json(json.dumps(raw, default=_date), strict=True)
             return built
         except ValidationError as error:
-            found = explain(error, raw, schema_of(cls))
+            problems = explain(error, raw, schema_of(cls))
         except UserError as error:
-            found = [((), problem) for problem in error.problems]
-        for within, problem in found if not quiet else []:
+            problems = [((), problem) for problem in error.problems]
+        for within, problem in problems if not quiet else []:
             at = (*key_path, *within)
             if moved and within and within[0] in moved:
                 at = (*moved[str(within[0])], *within[1:])

@@ -66,8 +66,8 @@ def metric_label(metric: Metric) -> str:
     """Name and those parameters that are not at their defaults: ``adversarial.pgd[epsilon=0.1]``."""
     default = {item.name: item.default for item in fields(metric)}
     given = {name: value for name, value in metric.parameters().items() if value != default[name]}
-    shown = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
-    return f"{metric.name}[{shown}]" if shown else metric.name
+    parameters = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
+    return f"{metric.name}[{parameters}]" if parameters else metric.name
 
 
 def cell_label(variant: str, target: str, metric: str, replicate: int | None) -> str:
@@ -127,21 +127,21 @@ class Plan:
 
 def other_sums(plan: Plan, machine: Machine, variant: str, target: str) -> dict[str, list[str]]:
     """The other targets on which a variant is measured, by the kind of their 8-bit sums."""
-    found: dict[str, list[str]] = {}
+    targets: dict[str, list[str]] = {}
     for cell in plan.cells:
         if cell.variant == variant and cell.target.name != target:
-            names = found.setdefault(str(machine.sums(cell.target)), [])
+            names = targets.setdefault(str(machine.sums(cell.target)), [])
             if cell.target.name not in names:
                 names.append(cell.target.name)
-    return found
+    return targets
 
 
 def own_sources(metric: Metric, value: Value) -> frozenset[str]:
     """The observed arrays of a network itself that a value stands on, ``labels`` and ``ids`` among them."""
-    found: set[str] = set()
+    arrays: set[str] = set()
     for name in reads(value):
         try:
-            found |= sources(metric, name)
+            arrays |= sources(metric, name)
         except LookupError:  # a cost that no probe was asked for
             continue
-    return frozenset(name for name in found if not name.startswith(REFERENCE))
+    return frozenset(name for name in arrays if not name.startswith(REFERENCE))

@@ -130,14 +130,14 @@ class Planner:
 
     def _data(self, probe: Probe, count: int) -> dict[str, Any]:
         """Fingerprints of the data that a probe's answer depends on."""
-        found: dict[str, Any] = {"input": self.evaluation.declared}
+        fingerprints: dict[str, Any] = {"input": self.evaluation.declared}
         if probe.reads != "nothing":
-            found |= {"inputs": self.evaluation.inputs, "ids": self.evaluation.ids}
+            fingerprints |= {"inputs": self.evaluation.inputs, "ids": self.evaluation.ids}
         if probe.reads == "set":
-            found["samples"] = count
+            fingerprints["samples"] = count
         if probe.labelled:
-            found["labels"] = self.evaluation.labels
-        return found
+            fingerprints["labels"] = self.evaluation.labels
+        return fingerprints
 
     def cell(
         self, variant: str, network: PlannedNetwork, target: Target, use: MetricUse, replicate: int, plan: Plan
@@ -182,9 +182,9 @@ class Planner:
 
     def _reads(self, metric: Metric) -> dict[str, str]:
         """Fingerprints of labels and ids where a metric's values are derived from them."""
-        found = frozenset().union(*(own_sources(metric, value) for value in metric.values))
+        arrays = frozenset().union(*(own_sources(metric, value) for value in metric.values))
         known = {LABELS: self.evaluation.labels, IDS: self.evaluation.ids}
-        return {name: fingerprint for name, fingerprint in known.items() if name in found}
+        return {name: fingerprint for name, fingerprint in known.items() if name in arrays}
 
     def _targets(self, variant: Variant, runnable: dict[str, PlannedNetwork | None]) -> list[Target]:
         """The targets the variant names, else those that can run it; all (skipped, with the reason) where none can.
@@ -215,6 +215,6 @@ class Planner:
                     target.name: executable(network, target, self.splits, self.exports) for target in suite.targets
                 }
                 for target in self._targets(variant, runnable):
-                    shown = runnable[target.name] or network
-                    cells += [self.cell(variant.name, shown, target, use, replicate, plan) for use in suite.metrics]
+                    running = runnable[target.name] or network
+                    cells += [self.cell(variant.name, running, target, use, replicate, plan) for use in suite.metrics]
         return Plan(suite, references, plan.yardsticks, variants, tuple(cells))

@@ -11,8 +11,8 @@ from bench.suite.suite import Outside, Suite
 
 def outside_networks(suite: Suite) -> Iterator[Outside]:
     """Every network of a suite that comes from outside."""
-    found = [suite.reference.outside, *(variant.outside for variant in suite.variants), *suite.yardstick.outside]
-    return (item for item in found if item is not None)
+    candidates = [suite.reference.outside, *(variant.outside for variant in suite.variants), *suite.yardstick.outside]
+    return (item for item in candidates if item is not None)
 
 
 def is_reusable(suite: Suite) -> bool:

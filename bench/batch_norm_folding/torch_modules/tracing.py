@@ -72,7 +72,7 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _flat(arguments: Any) -> list[Any]:
-    found: list[Any] = []
+    flat: list[Any] = []
     for value in arguments:
-        found += _flat(value) if isinstance(value, (list, tuple)) else [value]
-    return found
+        flat += _flat(value) if isinstance(value, (list, tuple)) else [value]
+    return flat

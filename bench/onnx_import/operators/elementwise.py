@@ -78,12 +78,12 @@ def is_nan(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 @operator("IsInf")
 def is_inf(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Whether x is infinite, of the signs asked for."""
-    found = torch.zeros_like(x, dtype=torch.bool)
+    infinite = torch.zeros_like(x, dtype=torch.bool)
     if node.get("detect_positive", 1):
-        found = found | torch.isposinf(x)
+        infinite = infinite | torch.isposinf(x)
     if node.get("detect_negative", 1):
-        found = found | torch.isneginf(x)
-    return found
+        infinite = infinite | torch.isneginf(x)
+    return infinite
 
 
 @operator("Not")
