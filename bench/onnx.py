@@ -151,10 +151,10 @@ def verify(net: LoadedModule, x: torch.Tensor | NDArray[Any], *, optimisation: O
     if ours[0].shape != theirs[0].shape:
         what = f"the import puts out {tuple(ours[0].shape)}, ONNX Runtime {tuple(theirs[0].shape)}"
         raise UserError.at("onnx", what, "check the file with ONNX Runtime")
-    found = parity_of(torch.cat(ours), torch.cat(theirs), output_step(net))
-    if found.trusted:
-        return found
-    raise UserError.at("onnx", f"the import differs from ONNX Runtime's session {found}", _advice(net, optimisation))
+    parity = parity_of(torch.cat(ours), torch.cat(theirs), output_step(net))
+    if parity.trusted:
+        return parity
+    raise UserError.at("onnx", f"the import differs from ONNX Runtime's session {parity}", _advice(net, optimisation))
 
 
 def _advice(net: LoadedModule, optimisation: Optimisation) -> str:

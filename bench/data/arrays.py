@@ -59,8 +59,8 @@ def images(x: NDArray[Any], where: str) -> NDArray[np.float32]:
     if x.ndim not in (2, 4) or 0 in x.shape:
         raise UserError.at(where, f"shape {x.shape}", LAYOUT)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
-        found = np.ascontiguousarray(x, dtype=np.float32)
-    return found if found.flags.writeable else found.copy()  # torch takes no array that it may not write into
+        samples = np.ascontiguousarray(x, dtype=np.float32)
+    return samples if samples.flags.writeable else samples.copy()  # torch takes no array that it may not write into
 
 
 def labels(y: NDArray[Any], n: int, where: str) -> NDArray[np.int64]:

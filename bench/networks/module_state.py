@@ -77,7 +77,7 @@ class _Feeding:
             self.code(vars(type(module))["forward"])
 
     def value(self, value: Any) -> None:
-        """Any value."""
+        """A value of any type, once: a second sight of the same object is its number alone."""
         import torch
 
         if value is None or isinstance(value, bool | int | float | complex | str | bytes):
@@ -94,7 +94,7 @@ class _Feeding:
             self.inside(value)
 
     def inside(self, value: Any) -> None:
-        """What may hold other values."""
+        """A tensor, array, container, module, function or object, with all it holds."""
         import torch
 
         if isinstance(value, torch.Tensor):

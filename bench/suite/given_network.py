@@ -44,8 +44,8 @@ def network(source: GivenNetwork, *, key: str = "", **declared: Any) -> Outside:
     >>> network(lambda x: x.reshape(len(x), -1)[:, :10], key="first pixels", output="logits").title
     'function'
     """
-    found = as_network(source, "network", key=key)
-    return replace(found, input=parse_input(declared, "network")) if declared else found
+    item = as_network(source, "network", key=key)
+    return replace(item, input=parse_input(declared, "network")) if declared else item
 
 
 def as_network(given: Any, where: str, *, key: str = "") -> Outside:

@@ -35,10 +35,10 @@ KINDS: dict[str, Registry[Any]] = {
 
 def registry_of(kind: str) -> Registry[Any]:
     """The registry of a kind in the plural; an unknown one raises ``UserError``."""
-    found = KINDS.get(kind) or KINDS.get(f"{kind}s")
-    if found is None:
+    registry = KINDS.get(kind) or KINDS.get(f"{kind}s")
+    if registry is None:
         raise UserError.at("", f"unknown kind {kind!r}", nearest(kind, KINDS))
-    return found
+    return registry
 
 
 def list_names(kind: str) -> list[tuple[str, str]]:
@@ -60,10 +60,10 @@ def kinds_of(name: str) -> list[str]:
         if not kinds:
             raise UserError.at("", f"{name!r} is no metric, probe, step, model, loader or runtime")
         return kinds
-    found = [kind for kind, registry in KINDS.items() if name in registry.names()]
-    if not found:
+    kinds_with_name = [kind for kind, registry in KINDS.items() if name in registry.names()]
+    if not kinds_with_name:
         raise UserError.at("", f"unknown name {name!r}", nearest(name, {n for r in KINDS.values() for n in r.names()}))
-    return found
+    return kinds_with_name
 
 
 def describe(kind: str, name: str) -> str:
@@ -98,8 +98,8 @@ def _parameters(cls: type[Any]) -> list[str]:
         kind = ", ".join([type_in_words(own, schema), *ranges])
         optional = name not in schema.get("required", [])
         default = own.get("default")
-        shown = f"default {'none' if default is None else json.dumps(default)}" if optional else "required"
-        rows.append((name, kind, shown, own.get("description", "")))
+        default_text = f"default {'none' if default is None else json.dumps(default)}" if optional else "required"
+        rows.append((name, kind, default_text, own.get("description", "")))
     return ["", "parameters:", *(columns(rows) or ["  none"])]
 
 

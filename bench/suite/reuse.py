@@ -1,4 +1,4 @@
-"""What of a suite can be reused in another process, and what has to be said of the rest."""
+"""Whether the results of a suite can be reused in another process, and warnings where they cannot."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bench.suite.suite import Outside, Suite
 
 
 def outside_networks(suite: Suite) -> Iterator[Outside]:
-    """Every network of a suite that was not made here."""
-    found = [suite.reference.outside, *(variant.outside for variant in suite.variants), *suite.yardstick.outside]
-    return (item for item in found if item is not None)
+    """Every network of a suite that comes from outside."""
+    candidates = [suite.reference.outside, *(variant.outside for variant in suite.variants), *suite.yardstick.outside]
+    return (item for item in candidates if item is not None)
 
 
 def taken_again(suite: Suite) -> Suite:
@@ -34,7 +34,7 @@ def taken_again(suite: Suite) -> Suite:
 
 
 def is_reusable(suite: Suite) -> bool:
-    """Whether all of it may be used again in another process."""
+    """Whether every network, metric and probe of a suite may be reused in another process."""
     networks = all(item.held is None or item.held.reusable for item in outside_networks(suite))
     asked = [thing for use in suite.metrics for thing in (use.metric, *use.metric.probes)]
     return networks and not any(is_transient(type(thing)) for thing in asked)
