@@ -7,10 +7,10 @@ from torch import nn
 
 from bench.compression import onnx_export
 from bench.compression.base import StepContext, steps
-from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
+from bench.compression.record import check_chain, restore, run_step, to_bytes
 from bench.errors import UserError
-from bench.models.base import Recipe, models
-from bench.models.training import initialise, train
+from bench.models.base import models
+from bench.models.training import initialise
 from bench.networks.network import OnnxNetwork, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
@@ -20,9 +20,8 @@ MODEL = models.get("convnet")()
 
 
 @pytest.fixture(scope="module")
-def network(digits):
-    module = train(initialise(MODEL, digits.input, 0), digits.train, digits.input, Recipe(epochs=1), 0)
-    return TorchNetwork(module, digits.input, source_record(MODEL, digits.input))
+def network(zoo):
+    return zoo("convnet")
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,10 @@ from bench.compression.quantisation.calibration import calibrate
 from bench.compression.quantisation.equalisation import Equalised
 from bench.compression.quantisation.graph import quantised_graph
 from bench.compression.quantisation.quantisers import Scheme
-from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
+from bench.compression.record import check_chain, restore, run_step, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
-from bench.models.base import Recipe, models
-from bench.models.training import initialise, train
+from bench.models.base import models
 from bench.networks.network import InputSpec, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
@@ -30,9 +29,8 @@ TARGET = Target(name="torch")
 
 
 @pytest.fixture(scope="module")
-def network(digits):
-    module = train(initialise(MODEL, digits.input, 0), digits.train, digits.input, Recipe(epochs=4), 0)
-    return TorchNetwork(module, digits.input, source_record(MODEL, digits.input))
+def network(zoo):
+    return zoo("convnet")
 
 
 def quantise(network, context, **options):
