@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.metrics.uncertainty.calibration import Calibration
     from bench.run_results import RunResults
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "PGD",
     "Accuracy",

@@ -57,7 +57,7 @@ def run(
         dataset: The data, where it is at hand already.
 
     Raises:
-        UserError: whatever is wrong in the suite or in what it names, each problem with its place.
+        UserError: whatever is wrong in the suite or in what it names, each problem with its path.
     """
     loaded = with_variants(suite if isinstance(suite, Suite) else load_suite(suite), variants or {})
     tell_of_reuse(loaded)

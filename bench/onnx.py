@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+import onnx
 import torch
+from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 
 from bench.errors import UserError
 from bench.integer_sums.pairs import Sums
@@ -30,11 +33,6 @@ from bench.runtimes.integer_sums import native_sums
 from bench.runtimes.onnx_operators import DYNAMIC, operators
 from bench.runtimes.onnx_session import graph_of, reason, session_options, start_session
 from bench.suite.given_network import content_of
-
-if TYPE_CHECKING:
-    import onnx
-    from numpy.typing import NDArray
-    from onnxruntime import InferenceSession
 
 __all__ = ["LoadedModule", "Parity", "load", "verify"]
 
@@ -178,8 +176,6 @@ def _bytes_or_path(source: Any) -> bytes | Path:
 
 
 def _parsed(model: bytes) -> onnx.ModelProto:
-    import onnx
-
     return onnx.load_model_from_string(model)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
+    from bench.stats.ratio import Ratio
+
 WIDTH = 110  # characters of a table where no terminal says otherwise
 HEIGHT = 640  # pixels of the report in a notebook
 SHOWN = 6
@@ -116,6 +118,25 @@ class RunResults(Results):
         more = ", ..." if len(labels) > SHOWN else ""
         raise NoSuchCell.at(shown, f"{len(found)} cells", f"say which: {', '.join(labels[:SHOWN])}{more}")
 
+    def ratio(self, first: str, second: str, value: str = "") -> Ratio:
+        """How far one variant moved beside another: (Δ_first / Δ_second)^(1/p), with its paired interval.
+
+        The ratio of both gaps, in which the yardsticks cancel: none are needed. Below 1 where the first is nearer to
+        the reference. Whether two intervals of gaps overlap says nothing of this.
+
+        Args:
+            first: The name of a cell, as in ``r[...]``, such as ``"int8/edge/fidelity.predictions"``.
+            second: Another cell of the same metric.
+            value: A change that is gated, or the metric's headline; by default the headline.
+
+        Raises:
+            NoSuchCell: no such cell or value, or its distances were not kept.
+            UserError: the cells are not of one metric on the same samples.
+        """
+        from bench.variant_ratio import ratio_of_cells
+
+        return ratio_of_cells(self[first].cell, self[second].cell, self._samples, value)
+
     def frame(self) -> pandas.DataFrame:
         """A row for every value, and one for each cell that was skipped or failed; see ``bench.frames.COLUMNS``.
 
@@ -208,10 +229,10 @@ def _answers(cell: Cell, parts: list[str]) -> bool:
     """Whether a cell has every part: its variant, its target, or its metric with these parameters among its own."""
     if "/".join(parts) == cell_label(cell):
         return True
-    *places, last = parts
+    *parents, last = parts
     if not _metric_answers(cell, last):
         return False
-    return all(any(fnmatchcase(name, part) for name in (cell.variant, cell.target)) for part in places)
+    return all(any(fnmatchcase(name, part) for name in (cell.variant, cell.target)) for part in parents)
 
 
 def _metric_answers(cell: Cell, text: str) -> bool:

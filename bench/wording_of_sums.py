@@ -72,10 +72,10 @@ def caveat(told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]
     if kind == "saturating" and told.get("asked", "native") == "saturating":
         return ""
     other = OTHER[str(kind)]
-    place = "on x86 without VNNI" if other == "saturating" else "where 8-bit sums are exact, as on x86 with VNNI"
+    processors = "on x86 without VNNI" if other == "saturating" else "where 8-bit sums are exact, as on x86 with VNNI"
     names = ", ".join(plain(name) for name in measured.get(other, ()))
     advice = f"see {names}" if names else f'measure it with integer_sums = "{other}" too'
-    return f"it is another function {place} ({what}): {advice}"
+    return f"it is another function {processors} ({what}): {advice}"
 
 
 def unmeasured(told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None) -> bool:

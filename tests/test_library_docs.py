@@ -12,7 +12,7 @@ import pytest
 
 import bench
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import loaders
 
 mpl.use("agg")

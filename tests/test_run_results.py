@@ -1,5 +1,6 @@
 """What ``bench.diff`` and ``bench.run`` return: figures by name, a tidy frame, a picture, a judgement."""
 
+import copy
 import html
 import json
 import math
@@ -192,3 +193,48 @@ def test_a_suite_is_run_gated_and_saved(measured, capsys):
     assert part.gate(baseline="b.json").exit_code != 0  # what is left out is not passed
     with pytest.raises(UserError, match="run: unknown option 'onyl'; did you mean 'only'"):
         bench.run("tiny.toml", onyl="noise*")
+
+
+def test_two_variants_are_compared_without_yardsticks(x):
+    """On a network that is nearer, the ratio is below 1; the interval is that of the paired statistic by hand."""
+    from bench.stats.ratio import paired_ratio
+    from bench.stats.resampling import Resamples
+
+    reference = made(0)
+    near, far = (bench.network(moved(reference, scale), key=f"moved {scale}") for scale in (0.05, 0.4))
+    results = two_variants(reference, near, far, x)
+    found = results.ratio("near/torch/fidelity.predictions", "far/torch/fidelity.predictions")
+    kept = [results.samples.cells[results[name].cell.id.path].values["js"] for name in ("near/*", "far/*")]
+    wanted = paired_ratio(*(item.variant["x"] for item in kept), Resamples(80), power=2, floor=found_floor(results))
+    assert found == wanted
+    assert 0 < found.interval.low < found.estimate < found.interval.high < 1
+    turned = results.ratio("far/*", "near/*")
+    assert turned.estimate == pytest.approx(1 / found.estimate)
+    assert results["near/*"]["js"].gap is None  # there are no yardsticks
+    with pytest.raises(UserError, match="no distances of 'logit_relative_error' were kept"):
+        results.ratio("near/*", "far/*", "logit_relative_error")
+
+
+def found_floor(results):
+    return max(results[name]["js"].numerical_floor for name in ("near/*", "far/*"))
+
+
+def moved(reference, scale):
+    net = copy.deepcopy(reference)
+    with torch.no_grad():
+        net[1].weight += scale * torch.randn(net[1].weight.shape, generator=torch.Generator().manual_seed(7))
+    return net
+
+
+def two_variants(reference, near, far, x):
+    from dataclasses import replace
+
+    from bench.engine.diff import pair_suite
+    from bench.study import Study
+    from bench.suite.given_network import as_network
+    from bench.suite.given_pair import given_pair
+    from bench.suite.suite import Variant
+
+    suite, dataset = pair_suite(given_pair(reference, near, x, metrics=["fidelity.predictions"]))
+    variants = tuple(Variant(name, outside=as_network(net, "here")) for name, net in {"near": near, "far": far}.items())
+    return Study(replace(suite, variants=variants), "memory://two-variants", dataset=dataset).run()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import Samples
 from bench.data.digits import Digits
 from bench.models.base import Model, Recipe
@@ -20,7 +20,7 @@ from bench.models.mlp import Mlp
 from bench.models.training import initialise, train
 from bench.models.vit_tiny import VitTiny
 from bench.networks.network import InputSpec, TorchNetwork
-from bench.outside_networks.source import source_record
+from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.batch_norm_folding.condition import Obstacle, Reach
-from bench.batch_norm_folding.structure import Graph, Node, Role
+from bench.batch_norm_folding.structure import FoldingGraph, FoldingNode, Role
 
 Vector = NDArray[np.float64]
 Coefficients = dict[str, Vector]  # a root's name -> how much of its shift each channel of a value carries
 SOLVED = 1e-9
 
 
-def shifts(graph: Graph, found: Reach, shift: Vector) -> dict[str, Vector]:
+def shifts(graph: FoldingGraph, found: Reach, shift: Vector) -> dict[str, Vector]:
     """The shift of each channel of each value that a fold changes.
 
     Each root r may carry a share ``x_r`` of the BatchNorm's shift t_k of channel k. Values further on carry
@@ -63,7 +63,7 @@ def _solve(matrix: Vector, demands: list[tuple[Vector, int, str]]) -> Vector:
     return np.asarray(share.round(12), dtype=np.float64)
 
 
-def _carried(graph: Graph, found: Reach) -> dict[str, Coefficients]:
+def _carried(graph: FoldingGraph, found: Reach) -> dict[str, Coefficients]:
     """Which roots' shifts each value carries, with what factor: along the order of the nodes."""
     roots = {node.name for node in found.roots}
     if found.direction == "forward":
@@ -84,7 +84,7 @@ def _carried(graph: Graph, found: Reach) -> dict[str, Coefficients]:
     return carried
 
 
-def _passed_on(graph: Graph, node: Node, carried: dict[str, Coefficients]) -> Coefficients:
+def _passed_on(graph: FoldingGraph, node: FoldingNode, carried: dict[str, Coefficients]) -> Coefficients:
     total: Coefficients = {}
     size = graph.channels[node.outputs[0]]
     start = 0
@@ -101,7 +101,7 @@ def _passed_on(graph: Graph, node: Node, carried: dict[str, Coefficients]) -> Co
 
 
 def _demands(
-    graph: Graph, found: Reach, carried: dict[str, Coefficients], names: list[str]
+    graph: FoldingGraph, found: Reach, carried: dict[str, Coefficients], names: list[str]
 ) -> list[list[tuple[Vector, int, str]]]:
     """For each channel of the BatchNorm: rows of the system, their right-hand sides, and who asks."""
     count = graph.channels[found.pinned]

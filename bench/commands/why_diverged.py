@@ -31,7 +31,7 @@ def why_diverged(
 ) -> int:  # fmt: skip
     """Rank the layers of VARIANT by how much of its divergence from REFERENCE each one brings in.
 
-    A network is an ONNX file or module:factory[@checkpoint.safetensors]. Layers are matched by their place in the
+    A network is an ONNX file or module:factory[@checkpoint.safetensors]. Layers are matched by their position in the
     graph and by their shapes. Each layer in turn is computed as in the reference, on the variant's own inputs. First
     stands how much of the divergence arises in the runtime: its graph optimisation, and sums that saturate.
     """

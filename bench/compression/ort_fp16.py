@@ -8,20 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from bench.compression.base import Need, StepContext, steps
-from bench.compression.onnx_runtime.files import (
-    QUANTISED_ALREADY,
-    OrtStep,
-    calibration_inputs,
-    canonical,
-    quiet,
-    simplified,
-)
+from bench.compression.ort_step import QUANTISED_ALREADY, OrtStep
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
-from bench.onnx_files.running import holds_loop, run_session
 from bench.registry import parameters
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_session import session_options, start_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +49,8 @@ class OrtFp16(OrtStep):
         Raises:
             UserError: no calibration samples, or values that float16 cannot hold.
         """
+        from bench.compression.onnx_runtime.files import calibration_inputs, simplified
+
         name, x, batch = calibration_inputs(network, context)
         simple = simplified(network.model)
         _check_weights(simple)
@@ -75,6 +68,9 @@ class OrtFp16(OrtStep):
 def largest_values(model: ModelProto, name: str, x: NDArray[Any], batch: int) -> dict[str, float]:
     """The largest magnitude of every float32 value inside a network over samples x, in the order of its graph."""
     import onnx
+
+    from bench.onnx_files.running import holds_loop, run_session
+    from bench.runtimes.onnx_session import session_options, start_session
 
     opened = onnx.ModelProto()
     opened.CopyFrom(model)
@@ -108,6 +104,8 @@ def _check_weights(model: ModelProto) -> None:
 def _convert(model: ModelProto) -> bytes:
     from onnxruntime.quantization.onnx_model import ONNXModel
     from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    from bench.compression.onnx_runtime.files import canonical, quiet
 
     with quiet():
         made = ONNXModel(convert_float_to_float16(model, keep_io_types=True))

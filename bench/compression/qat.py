@@ -11,12 +11,7 @@ from pydantic import Field, model_validator
 
 from bench.compression.base import Need, StepContext, steps
 from bench.compression.ptq import PostTrainingQuantisation
-from bench.compression.quantisation.graph import bound_ranges, too_small_ranges
-from bench.compression.quantisation.quantisers import layer_classes, quiet_brevitas
 from bench.errors import UserError
-from bench.models.descent import Descent, batches, descend
-from bench.models.training import accuracy, labelled_tensors, reproducible
-from bench.networks.memory_layout import keep_contiguous
 from bench.networks.network import InputSpec, Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
@@ -68,6 +63,10 @@ class QuantisationAwareTraining(PostTrainingQuantisation):
             UserError: no labelled samples, options of quantisation for a quantised network, a loss that is not finite.
             NotApplicable: nothing can be quantised.
         """
+        from bench.compression.quantisation.graph import bound_ranges, too_small_ranges
+        from bench.compression.quantisation.quantisers import quiet_brevitas
+        from bench.models.training import accuracy, labelled_tensors
+
         assert isinstance(network, TorchNetwork)
         x, y = labelled_tensors(context.train, network.input, "qat")
         record: dict[str, Any] = {}
@@ -91,6 +90,8 @@ class QuantisationAwareTraining(PostTrainingQuantisation):
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """The structure of ``ptq``, or of the quantised network it took; weights are loaded after it."""
+        from bench.compression.quantisation.graph import bound_ranges
+
         assert isinstance(network, TorchNetwork)
         made = network if network.quantised else super().rebuild(network, record)
         assert isinstance(made, TorchNetwork)
@@ -121,6 +122,10 @@ class QuantisationAwareTraining(PostTrainingQuantisation):
     ) -> None:
         """Minimise the loss in place with AdamW and a one-cycle learning rate; deterministic under the seed."""
         import torch
+
+        from bench.models.descent import Descent, batches, descend
+        from bench.models.training import reproducible
+        from bench.networks.memory_layout import keep_contiguous
 
         with reproducible("qat", seed), keep_contiguous(module):
             shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
@@ -183,6 +188,8 @@ def _trainable(module: nn.Module, ranges: bool) -> list[dict[str, Any]]:
     """
     from brevitas.proxy.quant_proxy import QuantProxyFromInjector
     from torch import nn
+
+    from bench.compression.quantisation.quantisers import layer_classes
 
     module.eval().requires_grad_(False)
     own: dict[int, nn.Parameter] = {}

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 from pydantic import Field
 
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.record import rebuild_structure, source_of
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
-from bench.functional.module_cost import multiply_accumulates, parameter_count
 from bench.models.base import Model, models
-from bench.models.training import accuracy, initialise, train
 from bench.networks.network import InputSpec, Network, TorchNetwork
-from bench.outside_networks.source import build_source, source_record
+from bench.outside_networks.records import source_of, source_record
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 
@@ -60,6 +57,10 @@ class TrainSmall(Step):
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Find the width and train; raises ``UserError`` without a recipe, labels, or widths to scale."""
+        from bench.functional.module_cost import parameter_count
+        from bench.models.training import accuracy, initialise, train
+        from bench.outside_networks.source import build_source
+
         assert isinstance(network, TorchNetwork)
         source = source_of(network.record)
         if context.recipe is None or source["source"] != "model":
@@ -87,11 +88,15 @@ class TrainSmall(Step):
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """The narrower architecture, whatever came before it."""
+        from bench.compression.restoring import rebuild_structure
+
         return TorchNetwork(rebuild_structure(record["model"]).module, network.input)
 
 
 def counted(module: nn.Module, declared: InputSpec) -> int:
     """Its multiply-accumulates; ``UserError`` where they cannot be counted."""
+    from bench.functional.module_cost import multiply_accumulates
+
     macs, reason = multiply_accumulates(module, declared.shape)
     if macs is None:
         what = f"multiply-accumulates cannot be counted: {reason}"
@@ -114,6 +119,8 @@ def nearest_width(model: Model, declared: InputSpec, wanted: int) -> Scaled:
     >>> found.model.hidden, found.factor, found.macs
     ((5,), 0.5, 30)
     """
+    from bench.models.training import initialise
+
     names = [field.name for field in fields(model) if field.name in WIDTHS]  # type: ignore[arg-type]
     largest = max((size for name in names for size in _sizes(getattr(model, name))), default=0)
     if largest == 0:

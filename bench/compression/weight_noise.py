@@ -11,9 +11,7 @@ from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.seeding import Seed, own_seed
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
-from bench.models.training import accuracy
 from bench.networks.network import InputSpec, Network, TorchNetwork
-from bench.networks.torchscript import copied
 from bench.registry import parameters
 from bench.stats.streams import generator
 
@@ -107,6 +105,8 @@ def _noise(module: nn.Module, seed: int) -> dict[str, torch.Tensor]:
 def _noisy(module: nn.Module, noise: dict[str, torch.Tensor], sigma: float) -> nn.Module:
     import torch
 
+    from bench.networks.torchscript import copied
+
     made = copied(module).eval()
     found = dict(made.named_parameters())
     with torch.no_grad():
@@ -133,6 +133,8 @@ def _match(
     module: nn.Module, noise: dict[str, torch.Tensor], samples: Samples, declared: InputSpec, wanted: float
 ) -> _Try:
     """The sigma whose loss of accuracy is nearest to the wanted one, by doubling and then bisection."""
+    from bench.models.training import accuracy
+
     clean = accuracy(module, samples, declared)
 
     def measure(sigma: float) -> _Try:

@@ -39,13 +39,13 @@ def stratified_order(labels: NDArray[np.int64] | None, n: int, *words: str | int
     tie = generator("order", *words).permutation(n)
     if labels is None:
         return tie.astype(np.int64)
-    place = np.empty(n)
+    rank = np.empty(n)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         own = generator("order", *words, int(label))
         ranks = own.permutation(len(members))
-        place[members] = (ranks + own.uniform(0.25, 0.75, len(members))) / len(members)
-    return np.lexsort((tie, place)).astype(np.int64)
+        rank[members] = (ranks + own.uniform(0.25, 0.75, len(members))) / len(members)
+    return np.lexsort((tie, rank)).astype(np.int64)
 
 
 class Cut(NamedTuple):

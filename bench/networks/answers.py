@@ -108,7 +108,7 @@ def _parts(answer: Any) -> Iterator[tuple[Part, Any]]:
     elif isinstance(answer, Mapping):
         yield from ((Part("item", key), value) for key, value in answer.items() if isinstance(key, str))
     elif isinstance(answer, tuple | list):
-        yield from ((Part("item", place), value) for place, value in enumerate(answer))
+        yield from ((Part("item", index), value) for index, value in enumerate(answer))
     elif hasattr(answer, LOGITS):
         yield Part("attribute", LOGITS), answer.logits
     else:

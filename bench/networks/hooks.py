@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+
+from torch import nn
 
 from bench.errors import NotApplicable
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def has_hooks(layer: nn.Module) -> bool:

@@ -49,7 +49,7 @@ def module_state(module: nn.Module, *, named: bool = False) -> str:
 
 
 class _Feeding:
-    """Puts values into a hash; what leads back to itself is named by its place."""
+    """Puts values into a hash; what leads back to itself is named by its number."""
 
     def __init__(self, digest: _Digest, named: bool) -> None:
         self.digest = digest

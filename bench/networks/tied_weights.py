@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
+import torch
+from torch import nn
 
 
 def shared_names(module: nn.Module) -> dict[str, str]:
@@ -53,6 +50,4 @@ def contradictions(module: nn.Module, state: dict[str, torch.Tensor]) -> dict[st
 
 
 def _equal(first: torch.Tensor, second: torch.Tensor) -> bool:
-    import torch
-
     return first.shape == second.shape and torch.equal(first, second)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto
 
 from bench.errors import UnusableNetwork, UserError
 from bench.networks.given_files import named
@@ -15,9 +18,6 @@ from bench.networks.network import InputSpec
 from bench.onnx_files.bounds import bounded, refuse_excess
 from bench.onnx_files.running import holds_loop, run_session
 from bench.registry import nearest
-
-if TYPE_CHECKING:
-    import onnx
 
 FLOATING: Final = ("FLOAT", "FLOAT16", "DOUBLE")
 
@@ -36,8 +36,6 @@ def check_interface(model: onnx.ModelProto, declared: InputSpec, where: str) -> 
 
     Sizes that the file leaves open, an unknown rank and any fixed batch are left to the run.
     """
-    from onnx import TensorProto
-
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in stored]
     if len(inputs) != 1:
@@ -85,8 +83,6 @@ def probe_answer(model: bytes, declared: InputSpec, where: str) -> Answer:
     Raises:
         UnusableNetwork: ONNX Runtime cannot load or run it, or no output holds class scores.
     """
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4

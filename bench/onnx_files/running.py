@@ -6,13 +6,13 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import onnxruntime
+from onnxruntime import InferenceSession
 
 from bench.errors import UserError
 from bench.limits import LOOP_SECONDS
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 LONGEST_WAIT = 10.0  # seconds until a session that was told to stop has stopped
 
@@ -40,7 +40,6 @@ def run_session(
     if not loops:
         answer: list[Any] = session.run(outputs, feeds)
         return answer
-    import onnxruntime
 
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4

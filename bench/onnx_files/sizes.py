@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import onnx
+import onnx
+from onnx import ValueInfoProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 MOST = 1024  # numbers that a shape, or what one is made of, has at most
 NODES = 5000  # of them are computed at most, each time
@@ -22,8 +22,6 @@ FOLDED: Final = frozenset(
 
 def told(graph: onnx.GraphProto) -> dict[str, Any]:
     """The few numbers that a graph holds, by name."""
-    from onnx import numpy_helper
-
     held = [(tensor.name, tensor) for tensor in graph.initializer]
     held += [
         (node.output[0], attribute.t)
@@ -47,8 +45,6 @@ def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
         model: what is changed.
         shaped: the same with the shapes that are known.
     """
-    from onnx import numpy_helper
-
     values = (*shaped.graph.input, *shaped.graph.value_info, *shaped.graph.output)
     shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values}
     shapes = {name: sizes for name, sizes in shapes.items() if sizes and min(sizes) > 0}
@@ -85,8 +81,6 @@ def _computed(
     given = {name: known.get(name) for name in node.input if name}
     if node.op_type not in FOLDED or any(array is None for array in given.values()) or len(node.input) > 64:
         return None
-    from onnx import ValueInfoProto, helper
-    from onnx.reference import ReferenceEvaluator
 
     inputs, outputs = ([ValueInfoProto(name=name) for name in names] for names in (given, filter(None, node.output)))
     graph = helper.make_graph([node], "sizes", inputs, outputs)

@@ -10,29 +10,29 @@ from typing import Any
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper
 
 from bench.errors import UserError
-from bench.onnx_import.table import Entry, Node
+from bench.onnx_import.table import Entry, OnnxNode
 from bench.onnx_import.values import Value, from_proto
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class ExecutionStep:
     """A node, its handler, and the values that nobody needs after it."""
 
-    node: Node
+    node: OnnxNode
     entry: Entry
     frees: tuple[str, ...] = ()
     captures: tuple[str, ...] | None = None  # for a node with graphs of its own: what they may read from outside
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class ExecutableGraph:
     """What a module executes: inputs without initialisers, outputs, constants, steps in order."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: Mapping[str, Value]  # initialisers, and what depends on them alone
-    steps: tuple[Step, ...]
-    folded: tuple[Step, ...] = ()  # the steps that made constants, in order
+    steps: tuple[ExecutionStep, ...]
+    folded: tuple[ExecutionStep, ...] = ()  # the steps that made constants, in order
     input_types: Mapping[str, int] = field(default_factory=dict)  # ONNX element types as declared; 0 where they are not
 
 

@@ -20,10 +20,10 @@ Numbers = torch.Tensor | Codes
 
 
 class Reach(NamedTuple):
-    """Where a convolution reads: the element of a window's place and a kernel's is ``padded.flat[place + kernel]``."""
+    """Where a convolution reads: the element of a window and a kernel position is ``padded.flat[offset + kernel]``."""
 
     padded: torch.Tensor  # (n, channels, ...)
-    places: torch.Tensor  # int64 (n, *places)
+    offsets: torch.Tensor  # int64 (n, *positions)
     kernel: torch.Tensor  # int64 (channels, *kernel)
 
 
@@ -80,27 +80,27 @@ def candidates(
         transposed: the matrix is the weight turned.
         group: of a convolution; nodes that share a weight may differ in it, and then in columns.
     """
-    place = (codes, matrix.shape, transposed, group)
+    cache_key = (codes, matrix.shape, transposed, group)
     known = None if isinstance(weight, Codes) else _candidates.get(weight)
-    if known is not None and known[0] == place:
+    if known is not None and known[0] == cache_key:
         found: Candidates = known[1]
         return found
     weights = matrix.detach().cpu().numpy().astype(np.int64)
     able = can_saturate(weights, codes)
     pair, output = np.nonzero(able)
-    values, places = in_pairs(weights), in_pairs(columns.cpu().numpy())
+    values, offsets = in_pairs(weights), in_pairs(columns.cpu().numpy())
 
     def side(array: Any, which: int, dtype: torch.dtype) -> torch.Tensor:
         return torch.from_numpy(array[pair, which, output]).to(matrix.device, dtype)
 
     made = Candidates(
-        (side(places, 0, torch.int64), side(places, 1, torch.int64)),
+        (side(offsets, 0, torch.int64), side(offsets, 1, torch.int64)),
         (side(values, 0, torch.float32), side(values, 1, torch.float32)),
         torch.from_numpy(output).to(matrix.device),
         able.size,
     )
     if not isinstance(weight, Codes):
-        _candidates[weight] = (place, made)
+        _candidates[weight] = (cache_key, made)
     return made
 
 
@@ -148,8 +148,8 @@ def lost(read: Reading, found: Candidates, outputs: int, counted: Counted | None
 
 def _clipped(read: Reading, found: Candidates) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Which pairs are clipped in which rows, and whether from above."""
-    used, places = torch.unique(torch.cat(found.columns), return_inverse=True)
-    first, second = places[: len(found.outputs)], places[len(found.outputs) :]
+    used, offsets = torch.unique(torch.cat(found.columns), return_inverse=True)
+    first, second = offsets[: len(found.outputs)], offsets[len(found.outputs) :]
     v, w = found.weights
     parts = [(first[:0], first[:0], first[:0] > 0)]
     step = max(1, CHUNK // max(1, len(used)))
@@ -202,7 +202,7 @@ def lost_in_product(
 def lost_in_convolution(
     summing: Summing, name: str, reach: Reach, weight: Numbers, group: int, *, signed: bool
 ) -> torch.Tensor:
-    """What a convolution loses, (n, outputs, *places).
+    """What a convolution loses, (n, outputs, *positions).
 
     Args:
         summing: counts, if it counts.
@@ -217,13 +217,13 @@ def lost_in_convolution(
     axes = len(kernel)
     order = (1, *range(2, 2 + axes), 0) if signed else (*range(2, 2 + axes), 1, 0)
     size = int(np.prod(kernel))
-    places = torch.arange(channels * size).reshape(1, channels, *kernel).expand(outputs, -1, *kernel)
+    offsets = torch.arange(channels * size).reshape(1, channels, *kernel).expand(outputs, -1, *kernel)
     first = (torch.arange(outputs) // (outputs // group) * channels * size).reshape(-1, 1, *[1] * axes)
-    matrix, columns = (table.permute(order).reshape(-1, outputs) for table in (numbers, places + first))
+    matrix, columns = (table.permute(order).reshape(-1, outputs) for table in (numbers, offsets + first))
     found = candidates(weight, matrix, columns, (-128, 127) if signed else (0, 255), group=group)
-    read = Reading(reach.padded.reshape(-1), reach.places.reshape(-1), reach.kernel.reshape(-1))
+    read = Reading(reach.padded.reshape(-1), reach.offsets.reshape(-1), reach.kernel.reshape(-1))
     out = lost(read, found, outputs, _counted(summing, name))
-    return out.reshape(*reach.places.shape, outputs).movedim(-1, 1)
+    return out.reshape(*reach.offsets.shape, outputs).movedim(-1, 1)
 
 
 def _straight(matrix: torch.Tensor) -> torch.Tensor:

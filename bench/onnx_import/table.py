@@ -15,7 +15,7 @@ _H = TypeVar("_H", bound=Handler)
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class OnnxNode:
     """One node as its handler sees it: attributes are Python values, tensors torch tensors, graphs ``Graph``."""
 
     name: str

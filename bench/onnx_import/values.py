@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, external_data_helper, numpy_helper
 
 from bench.errors import UserError
 from bench.limits import ONNX_ELEMENTS
@@ -82,8 +82,6 @@ def from_proto(tensor: TensorProto) -> torch.Tensor | Codes:
     Raises:
         UserError: another element type, data outside the file, or data that does not fit the declared sizes.
     """
-    from onnx import external_data_helper, numpy_helper
-
     name = f"tensor {tensor.name!r}"
     if external_data_helper.uses_external_data(tensor):
         raise UserError.at("onnx", f"{name} keeps its data outside the file", "embed it")

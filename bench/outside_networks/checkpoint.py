@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import safetensors
+import torch
+from safetensors.torch import load
+from torch import nn
 
 from bench.errors import UserError
 from bench.networks.given_files import existing_file, named, refuse_pickle
 from bench.networks.tied_weights import contradictions, shared_names
 from bench.outside_networks.plain_checkpoint import plain_checkpoint
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 WRAPPERS: Final = ("module.", "_orig_mod.", "model.", "state_dict.")
 
@@ -26,9 +27,6 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> list[str]:
     Raises:
         UserError: no such file, a pickle, no safetensors, missing or extra keys, wrong shapes, NaN or infinite values.
     """
-    import safetensors
-    from safetensors.torch import load
-
     blob = existing_file(path, where).read_bytes()
     # an eight-byte length comes first in safetensors, so its first byte may look like a pickle's
     if path.suffix.lower() != ".safetensors" or blob[8:9] != b"{":

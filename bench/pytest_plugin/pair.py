@@ -32,7 +32,7 @@ from bench.suite.reuse import is_reusable
 from bench.suite.suite import Outside
 from bench.wording import plain, title
 
-PLACES = COMMAND_LINE._replace(bounds="bounds", data="data", integer_sums="integer_sums", input="input")
+ARGUMENT_NAMES = COMMAND_LINE._replace(bounds="bounds", data="data", integer_sums="integer_sums", input="input")
 KEYWORDS = (
     "reference", "variant", "data", "bounds", "yardsticks", "integer_sums", "not_applicable",
     "input", "reference_input", "variant_input",
@@ -47,7 +47,7 @@ class Figure(NamedTuple):
     high: float | None
 
 
-class Pair:
+class PairFixture:
     """A reference and a variant, measured metric by metric as they are asked for; results are reused from the store.
 
     The fixture is the pair of the marker ``crbench``; a call of it is another one. Every ``assert_`` needs the whole
@@ -61,7 +61,7 @@ class Pair:
         self._functions: dict[int, Outside] = {}  # a function is the same one as long as this pair
 
     @classmethod
-    def of(cls, request: pytest.FixtureRequest) -> Pair:
+    def of(cls, request: pytest.FixtureRequest) -> PairFixture:
         """The pair of the markers; keywords that stand nearer to the test win."""
         given: dict[str, Any] = {}
         for mark in reversed(list(request.node.iter_markers("crbench"))):
@@ -70,7 +70,7 @@ class Pair:
             given |= mark.kwargs
         return cls(request, given)
 
-    def __call__(self, **given: Any) -> Pair:
+    def __call__(self, **given: Any) -> PairFixture:
         """Another pair; what is not given comes from the marker.
 
         Args:
@@ -85,7 +85,7 @@ class Pair:
                 ``not_applicable``, globs of metrics that may be skipped, and the test with them: by default what is
                 not measured fails. Paths are relative to the test's folder.
         """
-        return Pair(self._request, {**self._given, **given})
+        return PairFixture(self._request, {**self._given, **given})
 
     def cell(self, metric: str) -> Cell:
         """Everything one metric says; ``metric`` as in ``adversarial.pgd[epsilon=0.1]``."""
@@ -116,7 +116,7 @@ class Pair:
         x, y = self._data(folder)
         pair = given_pair(
             reference, variant, x, y,
-            metrics=(metric,), bounds=limits, integer_sums=sums, inputs=inputs, places=PLACES,
+            metrics=(metric,), bounds=limits, integer_sums=sums, inputs=inputs, argument_names=ARGUMENT_NAMES,
             yardsticks=[self._network(item, folder) for item in self._given.get("yardsticks", ())],
         )  # fmt: skip
         suite, dataset = pair_suite(pair)

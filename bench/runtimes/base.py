@@ -48,7 +48,7 @@ class Target:
     ] = "native"
 
     def tells_apart(self, kind: str) -> bool:
-        """Whether it is a place of its own for such a network: saturating sums are none without 8-bit products."""
+        """Whether it can answer otherwise than other targets: saturating sums change nothing without 8-bit products."""
         return self.integer_sums != "saturating" or kind.endswith("-quantised")
 
     def canonical(self) -> dict[str, Any]:
@@ -160,4 +160,14 @@ class Runtime(ABC):
         """
 
 
-runtimes: Registry[type[Runtime]] = Registry("runtime", "bench.runtimes")
+HELPERS = (
+    "integer_sums",
+    "onnx_operators",
+    "onnx_predictor",
+    "onnx_session",
+    "running_file",
+    "saturation",
+    "torch_predictor",
+)
+
+runtimes: Registry[type[Runtime]] = Registry("runtime", "bench.runtimes", HELPERS)

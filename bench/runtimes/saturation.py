@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import onnx
+import torch
 
 from bench.errors import NotApplicable, UserError
 from bench.integer_sums.products import products_of
 from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import CPU
-from bench.runtimes.onnx_runtime import OnnxPredictor
+from bench.runtimes.onnx_predictor import OnnxPredictor
 from bench.runtimes.onnx_session import graph_of
-
-if TYPE_CHECKING:
-    import torch
 
 SAMPLES: Final = 64
 _layers: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -26,19 +26,17 @@ def layers_that_can_saturate(network: OnnxNetwork, target: Target) -> list[dict[
     ``can_saturate``: the share of a layer's weight pairs for which some activations leave 16 bits; null where the
     weights are not constant, so that nothing is known.
     """
-    import onnx
-
-    place = (network.sha256, target.optimisation)
-    if place not in _layers:
+    cache_key = (network.sha256, target.optimisation)
+    if cache_key not in _layers:
         own = replace(target, provider=CPU)
         products = products_of(onnx.load_model_from_string(graph_of(network.model, own)))
         shown = [(product, product.share) for product in products]
-        _layers[place] = [
+        _layers[cache_key] = [
             {"name": product.name, "operator": product.node.op_type, "can_saturate": share}
             for product, share in shown
             if share != 0
         ]
-    return [dict(layer) for layer in _layers[place]]
+    return [dict(layer) for layer in _layers[cache_key]]
 
 
 def sums_of(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, Any]:
@@ -68,8 +66,6 @@ def sums_of(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, Any]:
 
 def _counted(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, float]:
     """The share of pair sums that saturate on samples, by layer, in the twin of the user's own file."""
-    import torch
-
     twin = predictor.saturating_twin()
     size = 1 if predictor.spec.batch_dependent else min(predictor.batch_size, 16)
     with torch.no_grad(), twin.network.counting() as counted:

@@ -50,7 +50,7 @@ class Resamples:
     n: int
     draws: int = DRAWS
     seed: int = 0
-    _known: Mapping[Hashable, Float] = field(default_factory=dict, repr=False, compare=False)
+    _known: Mapping[Hashable, Float] = field(default_factory=dict, repr=False, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.draws < 1:
@@ -186,7 +186,7 @@ class Resamples:
 class _Given(Resamples):
     """Resamples that were handed in."""
 
-    given: Float = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+    given: Float = field(default_factory=lambda: np.empty((0, 0)), repr=False, kw_only=True)
 
     def blocks(self) -> Iterator[Counts]:
         yield self.given.copy()

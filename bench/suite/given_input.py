@@ -58,7 +58,7 @@ def parse_input(given: str | Mapping[str, Any], where: str) -> dict[str, Any]:
     except ValidationError as error:
         found = explain(error, raw, InputTable.model_json_schema())
         raise UserError(
-            [Problem(f"{where}: {'.'.join(map(str, place))}".rstrip(": "), p.what, p.right) for place, p in found]
+            [Problem(f"{where}: {'.'.join(map(str, key_path))}".rstrip(": "), p.what, p.right) for key_path, p in found]
         ) from None
     if wrong := table.contradiction():
         raise UserError.at(where, *wrong)

@@ -33,7 +33,7 @@ def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Met
 
 
 def as_metric(given: Any, where: str) -> Metric:
-    """One metric from its text, or the object itself; a class that was never registered is named by its place."""
+    """One metric from its text, or the object itself; a class that was never registered is named by its module."""
     if isinstance(given, str):
         return parse_metric(given, where)
     if isinstance(given, type) and issubclass(given, Metric):

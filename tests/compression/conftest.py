@@ -3,7 +3,7 @@
 import pytest
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.digits import Digits
 from bench.models.base import Recipe
 

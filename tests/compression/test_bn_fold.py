@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 import bench.compression.bn_fold as step_module
-from bench.batch_norm_folding.folding import Plan
+from bench.batch_norm_folding.folding import FoldingResult
 from bench.compression.bn_fold import BnFold
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import NotApplicable, UserError
 from bench.models.training import accuracy
 from bench.networks.network import OnnxNetwork, TorchNetwork
@@ -142,7 +143,7 @@ def test_a_fold_that_changes_the_function_is_refused(digits, context, monkeypatc
     model = exported(mixed(), digits.input.shape, torch.float32)
     plan = file_module.fold_all
 
-    def bent(graph, weights, **options) -> Plan:
+    def bent(graph, weights, **options) -> FoldingResult:
         made = plan(graph, weights, **options)
         name = next(name for name in made.changed if "linear" in name)
         made.changed[name].bias[0] += 1e-6

@@ -7,9 +7,10 @@ import torch
 from onnx import numpy_helper
 
 from bench.compression.base import StepContext, steps
+from bench.compression.chains import check_chain, run_step
 from bench.compression.onnx_runtime.files import quiet, simplified
 from bench.compression.ort_static_quant import reader
-from bench.compression.record import check_chain, restore, run_step, to_bytes
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
 from bench.models.base import models
 from bench.models.training import preprocess

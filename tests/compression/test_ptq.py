@@ -11,11 +11,12 @@ from torch.nn import functional
 
 from bench.compression import ptq as ptq_step
 from bench.compression.base import StepContext, steps
+from bench.compression.chains import check_chain, run_step
 from bench.compression.quantisation.calibration import calibrate
 from bench.compression.quantisation.equalisation import Equalised
 from bench.compression.quantisation.graph import quantised_graph
-from bench.compression.quantisation.quantisers import Scheme
-from bench.compression.record import check_chain, restore, run_step, to_bytes
+from bench.compression.quantisation.options import Scheme
+from bench.compression.restoring import restore, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
 from bench.models.base import models

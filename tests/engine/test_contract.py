@@ -245,7 +245,6 @@ class Limited(Metric):
 """
 N = 150
 YARDSTICKS = 4
-UNSEEN = pytest.mark.xfail(reason="a value that is made of what is not there makes its whole cell an error")
 ROLES = ("reference", "floor", *["reference"] * YARDSTICKS, "weight-noise")  # yardsticks are trained, not made by steps
 
 
@@ -321,10 +320,6 @@ def test_more_samples_replace_fewer(own):
     assert own.module().asked == []
 
 
-REFUSALS_OF_ALL_SAMPLES = "a refusal for the number of samples is kept under a key without it"
-
-
-@pytest.mark.xfail(reason=REFUSALS_OF_ALL_SAMPLES)
 def test_the_advice_to_take_fewer_samples_helps(own, monkeypatch):
     """What too many Jacobians were refused for, fewer are measured for: after it, and beside it."""
     monkeypatch.setattr("bench.probes.jacobian.MEMORY_LIMIT", 100 * 4 * 64 * 10)
@@ -358,10 +353,6 @@ def test_new_labels_ask_no_network_and_redo_the_cells_that_read_them(own, monkey
     assert figures(after, "Second")["agreement"] == figures(before, "Second")["agreement"]
 
 
-LABELS_ENTER_INTAKE = "the samples on which networks from outside are taken in count with their labels"
-
-
-@pytest.mark.xfail(reason=LABELS_ENTER_INTAKE)
 def test_new_labels_are_no_new_network_from_outside(tmp_path, monkeypatch):
     (tmp_path / "nets_of_contract.py").write_text(
         "from torch import nn\ndef build(): return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
@@ -413,8 +404,8 @@ def test_arrays_of_the_reference_serve_variant_yardsticks_and_floor(own):
     [
         ("Partly", "plain", "variant"),
         ("Partly", "moved", "variant"),
-        pytest.param("PartlyDerived", "twice", "variant", marks=UNSEEN),
-        pytest.param("PartlyOfReference", "masked", "reference", marks=UNSEEN),
+        ("PartlyDerived", "twice", "variant"),
+        ("PartlyOfReference", "masked", "reference"),
     ],
 )
 def test_a_value_whose_probe_is_refused_is_null_with_the_reason_while_the_cell_stands(own, metric, name, refusing):
@@ -490,7 +481,7 @@ def test_what_a_probe_needs_is_the_references_and_enters_its_key(own):
 
 @pytest.mark.parametrize(
     ("metric", "name", "read"),
-    [("Second", "right", "agreement"), pytest.param("Limited", "limited", "sureness", marks=UNSEEN)],
+    [("Second", "right", "agreement"), ("Limited", "limited", "sureness")],
 )
 def test_a_value_that_needs_labels_is_null_with_the_reason_without_them(own, metric, name, read):
     dataset = own.study(metric).dataset

@@ -16,7 +16,7 @@ from bench.store.checksums import sealed
 from bench.store.files import Files
 from bench.store.store import Store
 from bench.suite.load import load_suite
-from bench.suite.nodes import chain
+from bench.suite.planned_networks import chain
 from tests.engine.test_run import fresh, numbers
 
 
@@ -102,7 +102,7 @@ def test_a_forged_history_does_not_reach_the_results_of_stored_cells(measured, c
 
 def test_every_stored_network_is_described_by_its_own_node_and_by_no_other(measured):
     plan = plan_suite(load_suite(Path("tiny.toml"))).plan
-    ends = {node for cell in plan.cells for node in (cell.node, cell.original)}
+    ends = {node for cell in plan.cells for node in (cell.network, cell.original)}
     nodes = {node.key: node for end in ends for node in chain(end)}
     store = Store(".crbench")
     kept = {key: store.get("networks", key).content["record"] for key in nodes}
@@ -187,12 +187,12 @@ def test_why_and_check_foresee_what_lost_arrays_cost(measured, capsys):
     plan = plan_suite(load_suite(Path("tiny.toml"))).plan
     (cell,) = [cell for cell in plan.cells if cell.label == gated]
     lost = cell.observed[0][0].key
-    (measured.folder / ".crbench" / "observations" / lost[:2] / f"{lost}.npz").unlink()
+    (measured.folder / ".crbench" / "observations" / lost[:2] / f"{lost}.log_probabilities.npy").unlink()
     capsys.readouterr()
     assert measured.run("why", gated, "--suite", "tiny.toml") == 0
     shown = capsys.readouterr()
     assert f"{gated}: measured again, arrays that its gates need are lost" in shown.out
-    assert f"{lost}.npz: lost" in shown.err
+    assert f"{lost}.log_probabilities.npy: lost" in shown.err
     assert measured.run("check", "tiny.toml") == 0
     shown = capsys.readouterr().out
     assert "cells: 9, stored 8, to measure 1" in shown

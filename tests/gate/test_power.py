@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bench.gate.power import gate_powers, power_lines
+from bench.gate.power import few_yardsticks, gate_powers, power_lines
 from bench.stats.power import detectable_rate, samples_for_rate
 from bench.stats.proportions import clopper_pearson
 from bench.suite.load import load_suite
@@ -104,3 +104,12 @@ use = "adversarial.pgd\""""
 def test_no_gate_no_line(measured):
     measured.write('gate = [{ value = "accuracy", max_harm = 0.5 }]')
     assert power_lines(load_suite("tiny.toml"), ".crbench", "cpu") == []
+
+
+@pytest.mark.parametrize(
+    ("count", "says"), [(0, "no limits"), (3, "no limits"), (4, "3.6 spreads of 4"), (7, "2.6"), (8, "")]
+)
+def test_few_yardsticks_are_told_where_gaps_are_gated(count, says):
+    said = few_yardsticks(count)
+    assert says in said
+    assert bool(said) == (count < 8)

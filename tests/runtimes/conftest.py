@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import Dataset, loaders
 from bench.networks.network import OnnxNetwork, TorchNetwork
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from bench.compression.base import steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.errors import NotDifferentiable
 from bench.networks.network import InputSpec, OnnxNetwork
 from bench.runtimes import onnx_runtime
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import native_sums
-from bench.runtimes.onnx_runtime import OnnxPredictor, SimulatedPredictor
+from bench.runtimes.onnx_predictor import OnnxPredictor, SimulatedPredictor
 from bench.runtimes.onnx_session import LEVELS
 from bench.runtimes.opening import open_predictor
 from tests.integer_sums.networks import BOUNDS, NETWORKS, SHAPE, fused

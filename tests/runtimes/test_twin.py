@@ -7,7 +7,7 @@ import torch
 from onnx import TensorProto, helper, load_model_from_string, numpy_helper
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import loaders
 from bench.engine.in_memory import answers
 from bench.errors import NotDifferentiable

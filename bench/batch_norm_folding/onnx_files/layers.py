@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import NodeProto
 
 from bench.batch_norm_folding.formulas import Affine, Diagonal, Linear, after, batch_norm
 from bench.batch_norm_folding.onnx_files.constants import attributes
 from bench.batch_norm_folding.onnx_files.wiring import read_by
-from bench.batch_norm_folding.structure import Node, Role
+from bench.batch_norm_folding.structure import FoldingNode, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from onnx import NodeProto
 
     from bench.batch_norm_folding.onnx_files.draft import Draft
 
@@ -87,7 +86,7 @@ def batch_normalisation(draft: Draft, index: int, node: NodeProto) -> set[int]:
         output = following.output[0]
     assert isinstance(made, Diagonal)
     label = f"{name} (BatchNormalization)"
-    draft.nodes.append(Node(name, Role.NORM, (node.input[0],), (output,), label))
+    draft.nodes.append(FoldingNode(name, Role.NORM, (node.input[0],), (output,), label))
     draft.made.weights[name], draft.made.positions[name] = made, tuple(positions)
     draft.channels[output] = len(arrays[0])
     draft.channels.setdefault(node.input[0], len(arrays[0]))
@@ -99,8 +98,8 @@ def _scale_layer(draft: Draft, value: str) -> Iterator[tuple[int, NodeProto]]:
     for kind in ("Mul", "Add"):
         if draft.readers[value] != 1 or value in draft.outputs:
             return
-        place = next(i for i, node in enumerate(draft.model.graph.node) if value in read_by(node))
-        node = draft.model.graph.node[place]
+        index = next(i for i, node in enumerate(draft.model.graph.node) if value in read_by(node))
+        node = draft.model.graph.node[index]
         if node.op_type == kind:
-            yield place, node
+            yield index, node
             value = node.output[0]

@@ -6,15 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from onnx import NodeProto
 
 from bench.batch_norm_folding.formulas import Linear
 from bench.batch_norm_folding.onnx_files.constants import attributes
 from bench.batch_norm_folding.onnx_files.draft import CONSTANT
-from bench.batch_norm_folding.structure import Node, Role
+from bench.batch_norm_folding.structure import FoldingNode, Role
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
-
     from bench.batch_norm_folding.onnx_files.draft import Draft
 
 
@@ -31,7 +30,7 @@ def add(draft: Draft, index: int, node: NodeProto) -> bool:
             return False
         name = f"{CONSTANT}{draft.names[index]}"
         label = f"the constant that {draft.names[index]} adds"
-        draft.nodes.append(Node(name, Role.LAYER, (), (name,), label))
+        draft.nodes.append(FoldingNode(name, Role.LAYER, (), (name,), label))
         draft.made.weights[name] = Linear(np.zeros((len(value), 0)), value)
         draft.made.positions[name] = (index,)
         draft.channels[name] = len(value)
@@ -39,7 +38,7 @@ def add(draft: Draft, index: int, node: NodeProto) -> bool:
     elif len(inputs) != len(node.input):
         return False
     label = f"{draft.names[index]} ({node.op_type})"
-    draft.nodes.append(Node(draft.names[index], Role.ADD, tuple(inputs), (output,), label))
+    draft.nodes.append(FoldingNode(draft.names[index], Role.ADD, tuple(inputs), (output,), label))
     return True
 
 

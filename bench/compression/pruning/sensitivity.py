@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+import torch
+from torch import nn
+
 from bench.compression.pruning.graph import ChannelGroup, Channels, find_channels, shrink
-from bench.compression.pruning.importance import Importance, Scores, score_units
+from bench.compression.pruning.importance import Scores, score_units
+from bench.compression.pruning.options import Importance
 from bench.compression.pruning.plan import units_kept, weakest
 from bench.models.training import accuracy, preprocess, reproducible
 from bench.networks.network import InputSpec, TorchNetwork
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
     from bench.data.base import Samples
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -96,8 +97,6 @@ def _figure(
 
 def _log_probabilities(module: nn.Module, samples: Samples, declared: InputSpec) -> torch.Tensor:
     """(n, classes) in float64."""
-    import torch
-
     x = preprocess(torch.from_numpy(samples.x), declared)
     with reproducible("sensitivity"), torch.no_grad():
         out = torch.cat([module.eval()(part) for part in torch.split(x, 256)]).double()

@@ -6,15 +6,15 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
 
 from bench.compression.quantisation.graph import quantised_graph
-from bench.compression.quantisation.quantisers import Scheme, quiet_brevitas
+from bench.compression.quantisation.options import Scheme
+from bench.compression.quantisation.quantisers import quiet_brevitas
 from bench.models.training import reproducible
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 CHOICES = (8, 4, 2)  # weight bits, most first
 BATCH = 256
@@ -110,8 +110,6 @@ def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[st
         x: preprocessed samples (n, channels, height, width).
         scheme: how weight ranges are found.
     """
-    import torch
-
     probe = copy.deepcopy(module).eval()
     batches = list(torch.split(x, BATCH))
     found: dict[str, dict[int, float]] = {}
@@ -134,6 +132,4 @@ def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[st
 
 
 def _log_probabilities(module: nn.Module, batches: list[torch.Tensor]) -> torch.Tensor:
-    import torch
-
     return torch.cat([module(batch) for batch in batches]).double().log_softmax(dim=1)

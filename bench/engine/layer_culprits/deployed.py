@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bench.data.base import Samples
-from bench.engine.layer_culprits.outcome import Outcome
+from bench.engine.layer_culprits.output_damage import OutputDamage
 from bench.errors import NotApplicable, UserError
 from bench.functional.divergences import LARGEST_DIVERGENCE
 from bench.networks.network import Network, OnnxNetwork
@@ -56,12 +57,10 @@ def deploy(network: Network, samples: Samples, where: str, integer_sums: Integer
 
 
 def _logits(predictor: Predictor, samples: Samples) -> Float:
-    import torch
-
     return np.asarray(predictor.logits(torch.from_numpy(samples.x))[0].numpy(), dtype=np.float64)
 
 
-def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -> dict[str, Any]:
+def parted(layers: OutputDamage, pair: tuple[Deployed, Deployed], samples: Samples) -> dict[str, Any]:
     """The divergence of the pair as deployed, and what of it the layers, the optimisation and the processor bring in.
 
     Args:
@@ -75,13 +74,13 @@ def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -
         do, null where there is none; ``integer_sums`` of the variant, null where it has no 8-bit products.
     """
     labels = samples.y
-    exact = Outcome(pair[0].exact, pair[1].exact, labels)
-    whole = Outcome(pair[0].logits, pair[1].logits, labels)
+    exact = OutputDamage(pair[0].exact, pair[1].exact, labels)
+    whole = OutputDamage(pair[0].logits, pair[1].logits, labels)
     told = whole.divergence()
     added = {OPTIMISATION: (layers, exact), PROCESSOR: (exact, whole)}
     parts: dict[str, Any] = {"layers": layers.divergence()["js"]}
     for name in RUNTIME:
-        first, second = (outcome.before for outcome in added[name])
+        first, second = (damage.before for damage in added[name])
         estimate, interval = added_change(first, second, whole.resamples, largest=LARGEST_DIVERGENCE)
         parts[name] = {"estimate": estimate, "ci": [interval.low, interval.high]}
     total = float(whole.before.mean())
@@ -91,9 +90,7 @@ def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -
 
 
 def _sums(predictor: Predictor, samples: Samples) -> dict[str, Any] | None:
-    import torch
-
-    from bench.runtimes.onnx_runtime import OnnxPredictor
+    from bench.runtimes.onnx_predictor import OnnxPredictor
     from bench.runtimes.saturation import sums_of
 
     if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bench.compression.base import StepContext
@@ -66,8 +67,6 @@ def _export_quantised(network: TorchNetwork) -> OnnxNetwork:
 
 def _export(network: TorchNetwork) -> bytes:
     """By tracing; unlike the step, a network that gives NaN is exported too: where they come from is the question."""
-    import torch
-
     example = torch.zeros(2, *network.input.network_shape)
     module = exportable(copied(network.module).cpu().eval(), example)
     file: Any = io.BytesIO()  # which the exporter takes, whatever its annotation says

@@ -14,7 +14,7 @@ from bench.engine.layer_culprits.runs import Side, Values
 from bench.functional.layer_divergence import Figures, Moments, joined, moments, per_sample, pooled
 
 if TYPE_CHECKING:
-    from bench.layer_matching import Pair
+    from bench.layer_matching import LayerPair
 
 QUANTILES = (0.05, 0.5, 0.95)
 UNMATCHED = "the variant has no layer that answers to it"
@@ -82,7 +82,7 @@ def observe(
 
 
 def _observe_layer(
-    seen: Seen, matching: Matching, pair: Pair, values: tuple[Values, Values], maps: ChannelMaps
+    seen: Seen, matching: Matching, pair: LayerPair, values: tuple[Values, Values], maps: ChannelMaps
 ) -> None:
     if pair.reference is None or pair.variant is None:
         seen.reason = UNMATCHED

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto, helper
 
 from bench.errors import UserError
 from bench.onnx_files.running import holds_loop, run_session
@@ -16,8 +17,6 @@ from bench.runtimes.base import Target
 from bench.runtimes.onnx_session import reason, session_options, start_session
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
-
     from bench.layer_matching import LayerGraph
 
 Values = dict[str, NDArray[Any]]
@@ -26,7 +25,7 @@ TARGET = Target(name="layers", runtime="onnxruntime", optimisation="disabled")
 
 
 @dataclass(frozen=True)
-class Kept:
+class ValueType:
     """Type and shape (without the batch) of a value."""
 
     element: int
@@ -71,7 +70,7 @@ class Side:
 
     def __init__(self, graph: LayerGraph, x: NDArray[Any], where: str) -> None:
         self.graph, self.x, self.where = graph, x, where
-        self.kept: dict[str, Kept] = {graph.input: kept_as(x)}
+        self.kept: dict[str, ValueType] = {graph.input: kept_as(x)}
         self._between = self.part([graph.input], self._names())
         self._seen: dict[int, Values] = {}
         self._weights: dict[int, Weights | None] = {}
@@ -106,16 +105,16 @@ class Side:
             given |= {f"{name}/use": name in replaced, f"{name}/given": replaced.get(name, 0)}
         return self._replaceable(given)[self.graph.output]
 
-    def weights(self, place: int) -> Weights | None:
+    def weights(self, position: int) -> Weights | None:
         """A layer's constant real weights; None where they are not known."""
-        if place not in self._weights:
-            self._weights[place] = self._read_weights(place)
-        return self._weights[place]
+        if position not in self._weights:
+            self._weights[position] = self._read_weights(position)
+        return self._weights[position]
 
-    def _read_weights(self, place: int) -> Weights | None:
+    def _read_weights(self, position: int) -> Weights | None:
         from bench.layer_matching import weight_value
 
-        named = weight_value(self.graph, place)
+        named = weight_value(self.graph, position)
         if named is None:
             return None
         wanted = [named.name, *([named.bias] if named.bias else [])]
@@ -158,11 +157,9 @@ class Side:
             raise UserError.at(self.where, what, "export it with standard operators") from error
 
 
-def kept_as(value: NDArray[Any]) -> Kept:
+def kept_as(value: NDArray[Any]) -> ValueType:
     """Type and shape of an array of samples."""
-    from onnx import helper
-
-    return Kept(helper.np_dtype_to_tensor_dtype(value.dtype), value.dtype, tuple(value.shape[1:]))
+    return ValueType(helper.np_dtype_to_tensor_dtype(value.dtype), value.dtype, tuple(value.shape[1:]))
 
 
 def batches(sides: Sequence[Side]) -> list[slice]:

@@ -76,21 +76,21 @@ class _Search:
         self.unclear: set[str] = set()
         self.alone: dict[int, Alone] = {}
         self.readers: dict[str, list[int]] = defaultdict(list)
-        for place in sorted(place for place in layers.matching.to_variant if place >= 0):
+        for position in sorted(position for position in layers.matching.to_variant if position >= 0):
             try:
-                alone = layers.at(place)
+                alone = layers.at(position)
                 alone.made(probe[0], {})
             except (Impossible, RuntimeError):
                 continue
-            self.alone[place] = alone
+            self.alone[position] = alone
             for other in alone.entries.values():
-                self.readers[other].append(place)
+                self.readers[other].append(position)
 
     def forward(self, maps: ChannelMaps, *, follow: bool) -> dict[str, Fit]:
         """The fit of every value between layers; ``follow``: on the fits before it instead of the maps."""
         found: dict[str, Fit] = {}
         known = dict(maps)
-        for place, alone in self.alone.items():
+        for position, alone in self.alone.items():
             made = [alone.made(part, known) for part in self.probe]
             for other in alone.exits:
                 if other in found or not self.readers[other] or OUTPUT in self.layers.matching.variant.readers[other]:
@@ -98,7 +98,7 @@ class _Search:
                 if made[0][other].ndim < 2:
                     continue
                 seen = [alone.sides[1].run(part)[other] for part in self.probe]
-                found[other] = fit([m[other] for m in made], seen, self._axis(other, place))
+                found[other] = fit([m[other] for m in made], seen, self._axis(other, position))
                 own = found[other].as_map()
                 if follow and own is not None:
                     known[other] = own
@@ -106,8 +106,8 @@ class _Search:
 
     def _axis(self, name: str, maker: int) -> int | None:
         """Which axis of a value are its channels, by the layers that read it, else by the one that makes it."""
-        for places in (self.readers[name], [maker]):
-            kinds = {self.layers.matching.reference.layers[place].kind for place in places}
+        for positions in (self.readers[name], [maker]):
+            kinds = {self.layers.matching.reference.layers[position].kind for position in positions}
             if any("convolution" in kind for kind in kinds):
                 return 1
             if "linear" in kinds:
@@ -149,8 +149,8 @@ class _Search:
     def _error(self, name: str, maps: ChannelMaps) -> float:
         """Relative squared error of the layers that read a value, on the variant's inputs, summed."""
         total = 0.0
-        for place in self.readers[name]:
-            alone = self.alone[place]
+        for position in self.readers[name]:
+            alone = self.alone[position]
             sums = []
             for part in self.probe:
                 made, seen = alone.made(part, maps)[alone.main], alone.sides[1].run(part)[alone.main]
@@ -191,10 +191,10 @@ class _Search:
     def _weights(self, name: str, channels: int, maps: ChannelMaps) -> list[WeightPair]:
         """The weights of the layers that read a value, where both networks' are known."""
         found = []
-        for place in self.readers[name]:
-            twin = self.layers.matching.to_variant[place]
-            pair = self.layers.sides[0].weights(place), self.layers.sides[1].weights(twin)
-            outputs = maps.get(self.alone[place].main)
+        for position in self.readers[name]:
+            twin = self.layers.matching.to_variant[position]
+            pair = self.layers.sides[0].weights(position), self.layers.sides[1].weights(twin)
+            outputs = maps.get(self.alone[position].main)
             made = WeightPair.of(*pair, None if outputs is None else outputs.scale)
             if made is not None and made.reference.shape[1] == channels:
                 found.append(made)

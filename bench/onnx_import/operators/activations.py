@@ -5,23 +5,23 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 
 
 @operator("Relu", codes=True)
-def relu(node: Node, x: torch.Tensor) -> torch.Tensor:
+def relu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """max(x, 0)."""
     return torch.relu(x)
 
 
 @operator("LeakyRelu")
-def leaky_relu(node: Node, x: torch.Tensor) -> torch.Tensor:
+def leaky_relu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Alpha x below zero."""
     return functional.leaky_relu(x, node.get("alpha", 0.01))
 
 
 @operator("PRelu")
-def prelu(node: Node, x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+def prelu(node: OnnxNode, x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
     """Slope x below zero; before opset 7 a slope of one axis belongs to the channels."""
     if node.opset < 7 and slope.ndim == 1 and x.ndim > 1:
         slope = slope.reshape(-1, *[1] * (x.ndim - 2))
@@ -29,92 +29,92 @@ def prelu(node: Node, x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
 
 
 @operator("ThresholdedRelu")
-def thresholded_relu(node: Node, x: torch.Tensor) -> torch.Tensor:
+def thresholded_relu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """X above alpha, else zero."""
     return torch.where(x > node.get("alpha", 1.0), x, torch.zeros_like(x))
 
 
 @operator("Elu")
-def elu(node: Node, x: torch.Tensor) -> torch.Tensor:
+def elu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Alpha (exp x - 1) below zero."""
     return functional.elu(x, node.get("alpha", 1.0))
 
 
 @operator("Selu")
-def selu(node: Node, x: torch.Tensor) -> torch.Tensor:
+def selu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Gamma elu(x, alpha)."""
     alpha, gamma = node.number("alpha", 1.6732632423543772), node.number("gamma", 1.0507009873554805)
     return gamma * functional.elu(x, alpha)
 
 
 @operator("Celu")
-def celu(node: Node, x: torch.Tensor) -> torch.Tensor:
+def celu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Alpha (exp(x / alpha) - 1) below zero."""
     return functional.celu(x, node.get("alpha", 1.0))
 
 
 @operator("Gelu")
-def gelu(node: Node, x: torch.Tensor) -> torch.Tensor:
+def gelu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """X Phi(x), or its approximation by tanh."""
     return functional.gelu(x, approximate=node.get("approximate", "none"))
 
 
 @operator("Sigmoid")
-def sigmoid(node: Node, x: torch.Tensor) -> torch.Tensor:
+def sigmoid(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """1 / (1 + exp -x)."""
     return torch.sigmoid(x)
 
 
 @operator("HardSigmoid")
-def hard_sigmoid(node: Node, x: torch.Tensor) -> torch.Tensor:
+def hard_sigmoid(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Alpha x + beta, clipped to [0, 1]."""
     return (node.number("alpha", 0.2) * x + node.number("beta", 0.5)).clamp(0, 1)
 
 
 @operator("HardSwish")
-def hard_swish(node: Node, x: torch.Tensor) -> torch.Tensor:
+def hard_swish(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """X clip(x / 6 + 1/2, 0, 1)."""
     return x * (x / 6 + 0.5).clamp(0, 1)
 
 
 @operator("Swish")
-def swish(node: Node, x: torch.Tensor) -> torch.Tensor:
+def swish(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """X sigmoid(alpha x)."""
     return x * torch.sigmoid(node.get("alpha", 1.0) * x)
 
 
 @operator("SwiGLU")
-def swiglu(node: Node, gate: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def swiglu(node: OnnxNode, gate: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Swish of the gate, times x."""
     return swish(node, gate) * x
 
 
 @operator("Tanh")
-def tanh(node: Node, x: torch.Tensor) -> torch.Tensor:
+def tanh(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Tanh x."""
     return torch.tanh(x)
 
 
 @operator("Softplus")
-def softplus(node: Node, x: torch.Tensor) -> torch.Tensor:
+def softplus(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Log(1 + exp x)."""
     return functional.softplus(x)
 
 
 @operator("Softsign")
-def softsign(node: Node, x: torch.Tensor) -> torch.Tensor:
+def softsign(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """X / (1 + |x|)."""
     return functional.softsign(x)
 
 
 @operator("Mish")
-def mish(node: Node, x: torch.Tensor) -> torch.Tensor:
+def mish(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """X tanh(softplus x)."""
     return functional.mish(x)
 
 
 @operator("Shrink")
-def shrink(node: Node, x: torch.Tensor) -> torch.Tensor:
+def shrink(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """X moved by bias towards zero where |x| exceeds lambd, else zero."""
     limit, bias = node.get("lambd", 0.5), node.get("bias", 0.0)
     moved = torch.where(x < -limit, x + bias, torch.where(x > limit, x - bias, torch.zeros_like(x)))
@@ -122,7 +122,7 @@ def shrink(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("Softmax", "LogSoftmax", "Hardmax")
-def softmax_flattened(node: Node, x: torch.Tensor) -> torch.Tensor:
+def softmax_flattened(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Before opset 13: over all axes from ``axis`` on."""
     axis = node.get("axis", 1) % max(x.ndim, 1)
     rows = x.shape[:axis].numel()
@@ -130,7 +130,7 @@ def softmax_flattened(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("Softmax", "LogSoftmax", "Hardmax", since=13)
-def softmax(node: Node, x: torch.Tensor) -> torch.Tensor:
+def softmax(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """From opset 13: over one axis."""
     return _softmax(node.operator, x, node.get("axis", -1))
 
@@ -154,7 +154,7 @@ def normalised_exponentials(x: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 @operator("Clip", since=6, codes=True)
-def clip_by_attribute(node: Node, x: torch.Tensor) -> torch.Tensor:
+def clip_by_attribute(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """X clipped to attributes, before opset 11."""
     low, high = node.get("min"), node.get("max")
     return x if low is None and high is None else x.clamp(low, high)
@@ -162,7 +162,7 @@ def clip_by_attribute(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 @operator("Clip", since=11, codes=True)
 def clip(
-    node: Node, x: torch.Tensor, low: torch.Tensor | None = None, high: torch.Tensor | None = None
+    node: OnnxNode, x: torch.Tensor, low: torch.Tensor | None = None, high: torch.Tensor | None = None
 ) -> torch.Tensor:
     """X clipped to inputs; everything is ``high`` where low > high."""
     if low is None and high is None:

@@ -18,7 +18,7 @@ RELATIVE = 1e-6  # of the largest logit: what float32 sums of some layers are of
 NO_PROBABILITIES = LARGEST_DIVERGENCE  # of a sample without finite logits
 
 
-class Outcome:
+class OutputDamage:
     """The logits (n, classes) of a reference and of its variant, and labels (n,) where there are any.
 
     A sample on which a network has no finite logits counts as wrong and as log 2 away.
