@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
+    from bench.stats.ratio import Ratio
+
 WIDTH = 110  # characters of a table where no terminal says otherwise
 HEIGHT = 640  # pixels of the report in a notebook
 SHOWN = 6
@@ -115,6 +117,25 @@ class RunResults(Results):
         labels = [cell_label(cell) for cell in matching]
         more = ", ..." if len(labels) > SHOWN else ""
         raise NoSuchCell.at(given_name, f"{len(matching)} cells", f"say which: {', '.join(labels[:SHOWN])}{more}")
+
+    def ratio(self, first: str, second: str, value: str = "") -> Ratio:
+        """How far one variant moved beside another: (Δ_first / Δ_second)^(1/p), with its paired interval.
+
+        The ratio of both gaps, in which the yardsticks cancel: none are needed. Below 1 where the first is nearer to
+        the reference. Whether two intervals of gaps overlap says nothing of this.
+
+        Args:
+            first: The name of a cell, as in ``r[...]``, such as ``"int8/edge/fidelity.predictions"``.
+            second: Another cell of the same metric.
+            value: A change that is gated, or the metric's headline; by default the headline.
+
+        Raises:
+            NoSuchCell: no such cell or value, or its distances were not kept.
+            UserError: the cells are not of one metric on the same samples.
+        """
+        from bench.variant_ratio import ratio_of_cells
+
+        return ratio_of_cells(self[first].cell, self[second].cell, self._samples, value)
 
     def frame(self) -> pandas.DataFrame:
         """A row for every value, and one for each cell that was skipped or failed; see ``bench.frames.COLUMNS``.

@@ -15,7 +15,7 @@ from bench.data.downloads import kept_in
 from bench.engine.forecast import applicability, forecast
 from bench.engine.foresight import Foresight, foresee
 from bench.engine.inline import InlineEngine, Measured, Rerun
-from bench.engine.networks import Networks
+from bench.engine.networks import check_unchanged
 from bench.engine.planning import PlannedSuite, plan_suite
 from bench.engine.run import Progress, run_plan
 from bench.engine.samples import collect
@@ -112,6 +112,7 @@ class Study:
         Raises:
             UserError: no cell matches, the device or a network from outside cannot be used.
         """
+        check_unchanged(self.plan)
         try:
             results, samples = run_plan(self.planned, self.engine, only, shard, self.progress)
         finally:
@@ -134,6 +135,7 @@ class Study:
         Raises:
             UserError: the device or a network from outside cannot be used at all.
         """
+        check_unchanged(self.plan)
         if self.rerun in ("missing", "always") and self.engine.cached(cell) is None:
             self.engine.preflight([cell])
         return self.engine.measure(cell)
@@ -183,36 +185,6 @@ class Study:
         """
         return why(self.plan, cells, self.store)
 
-    def write_weights(self) -> list[tuple[Path, int]]:
-        """Train the reference and yardsticks and write them into the folder that ``reference.weights`` names.
-
-        Returns:
-            Each file and its size in bytes.
-
-        Raises:
-            UserError: the suite names no such folder, or one that is not beside it.
-        """
-        from bench.compression.restoring import to_bytes
-
-        folder = self.suite.reference.weights
-        if folder is None:
-            raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')
-        if not folder.resolve().is_relative_to(self.suite.path.parent.resolve()):
-            what = f"{shown_path(folder)!r} is not in the folder of {self.suite.path.name}, and nothing is written "
-            raise UserError.at("reference.weights", f"{what}elsewhere", "name a folder beside the suite")
-        trained = replace(self.suite, reference=replace(self.suite.reference, weights=None))
-        plan = plan_suite(trained, self.device, self.dataset).plan
-        networks = Networks(self.store, self.dataset, self.progress.message)
-        nodes = {"reference": plan.references[0]}
-        nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(plan.yardsticks)}
-        written = []
-        for name, node in nodes.items():
-            blob = to_bytes(networks.get(node))
-            write_atomic(folder / f"{name}.safetensors", blob)
-            written.append((folder / f"{name}.safetensors", len(blob)))
-        self.close()
-        return written
-
     def close(self) -> None:
         """Wait until everything measured is on disk, and say what the store has to say."""
         if "store" in self.__dict__:
@@ -227,3 +199,36 @@ class Study:
     def notices(self) -> list[str]:
         """What the store has to say: what was damaged, what could not be kept; each is said once."""
         return self.store.notices.lines() if "store" in self.__dict__ else []
+
+
+def write_weights(
+    suite: Suite | Path | str, store: str = ".crbench", device: str = "cpu", progress: Progress | None = None
+) -> list[tuple[Path, int]]:
+    """Train a suite's reference and yardsticks and write them into the folder that ``reference.weights`` names.
+
+    Returns:
+        Each file and its size in bytes.
+
+    Raises:
+        UserError: the suite names no such folder, or one that is not beside it.
+    """
+    from bench.compression.restoring import to_bytes
+
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    folder = loaded.reference.weights
+    if folder is None:
+        raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')
+    if not folder.resolve().is_relative_to(loaded.path.parent.resolve()):
+        what = f"{shown_path(folder)!r} is not in the folder of {loaded.path.name}, and nothing is written elsewhere"
+        raise UserError.at("reference.weights", what, "name a folder beside the suite")
+    trained = replace(loaded, reference=replace(loaded.reference, weights=None))
+    study = Study(trained, store, device, progress=progress)
+    nodes = {"reference": study.plan.references[0]}
+    nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(study.plan.yardsticks)}
+    written = []
+    for name, node in nodes.items():
+        blob = to_bytes(study.engine.networks.get(node))
+        write_atomic(folder / f"{name}.safetensors", blob)
+        written.append((folder / f"{name}.safetensors", len(blob)))
+    study.close()
+    return written

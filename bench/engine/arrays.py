@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.base import Samples
-from bench.engine.observations import Observed
+from bench.engine.observed import Observed
+from bench.engine.row_blocks import by_rows
 from bench.errors import NotApplicable
 from bench.metrics.base import Metric
 from bench.metrics.values import IDS, LABELS, REFERENCE, names
 from bench.probes.base import Probe
+from bench.store.spill import is_mapped
 
+NO_LABELS: Final = "needs labels; the data has none"
+THE_REFERENCE: Final = "reference: "
 KEPT = 256 * 2**20  # bytes of derived arrays that are kept for other values
-BLOCK = 2**22  # numbers worked on at a time
+MAPPED = 2**22  # what a mapped array counts as, so that few files are open
 
 
 class Memo:
@@ -35,21 +39,16 @@ class Memo:
             return self._arrays[key]
         made = make()
         self._arrays[key] = made
-        self._size += made.nbytes
+        self._size += _held(made)
         while self._size > self.limit and len(self._arrays) > 1:
             _, gone = self._arrays.popitem(last=False)
-            self._size -= gone.nbytes
+            self._size -= _held(gone)
         return made
 
 
-def by_rows(function: Callable[..., NDArray[Any]], arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """``function`` of rows that stand alone, in blocks: its answers (n, ...) joined."""
-    n = len(arrays[0])
-    entries = max(int(np.prod(array.shape[1:], dtype=np.int64)) for array in arrays)
-    size = max(1, BLOCK // max(1, entries))
-    if n <= size:
-        return np.asarray(function(*arrays))
-    return np.concatenate([function(*(array[start : start + size] for array in arrays)) for start in range(0, n, size)])
+def _held(array: NDArray[Any]) -> int:
+    """Bytes of memory that an array takes; what is mapped takes an open file all the same."""
+    return MAPPED if is_mapped(array) else array.nbytes
 
 
 class NetworkArrays(Mapping[str, NDArray[Any]]):
@@ -74,7 +73,15 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
         self._derived = {item.name: item for item in metric.derived}
 
     def refusal(self, name: str) -> str:
-        """Why an array is not there; empty where no probe was refused that could have given it."""
+        """Why an array is not there; empty where nothing that it is made of was refused."""
+        if name == LABELS and self.samples.y is None:
+            return NO_LABELS
+        if name.startswith(REFERENCE):
+            why = self.reference.refusal(name.removeprefix(REFERENCE))
+            return f"{THE_REFERENCE}{why}" if why and not why.startswith(THE_REFERENCE) else why
+        derived = self._derived.get(name)
+        if derived is not None:
+            return next((why for item in names(derived.of) if (why := self.refusal(item))), "")
         for probe, item in self.answers:
             if item.status == "skipped" and name in probe.arrays:
                 return item.reason
@@ -107,7 +114,7 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
         """The array; an unknown one raises ``KeyError``, labels that are not there ``NotApplicable``."""
         if name == LABELS:
             if self.samples.y is None:
-                raise NotApplicable("needs labels; the data has none")
+                raise NotApplicable(NO_LABELS)
             return self.samples.y
         if name == IDS:
             return np.asarray(self.samples.ids)

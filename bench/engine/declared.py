@@ -61,10 +61,15 @@ def _correct(engine: InlineEngine, planned: PlannedObservation, labels: NDArray[
     """How many answers are right; None where the reference could not be asked."""
     try:
         with contained():
-            arrays = engine.observations.get(planned).arrays
+            right = engine.observations.with_whole(lambda: _right(engine, planned, labels))
     except Exception:  # the same failure is the reason of every cell
         return None
     engine.used.add(planned.key)
+    return right
+
+
+def _right(engine: InlineEngine, planned: PlannedObservation, labels: NDArray[np.int64]) -> int | None:
+    arrays = engine.observations.get(planned).arrays
     return int(correct(arrays["log_probabilities"], labels).sum()) if "log_probabilities" in arrays else None
 
 

@@ -24,7 +24,7 @@ def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     for cell in missing:
         wanted += cell.every()
     for item in wanted:
-        if item.key not in observations and store.arrays("observations", item.key) is None:
+        if item.key not in observations and not store.holds("observations", item.key):
             observations[item.key] = item
             node: PlannedNetwork | None = item.network
             while node is not None and store.blob("networks", node.key) is None:

@@ -10,8 +10,10 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from bench.data.base import Dataset
-from bench.engine.arrays import Memo, NetworkArrays
-from bench.engine.derive import Derivation, DerivedValue, Evidence, describe_details, describe_parity
+from bench.engine.arrays import NO_LABELS, Memo, NetworkArrays
+from bench.engine.derive import Derivation, DerivedValue
+from bench.engine.evidence import Evidence, describe_details, describe_parity
+from bench.engine.failures import ObservationFailure, in_words
 from bench.engine.judged import judged_observations
 from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
 from bench.engine.observations import Observations
@@ -20,16 +22,12 @@ from bench.interrupts import contained
 from bench.results import Cell
 from bench.store.keys import key_of
 from bench.store.store import Kind, Store
-from bench.suite.exporting import EXPORT
+from bench.store.stored import DamagedArrays
 from bench.suite.plan import Draw, Plan, PlannedCell, Role
-from bench.suite.planned_networks import PlannedNetwork, chain
+from bench.suite.planned_networks import PlannedNetwork
 
 Rerun = Literal["missing", "failed", "always", "never"]
 T = TypeVar("T")
-
-
-class ObservationFailure(Exception):
-    """A network could not be observed; says which."""
 
 
 @dataclass
@@ -38,19 +36,6 @@ class Measured:
 
     cell: Cell
     derived: dict[str, DerivedValue] = field(default_factory=dict)
-
-
-def told(error: NetworkFailure, cell: PlannedCell) -> str:
-    """The reason of a network that could not be made; where it is no variant's, whose it is, and how it is exported."""
-    yardsticks = [draw[0].network for mark in cell.yardsticks for draw in mark[:1]]
-    for role, nodes in {"reference": [cell.original], "yardstick": yardsticks}.items():
-        if error.network.key in {node.key for made in nodes for node in chain(made)}:
-            step = error.network.step
-            if step is None or step.name != EXPORT:
-                return f"{role}: {error}"
-            options = ", ".join(f"{name} {value}" for name, value in sorted(step.canonical()["parameters"].items()))
-            return f"{role} ({options}, as the suite's onnx-export steps agree on or by default): {error}"
-    return str(error)
 
 
 def _with_asked(details: dict[str, Any], cell: PlannedCell) -> dict[str, Any]:
@@ -141,8 +126,8 @@ class InlineEngine:
             return None
 
     def _lacking(self, cell: PlannedCell) -> bool:
-        """Whether arrays that are to be judged are no longer there."""
-        return any(self.observations.known(item) is None for item in judged_observations(cell))
+        """Whether arrays that are to be judged are no longer there, or no longer what they were."""
+        return not all(self.observations.intact(item) for item in judged_observations(cell))
 
     def measure(self, cell: PlannedCell) -> Measured:
         """Reuse or measure a cell; whatever goes wrong stays in it."""
@@ -158,7 +143,7 @@ class InlineEngine:
             with contained():
                 measured = self.derive(cell)
         except NetworkFailure as error:
-            measured = Measured(self._cell(cell, status="error", reason=told(error, cell)))
+            measured = Measured(self._cell(cell, status="error", reason=in_words(error, cell)))
         except ObservationFailure as error:
             measured = Measured(self._cell(cell, status="error", reason=str(error)))
         except Exception as error:
@@ -204,26 +189,27 @@ class InlineEngine:
             try:
                 with contained():
                     found.append((item.probe, self.observations.get(item)))
-            except NetworkFailure:
+            except (NetworkFailure, DamagedArrays):
                 raise
             except Exception as error:
                 raise ObservationFailure(f"{role}: {one_line(error)}") from error
         return NetworkArrays(cell.use.metric, found, self.observations.samples(cell.count), self.memo, reference)
 
     def derive(self, cell: PlannedCell) -> Measured:
-        """The values of a cell from its observations."""
+        """The values of a cell from its observations; what turns out to be damaged in the store is asked again."""
+        return self.observations.with_whole(lambda: self._derive(cell))
+
+    def _derive(self, cell: PlannedCell) -> Measured:
         metric = cell.use.metric
         if metric.labelled and self.observations.samples(cell.count).y is None:
-            return Measured(self._cell(cell, status="skipped", reason="needs labels; the data has none"))
+            return Measured(self._cell(cell, status="skipped", reason=NO_LABELS))
         evidence = self.evidence(cell)
         if evidence.skipped:
             return Measured(self._cell(cell, status="skipped", reason=evidence.skipped))
         details = describe_details(evidence, metric.details)
         out = Measured(self._cell(cell, status="ok", n=evidence.n, details=details, parity=describe_parity(evidence)))
-        for value in metric.values:
-            derived = self.derivation.value(value, evidence)
-            out.cell.values[value.name] = derived.result
-            out.derived[value.name] = derived
+        out.derived = self.derivation.values(metric.values, evidence)
+        out.cell.values = {name: derived.result for name, derived in out.derived.items()}
         return out
 
     def across(

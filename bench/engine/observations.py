@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,38 +12,21 @@ from numpy.typing import NDArray
 from bench.data.base import Dataset, Samples
 from bench.engine.asking import ask_in_blocks
 from bench.engine.networks import Networks, one_line
+from bench.engine.observed import Observed
 from bench.engine.reading import reading
-from bench.errors import NotApplicable, NotDifferentiable
+from bench.engine.row_blocks import blocks
+from bench.errors import NotApplicable, NotDifferentiable, TooManySamples
 from bench.interrupts import contained
 from bench.probes.base import TRIAL, Context, Observation
 from bench.runtimes.base import Predictor, Target, runtimes
+from bench.store.spill import SMALL
 from bench.store.store import Store
+from bench.store.stored import DamagedArrays
 from bench.suite.plan import PlannedObservation
 from bench.suite.planned_networks import PlannedNetwork
 
-
-@dataclass(frozen=True, eq=False)
-class Observed:
-    """What a network answered to a probe, or why it did not."""
-
-    key: str
-    arrays: Mapping[str, NDArray[Any]]
-    seconds: float
-    status: Literal["ok", "skipped"] = "ok"
-    reason: str = ""
-    notes: dict[str, Any] = field(default_factory=dict)
-    rows: int | None = None  # samples that were asked, where each row stands alone
-
-    def first(self, count: int) -> Observed:
-        """The answer on the first samples."""
-        if self.rows is None or self.rows <= count:
-            return self
-        arrays = {name: array[:count] for name, array in self.arrays.items()}
-        return Observed(self.key, arrays, self.seconds, self.status, self.reason, self.notes, count)
-
-    def covers(self, count: int) -> bool:
-        """Whether so many samples were asked."""
-        return self.rows is None or self.rows >= count
+T = TypeVar("T")
+TRIES: Final = 3  # how often one observation may be found damaged
 
 
 class Observations:
@@ -62,6 +44,8 @@ class Observations:
         self._seen: dict[str, Observed] = {}
         self._samples: dict[int, Samples] = {}
         self._sums: dict[tuple[str, str], dict[str, Any]] = {}
+        self._forgotten: dict[str, int] = {}  # how often the store's arrays of an observation were found damaged
+        self._absent: set[str] = set()  # what the store holds and must not be read: damaged, and not asked again yet
         self._wanted: dict[str, int] = {}  # the most samples that any cell of the plan asks for
 
     def expect(self, planned: Iterable[PlannedObservation]) -> None:
@@ -82,7 +66,10 @@ class Observations:
         if known is None or not known.covers(planned.count):
             known = None if self.remeasure else self._load(planned.key)
         if known is None or not known.covers(planned.count):
-            known = self._ask(planned)
+            # what so many samples were refused for may be answered on fewer: then no more than these are asked
+            known = self._ask(planned, exactly=known is not None and known.status == "skipped")
+            if not known.covers(planned.count):
+                known = self._ask(planned, exactly=True)
         self._seen[planned.key] = known
         return known.first(planned.count)
 
@@ -95,6 +82,40 @@ class Observations:
             return None
         self._seen[planned.key] = found
         return found.first(planned.count)
+
+    def intact(self, planned: PlannedObservation) -> bool:
+        """Whether it is known and every array of it is what was committed; nothing is asked."""
+        found = self.known(planned)
+        if found is None:
+            return False
+        try:
+            for name in found.arrays:
+                found.arrays[name]
+        except DamagedArrays as damaged:
+            self.forget(damaged)
+            return False
+        return True
+
+    def forget(self, damaged: DamagedArrays) -> None:
+        """Count what the store gave as absent: it is asked again by whoever needs it.
+
+        Raises:
+            OSError: the store does not keep what is written into it.
+        """
+        key = damaged.key
+        self._seen.pop(key, None)
+        self._absent.add(key)
+        self._forgotten[key] = self._forgotten.get(key, 0) + 1
+        if self._forgotten[key] > TRIES:
+            raise OSError(f"the store does not keep what is written into it: {damaged}")
+
+    def with_whole(self, work: Callable[[], T]) -> T:
+        """Do some work; where it comes upon damaged arrays, it is done again from the start, without them."""
+        while True:
+            try:
+                return work()
+            except DamagedArrays as damaged:
+                self.forget(damaged)
 
     def missing(self, planned: PlannedObservation) -> bool:
         """Whether it would have to be asked."""
@@ -128,6 +149,8 @@ class Observations:
         return self.dataset.evaluation.x[:TRIAL]
 
     def _load(self, key: str) -> Observed | None:
+        if key in self._absent:
+            return None
         record = self.store.get("observations", key)
         arrays = None if record is None else self.store.arrays("observations", key)
         if record is None or arrays is None:
@@ -138,19 +161,20 @@ class Observations:
             self.store.reject("observations", key, "it holds no observation")
             return None
 
-    def _ask(self, planned: PlannedObservation) -> Observed:
+    def _ask(self, planned: PlannedObservation, *, exactly: bool = False) -> Observed:
         """Put the probe to the network, in the target's arithmetic, and commit the answer."""
         from bench.networks.arithmetic import arithmetic
 
         probe, target = planned.probe, planned.target
         self.networks.get(planned.network)
-        count = min(max(planned.count, self._wanted.get(planned.key, 0)), len(self.dataset.evaluation))
+        wanted = 0 if exactly else self._wanted.get(planned.key, 0)
+        count = min(max(planned.count, wanted), len(self.dataset.evaluation))
         samples = self.samples(count)
         self.progress(f"{probe.name} on {target.name}")
         needed = {item.probe.name: self._needed(item, count) for item in planned.needs}
         started = time.perf_counter()
         status: Literal["ok", "skipped"] = "ok"
-        answer, reason = Observation({}), ""
+        answer, reason, alone = Observation({}), "", False
         try:
             with arithmetic(target.threads):
                 predictor = self._trusted(planned.network, target, floor=planned.floor)
@@ -169,14 +193,20 @@ class Observations:
                 answer = Observation(answer.arrays, notes)
         except NotApplicable as error:
             answer, status, reason = Observation({}), "skipped", one_line(error)
+            alone = isinstance(error, TooManySamples)
         content: dict[str, Any] = {
             "seconds": time.perf_counter() - started,
             "status": status,
             "reason": reason,
             "notes": answer.notes,
-            "rows": count if probe.reads == "rows" and status == "ok" else None,
+            "rows": count if probe.reads == "rows" and (status == "ok" or alone) else None,
         }
         self.store.put("observations", planned.parts, content, arrays=answer.arrays)
+        self._absent.discard(planned.key)
+        if any(array.nbytes > SMALL for array in answer.arrays.values()):  # keep what is mapped, and no copy
+            stored = self._load(planned.key)
+            if stored is not None:
+                return stored
         return Observed(planned.key, answer.arrays, **content)
 
     def _needed(self, planned: PlannedObservation, count: int) -> Observation:
@@ -220,6 +250,8 @@ class Observations:
 def _check_finite(arrays: Mapping[str, NDArray[Any]]) -> None:
     """NaN in what a network answers is a fault with a name, never a number."""
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            count = int(np.count_nonzero(~np.isfinite(array)))
+        if array.dtype.kind != "f":
+            continue
+        parts = [array] if array.ndim == 0 else (array[rows] for rows in blocks(array))
+        if count := sum(int(np.count_nonzero(~np.isfinite(part))) for part in parts):
             raise ArithmeticError(f"{count} of {array.size} values in {name!r} are NaN or infinite")

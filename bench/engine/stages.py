@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from bench.engine.arrays import NetworkArrays
-from bench.engine.derive import Evidence, sample_distances
-from bench.engine.inline import InlineEngine, Measured, ObservationFailure, told
+from bench.engine.evidence import Evidence, sample_distances
+from bench.engine.failures import ObservationFailure, in_words
+from bench.engine.inline import InlineEngine, Measured
 from bench.engine.networks import NetworkFailure, one_line
 from bench.interrupts import contained
 from bench.metrics.base import Metric
@@ -18,6 +19,7 @@ from bench.stats.change import Change as Estimate
 from bench.stats.change import added_change, change
 from bench.stats.resampling import Resamples
 from bench.store.keys import key_of
+from bench.store.stored import DamagedArrays
 from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell
 from bench.suite.planner import Planner
 from bench.suite.stages import BY_THE_TARGET, Stage, networks_of, observations_of, stage_cells, staged
@@ -96,7 +98,7 @@ def _measure(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plan
         return [item.model_copy(update={"cached": True}) for item in kept]
     if engine.rerun == "never" or (engine.rerun == "failed" and not failed):
         return [_blank(metric, "error", f"not measured: --rerun {engine.rerun}") for _ in cells]
-    found = _derive(engine, stages, cells)
+    found = engine.observations.with_whole(lambda: _derive(engine, stages, cells))
     status = "error" if any(item.status == "error" for item in found) else "ok"
     content = {"status": status, "stages": [item.model_dump(mode="json") for item in found]}
     engine.store.put("cells", parts, content)
@@ -131,7 +133,9 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
         with contained():
             start = engine.evidence(cells[0])
     except NetworkFailure as error:
-        return [_blank(metric, "error", told(error, cells[0])) for _ in cells]
+        return [_blank(metric, "error", in_words(error, cells[0])) for _ in cells]
+    except DamagedArrays:
+        raise
     except Exception as error:
         return [_blank(metric, "error", f"{stages[0].name}: {_words(error)}") for _ in cells]
     if start.skipped:
@@ -146,6 +150,8 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
                 with contained():
                     for value in metric.values:
                         result.values[value.name] = _value(engine, value, start, last, shown.arrays)
+            except DamagedArrays:
+                raise
             except Exception as error:
                 result = _blank(metric, "error", one_line(error), start.n)
             else:
@@ -161,7 +167,9 @@ def _observe(engine: InlineEngine, cell: PlannedCell, reference: NetworkArrays) 
         with contained():
             arrays = engine.role("variant", cell, cell.observed, reference)
     except NetworkFailure as error:
-        return Shown(status="error", reason=told(error, cell))
+        return Shown(status="error", reason=in_words(error, cell))
+    except DamagedArrays:
+        raise
     except Exception as error:
         return Shown(status="error", reason=_words(error).removeprefix("variant: "))
     for draw in arrays:
@@ -207,9 +215,11 @@ def _value(
             nothing["yardstick_gaps"] = []
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
-        resamples = Resamples(start.n, engine.derivation.draws)
         there, here = (sample_distances(value, start.reference, item) for item in (before, shown))
         apart = sample_distances(value, before, shown)
+        if value.summary == "worst class" or not apart.size:  # nothing adds up from stage to stage
+            return out
+        resamples = Resamples(apart.size, engine.derivation.draws)
         out.step = _changed(value, change(apart, resamples, count=value.count, largest=value.largest), cumulative)
         more = added_change(there, here, resamples, count=value.count, largest=value.largest)
         out.added = _changed(value, more, cumulative)

@@ -45,7 +45,7 @@ def _explain(cell: PlannedCell, store: Store, observed: list[Record], known: lis
         reason = record.content.get("reason", "")
         return [f"{cell.label}: measured again, it failed: {reason}", f"  key {cell.key}"]
     lines = [f"{cell.label}: to be measured", f"  key {cell.key}"]
-    missing = [(role, item) for role, item in _roles(cell) if store.arrays("observations", item.key) is None]
+    missing = [(role, item) for role, item in _roles(cell) if not store.holds("observations", item.key)]
     before = _former(cell, store, known)
     if not missing:
         return [*lines, "  every observation is stored; only the statistics run again", *_changes(cell, before)]

@@ -14,6 +14,15 @@ def _flat(maps: NDArray[Any]) -> Float:
     return maps.reshape(maps.shape[0], -1).astype(np.float64)
 
 
+def all_zero(maps: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether a map (n, ...) is zero everywhere: (n,).
+
+    >>> all_zero(np.array([[0.0, 0.0], [0.0, 1.0]])).tolist()
+    [True, False]
+    """
+    return np.asarray((maps.reshape(maps.shape[0], -1) == 0).all(axis=1))
+
+
 def _unit(vectors: Float) -> tuple[Float, NDArray[np.bool_]]:
     """Unit vectors (n, d), and which of them were zero."""
     scale = np.abs(vectors).max(axis=1, keepdims=True)

@@ -82,7 +82,7 @@ class _Feeding:
 
         if value is None or isinstance(value, bool | int | float | complex | str | bytes):
             self.text(type(value).__name__, repr(value))
-        elif isinstance(value, torch.dtype | torch.device | torch.Size | np.dtype):
+        elif isinstance(value, torch.dtype | torch.device | torch.Size | np.dtype | np.generic | range | slice):
             self.text(repr(value))
         elif isinstance(value, tuple):  # which objects share one is Python's affair
             self.inside(value)

@@ -7,14 +7,15 @@ from typing import ClassVar
 import numpy as np
 
 from bench.data.base import Samples
-from bench.errors import NotApplicable
+from bench.errors import NotApplicable, TooManySamples
 from bench.functional.jacobian import input_jacobian
 from bench.probes.base import Context, Observation, Probe, probes
 from bench.probes.gradient_view import dead_gradients, gradient_view
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 
-MEMORY_LIMIT = 512 * 2**20  # bytes of Jacobians kept for one network
+MATRIX_LIMIT = 512 * 2**20  # bytes of one sample's matrix: some of them are in memory together
+DISK_LIMIT = 8 * 2**30  # bytes that all matrices of one network take in the store, or in a temporary file
 
 
 @probes.register("jacobian")
@@ -36,12 +37,15 @@ class Jacobian(Probe):
         """``jacobian``."""
         declared = predictor.spec.input
         count = context.count or len(samples)
-        size = 4 * count * self.entries(int(np.prod(declared.shape)), len(declared.classes))
-        if size > MEMORY_LIMIT:
-            most = MEMORY_LIMIT * count // size
-            advice = f"set samples to {most} or less" if most else "the inputs are too large for this metric"
-            limit = f"more than the {MEMORY_LIMIT / 2**20:.0f} MiB this metric keeps"
-            raise NotApplicable(f"the Jacobians need {size / 2**20:.0f} MiB, {limit}; {advice}")
+        matrix = 4 * self.entries(int(np.prod(declared.shape)), len(declared.classes))
+        if matrix > MATRIX_LIMIT:
+            limit = f"more than the {MATRIX_LIMIT / 2**20:.0f} MiB that are computed at a time"
+            advice = "the inputs are too large for this metric"
+            raise NotApplicable(f"one sample's Jacobian needs {matrix / 2**20:.0f} MiB of memory, {limit}; {advice}")
+        if count * matrix > DISK_LIMIT:
+            limit = f"more than the {DISK_LIMIT / 2**20:.0f} MiB that this metric keeps"
+            advice = f"set samples to {DISK_LIMIT // matrix} or less"
+            raise TooManySamples(f"the Jacobians need {count * matrix / 2**20:.0f} MiB of disk, {limit}; {advice}")
         with gradient_view(predictor, context) as view:
             if not view.alive:
                 return view.nothing()

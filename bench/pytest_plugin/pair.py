@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -144,7 +143,7 @@ class PairFixture:
         if id(network) not in self._functions:
             item = as_network(network, "network")
             assert item.held is not None
-            self._functions[id(network)] = replace(item, held=replace(item.held, token=uuid.uuid4().hex))
+            self._functions[id(network)] = replace(item, held=replace(item.held, steady=True))
         return self._functions[id(network)]
 
     def _data(self, folder: Path) -> tuple[Any, Any]:

@@ -50,7 +50,7 @@ class Resamples:
     n: int
     draws: int = DRAWS
     seed: int = 0
-    _known: Mapping[Hashable, Float] = field(default_factory=dict, repr=False, compare=False)
+    _known: Mapping[Hashable, Float] = field(default_factory=dict, repr=False, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.draws < 1:
@@ -154,12 +154,13 @@ class Resamples:
 
     def _weights(self, size: int) -> Iterator[Float]:
         """Blocks of rows in float64, some ``size`` counts each, to be read before the next one is asked for."""
-        buffer = np.empty((max(2, min(self.draws, size // self.n)) + 1, self.n))
-        held = 0
+        buffer, held = np.empty((0, self.n)), 0
         for part in self._parts():
             if part.dtype == np.float64:
                 yield part
                 continue
+            if len(buffer) == 0:
+                buffer = np.empty((max(2, min(self.draws, size // self.n)) + 1, self.n))
             if held + len(part) > len(buffer):
                 yield buffer[:held]
                 held = 0
@@ -186,7 +187,7 @@ class Resamples:
 class _Given(Resamples):
     """Resamples that were handed in."""
 
-    given: Float = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+    given: Float = field(default_factory=lambda: np.empty((0, 0)), repr=False, kw_only=True)
 
     def blocks(self) -> Iterator[Counts]:
         yield self.given.copy()

@@ -5,14 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from bench.errors import UserError
 from bench.store.place import MARK, MARKER, RIGHT, check_content, filesystem_of
+from bench.store.spill import PIECE, Region, Spill, spill_of
 from bench.wording import plain
+
+T = TypeVar("T")
+Content: TypeAlias = bytes | Iterable[bytes]  # whole, or in pieces that may be asked for again
 
 # what says that a place may not be written; a full disk is none of these
 REFUSALS = frozenset(
@@ -23,7 +29,7 @@ REFUSALS = frozenset(
 )  # fmt: skip
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: Content) -> None:
     """Write beside the target, fsync, rename over it, fsync the folder; the temporary file never stays.
 
     Raises:
@@ -36,13 +42,19 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise UserError.at(str(path), what, "give a place with room that may be written") from error
 
 
-def _write_atomic(path: Path, content: bytes) -> None:
+def pieces_of(content: Content) -> Iterable[bytes]:
+    """Content piece by piece."""
+    return (content,) if isinstance(content, bytes) else content
+
+
+def _write_atomic(path: Path, content: Content) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
+            for piece in pieces_of(content):
+                handle.write(piece)
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
@@ -60,7 +72,8 @@ class Files:
     """Bytes by relative path under any fsspec URL; local folders get the atomic write.
 
     A store that may be read and not written is a store all the same: what cannot be written stays in memory, and
-    ``unkept`` says why.
+    ``unkept`` says why. What comes in pieces is large and never whole in memory: where it cannot lie in the store
+    itself, and where the store is in memory, it lies in an anonymous temporary file.
     """
 
     def __init__(self, url: str) -> None:
@@ -69,6 +82,8 @@ class Files:
         self.local = isinstance(self.filesystem, LocalFileSystem)
         self.unkept: dict[str, str] = {}  # name -> why
         self._memory: dict[str, bytes] = {}
+        self._spill = spill_of(self.root) if isinstance(self.filesystem, MemoryFileSystem) else Spill()
+        self._fetched = Spill()  # what lies elsewhere and was read
         place = Path(self.root or "/")
         try:
             if self.local and any(part.is_file() for part in (place, *place.parents)):
@@ -92,7 +107,7 @@ class Files:
             return []
         return [str(name).rstrip("/").rsplit("/", 1)[-1] for name in self.filesystem.ls(self.root or "/", detail=False)]
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: Content) -> None:
         """Commit the whole content under the name; the first of all writes the marker.
 
         Raises:
@@ -103,7 +118,9 @@ class Files:
             self._write(MARKER, MARK)
         self._write(name, content)
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: Content) -> None:
+        for held in (self._spill, self._fetched):
+            held.drop(name)
         try:
             self._commit(name, content)
             self._memory.pop(name, None)
@@ -114,17 +131,28 @@ class Files:
                 what, right = f"cannot be written: {_reason(error)}", "give a place with room that may be written"
                 raise self._error(what, right) from error
             if name != MARKER:
-                self._memory[name] = content
+                if isinstance(content, bytes):
+                    self._memory[name] = content
+                else:
+                    self._spill.put(name, content)
                 self.unkept[name] = _reason(error)
 
-    def _commit(self, name: str, content: bytes) -> None:
+    def _commit(self, name: str, content: Content) -> None:
         target = self._at(name)
         if self.local:
             _write_atomic(Path(target), content)
             return
+        if isinstance(self.filesystem, MemoryFileSystem) and not isinstance(content, bytes):
+            self._spill.put(name, content)
+            return
         temporary = f"{target}.{uuid.uuid4().hex}.part"
         self.filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-        self.filesystem.pipe_file(temporary, content)
+        if isinstance(content, bytes):
+            self.filesystem.pipe_file(temporary, content)
+        else:
+            with self.filesystem.open(temporary, "wb") as handle:
+                for piece in content:
+                    handle.write(piece)
         self.filesystem.mv(temporary, target)
 
     def read(self, name: str) -> bytes | None:
@@ -136,13 +164,52 @@ class Files:
         """
         if name in self._memory:
             return self._memory[name]
+        if (held := self._spill.get(name)) is not None:
+            return held.read()
+        return self._reading(lambda: self._file(name).read_bytes() if self.local else self._content(name))
+
+    def _content(self, name: str) -> bytes:
+        return bytes(self.filesystem.cat_file(self._at(name)))
+
+    def region(self, name: str) -> Region | None:
+        """The content as an open file, to be read in parts, or None where there is none.
+
+        What lies elsewhere is copied into a temporary file, a piece at a time, when it is first asked for.
+
+        Raises:
+            OSError: there is something that cannot be read.
+            UserError: the file system does not answer.
+        """
+        for held in (self._spill, self._fetched):
+            if (region := held.get(name)) is not None:
+                return region
+        if self.local and name not in self._memory:
+            return self._reading(lambda: self._opened(name))
+        self._reading(lambda: self._fetched.put(name, self._pieces(name)))
+        return self._fetched.get(name)
+
+    def _opened(self, name: str) -> Region:
+        file = self._file(name).open("rb", buffering=0)
+        return Region(file, 0, os.fstat(file.fileno()).st_size, own=True)
+
+    def _pieces(self, name: str) -> Iterator[bytes]:
+        if name in self._memory:
+            yield self._memory[name]
+            return
+        with self.filesystem.open(self._at(name), "rb") as handle:
+            while piece := handle.read(PIECE):
+                yield piece
+
+    def _file(self, name: str) -> Path:
+        path = Path(self._at(name))
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise OSError("it is no file")
+        return path
+
+    def _reading(self, read: Callable[[], T]) -> T | None:
+        """What is read, or None where it is not there."""
         try:
-            if self.local:
-                path = Path(self._at(name))
-                if path.exists() and not path.is_file():  # a pipe would never end
-                    raise OSError("it is no file")
-                return path.read_bytes()
-            return bytes(self.filesystem.cat_file(self._at(name)))
+            return read()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError:
@@ -150,19 +217,29 @@ class Files:
         except Exception as error:
             raise self._error(f"cannot be read: {_reason(error)}") from error
 
+    def length(self, name: str) -> int | None:
+        """Bytes of a file that can be read, or None where there is none; nothing is read of it."""
+        if name in self._memory:
+            return len(self._memory[name])
+        for held in (self._spill, self._fetched):
+            if (region := held.get(name)) is not None:
+                return region.size
+        return self._reading(lambda: self._file(name).stat().st_size if self.local else self.size(name))
+
     def names(self, folder: str) -> list[str]:
         """Every file below a folder, sorted, relative to the root; links to folders are not followed.
 
         Raises:
             UserError: a folder cannot be listed.
         """
+        held = [name for name in self._spill.names() if name.startswith(f"{folder}/")] if not self.local else []
         if not self.filesystem.exists(self._at(folder)):
-            return []
+            return sorted(held)
         if self.local:
             return sorted(Path(path).relative_to(self.root or "/").as_posix() for path in self._walk(folder))
         start = self.root.lstrip("/")
         found = self.filesystem.find(self._at(folder))
-        return sorted(str(name).lstrip("/").removeprefix(start).lstrip("/") for name in found)
+        return sorted([*held, *(str(name).lstrip("/").removeprefix(start).lstrip("/") for name in found)])
 
     def _walk(self, folder: str) -> Iterator[str]:
         """Everything below a folder that is no folder, and folders whose names are those of files."""
@@ -181,6 +258,8 @@ class Files:
 
     def modified(self, name: str) -> float:
         """Seconds since the epoch; 0 where the file system does not say."""
+        if name in self._spill:
+            return self._spill.modified(name)
         try:
             return float(self.filesystem.modified(self._at(name)).timestamp())
         except (NotImplementedError, FileNotFoundError):
@@ -188,6 +267,8 @@ class Files:
 
     def size(self, name: str) -> int:
         """Bytes."""
+        if (held := self._spill.get(name)) is not None:
+            return held.size
         return int(self.filesystem.size(self._at(name)) or 0)
 
     def delete(self, name: str) -> None:
@@ -196,6 +277,8 @@ class Files:
         Raises:
             UserError: it cannot be removed.
         """
+        for held in (self._spill, self._fetched):
+            held.drop(name)
         try:
             if self.filesystem.exists(self._at(name)):
                 self.filesystem.rm_file(self._at(name))

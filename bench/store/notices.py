@@ -16,6 +16,7 @@ class Notices:
     url: str
     damaged: dict[str, str] = field(default_factory=dict)  # file -> what is wrong with it
     unsealed: set[str] = field(default_factory=set)  # records from before there were checksums
+    older: set[str] = field(default_factory=set)  # records whose arrays lie in a form that is no longer read
     unkept: dict[str, str] = field(default_factory=dict)  # file -> why it could not be written
 
     def lines(self) -> list[str]:
@@ -30,11 +31,14 @@ class Notices:
         if self.unsealed:
             count, verb = _count(len(self.unsealed), "record")
             lines.append(f"{store}: {count} {verb} written before there were checksums, and counted as absent")
+        if self.older:
+            count, verb = _count(len(self.older), "record")
+            lines.append(f"{store}: {count} {verb} written with arrays in an older form, and counted as absent")
         if self.unkept:
             reasons = ", ".join(dict.fromkeys(map(plain, self.unkept.values())))
             kept = "none of it is kept" if len(self.unkept) > 1 else "it is not kept"
             lines.append(f"{store}: {_count(len(self.unkept))[0]} could not be written ({reasons}): {kept}")
-        for told in (self.damaged, self.unsealed, self.unkept):
+        for told in (self.damaged, self.unsealed, self.older, self.unkept):
             told.clear()
         return lines
 

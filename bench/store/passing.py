@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 import fsspec
 
+from bench.store.spill import free_spill
+
 
 @contextlib.contextmanager
 def passing_store() -> Iterator[str]:
-    """The URL of an empty store in memory; what it holds is freed at the end.
+    """The URL of an empty store in memory; what it holds, in memory or in a temporary file, is freed at the end.
 
     >>> from bench.store.store import Store
     >>> with passing_store() as url:
@@ -26,3 +28,4 @@ def passing_store() -> Iterator[str]:
         files = fsspec.filesystem("memory")
         with contextlib.suppress(FileNotFoundError):
             files.rm(url.removeprefix("memory:/"), recursive=True)
+        free_spill(url.removeprefix("memory:/"))

@@ -20,13 +20,13 @@ RIGHT: Final = "give a folder, or an fsspec URL"
 SHOWN: Final = 3
 
 _PART = re.compile(r"\.?(?P<name>.+)\.[0-9a-f]{32}\.part")  # what a crashed writer leaves
-_OBJECT = re.compile(r"(?P<key>[0-9a-f]{64})\.(json|npz|bin)")
+_OBJECT = re.compile(r"(?P<key>[0-9a-f]{64})\.(json|bin|[A-Za-z_][A-Za-z0-9_]{0,63}\.npy|npz)")  # npz: formerly
 
 
 def key_of_name(name: str) -> str | None:
     """The key of an object from its file's name below the store, of a crashed writer's leftover too; else None.
 
-    >>> key_of_name("cells/ab/notes.json"), key_of_name("cells/ab/" + "ab" * 32 + ".json")[:4]
+    >>> key_of_name("cells/ab/notes.json"), key_of_name("cells/ab/" + "ab" * 32 + ".logits.npy")[:4]
     (None, 'abab')
     """
     kind, _, rest = name.partition("/")

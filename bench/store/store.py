@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UserError
-from bench.store.arrays import read_arrays
 from bench.store.checksums import SEAL, is_whole, sealed, sha256
 from bench.store.files import Files
-from bench.store.keys import key_of
+from bench.store.keys import canonical_json, key_of
 from bench.store.notices import Notices
+from bench.store.npy import ArrayEntry, NpyContent, check_names
 from bench.store.place import KINDS, ROOTS, is_leftover, is_own, key_of_name
+from bench.store.spill import SMALL
+from bench.store.stored import StoredArrays
 from bench.store.writer import Writer
 
 Kind = Literal["networks", "observations", "cells", "families"]
-FIELDS = frozenset({"parts", "content", SEAL, "arrays", "blob"})  # the last two: sha256 of what lies beside it
+FIELDS = frozenset({"parts", "content", SEAL, "arrays", "blob"})  # the last two: what lies beside it, with its sha256
 UNSEALED = (frozenset({"parts", "content"}), frozenset({"parts", "content", "blob"}))  # before there were checksums
 
 
@@ -54,10 +54,7 @@ class Store:
         self.url = url
         self.files = Files(url)
         self.notices = Notices(url, unkept=self.files.unkept)
-        self._writer = Writer(self.files) if background else None
-
-    def _write(self, name: str, content: bytes) -> None:
-        (self._writer or self.files).write(name, content)
+        self._writer = Writer() if background else None
 
     def _read(self, name: str) -> bytes | None:
         if self._writer is not None:
@@ -94,18 +91,33 @@ class Store:
         arrays: Mapping[str, NDArray[Any]] | None = None,
         blob: bytes | None = None,
     ) -> str:
-        """Commit an object and answer its key."""
+        """Commit an object and answer its key; large arrays must not change until it is committed.
+
+        Raises:
+            ValueError: NaN in the content, objects in an array, or a name that no file can have.
+        """
         key = key_of(parts)
         record: dict[str, Any] = {"parts": parts, "content": content}
-        if arrays is not None:
-            buffer = io.BytesIO()
-            np.savez(buffer, **{name: np.asarray(arrays[name]) for name in sorted(arrays)})  # type: ignore[arg-type]
-            self._write(self._path(kind, key, "npz"), buffer.getvalue())
-            record["arrays"] = sha256(buffer.getvalue())
-        if blob is not None:
-            self._write(self._path(kind, key, "bin"), blob)
-            record["blob"] = sha256(blob)
-        self._write(self._path(kind, key, "json"), json.dumps(sealed(record), allow_nan=False, sort_keys=True).encode())
+        canonical_json(record)  # refuse what JSON cannot hold here, not in the background
+        check_names(list(arrays or ()))
+        beside = {name: NpyContent(arrays[name]) for name in sorted(arrays or ())} if arrays is not None else None
+        paths = {name: self._path(kind, key, f"{name}.npy") for name in beside or ()}
+        marker, weights = self._path(kind, key, "json"), self._path(kind, key, "bin")
+
+        def commit() -> None:
+            for name, array in (beside or {}).items():
+                self.files.write(paths[name], array if array.size > SMALL else b"".join(array))
+            if beside is not None:
+                record["arrays"] = {name: array.entry.canonical() for name, array in beside.items()}
+            if blob is not None:
+                self.files.write(weights, blob)
+                record["blob"] = sha256(blob)
+            self.files.write(marker, json.dumps(sealed(record), allow_nan=False, sort_keys=True).encode())
+
+        if self._writer is None:
+            commit()
+        else:
+            self._writer.submit([*paths.values(), weights, marker], commit)
         return key
 
     def get(self, kind: Kind, key: str) -> Record | None:
@@ -142,28 +154,49 @@ class Store:
         """The record whose key is made of these parts, or None."""
         return self.get(kind, key_of(parts))
 
-    def arrays(self, kind: Kind, key: str) -> dict[str, NDArray[Any]] | None:
-        """The arrays beside a record (never pickled objects), or None where absent or other than what was committed."""
-        content = self._beside(kind, key, "arrays", "npz")
-        if content is None:
+    def arrays(self, kind: Kind, key: str) -> StoredArrays | None:
+        """The arrays beside a record, or None where absent, lost or of another size than what was committed.
+
+        Each is read-only, mapped where it is large, and checked when it is first read by name: one that is not what was
+        committed raises ``DamagedArrays`` then.
+        """
+        data = self._json(kind, key)
+        if data is None or data.get("arrays") is None:
+            return None
+        if isinstance(data["arrays"], str):
+            self.notices.older.add(self._path(kind, key, "json"))
             return None
         try:
-            return read_arrays(content)
-        except ValueError as error:
-            self.notices.damaged[self._path(kind, key, "npz")] = str(error)
+            check_names(list(data["arrays"]))
+            entries = {name: ArrayEntry.read(item) for name, item in data["arrays"].items()}
+        except (ValueError, TypeError, AttributeError):
+            self.reject(kind, key, "it describes no arrays")
             return None
+        paths = {name: self._path(kind, key, f"{name}.npy") for name in entries}
+        for name, entry in entries.items():
+            try:
+                found = self.files.length(paths[name])
+            except OSError as error:
+                self.notices.damaged[paths[name]] = error.strerror or str(error)
+                return None
+            if found != entry.size:
+                self.notices.damaged[paths[name]] = "lost" if found is None else "its size does not fit"
+                return None
+        return StoredArrays(key, {name: (paths[name], entries[name]) for name in entries}, self.files, self.notices)
+
+    def holds(self, kind: Kind, key: str) -> bool:
+        """Whether a record's arrays are all what was committed: each is read, a piece at a time."""
+        found = self.arrays(kind, key)
+        return found is not None and found.whole()
 
     def blob(self, kind: Kind, key: str) -> bytes | None:
         """The bytes beside a record, or None where absent or other than what was committed."""
-        return self._beside(kind, key, "blob", "bin")
-
-    def _beside(self, kind: Kind, key: str, what: str, ending: str) -> bytes | None:
         data = self._json(kind, key)
-        if data is None or data.get(what) is None:
+        if data is None or data.get("blob") is None:
             return None
-        name = self._path(kind, key, ending)
+        name = self._path(kind, key, "bin")
         content = self._read(name)
-        if content is not None and sha256(content) == data[what]:
+        if content is not None and sha256(content) == data["blob"]:
             return content
         self.notices.damaged.setdefault(name, "lost" if content is None else "its checksum does not fit")
         return None

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-
-from bench.store.files import Files
 
 
 class Writer:
-    """One thread that commits files in the order given; a reader waits for the file it asks for.
+    """One thread that commits records in the order given; a reader waits for the file it asks for."""
 
-    Order is what makes a commit marker one: a JSON record never reaches the disk before its arrays.
-    """
-
-    def __init__(self, files: Files) -> None:
-        self.files = files
+    def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="crbench-store")
         self._pending: dict[str, Future[None]] = {}
 
-    def write(self, name: str, content: bytes) -> None:
-        """Commit soon; a failure is raised by ``wait`` or ``flush``."""
+    def submit(self, names: Iterable[str], commit: Callable[[], None]) -> None:
+        """Commit these files soon; a failure is raised by ``wait`` or ``flush``."""
         self._pending = {known: future for known, future in self._pending.items() if not _done(future)}
-        self._pending[name] = self._thread.submit(self.files.write, name, content)
+        self._pending |= dict.fromkeys(names, self._thread.submit(commit))
 
     def wait(self, name: str) -> None:
         """Until that file is committed, if it is on its way."""

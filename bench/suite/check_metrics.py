@@ -110,7 +110,7 @@ def _build_gates(
 
 def _whole(rule: Rule, value: Value, cls: type[Metric]) -> tuple[str, str] | None:
     """Why this gate can only be judged over all samples, and what would be right."""
-    apart = isinstance(value, Change | Mean | Proportion)
+    apart = _by_sample(value)
     if not apart:
         return f"{value.name!r} is no mean over samples", "leave per out"
     if RULES[rule].judges == "gap":
@@ -141,3 +141,10 @@ def _unfit(rule: Rule, value: Value, values: dict[str, Value], yardstick: bool) 
     if isinstance(value, Statistic) and value.no_interval:
         return f"{value.name!r} has no interval, so no gate on it can be judged", value.no_interval
     return None
+
+
+def _by_sample(value: Value) -> bool:
+    """Whether it is the mean of what each sample contributes, whichever samples are looked at."""
+    if isinstance(value, Change):
+        return value.summary == "mean" and not value.where
+    return isinstance(value, Mean | Proportion)

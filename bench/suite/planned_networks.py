@@ -173,7 +173,7 @@ def plan_outside(outside: Outside, splits: Splits) -> PlannedNetwork:
         parts["onnx"] = onnx_sha256(file)
         return PlannedNetwork(parts, onnx_kind(file), outside=outside)
     if outside.held is not None:
-        return PlannedNetwork(parts | {"memory": outside.held.parts}, outside_kind(outside), outside=outside)
+        return PlannedNetwork(parts | {"memory": outside.held.parts()}, outside_kind(outside), outside=outside)
     assert outside.factory is not None
     parts["factory"] = outside.factory
     package = hub_package(outside.factory)

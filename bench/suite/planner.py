@@ -115,7 +115,9 @@ class Planner:
             parts["code"] = token_of(type(probe))
         if target.runtime in ("torch", "function"):
             parts["device"] = self.device.split(":")[0]
-        elif any(item.kind.endswith("-quantised") for item in (network, opposite or network)):
+        if target.runtime != "torch" and any(
+            item.kind.endswith("-quantised") for item in (network, opposite or network)
+        ):
             known = self.machine.sums(target)
             parts["integer_sums"] = known or {"unknown": list(self.machine.cpu_features)}
         if needs:

@@ -187,12 +187,12 @@ def test_why_and_check_foresee_what_lost_arrays_cost(measured, capsys):
     plan = plan_suite(load_suite(Path("tiny.toml"))).plan
     (cell,) = [cell for cell in plan.cells if cell.label == gated]
     lost = cell.observed[0][0].key
-    (measured.folder / ".crbench" / "observations" / lost[:2] / f"{lost}.npz").unlink()
+    (measured.folder / ".crbench" / "observations" / lost[:2] / f"{lost}.log_probabilities.npy").unlink()
     capsys.readouterr()
     assert measured.run("why", gated, "--suite", "tiny.toml") == 0
     shown = capsys.readouterr()
     assert f"{gated}: measured again, arrays that its gates need are lost" in shown.out
-    assert f"{lost}.npz: lost" in shown.err
+    assert f"{lost}.log_probabilities.npy: lost" in shown.err
     assert measured.run("check", "tiny.toml") == 0
     shown = capsys.readouterr().out
     assert "cells: 9, stored 8, to measure 1" in shown

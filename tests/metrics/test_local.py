@@ -63,8 +63,12 @@ def test_zero_gradients_count_as_the_smallest_norm(samples) -> None:
     assert LocalLipschitz().details(shown)["zero_gradients"] == len(samples)
 
 
-def test_what_does_not_fit_into_memory_is_not_applicable(predictors, samples, monkeypatch) -> None:
-    monkeypatch.setattr(jacobian, "MEMORY_LIMIT", 10 * 10 * 64 * 4)
-    with pytest.raises(NotApplicable, match="set samples to 10 or less"):
+def test_what_takes_too_much_disk_or_memory_is_not_applicable(predictors, samples, monkeypatch) -> None:
+    monkeypatch.setattr(jacobian, "MATRIX_LIMIT", 10 * 64 * 4 - 1)
+    with pytest.raises(NotApplicable, match=r"one sample's Jacobian needs .* of memory.*inputs are too large"):
+        answers(LocalLipschitz(), predictors["reference"], samples)
+    monkeypatch.setattr(jacobian, "MATRIX_LIMIT", 10 * 64 * 4)
+    monkeypatch.setattr(jacobian, "DISK_LIMIT", 10 * 10 * 64 * 4)
+    with pytest.raises(NotApplicable, match=r"of disk.*set samples to 10 or less"):
         answers(LocalLipschitz(), predictors["reference"], samples)
     assert answers(LocalLipschitz(), predictors["reference"], samples.take(slice(0, 10)))["norm"].size == 10

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from bench.report.leaderboard import Kind, Mark, State, leaderboard
+from bench.report.leaderboard import Mark, MissingKind, State, leaderboard
 from bench.results import FamilyResult, Results, ValueReference
 
 
@@ -49,7 +49,7 @@ def test_states_and_gaps_are_enums_and_numbers(sample_run):
 
 def test_what_is_missing_points_to_rows(sample_run):
     board = leaderboard(sample_run)
-    assert [item.kind for item in board.missing] == [Kind.ERROR, Kind.SKIPPED]
+    assert [item.kind for item in board.missing] == [MissingKind.ERROR, MissingKind.SKIPPED]
     error, skipped = board.missing
     (index,) = error.rows
     assert (board.rows[index].variant, error.what) == ("control-noise", ("attribution.ig",))

@@ -106,7 +106,7 @@ def home(tmp_path_factory):
 
 def digits(content):
     """Places of digits of JSON numbers, and of checksums, in a text."""
-    seals = [range(*found.span(1)) for found in re.finditer(rb'"(?:sha256|arrays|blob)": ?"([0-9a-f]{64})"', content)]
+    seals = [range(*found.span(1)) for found in re.finditer(rb'"(?:sha256|blob)": ?\[?"([0-9a-f]{64})"', content)]
     numbers = [found.start() for found in re.finditer(rb"(?<=[ :\[,.\d])\d(?=[\d.,\]}\n e])", content)]
     return numbers, [place for seal in seals for place in seal]
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from bench.functional.similarity import cosine_distance, spearman_distance
+from bench.functional.similarity import all_zero, cosine_distance, spearman_distance
 from bench.metrics.base import Family, Metric, metrics
-from bench.metrics.values import Arrays, Change, Value
+from bench.metrics.values import Arrays, Change, Derived, Value, with_tail
 from bench.probes.base import Probe
 from bench.probes.integrated_gradients import IntegratedGradients as IntegratedGradientsProbe
 from bench.registry import parameters
@@ -32,9 +32,10 @@ class IntegratedGradients(Metric):
 
     family: ClassVar[Family] = "attribution"
     headline: ClassVar[str | None] = "cosine_distance"
+    derived: ClassVar[tuple[Derived, ...]] = (Derived("zero_map", all_zero, of="attribution"),)
     values: ClassVar[tuple[Value, ...]] = (
-        Change("cosine_distance", cosine_distance, of="attribution", power=2, largest=2.0),
-        Change("spearman_distance", spearman_distance, of="attribution", power=2, largest=2.0),
+        *with_tail(Change("cosine_distance", cosine_distance, of="attribution", power=2, largest=2.0)),
+        *with_tail(Change("spearman_distance", spearman_distance, of="attribution", power=2, largest=2.0)),
     )
 
     @property
@@ -51,8 +52,7 @@ class IntegratedGradients(Metric):
     def details(self, arrays: Arrays) -> dict[str, Any]:
         """Quantiles of the completeness error, and samples without any attribution."""
         quantiles = np.quantile(arrays["completeness_error"], (0.5, 0.95, 1.0))
-        flat = arrays["attribution"].reshape(len(arrays["attribution"]), -1)
         return {
             "completeness_error_quantiles": dict(zip(("0.5", "0.95", "1"), map(float, quantiles), strict=True)),
-            "zero_maps": int((flat == 0).all(axis=1).sum()),
+            "zero_maps": int(arrays["zero_map"].sum()),
         }
