@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,9 +12,6 @@ from bench.compression.ort_step import QUANTISED_ALREADY, OrtStep
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
 from bench.registry import parameters
-
-if TYPE_CHECKING:
-    pass
 
 WIDE_OPSET: Final = 21  # the first whose quantisers take 16 bits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -14,9 +14,6 @@ from bench.errors import UserError
 from bench.networks.network import Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
-
-if TYPE_CHECKING:
-    pass
 
 TEMPERATURE = 2.0
 
