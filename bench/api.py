@@ -1,4 +1,4 @@
-"""What Python callers use: ``load_suite``, ``run``, ``diff``; the command line stands on the same functions."""
+"""The Python interface: ``load_suite``, ``run``, ``diff``, ``layers``; the command line calls the same functions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run(
         dataset: The data, where it is at hand already.
 
     Raises:
-        UserError: whatever is wrong in the suite or in what it names, each problem with its place.
+        UserError: whatever is wrong in the suite or in what it names, each problem with its path.
     """
     loaded = with_variants(suite if isinstance(suite, Suite) else load_suite(suite), variants or {})
     tell_of_reuse(loaded)
@@ -139,9 +139,9 @@ def layers(
     """
     from bench.engine.layer_culprits import why_diverged
 
-    shown = progress or (lambda done, total, name: None)
-    found = why_diverged(reference, variant, x, bounds, shown, integer_sums, inputs, y, PYTHON)
-    return RankedLayers(LayerReport.model_validate(found))
+    report_progress = progress or (lambda done, total, name: None)
+    ranked = why_diverged(reference, variant, x, bounds, report_progress, integer_sums, inputs, y, PYTHON)
+    return RankedLayers(LayerReport.model_validate(ranked))
 
 
 def measure_pair(

@@ -81,5 +81,9 @@ class NotApplicable(Exception):
     """A metric or step has no meaning here: the cell is ``skipped`` with this reason."""
 
 
+class TooManySamples(NotApplicable):
+    """A question that has no meaning for so many samples and may have one for fewer."""
+
+
 class NotDifferentiable(NotApplicable):
     """The network gives no input gradient on this target."""

@@ -35,7 +35,7 @@ def value_rows(cells: Iterable[Cell]) -> Iterator[dict[str, Any]]:
     interval; None where a number does not exist.
     """
     for cell in cells:
-        place = {
+        identity = {
             "variant": cell.variant,
             "target": cell.target,
             "metric": cell.metric,
@@ -46,13 +46,13 @@ def value_rows(cells: Iterable[Cell]) -> Iterator[dict[str, Any]]:
             "status": cell.status,
         }
         if not cell.values:
-            yield {**dict.fromkeys(COLUMNS), **place, "reason": cell.reason}
+            yield {**dict.fromkeys(COLUMNS), **identity, "reason": cell.reason}
         for name, value in cell.values.items():
             low, high = value.ci or (None, None)
             gap_low, gap_high = value.gap_ci or (None, None)
             verdicts = {gate.verdict for gate in value.gates}
             row = {
-                **place,
+                **identity,
                 "value": name,
                 "kind": value.kind,
                 "unit": value.unit,
@@ -84,8 +84,8 @@ def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], number
         import pandas
     except ImportError:
         raise MissingExtra("pandas", "notebook") from None
-    found = pandas.DataFrame([dict(row) for row in rows], columns=list(columns))
-    return found.astype(dict.fromkeys(numbers, "float64"))
+    frame = pandas.DataFrame([dict(row) for row in rows], columns=list(columns))
+    return frame.astype(dict.fromkeys(numbers, "float64"))
 
 
 def values_frame(cells: Iterable[Cell]) -> pandas.DataFrame:

@@ -50,11 +50,11 @@ def plot_values(rows: Iterable[Mapping[str, Any]], what: What = "gap", ax: Axes 
     if ax is None:
         size = 5.5 + 0.08 * max(len(name) for name, *_ in points), 1 + 0.35 * len(points)
         ax = pyplot.subplots(figsize=size, layout="constrained")[1]
-    for place, (_, figure, low, high) in enumerate(points):
+    for row_number, (_, figure, low, high) in enumerate(points):
         if high is not None:  # without a lower end it is an upper limit
-            ax.plot([0.0 if low is None else low, high], [place, place], color="tab:blue", linewidth=1.5)
+            ax.plot([0.0 if low is None else low, high], [row_number, row_number], color="tab:blue", linewidth=1.5)
         if figure is not None:
-            ax.plot([figure], [place], "o", color="tab:blue", markersize=5)
+            ax.plot([figure], [row_number], "o", color="tab:blue", markersize=5)
     for mark in (0.0, 1.0) if what == "gap" else (0.0,):
         ax.axvline(mark, color="0.6", linewidth=0.8, linestyle="--" if mark else "-", zorder=0)
     ax.set_yticks(range(len(points)), [name for name, *_ in points])
@@ -75,8 +75,8 @@ def _point(
     """A label, which names the parts of the place of which there are ``several``, and the figure with its interval."""
     params = f"[{row['params']}]" if row["params"] else ""
     unit = f" ({row['unit']})" if row["unit"] and what != "gap" else ""
-    place = "".join(f"{row[name]} " for name in several)
-    name = f"{place}{row['metric']}{params} {row['value']}{unit}"
+    row_number = "".join(f"{row[name]} " for name in several)
+    name = f"{row_number}{row['metric']}{params} {row['value']}{unit}"
     if what == "gap":
         return name, row["gap"], row["gap_low"], row["gap_high"]
     return name, row["estimate"], row["low"], row["high"]

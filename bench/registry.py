@@ -52,11 +52,18 @@ class Registry(Generic[T]):
 
     Built-ins are the modules of ``package``, imported at the first look-up; further ones come
     from the entry point group ``bench.<kind>`` or from ``module:object``.
+
+    Args:
+        kind: what they are called, such as "step".
+        package: where the built-ins are.
+        helpers: modules and folders of ``package`` that register nothing and may import torch and the like: a look-up
+            leaves them out.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, helpers: Iterable[str] = ()) -> None:
         self.kind = kind
         self.package = package
+        self.helpers = frozenset(helpers)
         self._objects: dict[str, T] = {}
         self._discovered = False
         self._plugged = False
@@ -78,9 +85,7 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if not self._discovered:
             self._discovered = True
-            root = importlib.import_module(self.package)
-            for module in sorted(pkgutil.walk_packages(root.__path__, f"{self.package}."), key=lambda m: m.name):
-                importlib.import_module(module.name)
+            self._import(self.package)
         if self._plugged or _refused:
             return
         self._plugged = True
@@ -89,6 +94,17 @@ class Registry(Generic[T]):
                 raise ValueError(f"{self.kind} {point.name!r} is registered twice")
             with contained():
                 self.register(point.name)(point.load())
+
+    def _import(self, package: str) -> None:
+        """Import a package and the modules below it that may register something, in alphabetical order."""
+        root = importlib.import_module(package)
+        for _, name, is_package in sorted(pkgutil.iter_modules(root.__path__), key=lambda module: module.name):
+            if package == self.package and name in self.helpers:
+                continue
+            if is_package:
+                self._import(f"{package}.{name}")
+            else:
+                importlib.import_module(f"{package}.{name}")
 
     def names(self) -> list[str]:
         """Every known name, sorted."""

@@ -1,4 +1,4 @@
-"""What a run or a diff returns in Python: its results, and what is done with them."""
+"""The results of a run or a diff in Python: look-up, frame, plot, gate, report."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from bench.suite.given_input import parse_parameters
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
+
+    from bench.stats.ratio import Ratio
 
 WIDTH = 110  # characters of a table where no terminal says otherwise
 HEIGHT = 640  # pixels of the report in a notebook
@@ -80,9 +82,9 @@ class RunResults(Results):
     @classmethod
     def of(cls, results: Results, samples: RunSamples, *, pair: bool = False) -> RunResults:
         """The results with the per-sample arrays of what is gated; of a ``pair`` every value is shown."""
-        found = cls.model_validate(dict(results))
-        found._samples, found._pair = samples, pair
-        return found
+        made = cls.model_validate(dict(results))
+        made._samples, made._pair = samples, pair
+        return made
 
     @property
     def samples(self) -> RunSamples:
@@ -105,16 +107,35 @@ class RunResults(Results):
             NoSuchCell: a ``KeyError``: no cell, or more than one.
         """
         parts = key.split("/") if isinstance(key, str) else [str(part) for part in key]
-        found = [cell for cell in self.cells if _answers(cell, parts)]
-        if len(found) == 1:
-            return CellValues(found[0])
-        shown = "/".join(parts)
-        if not found:
+        matching = [cell for cell in self.cells if _answers(cell, parts)]
+        if len(matching) == 1:
+            return CellValues(matching[0])
+        given_name = "/".join(parts)
+        if not matching:
             known = sorted({name for cell in self.cells for name in (cell.metric, cell_label(cell))})
-            raise NoSuchCell.at(shown, "no such cell", nearest(shown, known))
-        labels = [cell_label(cell) for cell in found]
+            raise NoSuchCell.at(given_name, "no such cell", nearest(given_name, known))
+        labels = [cell_label(cell) for cell in matching]
         more = ", ..." if len(labels) > SHOWN else ""
-        raise NoSuchCell.at(shown, f"{len(found)} cells", f"say which: {', '.join(labels[:SHOWN])}{more}")
+        raise NoSuchCell.at(given_name, f"{len(matching)} cells", f"say which: {', '.join(labels[:SHOWN])}{more}")
+
+    def ratio(self, first: str, second: str, value: str = "") -> Ratio:
+        """How far one variant moved beside another: (Δ_first / Δ_second)^(1/p), with its paired interval.
+
+        The ratio of both gaps, in which the yardsticks cancel: none are needed. Below 1 where the first is nearer to
+        the reference. Whether two intervals of gaps overlap says nothing of this.
+
+        Args:
+            first: The name of a cell, as in ``r[...]``, such as ``"int8/edge/fidelity.predictions"``.
+            second: Another cell of the same metric.
+            value: A change that is gated, or the metric's headline; by default the headline.
+
+        Raises:
+            NoSuchCell: no such cell or value, or its distances were not kept.
+            UserError: the cells are not of one metric on the same samples.
+        """
+        from bench.variant_ratio import ratio_of_cells
+
+        return ratio_of_cells(self[first].cell, self[second].cell, self._samples, value)
 
     def frame(self) -> pandas.DataFrame:
         """A row for every value, and one for each cell that was skipped or failed; see ``bench.frames.COLUMNS``.
@@ -184,8 +205,8 @@ class RunResults(Results):
 
         console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
         (render_pair if self._pair else render)(self, console)
-        shown: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return shown.strip("\n")
+        text: str = console.file.getvalue()  # type: ignore[attr-defined]
+        return text.strip("\n")
 
     __str__ = __repr__
 
@@ -208,10 +229,10 @@ def _answers(cell: Cell, parts: list[str]) -> bool:
     """Whether a cell has every part: its variant, its target, or its metric with these parameters among its own."""
     if "/".join(parts) == cell_label(cell):
         return True
-    *places, last = parts
+    *parents, last = parts
     if not _metric_answers(cell, last):
         return False
-    return all(any(fnmatchcase(name, part) for name in (cell.variant, cell.target)) for part in places)
+    return all(any(fnmatchcase(name, part) for name in (cell.variant, cell.target)) for part in parents)
 
 
 def _metric_answers(cell: Cell, text: str) -> bool:

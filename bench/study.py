@@ -10,13 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.compression.record import to_bytes
 from bench.data.base import Dataset
 from bench.data.downloads import kept_in
 from bench.engine.forecast import applicability, forecast
 from bench.engine.foresight import Foresight, foresee
 from bench.engine.inline import InlineEngine, Measured, Rerun
-from bench.engine.networks import Networks
+from bench.engine.networks import check_unchanged
 from bench.engine.planning import PlannedSuite, plan_suite
 from bench.engine.run import Progress, run_plan
 from bench.engine.samples import collect
@@ -113,6 +112,7 @@ class Study:
         Raises:
             UserError: no cell matches, the device or a network from outside cannot be used.
         """
+        check_unchanged(self.plan)
         try:
             results, samples = run_plan(self.planned, self.engine, only, shard, self.progress)
         finally:
@@ -135,6 +135,7 @@ class Study:
         Raises:
             UserError: the device or a network from outside cannot be used at all.
         """
+        check_unchanged(self.plan)
         if self.rerun in ("missing", "always") and self.engine.cached(cell) is None:
             self.engine.preflight([cell])
         return self.engine.measure(cell)
@@ -157,7 +158,7 @@ class Study:
 
         from bench.networks.arithmetic import arithmetic
 
-        predictor = self.engine.observations.open(cell.node, cell.target).as_shipped()
+        predictor = self.engine.observations.open(cell.network, cell.target).as_shipped()
         image = torch.from_numpy(self.engine.observations.samples(cell.count).x[:1].copy())
         with arithmetic(cell.target.threads):
             predictor.logits(image)  # the first call also allocates
@@ -184,34 +185,6 @@ class Study:
         """
         return why(self.plan, cells, self.store)
 
-    def write_weights(self) -> list[tuple[Path, int]]:
-        """Train the reference and yardsticks and write them into the folder that ``reference.weights`` names.
-
-        Returns:
-            Each file and its size in bytes.
-
-        Raises:
-            UserError: the suite names no such folder, or one that is not beside it.
-        """
-        folder = self.suite.reference.weights
-        if folder is None:
-            raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')
-        if not folder.resolve().is_relative_to(self.suite.path.parent.resolve()):
-            what = f"{shown_path(folder)!r} is not in the folder of {self.suite.path.name}, and nothing is written "
-            raise UserError.at("reference.weights", f"{what}elsewhere", "name a folder beside the suite")
-        trained = replace(self.suite, reference=replace(self.suite.reference, weights=None))
-        plan = plan_suite(trained, self.device, self.dataset).plan
-        networks = Networks(self.store, self.dataset, self.progress.message)
-        nodes = {"reference": plan.references[0]}
-        nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(plan.yardsticks)}
-        written = []
-        for name, node in nodes.items():
-            blob = to_bytes(networks.get(node))
-            write_atomic(folder / f"{name}.safetensors", blob)
-            written.append((folder / f"{name}.safetensors", len(blob)))
-        self.close()
-        return written
-
     def close(self) -> None:
         """Wait until everything measured is on disk, and say what the store has to say."""
         if "store" in self.__dict__:
@@ -226,3 +199,36 @@ class Study:
     def notices(self) -> list[str]:
         """What the store has to say: what was damaged, what could not be kept; each is said once."""
         return self.store.notices.lines() if "store" in self.__dict__ else []
+
+
+def write_weights(
+    suite: Suite | Path | str, store: str = ".crbench", device: str = "cpu", progress: Progress | None = None
+) -> list[tuple[Path, int]]:
+    """Train a suite's reference and yardsticks and write them into the folder that ``reference.weights`` names.
+
+    Returns:
+        Each file and its size in bytes.
+
+    Raises:
+        UserError: the suite names no such folder, or one that is not beside it.
+    """
+    from bench.compression.restoring import to_bytes
+
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    folder = loaded.reference.weights
+    if folder is None:
+        raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')
+    if not folder.resolve().is_relative_to(loaded.path.parent.resolve()):
+        what = f"{shown_path(folder)!r} is not in the folder of {loaded.path.name}, and nothing is written elsewhere"
+        raise UserError.at("reference.weights", what, "name a folder beside the suite")
+    trained = replace(loaded, reference=replace(loaded.reference, weights=None))
+    study = Study(trained, store, device, progress=progress)
+    nodes = {"reference": study.plan.references[0]}
+    nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(study.plan.yardsticks)}
+    written = []
+    for name, node in nodes.items():
+        blob = to_bytes(study.engine.networks.get(node))
+        write_atomic(folder / f"{name}.safetensors", blob)
+        written.append((folder / f"{name}.safetensors", len(blob)))
+    study.close()
+    return written

@@ -199,7 +199,7 @@ def test_a_bad_checkpoint_stops_before_anything_is_written(tiny, capsys, content
 
 
 def test_internal_errors_exit_4(monkeypatch, capsys):
-    monkeypatch.setattr("bench.suite.render.list_names", lambda kind: 1 / 0)
+    monkeypatch.setattr("bench.suite.registered_names.list_names", lambda kind: 1 / 0)
     assert run_cli(["list", "metrics"]) == 4
     assert "internal error" in capsys.readouterr().err
 

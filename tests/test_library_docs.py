@@ -12,11 +12,12 @@ import pytest
 
 import bench
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step, source_record
+from bench.compression.chains import run_step
 from bench.data.base import loaders
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
 from bench.networks.network import TorchNetwork
+from bench.outside_networks.records import source_record
 
 mpl.use("agg")
 PAGE = Path(__file__).parents[1] / "docs" / "library.md"

@@ -1,5 +1,6 @@
 """What ``bench.diff`` and ``bench.run`` return: figures by name, a tidy frame, a picture, a judgement."""
 
+import copy
 import html
 import json
 import math
@@ -125,14 +126,16 @@ def test_a_picture_holds_each_figure_and_its_interval(pair, what):
 
     axes = pair.plot(what)
     shown = [value for cell in pair.cells for value in cell.values.values()]
+    none = (None, None)
     if what == "gap":
-        wanted = [(value.gap, *value.gap_ci) for value in shown if value.gap is not None]
+        wanted = [(value.gap, *(value.gap_ci or none)) for value in shown if (value.gap, value.gap_ci) != none]
     else:
-        wanted = [(v.estimate, *v.ci) for v in shown if v.kind == {"change": "change", "harm": "quality"}[what]]
-    points = [line.get_xdata()[0] for line in axes.get_lines() if len(line.get_xdata()) == 1]
-    assert points == [figure for figure, *_ in wanted]
-    ends = [tuple(line.get_xdata()) for line in axes.get_lines() if len(line.get_xdata()) == 2][: len(wanted)]
-    assert ends == [(0.0 if low is None else low, high) for _, low, high in wanted]
+        kind = {"change": "change", "harm": "quality"}[what]
+        wanted = [(v.estimate, *(v.ci or none)) for v in shown if v.estimate is not None and v.kind == kind]
+    lines = [tuple(line.get_xdata()) for line in axes.get_lines()]
+    assert [line[0] for line in lines if len(line) == 1] == [figure for figure, *_ in wanted if figure is not None]
+    intervals = [(low or 0.0, high) for _, low, high in wanted if high is not None]
+    assert [line for line in lines if len(line) == 2][: len(intervals)] == intervals
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert len(labels) == len(wanted)
     assert labels[0].startswith("fidelity.")
@@ -190,5 +193,48 @@ def test_a_suite_is_run_gated_and_saved(measured, capsys):
     part = bench.run("tiny.toml", only="noise*", rerun="never")
     assert {cell.variant for cell in part.cells} == {"noise"}
     assert part.gate(baseline="b.json").exit_code != 0  # what is left out is not passed
-    with pytest.raises(UserError, match="run: unknown option 'onyl'; did you mean 'only'"):
-        bench.run("tiny.toml", onyl="noise*")
+
+
+def test_two_variants_are_compared_without_yardsticks(x):
+    """On a network that is nearer, the ratio is below 1; the interval is that of the paired statistic by hand."""
+    from bench.stats.ratio import paired_ratio
+    from bench.stats.resampling import Resamples
+
+    reference = made(0)
+    near, far = (bench.network(moved(reference, scale), key=f"moved {scale}") for scale in (0.05, 0.4))
+    results = two_variants(reference, near, far, x)
+    found = results.ratio("near/torch/fidelity.predictions", "far/torch/fidelity.predictions")
+    kept = [results.samples.cells[results[name].cell.id.path].values["js"] for name in ("near/*", "far/*")]
+    wanted = paired_ratio(*(item.variant["x"] for item in kept), Resamples(80), power=2, floor=found_floor(results))
+    assert found == wanted
+    assert 0 < found.interval.low < found.estimate < found.interval.high < 1
+    turned = results.ratio("far/*", "near/*")
+    assert turned.estimate == pytest.approx(1 / found.estimate)
+    assert results["near/*"]["js"].gap is None  # there are no yardsticks
+    with pytest.raises(UserError, match="no distances of 'logit_relative_error' were kept"):
+        results.ratio("near/*", "far/*", "logit_relative_error")
+
+
+def found_floor(results):
+    return max(results[name]["js"].numerical_floor for name in ("near/*", "far/*"))
+
+
+def moved(reference, scale):
+    net = copy.deepcopy(reference)
+    with torch.no_grad():
+        net[1].weight += scale * torch.randn(net[1].weight.shape, generator=torch.Generator().manual_seed(7))
+    return net
+
+
+def two_variants(reference, near, far, x):
+    from dataclasses import replace
+
+    from bench.engine.diff import pair_suite
+    from bench.study import Study
+    from bench.suite.given_network import as_network
+    from bench.suite.given_pair import given_pair
+    from bench.suite.suite import Variant
+
+    suite, dataset = pair_suite(given_pair(reference, near, x, metrics=["fidelity.predictions"]))
+    variants = tuple(Variant(name, outside=as_network(net, "here")) for name, net in {"near": near, "far": far}.items())
+    return Study(replace(suite, variants=variants), "memory://two-variants", dataset=dataset).run()

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import Samples
 from bench.data.digits import Digits
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.training import initialise, train
 from bench.networks.network import InputSpec, TorchNetwork
-from bench.outside_networks.source import source_record
+from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 

@@ -1,4 +1,4 @@
-"""When a BatchNorm can go: the fix-point of roots and leaves, channel by channel."""
+"""Whether a BatchNorm can be folded: the fixed point of the layers before and behind it, channel by channel."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.batch_norm_folding.structure import Graph, Node, Role
+from bench.batch_norm_folding.structure import FoldingGraph, FoldingNode, Role
 
 Direction = Literal["backward", "forward"]
 Channels = NDArray[np.int64]
 
 
 class Obstacle(Exception):
-    """Why a BatchNorm stays; the message is part of a sentence."""
+    """Why a BatchNorm cannot be folded; the message is part of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Reach:
     such values, ``leaves`` read them; both without the BatchNorm itself.
     """
 
-    norm: Node
+    norm: FoldingNode
     direction: Direction
     source: dict[str, Channels]
-    roots: tuple[Node, ...]
-    leaves: tuple[Node, ...]
+    roots: tuple[FoldingNode, ...]
+    leaves: tuple[FoldingNode, ...]
 
     @property
     def pinned(self) -> str:
@@ -38,7 +38,7 @@ class Reach:
         return self.norm.inputs[0] if self.direction == "backward" else self.norm.outputs[0]
 
 
-def reach(graph: Graph, norm: str, direction: Direction, *, across_concatenation: bool = True) -> Reach:
+def reach(graph: FoldingGraph, norm: str, direction: Direction, *, across_concatenation: bool = True) -> Reach:
     """Follow the BatchNorm's map to every value that it has to act on, until nothing is added.
 
     Backward, the values that the BatchNorm reads are to carry its map already: everything that makes one of them (a
@@ -65,14 +65,16 @@ def reach(graph: Graph, norm: str, direction: Direction, *, across_concatenation
 
 
 class _Walk:
-    def __init__(self, graph: Graph, norm: Node, direction: Direction, across_concatenation: bool) -> None:
+    def __init__(
+        self, graph: FoldingGraph, norm: FoldingNode, direction: Direction, across_concatenation: bool
+    ) -> None:
         self.graph, self.norm, self.across = graph, norm, across_concatenation
         self.start = norm.inputs[0] if direction == "backward" else norm.outputs[0]
         self.backward = direction == "backward"
         self.source: dict[str, Channels] = {}
         self.waiting: list[str] = []
-        self.roots: dict[str, Node] = {}
-        self.leaves: dict[str, Node] = {}
+        self.roots: dict[str, FoldingNode] = {}
+        self.leaves: dict[str, FoldingNode] = {}
 
     def run(self) -> None:
         self.mark(self.start, np.arange(self.graph.channels[self.start]))
@@ -111,7 +113,7 @@ class _Walk:
             return
         self.spread(node, value)
 
-    def visit_consumer(self, value: str, node: Node) -> None:
+    def visit_consumer(self, value: str, node: FoldingNode) -> None:
         if node.name == self.norm.name:
             if not self.backward:
                 raise Obstacle("its own output comes back to its input")
@@ -123,7 +125,7 @@ class _Walk:
             return
         self.spread(node, value)
 
-    def spread(self, node: Node, value: str) -> None:
+    def spread(self, node: FoldingNode, value: str) -> None:
         """Hand the map of one value of a transparent node to its others."""
         source = self.source[value]
         if node.role is Role.CONCAT and not self.across:
@@ -138,7 +140,7 @@ class _Walk:
             if value != output:
                 self.mark(output, np.repeat(source, node.repeat))
 
-    def _spread_concat(self, node: Node, output: str) -> None:
+    def _spread_concat(self, node: FoldingNode, output: str) -> None:
         whole = self.source.get(output, np.full(self.graph.channels[output], -1, dtype=np.int64)).copy()
         start = 0
         for other in node.inputs:
@@ -165,7 +167,7 @@ def _merged(before: Channels, added: Channels, value: str) -> Channels:
     return np.where(added >= 0, added, before)
 
 
-def _gathered(source: Channels, node: Node) -> Channels:
+def _gathered(source: Channels, node: FoldingNode) -> Channels:
     """The map of a flattened value's features on the channels that they come from."""
     if node.repeat == 1:
         return source

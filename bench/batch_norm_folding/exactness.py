@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from onnx import GraphProto, ModelProto
+import onnx
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
 
 
 def doubled(model: ModelProto) -> ModelProto:
     """A copy that computes in float64: stored tensors, constants and casts of floating type become double."""
-    import onnx
-
     made = onnx.ModelProto()
     made.CopyFrom(model)
     _double(made.graph)
@@ -23,8 +22,6 @@ def doubled(model: ModelProto) -> ModelProto:
 
 def run_in_double(model: ModelProto, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """The first output of a model that ``doubled`` made, for inputs x."""
-    from onnx.reference import ReferenceEvaluator
-
     stored = {tensor.name for tensor in model.graph.initializer}
     name = next(value.name for value in model.graph.input if value.name not in stored)
     made = ReferenceEvaluator(model, new_ops=[_evaluation_batch_norm()]).run(None, {name: x})
@@ -33,7 +30,6 @@ def run_in_double(model: ModelProto, x: NDArray[np.float64]) -> NDArray[np.float
 
 def _evaluation_batch_norm() -> type[Any]:
     """BatchNormalization on its stored statistics: below opset 14 the reference takes those of the batch."""
-    from onnx.reference.op_run import OpRun
 
     class BatchNormalization(OpRun):  # type: ignore[misc]
         op_domain = ""
@@ -52,8 +48,6 @@ def _evaluation_batch_norm() -> type[Any]:
 
 
 def _double(graph: GraphProto) -> None:
-    from onnx import TensorProto, numpy_helper
-
     floats = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
     def widen(tensor: Any) -> None:

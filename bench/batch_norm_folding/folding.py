@@ -10,14 +10,14 @@ import numpy as np
 from bench.batch_norm_folding.condition import Direction, Obstacle, Reach, reach
 from bench.batch_norm_folding.formulas import Affine, Diagonal, after, before, inverse
 from bench.batch_norm_folding.shifts import Vector, shifts
-from bench.batch_norm_folding.structure import Graph, Node
+from bench.batch_norm_folding.structure import FoldingGraph, FoldingNode
 
 SMALLEST = 1e-6  # of a scale that has to be undone
 
 
 @dataclass(frozen=True)
-class Folded:
-    """A BatchNorm that went, the layers that took its map over, and those that now undo it."""
+class FoldedBatchNorm:
+    """A BatchNorm that was folded, the layers that took its map over, and those that now undo it."""
 
     batch_norm: str
     into: tuple[str, ...]
@@ -26,22 +26,22 @@ class Folded:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A BatchNorm that stays, and why."""
+class KeptBatchNorm:
+    """A BatchNorm that was not folded, and why."""
 
     batch_norm: str
     reason: str
 
 
-class Plan(NamedTuple):
-    """What became of each BatchNorm, and the new weights of the layers that changed."""
+class FoldingResult(NamedTuple):
+    """The folded and the kept BatchNorms, and the new weights of the layers that changed."""
 
-    folded: tuple[Folded, ...]
-    kept: tuple[Kept, ...]
+    folded: tuple[FoldedBatchNorm, ...]
+    kept: tuple[KeptBatchNorm, ...]
     changed: dict[str, Affine]
 
 
-def fold_all(graph: Graph, weights: dict[str, Affine], *, across_concatenation: bool = True) -> Plan:
+def fold_all(graph: FoldingGraph, weights: dict[str, Affine], *, across_concatenation: bool = True) -> FoldingResult:
     """Fold what can be folded: first every BatchNorm backward, in the order they run, then the others forward.
 
     Each fold acts on the graph that the ones before it left. Nothing is changed in place.
@@ -52,7 +52,7 @@ def fold_all(graph: Graph, weights: dict[str, Affine], *, across_concatenation: 
         across_concatenation: False leaves every BatchNorm whose map would pass a concatenation.
     """
     current = dict(weights)
-    folded: dict[str, Folded] = {}
+    folded: dict[str, FoldedBatchNorm] = {}
     obstacles: dict[str, list[str]] = {norm.name: [] for norm in graph.norms()}
     directions: tuple[Direction, ...] = ("backward", "forward")
     for direction in directions:
@@ -60,39 +60,39 @@ def fold_all(graph: Graph, weights: dict[str, Affine], *, across_concatenation: 
             if name in folded:
                 continue
             try:
-                found = reach(graph, name, direction, across_concatenation=across_concatenation)
-                changed = _change(graph, found, current)
+                reached = reach(graph, name, direction, across_concatenation=across_concatenation)
+                changed = _change(graph, reached, current)
             except Obstacle as obstacle:
                 obstacles[name].append(f"{direction}: {obstacle}")
                 continue
             current |= changed
             graph = graph.without(name)
-            folded[name] = _report(found)
-    kept = tuple(Kept(name, "; ".join(why)) for name, why in obstacles.items() if name not in folded)
+            folded[name] = _report(reached)
+    kept = tuple(KeptBatchNorm(name, "; ".join(why)) for name, why in obstacles.items() if name not in folded)
     done = tuple(folded[name] for name in obstacles if name in folded)
-    return Plan(done, kept, {name: made for name, made in current.items() if made is not weights[name]})
+    return FoldingResult(done, kept, {name: made for name, made in current.items() if made is not weights[name]})
 
 
-def _report(found: Reach) -> Folded:
-    roots, leaves = (tuple(node.name for node in nodes) for nodes in (found.roots, found.leaves))
-    into, undone = (roots, leaves) if found.direction == "backward" else (leaves, roots)
-    return Folded(found.norm.name, into, found.direction, undone)
+def _report(reached: Reach) -> FoldedBatchNorm:
+    roots, leaves = (tuple(node.name for node in nodes) for nodes in (reached.roots, reached.leaves))
+    into, undone = (roots, leaves) if reached.direction == "backward" else (leaves, roots)
+    return FoldedBatchNorm(reached.norm.name, into, reached.direction, undone)
 
 
-def _change(graph: Graph, found: Reach, weights: dict[str, Affine]) -> dict[str, Affine]:
+def _change(graph: FoldingGraph, reached: Reach, weights: dict[str, Affine]) -> dict[str, Affine]:
     """The new weights of roots and leaves.
 
     Raises:
         Obstacle: a shift meets zero padding, or a scale is too small to be undone.
     """
-    norm = weights[found.norm.name]
+    norm = weights[reached.norm.name]
     assert isinstance(norm, Diagonal)
-    moved = shifts(graph, found, norm.shift)
-    backward = found.direction == "backward"
+    moved = shifts(graph, reached, norm.shift)
+    backward = reached.direction == "backward"
     changed: dict[str, Affine] = {}
 
-    def take(node: Node, value: str, undo: bool, side_after: bool) -> None:
-        source = found.source[value]
+    def take(node: FoldingNode, value: str, undo: bool, side_after: bool) -> None:
+        source = reached.source[value]
         scale: Vector = np.where(source >= 0, norm.scale[source], 1.0)
         shift = moved[value]
         if undo:
@@ -102,8 +102,8 @@ def _change(graph: Graph, found: Reach, weights: dict[str, Affine]) -> dict[str,
         layer = changed.get(node.name, weights[node.name])
         changed[node.name] = after(layer, scale, shift) if side_after else before(layer, scale, shift)
 
-    for node in found.roots:
+    for node in reached.roots:
         take(node, node.outputs[0], not backward, True)
-    for node in found.leaves:
+    for node in reached.leaves:
         take(node, node.inputs[0], backward, False)
     return changed

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from bench.batch_norm_folding.folding import Folded, Kept, fold_all
+from torch import nn
+
+from bench.batch_norm_folding.folding import FoldedBatchNorm, KeptBatchNorm, fold_all
 from bench.batch_norm_folding.torch_modules.graph import read_module
 from bench.batch_norm_folding.torch_modules.layers import prepare, write_weights
 
-if TYPE_CHECKING:
-    from torch import nn
-
-__all__ = ["Folded", "Folding", "Kept", "fold_batch_norms", "replace_batch_norm"]
+__all__ = ["FoldedBatchNorm", "Folding", "KeptBatchNorm", "fold_batch_norms", "replace_batch_norm"]
 
 
 class Folding(NamedTuple):
-    """A folded copy, and what became of each BatchNorm."""
+    """A folded copy of a module, its folded and its kept BatchNorms."""
 
     module: nn.Module
-    folded: tuple[Folded, ...]
-    kept: tuple[Kept, ...]
+    folded: tuple[FoldedBatchNorm, ...]
+    kept: tuple[KeptBatchNorm, ...]
 
 
 def fold_batch_norms(module: nn.Module, shape: tuple[int, ...], *, across_concatenation: bool = True) -> Folding:
@@ -41,17 +40,17 @@ def fold_batch_norms(module: nn.Module, shape: tuple[int, ...], *, across_concat
     """
     copied = copy.deepcopy(module).eval()
     read = read_module(copied, shape)
-    plan = fold_all(read.graph, read.weights, across_concatenation=across_concatenation)
-    for folded in plan.folded:
+    result = fold_all(read.graph, read.weights, across_concatenation=across_concatenation)
+    for folded in result.folded:
         replace_batch_norm(copied, folded)
-    gone = {folded.batch_norm for folded in plan.folded}
-    for name, made in plan.changed.items():
+    gone = {folded.batch_norm for folded in result.folded}
+    for name, made in result.changed.items():
         if name not in gone:
             write_weights(copied.get_submodule(name), made)
-    unseen = tuple(Kept(name, reason) for name, reason in read.unseen.items())
-    return Folding(copied, plan.folded, plan.kept + unseen)
+    unseen = tuple(KeptBatchNorm(name, reason) for name, reason in read.unseen.items())
+    return Folding(copied, result.folded, result.kept + unseen)
 
 
-def replace_batch_norm(module: nn.Module, folded: Folded) -> None:
+def replace_batch_norm(module: nn.Module, folded: FoldedBatchNorm) -> None:
     """Put an ``Identity`` in the BatchNorm's place and give the layers that take it over a bias; weights are left."""
     prepare(module, folded.batch_norm, (*folded.into, *folded.undone_in))

@@ -1,4 +1,4 @@
-"""The graph that folding looks at: affine layers, what maps of channels pass through, and what stops them."""
+"""The graph of a network as folding sees it: affine layers, operations that pass maps of channels on, and barriers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Role(Enum):
 
 
 @dataclass(frozen=True)
-class Node:
+class FoldingNode:
     """One operation; values are named, and their channels lie along axis 1.
 
     ``label`` is how a report calls it; ``zero_padded``: zeros stand around its input, which no shift may change;
@@ -37,37 +37,37 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Graph:
+class FoldingGraph:
     """Nodes in the order they run; how many channels each value has; which values leave the network."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[FoldingNode, ...]
     channels: dict[str, int]
     outputs: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
-    def producer(self) -> dict[str, Node]:
+    def producer(self) -> dict[str, FoldingNode]:
         """The node that makes a value; the network's input has none."""
         return {value: node for node in self.nodes for value in node.outputs}
 
     @cached_property
-    def consumers(self) -> dict[str, tuple[Node, ...]]:
+    def consumers(self) -> dict[str, tuple[FoldingNode, ...]]:
         """The nodes that read a value."""
-        found: dict[str, list[Node]] = {}
+        readers: dict[str, list[FoldingNode]] = {}
         for node in self.nodes:
             for value in dict.fromkeys(node.inputs):
-                found.setdefault(value, []).append(node)
-        return {value: tuple(nodes) for value, nodes in found.items()}
+                readers.setdefault(value, []).append(node)
+        return {value: tuple(nodes) for value, nodes in readers.items()}
 
     @cached_property
-    def by_name(self) -> dict[str, Node]:
+    def by_name(self) -> dict[str, FoldingNode]:
         """The node of a name."""
         return {node.name: node for node in self.nodes}
 
-    def norms(self) -> Iterable[Node]:
+    def norms(self) -> Iterable[FoldingNode]:
         """The BatchNorms, in the order they run."""
         return (node for node in self.nodes if node.role is Role.NORM)
 
-    def without(self, norm: str) -> Graph:
+    def without(self, norm: str) -> FoldingGraph:
         """The graph in which a BatchNorm only hands its input on."""
         nodes = tuple(replace(n, role=Role.PASS) if n.name == norm else n for n in self.nodes)
-        return Graph(nodes, self.channels, self.outputs)
+        return FoldingGraph(nodes, self.channels, self.outputs)

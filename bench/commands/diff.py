@@ -48,7 +48,7 @@ def diff(
     with json_alone(as_json) as say:
         pair = given_pair(
             reference, variant, data,
-            metrics=metrics, bounds=limits, integer_sums=integer_sums, inputs=declared, places=COMMAND_LINE,
+            metrics=metrics, bounds=limits, integer_sums=integer_sums, inputs=declared, argument_names=COMMAND_LINE,
         )  # fmt: skip
         results = with_progress(
             lambda progress: api.measure_pair(pair, device=device, progress=progress), quiet=quiet or as_json

@@ -11,7 +11,7 @@ from bench.commands.options import NO_CODE
 @click.argument("kind", type=click.Choice(["metrics", "probes", "steps", "models", "loaders", "runtimes"]))
 def list_(kind: str) -> int:
     """What exists: metrics, probes, steps, models, loaders, runtimes."""
-    from bench.suite.render import list_names
+    from bench.suite.registered_names import list_names
 
     rows = list_names(kind)
     width = max(len(name) for name, _ in rows)
@@ -25,8 +25,8 @@ def list_(kind: str) -> int:
 @NO_CODE
 def describe(name: str) -> int:
     """Parameters, units, values and source of a metric, probe, step, model, loader or runtime."""
-    from bench.suite.render import describe as describe_name
-    from bench.suite.render import kinds_of
+    from bench.suite.registered_names import describe as describe_name
+    from bench.suite.registered_names import kinds_of
 
     click.echo("\n\n".join(describe_name(kind, name) for kind in kinds_of(name)))
     return 0

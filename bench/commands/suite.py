@@ -76,7 +76,7 @@ def check(suites: tuple[Path, ...], store: str, device: str) -> int:
     from bench.errors import Problem, UserError
     from bench.study import Study
     from bench.suite.load import load_suite
-    from bench.suite.render import describe_suite
+    from bench.suite.plan_text import describe_suite
 
     problems: list[Problem] = []
     failing = False

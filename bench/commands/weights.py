@@ -19,10 +19,10 @@ from bench.commands.showing import with_progress
 def weights(suite: Path, store: str, device: str, quiet: bool) -> int:
     """Train SUITE's reference and yardsticks and write them into the folder its reference.weights names."""
     from bench.engine.run import Progress
-    from bench.study import Study
+    from bench.study import write_weights
 
     def write(progress: Progress) -> list[tuple[Path, int]]:
-        return Study(suite, store, device, progress=progress).write_weights()
+        return write_weights(suite, store, device, progress)
 
     written = with_progress(write, quiet=quiet)
     for path, size in written:

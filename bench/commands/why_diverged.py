@@ -31,7 +31,7 @@ def why_diverged(
 ) -> int:  # fmt: skip
     """Rank the layers of VARIANT by how much of its divergence from REFERENCE each one brings in.
 
-    A network is an ONNX file or module:factory[@checkpoint.safetensors]. Layers are matched by their place in the
+    A network is an ONNX file or module:factory[@checkpoint.safetensors]. Layers are matched by their position in the
     graph and by their shapes. Each layer in turn is computed as in the reference, on the variant's own inputs. First
     stands how much of the divergence arises in the runtime: its graph optimisation, and sums that saturate.
     """
@@ -42,11 +42,11 @@ def why_diverged(
     limits = None if bounds is None else parse_bounds(bounds)
     declared = Inputs(both_inputs, reference_input, variant_input)
     with json_alone(as_json) as say:
-        found = _with_bar(
+        ranked = _with_bar(
             lambda shown: analyse(reference, variant, data, limits, shown, integer_sums, declared),
             quiet=quiet or as_json,
         )
-        report = LayerReport.model_validate(found)
+        report = LayerReport.model_validate(ranked)
         if as_json:
             say(report.model_dump_json())
             return 0

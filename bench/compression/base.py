@@ -70,4 +70,6 @@ class Step(ABC):
         return {"step": self.name, "version": self.version, "parameters": values}
 
 
-steps: Registry[type[Step]] = Registry("step", "bench.compression")
+HELPERS = ("distillation", "exporting", "onnx_runtime", "pruning", "quantisation", "restoring")
+
+steps: Registry[type[Step]] = Registry("step", "bench.compression", HELPERS)

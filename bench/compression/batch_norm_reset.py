@@ -10,7 +10,6 @@ from pydantic import Field
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import NotApplicable, UserError
-from bench.models.training import preprocess, reproducible
 from bench.networks.network import InputSpec, Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import generator
@@ -78,6 +77,8 @@ def estimate_again(module: nn.Module, samples: Samples, declared: InputSpec) -> 
     Every layer sees the batch statistics of the layers before it; dropout stays off.
     """
     import torch
+
+    from bench.models.training import preprocess, reproducible
 
     fresh = copy.deepcopy(module).eval()
     x = preprocess(torch.from_numpy(samples.x), declared)

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from bench.batch_norm_folding.folding import Folded, Kept
-from bench.batch_norm_folding.modules import fold_batch_norms, replace_batch_norm
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import NotApplicable
-from bench.models.training import preprocess, reproducible
 from bench.networks.network import InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.registry import parameters
 
@@ -21,6 +18,8 @@ if TYPE_CHECKING:
     import torch
     from onnx import ModelProto
     from torch import nn
+
+    from bench.batch_norm_folding.folding import FoldedBatchNorm, KeptBatchNorm
 
 PROBES = 32
 FEW_PROBES = 2  # of large images, where float64 is slow
@@ -55,6 +54,8 @@ class BnFold(Step):
 
         A float ONNX file without any BatchNorm is handed on as it is: exporters fold by themselves.
         """
+        from bench.batch_norm_folding.modules import fold_batch_norms
+
         if isinstance(network, OnnxNetwork):
             return self._fold_file(network)
         assert isinstance(network, TorchNetwork)
@@ -67,12 +68,15 @@ class BnFold(Step):
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """Replace the same BatchNorms; of an ONNX file, the file itself is the structure."""
+        from bench.batch_norm_folding.folding import FoldedBatchNorm
+        from bench.batch_norm_folding.modules import replace_batch_norm
+
         if isinstance(network, OnnxNetwork):
             return OnnxNetwork(b"", network.input)
         assert isinstance(network, TorchNetwork)
         module = copy.deepcopy(network.module)
         for entry in record["folded"]:
-            replace_batch_norm(module, Folded(**entry))
+            replace_batch_norm(module, FoldedBatchNorm(**entry))
         return TorchNetwork(module, network.input)
 
     def _fold_file(self, network: OnnxNetwork) -> tuple[Network, dict[str, Any]]:
@@ -81,13 +85,13 @@ class BnFold(Step):
         from bench.batch_norm_folding.onnx_files.folding import fold_onnx
 
         model = onnx.load_model_from_string(network.model)
-        made, plan = fold_onnx(model, across_concatenation=self.across_concatenation)
-        if not plan.folded and not plan.kept:
-            record = _became(plan.folded, plan.kept)
+        made, result = fold_onnx(model, across_concatenation=self.across_concatenation)
+        if not result.folded and not result.kept:
+            record = _became(result.folded, result.kept)
             return OnnxNetwork(network.model, network.input), record | {"notes": ["the file has no BatchNorm left"]}
-        _require(plan.folded, plan.kept)
+        _require(result.folded, result.kept)
         folded = OnnxNetwork(made.SerializeToString(deterministic=True), network.input)
-        return folded, _became(plan.folded, plan.kept) | self._file_change(model, made, network.input)
+        return folded, _became(result.folded, result.kept) | self._file_change(model, made, network.input)
 
     def _logit_change(self, network: TorchNetwork, after: nn.Module) -> dict[str, Any]:
         """Largest change of a logit on seeded uniform probes, both networks evaluated in float64.
@@ -98,6 +102,9 @@ class BnFold(Step):
             RuntimeError: the fold itself is not exact.
         """
         import torch
+
+        from bench.batch_norm_folding.modules import fold_batch_norms
+        from bench.models.training import reproducible
 
         double = copy.deepcopy(network.module).double().eval()
         with reproducible("bn-fold"), torch.no_grad():
@@ -117,6 +124,7 @@ class BnFold(Step):
         """
         from bench.batch_norm_folding.exactness import doubled, run_in_double
         from bench.batch_norm_folding.onnx_files.folding import fold_onnx
+        from bench.models.training import reproducible
 
         with reproducible("bn-fold"):
             x = _probes(declared, _fixed_batch(model) or _probe_count(declared)).numpy()
@@ -130,7 +138,7 @@ class BnFold(Step):
         return _differences(outputs[0], outputs[1], outputs[2])
 
 
-def _became(folded: tuple[Folded, ...], kept: tuple[Kept, ...]) -> dict[str, Any]:
+def _became(folded: tuple[FoldedBatchNorm, ...], kept: tuple[KeptBatchNorm, ...]) -> dict[str, Any]:
     """What became of each BatchNorm, as JSON, and in one sentence."""
     backward = sum(entry.direction == "backward" for entry in folded)
     summary = f"{backward} folded backward, {len(folded) - backward} forward, {len(kept)} kept"
@@ -141,7 +149,7 @@ def _became(folded: tuple[Folded, ...], kept: tuple[Kept, ...]) -> dict[str, Any
     }
 
 
-def _require(folded: tuple[Folded, ...], kept: tuple[Kept, ...]) -> None:
+def _require(folded: tuple[FoldedBatchNorm, ...], kept: tuple[KeptBatchNorm, ...]) -> None:
     if not folded:
         reasons = "; ".join(f"{entry.batch_norm}: {entry.reason}" for entry in kept)
         raise NotApplicable(f"no BatchNorm can be folded ({reasons or 'the network has none'})")
@@ -153,6 +161,8 @@ def _probe_count(declared: InputSpec) -> int:
 
 def _probes(declared: InputSpec, count: int) -> torch.Tensor:
     import torch
+
+    from bench.models.training import preprocess
 
     low, high = declared.bounds
     probes = torch.rand(count, *declared.shape, dtype=torch.float64) * (high - low) + low

@@ -1,4 +1,4 @@
-"""Training on, from labels, from what a teacher answers, or from both."""
+"""Continued training on labels, on the outputs of a teacher, or on both."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+from torch import nn
+from torch.nn import functional
+
 from bench.errors import UserError
-from bench.models.descent import Descent, Schedule, batches, descend
+from bench.models.base import Schedule
+from bench.models.descent import Descent, batches, descend
 from bench.models.training import fast_layout, lay_out, preprocess, reproducible
 from bench.networks.interface import scores_in_training
 from bench.networks.memory_layout import keep_contiguous
 from bench.stats.streams import derive_seed
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
     from bench.data.base import Samples
     from bench.networks.network import InputSpec
 
@@ -52,8 +54,6 @@ def train_on(
     Raises:
         UserError: no samples, no labels where w < 1, or the loss stopped being finite.
     """
-    import torch
-
     if len(samples) == 0 or (samples.y is None and training.weight < 1):
         right = "give labels and leave samples for training" + ("; distillation = 1 needs no labels" if teacher else "")
         raise UserError.at("data", "training needs labelled samples, there are none", right)
@@ -96,8 +96,6 @@ def loss_of(
     >>> round(float(loss_of(student, None, teacher, declared, training)), 4)  # 4 (log 2 - 0.5623)
     0.5232
     """
-    from torch.nn import functional
-
     student = _logs(output, declared)
     loss = student.new_zeros(())
     if training.weight < 1:
@@ -113,15 +111,11 @@ def loss_of(
 
 def _logs(output: torch.Tensor, declared: InputSpec) -> torch.Tensor:
     """Logits, up to a shift common to all classes."""
-    import torch
-
     return output if declared.output == "logits" else output.clamp_min(torch.finfo(output.dtype).tiny).log()
 
 
 def _answers(teacher: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """The teacher's outputs (n, classes), without gradient."""
-    import torch
-
     fixed = copy.deepcopy(teacher).eval()
     with torch.no_grad():
         return torch.cat([fixed(part) for part in torch.split(x, 256)])

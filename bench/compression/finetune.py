@@ -7,11 +7,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.distillation import Training, train_on
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
-from bench.models.descent import Schedule
-from bench.models.training import accuracy
+from bench.models.base import Schedule
 from bench.networks.network import Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
@@ -49,6 +47,9 @@ class Finetune(Step):
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Train a copy; raises ``UserError`` without labelled training samples, or a reference to learn from."""
+        from bench.compression.distillation import Training, train_on
+        from bench.models.training import accuracy
+
         assert isinstance(network, TorchNetwork)
         teacher = None
         if self.distillation > 0:

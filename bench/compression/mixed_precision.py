@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from bench.compression.base import StepContext, steps
 from bench.compression.ptq import REFUSAL, Quantisation
-from bench.compression.quantisation.bit_allocation import CHOICES, Allocation, allocate, sensitivities
 from bench.errors import NotApplicable, UserError
 from bench.networks.network import Network, TorchNetwork
-from bench.networks.tied_weights import shared_layers
 from bench.registry import parameters
+
+if TYPE_CHECKING:
+    from bench.compression.quantisation.bit_allocation import Allocation
 
 ACTIVATIONS = 8
 
@@ -51,6 +52,9 @@ class MixedPrecision(Quantisation):
             UserError: the budget cannot be met with 2 bits everywhere, or there are no calibration samples.
             NotApplicable: nothing can be quantised, or two layers share a parameter.
         """
+        from bench.compression.quantisation.bit_allocation import CHOICES, sensitivities
+        from bench.networks.tied_weights import shared_layers
+
         assert isinstance(network, TorchNetwork)
         x = self.samples(network, context)
         for name, other in shared_layers(network.module).items():
@@ -71,11 +75,15 @@ class MixedPrecision(Quantisation):
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """The same layers with the recorded bits; weights are loaded after it."""
+        from bench.compression.quantisation.bit_allocation import CHOICES
+
         assert isinstance(network, TorchNetwork)
         scheme = replace(self.scheme(CHOICES[0], ACTIVATIONS), layer_bits=record["weight_bits"])
         return TorchNetwork(self.restructure(network, record, scheme), network.input, quantised=True)
 
     def _choose(self, counts: dict[str, int], measured: dict[str, dict[int, float]]) -> Allocation:
+        from bench.compression.quantisation.bit_allocation import CHOICES, allocate
+
         total = sum(counts.values())
         if self.average_bits is not None:
             budget = self.average_bits * total

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from bench.compression.base import StepContext, steps
-from bench.compression.onnx_runtime.files import OrtStep, canonical, quiet, simplified
+from bench.compression.ort_step import OrtStep
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
 from bench.registry import parameters
@@ -49,6 +49,8 @@ class OrtDynamicQuant(OrtStep):
     def _quantise(self, model: bytes) -> bytes:
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        from bench.compression.onnx_runtime.files import canonical, quiet, simplified
 
         simple = simplified(model)  # its stored shapes are gone: the tool would trip over those of transposed weights
         with tempfile.TemporaryDirectory() as folder, quiet():

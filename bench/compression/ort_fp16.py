@@ -8,20 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from bench.compression.base import Need, StepContext, steps
-from bench.compression.onnx_runtime.files import (
-    QUANTISED_ALREADY,
-    OrtStep,
-    calibration_inputs,
-    canonical,
-    quiet,
-    simplified,
-)
+from bench.compression.ort_step import QUANTISED_ALREADY, OrtStep
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
-from bench.onnx_files.running import holds_loop, run_session
 from bench.registry import parameters
 from bench.runtimes.base import Target
-from bench.runtimes.onnx_session import session_options, start_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,15 +49,17 @@ class OrtFp16(OrtStep):
         Raises:
             UserError: no calibration samples, or values that float16 cannot hold.
         """
+        from bench.compression.onnx_runtime.files import calibration_inputs, simplified
+
         name, x, batch = calibration_inputs(network, context)
         simple = simplified(network.model)
         _check_weights(simple)
         largest = largest_values(simple, name, x, batch)
         given = {name: float(np.abs(x).max())} if x.dtype.kind == "f" else {}  # it is rounded too
         tensor, value = max(largest.items(), key=lambda item: item[1])
-        for found, magnitude in (given | largest).items():  # in the order of the graph: the first is the cause
+        for value_name, magnitude in (given | largest).items():  # in the order of the graph: the first is the cause
             if not magnitude * self.headroom <= LARGEST:
-                what = f"fp16 overflow: {found!r} reaches {magnitude:.3g} on the calibration samples"
+                what = f"fp16 overflow: {value_name!r} reaches {magnitude:.3g} on the calibration samples"
                 raise UserError.at(self.name, what, f"float16 ends at {LARGEST / self.headroom:.6g} here")
         record = {"largest_value": {"tensor": tensor, "value": value}, "calibration_samples": len(x) // batch * batch}
         return _convert(simple), record
@@ -75,6 +68,9 @@ class OrtFp16(OrtStep):
 def largest_values(model: ModelProto, name: str, x: NDArray[Any], batch: int) -> dict[str, float]:
     """The largest magnitude of every float32 value inside a network over samples x, in the order of its graph."""
     import onnx
+
+    from bench.onnx_files.running import holds_loop, run_session
+    from bench.runtimes.onnx_session import session_options, start_session
 
     opened = onnx.ModelProto()
     opened.CopyFrom(model)
@@ -87,8 +83,8 @@ def largest_values(model: ModelProto, name: str, x: NDArray[Any], batch: int) ->
     largest = dict.fromkeys((output for node in opened.graph.node for output in node.output if output), 0.0)
     names = [entry.name for entry in session.get_outputs() if entry.type == "tensor(float)"]
     for start in range(0, len(x) - batch + 1, batch):
-        found = run_session(session, {name: x[start : start + batch]}, names, loops=holds_loop(content))
-        for output, array in zip(names, found, strict=True):
+        outputs = run_session(session, {name: x[start : start + batch]}, names, loops=holds_loop(content))
+        for output, array in zip(names, outputs, strict=True):
             if array.size:
                 largest[output] = max(largest[output], float(np.abs(array).max()))
     return {output: largest[output] for output in largest if output in set(names)}
@@ -108,6 +104,8 @@ def _check_weights(model: ModelProto) -> None:
 def _convert(model: ModelProto) -> bytes:
     from onnxruntime.quantization.onnx_model import ONNXModel
     from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    from bench.compression.onnx_runtime.files import canonical, quiet
 
     with quiet():
         made = ONNXModel(convert_float_to_float16(model, keep_io_types=True))

@@ -11,14 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.compression.base import Need, StepContext, steps
-from bench.compression.onnx_runtime.files import (
-    QUANTISED_ALREADY,
-    OrtStep,
-    calibration_inputs,
-    canonical,
-    quiet,
-    simplified,
-)
+from bench.compression.ort_step import QUANTISED_ALREADY, OrtStep
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
 from bench.registry import parameters
@@ -92,6 +85,8 @@ class OrtStaticQuant(OrtStep):
         Raises:
             UserError: no calibration samples.
         """
+        from bench.compression.onnx_runtime.files import calibration_inputs, simplified
+
         name, x, batch = calibration_inputs(network, context)
         wide = self.activations.endswith("16")
         model = self._quantise(simplified(network.model, WIDE_OPSET if wide else None), name, x, batch)
@@ -109,6 +104,8 @@ class OrtStaticQuant(OrtStep):
         from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
         from onnxruntime.quantization.quant_utils import QuantizationMode, load_model_with_shape_infer
         from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+        from bench.compression.onnx_runtime.files import canonical, quiet
 
         kinds = sorted(QLinearOpsRegistry.keys() | QDQRegistry.keys())
         with tempfile.TemporaryDirectory() as folder, quiet():

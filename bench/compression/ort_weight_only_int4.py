@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import Field
 
 from bench.compression.base import StepContext, steps
-from bench.compression.onnx_runtime.files import OrtStep, canonical, simplified
-from bench.compression.onnx_runtime.four_bits import pack, round_blocks, round_channels
+from bench.compression.ort_step import OrtStep
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
 from bench.registry import parameters
@@ -48,6 +47,8 @@ class OrtInt4(OrtStep):
         Raises:
             UserError: no constant weight in the file.
         """
+        from bench.compression.onnx_runtime.files import canonical, simplified
+
         model = simplified(network.model, OPSET)
         covered = self._round_weights(model)
         if not covered:
@@ -87,6 +88,8 @@ class OrtInt4(OrtStep):
 
     def _dequantiser(self, model: ModelProto, tensor: TensorProto, axis: int, block: int, name: str) -> NodeProto:
         from onnx import TensorProto, helper, numpy_helper
+
+        from bench.compression.onnx_runtime.four_bits import pack, round_blocks, round_channels
 
         weight = numpy_helper.to_array(tensor)
         along = weight.ndim - 1 if axis == weight.ndim - 2 else weight.ndim - 2  # the inputs' axis of a matrix

@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from bench.batch_norm_folding.modules import Folded, fold_batch_norms, replace_batch_norm
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.quantisation.calibration import calibrate, load_states, quantiser_states
-from bench.compression.quantisation.equalisation import Equalised, equalise
-from bench.compression.quantisation.graph import bound_ranges, quantised_graph
-from bench.compression.quantisation.quantisers import PERCENTILE, Calibration, Scheme, WeightRange, quiet_brevitas
+from bench.compression.quantisation.options import PERCENTILE, Calibration, Scheme, WeightRange
 from bench.errors import UserError
-from bench.models.training import preprocess, reproducible
 from bench.networks.network import Network, TorchNetwork
-from bench.networks.tied_weights import shared_names
 from bench.registry import parameters
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from bench.compression.quantisation.equalisation import Equalised
 
 EXACT = 1e-5  # of the largest logit: what equalisation may change before anything is rounded
 STORAGE = "torch keeps float32 weights, rounded at every pass; an exported file keeps 8-bit integers whatever the bits"
@@ -95,6 +91,9 @@ class Quantisation(Step):
 
     def prepare(self, network: TorchNetwork, x: torch.Tensor) -> tuple[nn.Module, dict[str, Any]]:
         """The float network as it is quantised: BatchNorm folded, channels equalised where asked; and the record."""
+        from bench.batch_norm_folding.modules import fold_batch_norms
+        from bench.compression.quantisation.equalisation import equalise
+
         folding = fold_batch_norms(network.module, network.input.network_shape)
         record: dict[str, Any] = {
             "folded": [asdict(pair) for pair in folding.folded],
@@ -114,6 +113,8 @@ class Quantisation(Step):
         """Preprocessed calibration samples; raises ``UserError`` where there are none."""
         import torch
 
+        from bench.models.training import preprocess
+
         if len(context.calibration) == 0:
             what = "no calibration samples"
             raise UserError.at("data.calibration", what, f"give 1 or more; {self.name} sets its scales on them")
@@ -121,6 +122,11 @@ class Quantisation(Step):
 
     def quantise(self, module: nn.Module, x: torch.Tensor, scheme: Scheme) -> tuple[nn.Module, dict[str, Any]]:
         """Place quantisers in a prepared network and calibrate them; answers the module and its record."""
+        from bench.compression.quantisation.calibration import calibrate, quantiser_states
+        from bench.compression.quantisation.graph import quantised_graph
+        from bench.compression.quantisation.quantisers import quiet_brevitas
+        from bench.models.training import reproducible
+
         made, placed = quantised_graph(module, scheme)
         if self.bias_correction:
             self._refuse_shared_bias(made)
@@ -139,6 +145,8 @@ class Quantisation(Step):
         return made, record
 
     def _refuse_shared_bias(self, module: nn.Module) -> None:
+        from bench.networks.tied_weights import shared_names
+
         for name, other in shared_names(module).items():
             if name.endswith(".bias") and ".weight_quant." not in name:
                 what = f"{name} and {other} are one parameter, and their layers' mean errors are not the same"
@@ -146,9 +154,13 @@ class Quantisation(Step):
 
     def restructure(self, network: TorchNetwork, record: dict[str, Any], scheme: Scheme) -> nn.Module:
         """The layers and quantisers of a record, these with their scales, without data."""
+        from bench.batch_norm_folding.modules import FoldedBatchNorm, replace_batch_norm
+        from bench.compression.quantisation.calibration import load_states
+        from bench.compression.quantisation.graph import bound_ranges, quantised_graph
+
         module = copy.deepcopy(network.module)
         for pair in record["folded"]:
-            replace_batch_norm(module, Folded(**pair))
+            replace_batch_norm(module, FoldedBatchNorm(**pair))
         quantised, _ = quantised_graph(module, scheme)
         bound_ranges(quantised, record["smallest_ranges"])
         load_states(quantised, record["quantisers"])
@@ -203,7 +215,7 @@ def storage(layers: dict[str, Any]) -> dict[str, Any]:
     5.0
     """
     own = {(layer.get("weight_of", name), layer["weight_bits"]): layer for name, layer in layers.items()}
-    counts = {place: int(np.prod(layer["shape"])) for place, layer in own.items()}
+    counts = {weight_key: int(np.prod(layer["shape"])) for weight_key, layer in own.items()}
     nominal = sum(count * int(bits) for (_, bits), count in counts.items())
     total = sum(counts.values())
     return {
@@ -216,12 +228,12 @@ def storage(layers: dict[str, Any]) -> dict[str, Any]:
 
 def notes(scheme: Scheme) -> list[str]:
     """What a reader of sizes and timings must know."""
-    found = [STORAGE]
+    texts = [STORAGE]
     if scheme.activations is None:
-        found.append(WEIGHTS_ONLY)
+        texts.append(WEIGHTS_ONLY)
     elif scheme.activation_symmetric:
-        found.append(SIGNED)
-    return found
+        texts.append(SIGNED)
+    return texts
 
 
 def _parity(before: nn.Module, equalised: Equalised, x: torch.Tensor) -> float:
@@ -232,9 +244,11 @@ def _parity(before: nn.Module, equalised: Equalised, x: torch.Tensor) -> float:
     """
     import torch
 
+    from bench.models.training import reproducible
+
     with reproducible("equalise"), torch.no_grad():
-        expected, found = before(x), equalised.module(x)
-    change = float((found - expected).abs().max() / expected.abs().max().clamp_min(torch.finfo(x.dtype).tiny))
+        expected, actual = before(x), equalised.module(x)
+    change = float((actual - expected).abs().max() / expected.abs().max().clamp_min(torch.finfo(x.dtype).tiny))
     if not change < EXACT:
         raise RuntimeError(f"equalisation changed the logits by {change:.3g} of their size before quantising")
     return change

@@ -1,4 +1,4 @@
-"""Step ``retrain``: the control that shares nothing with the network but its structure and its recipe."""
+"""Step ``retrain``: the same structure and recipe from another seed, as a control."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import copy
 from typing import Any, ClassVar
 
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.record import rebuild_structure, source_of
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
-from bench.models.training import accuracy, train
 from bench.networks.network import Network, TorchNetwork
+from bench.outside_networks.records import source_of
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 
@@ -35,6 +34,9 @@ class Retrain(Step):
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Train from scratch; raises ``UserError`` where there is no recipe, no labelled data or no architecture."""
+        from bench.compression.restoring import rebuild_structure
+        from bench.models.training import accuracy, train
+
         assert isinstance(network, TorchNetwork)
         if context.recipe is None or source_of(network.record)["source"] != "model":
             what = "retrain needs the recipe of a reference that is trained here"

@@ -9,25 +9,10 @@ from pydantic import Field, model_validator
 
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.batch_norm_reset import batch_norms, draw, estimate_again
-from bench.compression.pruning.graph import Channels, History, find_channels, remove, replay, widths
-from bench.compression.pruning.importance import Importance, score_units
-from bench.compression.pruning.plan import (
-    Kept,
-    Setting,
-    cost_of,
-    global_plan,
-    least_damage,
-    local_plan,
-    meet_budget,
-    weakest,
-)
-from bench.compression.pruning.sensitivity import scan
+from bench.compression.pruning.options import Importance
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import NotApplicable, UserError
-from bench.functional.module_cost import multiply_accumulates, parameter_count
 from bench.models.base import Recipe
-from bench.models.training import train
-from bench.networks.hooks import refuse_hooks
 from bench.networks.network import InputSpec, Network, TorchNetwork
 from bench.registry import nearest, parameters
 from bench.stats.streams import derive_seed
@@ -35,6 +20,8 @@ from bench.stats.streams import derive_seed
 if TYPE_CHECKING:
     from torch import nn
 
+    from bench.compression.pruning.graph import Channels, History
+    from bench.compression.pruning.plan import CutRules, UnitsKept
     from bench.data.base import Samples
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -122,32 +109,38 @@ class StructuredPrune(Step):
             NotApplicable: there is no channel to remove.
             UserError: an unknown layer, an importance that does not apply, or a target that cannot be met.
         """
+        from bench.compression.pruning.graph import find_channels
+        from bench.compression.pruning.plan import CutRules
+        from bench.networks.hooks import refuse_hooks
+
         assert isinstance(network, TorchNetwork)
         if self.batch_norm_samples and not batch_norms(network.module):
             raise UserError.at("structured-prune.batch_norm_samples", "the network has no BatchNorm", "leave it out")
         own = ((name, layer) for name, layer in network.module.named_modules() if list(layer.parameters(recurse=False)))
         refuse_hooks(own, "structured-prune would take for part of the layer")
-        found = find_channels(network.module, network.input)
-        if not found.groups:
-            why = "; ".join(f"{layer}: {reason}" for layer, reason in found.kept.items())
+        channels = find_channels(network.module, network.input)
+        if not channels.groups:
+            why = "; ".join(f"{layer}: {reason}" for layer, reason in channels.kept.items())
             raise NotApplicable(f"structured-prune found no channel that it may remove ({why})")
-        setting = Setting.of(found.groups, self.round_to, self._fixed(found))
+        rules = CutRules.of(channels.groups, self.round_to, self._fixed(channels))
         ratios: dict[str, float] = {}
         if self.allocation == "sensitivity":
-            ratios = self._by_sensitivity(network, context, found, setting)
-            setting = Setting(setting.groups, setting.initial, setting.grain, setting.fixed | ratios)
-        module, history, rounds = self._cut(network, context, found, setting)
+            ratios = self._by_sensitivity(network, context, channels, rules)
+            rules = CutRules(rules.groups, rules.initial, rules.grain, rules.fixed | ratios)
+        module, history, rounds = self._cut(network, context, channels, rules)
         if not history:
             what = f"no layer loses a channel: too few for a ratio this small, or for round_to = {self.round_to}"
             raise UserError.at("structured-prune", what, "remove more, or round to less")
         if self.batch_norm_samples:
             seed = own_seed(context.seed, self.seed)
             module = estimate_again(module, draw(context.train, self.batch_norm_samples, seed), network.input)
-        record = {"history": history, "rounds": rounds, **_report(network, module), "kept": found.kept}
+        record = {"history": history, "rounds": rounds, **_report(network, module), "kept": channels.kept}
         return TorchNetwork(module.eval(), network.input), record | ({"ratios": ratios} if ratios else {})
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """Remove the same channels again, round by round."""
+        from bench.compression.pruning.graph import replay
+
         assert isinstance(network, TorchNetwork)
         module, done = network.module, 0
         for cut in record["rounds"]:
@@ -155,27 +148,29 @@ class StructuredPrune(Step):
             done += cut["groups"]
         return TorchNetwork(module, network.input)
 
-    def _fixed(self, found: Channels) -> dict[str, float]:
+    def _fixed(self, channels: Channels) -> dict[str, float]:
         """The ratio of each group that has one of its own, by group."""
-        group_of = {maker: group.name for group in found.groups for maker in group.makers}
+        group_of = {maker: group.name for group in channels.groups for maker in group.makers}
         fixed: dict[str, float] = {}
         for layer, ratio in (self.layers or {}).items():
             where = f"layers.{layer}"
-            if layer in found.kept and ratio > 0:
-                raise UserError.at(where, f"{layer!r} cannot be pruned: {found.kept[layer]}", "leave it out")
-            if layer not in group_of and layer not in found.kept:
+            if layer in channels.kept and ratio > 0:
+                raise UserError.at(where, f"{layer!r} cannot be pruned: {channels.kept[layer]}", "leave it out")
+            if layer not in group_of and layer not in channels.kept:
                 raise UserError.at(where, f"no layer {layer!r}", nearest(layer, group_of))
             if layer in group_of:
                 name = group_of[layer]
                 if fixed.setdefault(name, ratio) != ratio:
-                    makers = ", ".join(next(group.makers for group in found.groups if group.name == name))
+                    makers = ", ".join(next(group.makers for group in channels.groups if group.name == name))
                     raise UserError.at(where, f"{makers} share their channels", "give them one ratio")
         if self.ratio is None and self.macs is None:
-            fixed |= {group.name: 0.0 for group in found.groups if group.name not in fixed}
+            fixed |= {group.name: 0.0 for group in channels.groups if group.name not in fixed}
         return fixed
 
     def _original(self, network: TorchNetwork) -> int:
         """Multiply-accumulates before any cut; 0 where they cannot be counted and are no target."""
+        from bench.functional.module_cost import multiply_accumulates
+
         macs, reason = multiply_accumulates(network.module, network.input.network_shape)
         if macs is None and self.macs is not None:
             what = f"the network's multiply-accumulates cannot be counted: {reason}"
@@ -183,19 +178,22 @@ class StructuredPrune(Step):
         return macs or 0
 
     def _cut(
-        self, network: TorchNetwork, context: StepContext, found: Channels, setting: Setting
+        self, network: TorchNetwork, context: StepContext, channels: Channels, rules: CutRules
     ) -> tuple[nn.Module, History, list[dict[str, Any]]]:
         """All rounds; the module, its whole history, and how many groups each round cut."""
+        from bench.compression.pruning.graph import find_channels, remove
+        from bench.functional.module_cost import multiply_accumulates
+
         module = copy.deepcopy(network.module)
         original = self._original(network)
         history: History = []
         rounds: list[dict[str, Any]] = []
-        groups = found.groups
+        groups = channels.groups
         for number in range(1, self.rounds + 1):
             if number > 1:
                 module = self._between(module, network.input, context, number)
-                groups = find_channels(module, network.input, found.kept).groups
-            now = setting.at(groups, number / self.rounds)
+                groups = find_channels(module, network.input, channels.kept).groups
+            now = rules.at(groups, number / self.rounds)
             seed = derive_seed("round", own_seed(context.seed, self.seed), number)
             kept, chosen = self._choose(module, network.input, now, original, number / self.rounds, context, seed)
             module, cut = remove(module, network.input, groups, chosen)
@@ -213,17 +211,20 @@ class StructuredPrune(Step):
         self,
         module: nn.Module,
         declared: InputSpec,
-        now: Setting,
+        now: CutRules,
         original: int,
         progress: float,
         context: StepContext,
         seed: int,
-    ) -> tuple[Kept, dict[str, list[int]]]:
+    ) -> tuple[UnitsKept, dict[str, list[int]]]:
         """Units that stay, and which go, in one round."""
+        from bench.compression.pruning.importance import score_units
+        from bench.compression.pruning.plan import cost_of, global_plan, local_plan, meet_budget, weakest
+
         pruned = tuple(group for group in now.groups if now.fixed.get(group.name) != 0)
         scores = score_units(module, pruned, self.importance, declared, self._labelled(context), seed)
 
-        def plan(ratio: float) -> Kept:
+        def plan(ratio: float) -> UnitsKept:
             return global_plan(now, scores, ratio) if self.global_pruning else local_plan(now, ratio)
 
         if self.macs is None or self.allocation == "sensitivity":
@@ -234,6 +235,8 @@ class StructuredPrune(Step):
         return kept, weakest(scores, pruned, kept)
 
     def _between(self, module: nn.Module, declared: InputSpec, context: StepContext, number: int) -> nn.Module:
+        from bench.models.training import train
+
         if not self.finetune_epochs:
             return module
         recipe = Recipe(epochs=self.finetune_epochs, learning_rate=self.finetune_learning_rate)
@@ -241,21 +244,26 @@ class StructuredPrune(Step):
         return train(module, context.train, declared, recipe, seed, context.progress)
 
     def _by_sensitivity(
-        self, network: TorchNetwork, context: StepContext, found: Channels, setting: Setting
+        self, network: TorchNetwork, context: StepContext, channels: Channels, rules: CutRules
     ) -> dict[str, float]:
         """A ratio a group that meets the budget at little damage on the calibration samples."""
+        from bench.compression.pruning.graph import Channels
+        from bench.compression.pruning.importance import score_units
+        from bench.compression.pruning.plan import cost_of, least_damage
+        from bench.compression.pruning.sensitivity import scan
+
         assert self.macs is not None
         if len(context.calibration) == 0:
             raise UserError.at("data.calibration", "sensitivity is measured on it, it is empty", "give 1 or more")
-        free = Channels(tuple(g for g in found.groups if g.name not in setting.fixed), found.kept)
+        free = Channels(tuple(g for g in channels.groups if g.name not in rules.fixed), channels.kept)
         seed = own_seed(context.seed, self.seed)
         scores = score_units(network.module, free.groups, self.importance, network.input, self._labelled(context), seed)
         context.progress("measuring what each layer's pruning alone does")
         curves = scan(network, free, scores, context.calibration)
-        cost = cost_of(network.module, network.input, found.groups)
+        cost = cost_of(network.module, network.input, channels.groups)
         original = cost.macs({})
-        chosen = least_damage(setting, curves, cost, original * self.macs, original)
-        return {name: ratio for name, ratio in chosen.items() if name not in setting.fixed}
+        chosen = least_damage(rules, curves, cost, original * self.macs, original)
+        return {name: ratio for name, ratio in chosen.items() if name not in rules.fixed}
 
     def _labelled(self, context: StepContext) -> Samples | None:
         """What importance taylor looks at: training samples with labels, else calibration samples."""
@@ -268,7 +276,10 @@ class StructuredPrune(Step):
 
 
 def _report(before: TorchNetwork, after: nn.Module) -> dict[str, Any]:
-    """What the cut saved."""
+    """Multiply-accumulates, parameters and widths before and after the cut."""
+    from bench.compression.pruning.graph import widths
+    from bench.functional.module_cost import multiply_accumulates, parameter_count
+
     shape = before.input.network_shape
     macs_before, macs_after = (multiply_accumulates(module, shape).macs for module in (before.module, after))
     return {

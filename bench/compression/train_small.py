@@ -1,4 +1,4 @@
-"""Step ``train-small``: the control that was never large."""
+"""Step ``train-small``: a narrower network trained from scratch, the control of pruning."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 from pydantic import Field
 
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.record import rebuild_structure, source_of
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
-from bench.functional.module_cost import multiply_accumulates, parameter_count
 from bench.models.base import Model, models
-from bench.models.training import accuracy, initialise, train
 from bench.networks.network import InputSpec, Network, TorchNetwork
-from bench.outside_networks.source import build_source, source_record
+from bench.outside_networks.records import source_of, source_record
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 
@@ -60,6 +57,10 @@ class TrainSmall(Step):
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Find the width and train; raises ``UserError`` without a recipe, labels, or widths to scale."""
+        from bench.functional.module_cost import parameter_count
+        from bench.models.training import accuracy, initialise, train
+        from bench.outside_networks.source import build_source
+
         assert isinstance(network, TorchNetwork)
         source = source_of(network.record)
         if context.recipe is None or source["source"] != "model":
@@ -69,17 +70,17 @@ class TrainSmall(Step):
         wanted = counted(network.module, network.input)
         if self.macs is not None:
             wanted = round(self.macs * original)
-        found = nearest_width(models.get(source["model"])(**source["parameters"]), network.input, wanted)
+        narrow = nearest_width(models.get(source["model"])(**source["parameters"]), network.input, wanted)
         seed = derive_seed("train-small", own_seed(context.seed, self.seed))
-        fresh = initialise(found.model, network.input, seed)
+        fresh = initialise(narrow.model, network.input, seed)
         module = train(fresh, context.train, network.input, context.recipe, seed, context.progress)
         record = {
-            "model": source_record(found.model, network.input),
-            "factor": found.factor,
+            "model": source_record(narrow.model, network.input),
+            "factor": narrow.factor,
             "macs_wanted": wanted,
             "macs_before": original,
-            "macs_after": found.macs,
-            "macs_share": found.macs / original,
+            "macs_after": narrow.macs,
+            "macs_share": narrow.macs / original,
             "parameters_after": parameter_count(module),
             "train_accuracy_after": accuracy(module, context.train, network.input),
         }
@@ -87,11 +88,15 @@ class TrainSmall(Step):
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """The narrower architecture, whatever came before it."""
+        from bench.compression.restoring import rebuild_structure
+
         return TorchNetwork(rebuild_structure(record["model"]).module, network.input)
 
 
 def counted(module: nn.Module, declared: InputSpec) -> int:
     """Its multiply-accumulates; ``UserError`` where they cannot be counted."""
+    from bench.functional.module_cost import multiply_accumulates
+
     macs, reason = multiply_accumulates(module, declared.shape)
     if macs is None:
         what = f"multiply-accumulates cannot be counted: {reason}"
@@ -114,23 +119,25 @@ def nearest_width(model: Model, declared: InputSpec, wanted: int) -> Scaled:
     >>> found.model.hidden, found.factor, found.macs
     ((5,), 0.5, 30)
     """
+    from bench.models.training import initialise
+
     names = [field.name for field in fields(model) if field.name in WIDTHS]  # type: ignore[arg-type]
     largest = max((size for name in names for size in _sizes(getattr(model, name))), default=0)
     if largest == 0:
         what = f"{model.name!r} has no width to scale"
         raise UserError.at("train-small", what, "choose an architecture with widths, or leave train-small out")
-    found: dict[Model, Scaled] = {}
+    tried: dict[Model, Scaled] = {}
     count = min(largest, STEPS)
     for number in range(1, count + 1):
         factor = number / count
         scaled = replace(model, **{name: _scale(getattr(model, name), factor) for name in names})  # type: ignore[type-var]
-        if scaled not in found:
+        if scaled not in tried:
             try:
                 module = initialise(scaled, declared, 0)
             except UserError:
                 continue
-            found[scaled] = Scaled(scaled, factor, counted(module, declared))
-    return min(found.values(), key=lambda each: (abs(each.macs - wanted), each.macs))
+            tried[scaled] = Scaled(scaled, factor, counted(module, declared))
+    return min(tried.values(), key=lambda each: (abs(each.macs - wanted), each.macs))
 
 
 def _sizes(value: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -11,9 +11,7 @@ from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.seeding import Seed, own_seed
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
-from bench.models.training import accuracy
 from bench.networks.network import InputSpec, Network, TorchNetwork
-from bench.networks.torchscript import copied
 from bench.registry import parameters
 from bench.stats.streams import generator
 
@@ -79,9 +77,9 @@ class WeightNoise(Step):
             return TorchNetwork(_noisy(network.module, noise, self.sigma), network.input), {"sigma": self.sigma}
         assert self.accuracy_loss is not None
         samples = _labelled(context)
-        found = _match(network.module, noise, samples, network.input, self.accuracy_loss)
-        record = {"sigma": found.sigma, "accuracy_loss": found.loss, "samples": len(samples)}
-        return TorchNetwork(_noisy(network.module, noise, found.sigma), network.input), record
+        matched = _match(network.module, noise, samples, network.input, self.accuracy_loss)
+        record = {"sigma": matched.sigma, "accuracy_loss": matched.loss, "samples": len(samples)}
+        return TorchNetwork(_noisy(network.module, noise, matched.sigma), network.input), record
 
 
 def tolerance(n: int) -> float:
@@ -107,11 +105,13 @@ def _noise(module: nn.Module, seed: int) -> dict[str, torch.Tensor]:
 def _noisy(module: nn.Module, noise: dict[str, torch.Tensor], sigma: float) -> nn.Module:
     import torch
 
+    from bench.networks.torchscript import copied
+
     made = copied(module).eval()
-    found = dict(made.named_parameters())
+    parameters_by_name = dict(made.named_parameters())
     with torch.no_grad():
         for name, scaled in noise.items():
-            found[name].add_(scaled, alpha=sigma)
+            parameters_by_name[name].add_(scaled, alpha=sigma)
     return made
 
 
@@ -133,6 +133,8 @@ def _match(
     module: nn.Module, noise: dict[str, torch.Tensor], samples: Samples, declared: InputSpec, wanted: float
 ) -> _Try:
     """The sigma whose loss of accuracy is nearest to the wanted one, by doubling and then bisection."""
+    from bench.models.training import accuracy
+
     clean = accuracy(module, samples, declared)
 
     def measure(sigma: float) -> _Try:

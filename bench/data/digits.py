@@ -42,7 +42,7 @@ class Digits(Loader):
 def _read() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Pixels (1797, 64) in 0..16 and labels (1797,).
 
-    The file is read by itself where it lies at its known place: importing scikit-learn takes longer than everything
+    The file is read by itself where scikit-learn keeps it: importing scikit-learn takes longer than everything
     else in a run that finds all its results stored.
     """
     spec = find_spec("sklearn")

@@ -50,15 +50,15 @@ def keep(name: str, file: str, content: bytes) -> None:
     if given := os.environ.get(VARIABLE):
         write_atomic(Path(given) / name / file, content)
         return
-    files, place = _files(), f"{_place(name)}/{file}"
-    files.write(place, content)  # a new store gets its marker first
-    if place in files.unkept:
-        what = f"the download cannot be kept: {files.unkept[place]}"
+    files, path = _files(), f"{_place(name)}/{file}"
+    files.write(path, content)  # a new store gets its marker first
+    if path in files.unkept:
+        what = f"the download cannot be kept: {files.unkept[path]}"
         raise UserError.at(f"the store {files.url!r}", what, f"let {VARIABLE} name a folder")
 
 
 def _place(name: str) -> str:
-    from bench.store.place import DATA
+    from bench.store.path import DATA
 
     return f"{DATA}/{name}"
 

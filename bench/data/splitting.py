@@ -39,13 +39,13 @@ def stratified_order(labels: NDArray[np.int64] | None, n: int, *words: str | int
     tie = generator("order", *words).permutation(n)
     if labels is None:
         return tie.astype(np.int64)
-    place = np.empty(n)
+    rank = np.empty(n)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         own = generator("order", *words, int(label))
         ranks = own.permutation(len(members))
-        place[members] = (ranks + own.uniform(0.25, 0.75, len(members))) / len(members)
-    return np.lexsort((tie, place)).astype(np.int64)
+        rank[members] = (ranks + own.uniform(0.25, 0.75, len(members))) / len(members)
+    return np.lexsort((tie, rank)).astype(np.int64)
 
 
 class Cut(NamedTuple):
@@ -172,6 +172,6 @@ def _check_classes(dataset: Dataset) -> None:
     counts = np.bincount(evaluation.y, minlength=len(dataset.input.classes))
     empty = [name for name, count in zip(dataset.input.classes, counts, strict=True) if count == 0]
     if empty:
-        shown = ", ".join(repr(name) for name in empty[:5]) + (" and more" if len(empty) > 5 else "")
-        what = f"no evaluation sample of {len(empty)} of {len(counts)} classes: {shown}"
+        names = ", ".join(repr(name) for name in empty[:5]) + (" and more" if len(empty) > 5 else "")
+        what = f"no evaluation sample of {len(empty)} of {len(counts)} classes: {names}"
         raise UserError.at("data.evaluation", what, "ask for more samples or declare the classes that exist")

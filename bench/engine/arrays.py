@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from bench.metrics.values import IDS, LABELS, REFERENCE, names
 from bench.probes.base import Probe
 from bench.store.spill import is_mapped
 
+NO_LABELS: Final = "needs labels; the data has none"
+THE_REFERENCE: Final = "reference: "
 KEPT = 256 * 2**20  # bytes of derived arrays that are kept for other values
 MAPPED = 2**22  # what a mapped array counts as, so that few files are open
 
@@ -71,7 +73,15 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
         self._derived = {item.name: item for item in metric.derived}
 
     def refusal(self, name: str) -> str:
-        """Why an array is not there; empty where no probe was refused that could have given it."""
+        """Why an array is not there; empty where nothing that it is made of was refused."""
+        if name == LABELS and self.samples.y is None:
+            return NO_LABELS
+        if name.startswith(REFERENCE):
+            why = self.reference.refusal(name.removeprefix(REFERENCE))
+            return f"{THE_REFERENCE}{why}" if why and not why.startswith(THE_REFERENCE) else why
+        derived = self._derived.get(name)
+        if derived is not None:
+            return next((why for item in names(derived.of) if (why := self.refusal(item))), "")
         for probe, item in self.answers:
             if item.status == "skipped" and name in probe.arrays:
                 return item.reason
@@ -104,7 +114,7 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
         """The array; an unknown one raises ``KeyError``, labels that are not there ``NotApplicable``."""
         if name == LABELS:
             if self.samples.y is None:
-                raise NotApplicable("needs labels; the data has none")
+                raise NotApplicable(NO_LABELS)
             return self.samples.y
         if name == IDS:
             return np.asarray(self.samples.ids)

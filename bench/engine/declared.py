@@ -13,7 +13,8 @@ from bench.functional.predictions import correct
 from bench.interrupts import contained
 from bench.probes.logits import Logits
 from bench.stats.proportions import binomial_tail
-from bench.suite.plan import PlannedCell, PlannedObservation, Planner
+from bench.suite.plan import PlannedCell, PlannedObservation
+from bench.suite.planner import Planner
 
 ADVICE = "check its input: mean, std, scale, layout, dtype, output and the order of classes"
 LEVEL = 0.05

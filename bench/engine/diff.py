@@ -8,10 +8,9 @@ from pathlib import Path
 from bench.data.base import Dataset, Loader, Samples
 from bench.errors import UnusableNetwork, UserError, legible
 from bench.networks.network import InputSpec, Network
-from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Target
 from bench.suite.given_pair import GivenPair
-from bench.suite.nodes import onnx_source, outside_kind
+from bench.suite.planned_networks import onnx_source, outside_kind
 from bench.suite.suite import MetricUse, Outside, Reference, Suite, Variant, Yardstick
 
 
@@ -26,12 +25,12 @@ class _Given(Loader):
 
 def pair_suite(pair: GivenPair) -> tuple[Suite, Dataset]:
     """Load both networks once, so that whatever is wrong with them is found first, and make a suite of the pair."""
-    samples, places = pair.samples, pair.places
+    samples, argument_names = pair.samples, pair.argument_names
     networks = (pair.reference, pair.variant, *pair.yardsticks)
     runtime = _runtime(networks)
     if pair.integer_sums != "native" and all(onnx_source(item) is None for item in networks):
         what = f"{pair.integer_sums!r} asked of torch networks{' and functions' if runtime == 'function' else ''}"
-        raise UserError.at(places.integer_sums, what, "it is of ONNX files")
+        raise UserError.at(argument_names.integer_sums, what, "it is of ONNX files")
     target = Target(name=runtime, runtime=runtime, integer_sums=pair.integer_sums)
     classes = _classes(pair)
     if samples.y is not None and int(samples.y.max(initial=0)) >= classes:
@@ -69,20 +68,22 @@ def _declared(samples: Samples, limits: tuple[float, float], classes: int) -> In
 
 def _classes(pair: GivenPair) -> int:
     """How many classes both networks answer; loading them here also finds every fault of the files first."""
-    places = pair.places
+    argument_names = pair.argument_names
     counts = []
-    for where, item in ((places.reference, pair.reference), (places.variant, pair.variant)):
+    for where, item in ((argument_names.reference, pair.reference), (argument_names.variant, pair.variant)):
         own = {key: value for key, value in item.input.items() if key != "order"}  # checked once they are counted
         declared = InputSpec.from_canonical(_declared(pair.samples, pair.bounds, 0).canonical() | own)
         counts.append(len(_loaded(item, declared, pair.samples, where).input.classes))
     if len(set(counts)) > 1:
         what = f"{counts[1]} classes, the reference has {counts[0]}"
-        raise UserError.at(places.variant, what, "compare networks of the same classes")
+        raise UserError.at(argument_names.variant, what, "compare networks of the same classes")
     return counts[0]
 
 
 def _loaded(item: Outside, declared: InputSpec, samples: Samples, where: str) -> Network:
     """The network with its classes counted; of several outputs that could be, the one of as many classes as labels."""
+    from bench.outside_networks.loading import load_outside
+
     try:
         return load_outside(declared, where=where, **item.sources)
     except UnusableNetwork:

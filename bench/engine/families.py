@@ -67,8 +67,9 @@ def _alarm(engine: InlineEngine, changes: Sequence[tuple[PlannedCell, Measured]]
     places: list[tuple[int, str]] = []
     for index, (planned, measured) in enumerate(changes):
         found = measured.derived or engine.derive(planned).derived
+        alarming = {value.name for value in planned.use.metric.values if isinstance(value, Change) and value.alarm}
         for name, derived in sorted(found.items()):
-            if derived.gap is not None:
+            if derived.gap is not None and name in alarming:
                 gaps.append(derived.gap)
                 places.append((index, name))
     alarm = family_alarm(gaps)

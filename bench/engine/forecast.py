@@ -7,8 +7,8 @@ from collections import defaultdict
 from bench.engine.judged import arrays_lost
 from bench.engine.planning import PlannedSuite
 from bench.store.store import Store
-from bench.suite.nodes import Node
 from bench.suite.plan import Plan, PlannedCell
+from bench.suite.planned_networks import PlannedNetwork
 from bench.suite.selection import unused
 from bench.suite.stages import observations_of, stage_cells, staged
 
@@ -17,7 +17,7 @@ def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     """Lines on what is stored, what is to be made, and the expected time where earlier observations tell it."""
     plan, expand = planned.plan, planned.planner
     missing = [cell for cell in plan.cells if _missing(store, cell)]
-    networks: dict[str, Node] = {}
+    networks: dict[str, PlannedNetwork] = {}
     observations = {}
     waterfalls = [stage_cells(expand, plan, cell)[1] for cell in plan.cells if cell.variant in staged(plan)]
     wanted = [item for cells in waterfalls for item in observations_of(cells)]
@@ -26,7 +26,7 @@ def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     for item in wanted:
         if item.key not in observations and not store.holds("observations", item.key):
             observations[item.key] = item
-            node: Node | None = item.node
+            node: PlannedNetwork | None = item.network
             while node is not None and store.blob("networks", node.key) is None:
                 networks[node.key] = node
                 node = node.parent

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench.compression.base import StepContext
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import Dataset
 from bench.engine.networks import NetworkFailure, Networks, one_line
 from bench.interrupts import contained
 from bench.networks.network import InputSpec, Network
 from bench.store.store import Store
-from bench.suite.nodes import Node
 from bench.suite.plan import Plan
+from bench.suite.planned_networks import PlannedNetwork
 from bench.suite.selection import first_match
 from bench.wording import plain
 
@@ -47,11 +47,11 @@ def foresee(plan: Plan, dataset: Dataset, store: Store) -> Foresight:
     return found
 
 
-def _wanted(plan: Plan) -> Iterator[tuple[str, Node]]:
+def _wanted(plan: Plan) -> Iterator[tuple[str, PlannedNetwork]]:
     """Every network that a cell runs, with whose it is."""
     seen = set()
     for cell in plan.cells:
-        for name, node in (("the reference", cell.original), (cell.variant, cell.node)):
+        for name, node in (("the reference", cell.original), (cell.variant, cell.network)):
             if (name, node.key) not in seen:
                 seen.add((name, node.key))
                 yield name, node
@@ -66,25 +66,25 @@ class _Tried:
         self.scratch = Networks(Store(f"memory://{uuid.uuid4().hex}"), dataset, lambda message: None)
         self.made: dict[str, Network | str | None] = {}  # a network, why there is none, or None: not to be known yet
 
-    def fault(self, node: Node) -> str:
+    def fault(self, node: PlannedNetwork) -> str:
         """Why the network cannot be made; empty where it can, or where that is not known before a run."""
         if not self._promising(node):
             return ""
         found = self._get(node)
         return found if isinstance(found, str) else ""
 
-    def _promising(self, node: Node) -> bool:
+    def _promising(self, node: PlannedNetwork) -> bool:
         """Whether there is something to learn: a file from outside, or a conversion of one."""
         if self.stored.stored(node):
             return False
         return _root(node).outside is not None or any(_converts(each) for each in _chain(node))
 
-    def _get(self, node: Node) -> Network | str | None:
+    def _get(self, node: PlannedNetwork) -> Network | str | None:
         if node.key not in self.made:
             self.made[node.key] = self._make(node)
         return self.made[node.key]
 
-    def _make(self, node: Node) -> Network | str | None:
+    def _make(self, node: PlannedNetwork) -> Network | str | None:
         if self.stored.stored(node):
             return self.stored.load(node)  # None: the run makes it again, and says what is wrong
         if node.step is None:
@@ -108,20 +108,20 @@ class _Tried:
             return f"step {node.step.name}: {one_line(error)}"
 
 
-def _converts(node: Node) -> bool:
+def _converts(node: PlannedNetwork) -> bool:
     """Whether it is made by one of ONNX Runtime's own tools."""
     return node.step is not None and node.step.name.startswith("ort-")
 
 
-def _chain(node: Node) -> Iterator[Node]:
+def _chain(node: PlannedNetwork) -> Iterator[PlannedNetwork]:
     """A node and all that it is made of."""
-    current: Node | None = node
+    current: PlannedNetwork | None = node
     while current is not None:
         yield current
         current = current.parent
 
 
-def _root(node: Node) -> Node:
+def _root(node: PlannedNetwork) -> PlannedNetwork:
     return list(_chain(node))[-1]
 
 

@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from bench.data.base import Dataset
-from bench.engine.arrays import Memo, NetworkArrays
-from bench.engine.derive import Derivation, DerivedValue, Evidence, describe_details, describe_parity
+from bench.engine.arrays import NO_LABELS, Memo, NetworkArrays
+from bench.engine.derive import Derivation, DerivedValue
+from bench.engine.evidence import Evidence, describe_details, describe_parity
 from bench.engine.judged import judged_observations
 from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
 from bench.engine.observations import Observations
@@ -22,8 +23,8 @@ from bench.store.keys import key_of
 from bench.store.store import Kind, Store
 from bench.store.stored import DamagedArrays
 from bench.suite.exporting import EXPORT
-from bench.suite.nodes import Node, chain
 from bench.suite.plan import Draw, Plan, PlannedCell, Role
+from bench.suite.planned_networks import PlannedNetwork, chain
 
 Rerun = Literal["missing", "failed", "always", "never"]
 T = TypeVar("T")
@@ -43,10 +44,10 @@ class Measured:
 
 def told(error: NetworkFailure, cell: PlannedCell) -> str:
     """The reason of a network that could not be made; where it is no variant's, whose it is, and how it is exported."""
-    yardsticks = [draw[0].node for mark in cell.yardsticks for draw in mark[:1]]
+    yardsticks = [draw[0].network for mark in cell.yardsticks for draw in mark[:1]]
     for role, nodes in {"reference": [cell.original], "yardstick": yardsticks}.items():
-        if error.node.key in {node.key for made in nodes for node in chain(made)}:
-            step = error.node.step
+        if error.network.key in {node.key for made in nodes for node in chain(made)}:
+            step = error.network.step
             if step is None or step.name != EXPORT:
                 return f"{role}: {error}"
             options = ", ".join(f"{name} {value}" for name, value in sorted(step.canonical()["parameters"].items()))
@@ -94,14 +95,14 @@ class InlineEngine:
         A variant that can be read and cannot be used stops nothing: its own cells become errors.
         """
         if any(cell.target.runtime in ("torch", "function") for cell in cells):
-            from bench.runtimes.torch_runtime import find_device
+            from bench.runtimes.torch_predictor import find_device
 
             find_device(self.observations.device)
-        nodes: dict[str, Node] = {}
+        nodes: dict[str, PlannedNetwork] = {}
         roots = {reference.key for reference in self.plan.references}
         for cell in cells:
             for observation in cell.every():
-                node = observation.node
+                node = observation.network
                 while node.parent is not None:
                     node = node.parent
                 if node.outside is not None or node.weights is not None:
@@ -218,16 +219,14 @@ class InlineEngine:
     def _derive(self, cell: PlannedCell) -> Measured:
         metric = cell.use.metric
         if metric.labelled and self.observations.samples(cell.count).y is None:
-            return Measured(self._cell(cell, status="skipped", reason="needs labels; the data has none"))
+            return Measured(self._cell(cell, status="skipped", reason=NO_LABELS))
         evidence = self.evidence(cell)
         if evidence.skipped:
             return Measured(self._cell(cell, status="skipped", reason=evidence.skipped))
         details = describe_details(evidence, metric.details)
         out = Measured(self._cell(cell, status="ok", n=evidence.n, details=details, parity=describe_parity(evidence)))
-        for value in metric.values:
-            derived = self.derivation.value(value, evidence)
-            out.cell.values[value.name] = derived.result
-            out.derived[value.name] = derived
+        out.derived = self.derivation.values(metric.values, evidence)
+        out.cell.values = {name: derived.result for name, derived in out.derived.items()}
         return out
 
     def across(
@@ -277,7 +276,7 @@ class InlineEngine:
         }
         return found.model_copy(update=place)
 
-    def record(self, node: Node, measured: bool) -> dict[str, Any]:
+    def record(self, node: PlannedNetwork, measured: bool) -> dict[str, Any]:
         """The history of a network; one that was ``measured`` and whose record was lost is made again."""
         found = self.store.get("networks", node.key)
         kept = {} if found is None else found.content.get("record")
@@ -297,7 +296,7 @@ class InlineEngine:
         every = list(cell.every())
         found = {cell.key, *(item.key for item in every)}
         for item in every:
-            node: Node | None = item.node
+            node: PlannedNetwork | None = item.network
             while node is not None:
                 found.add(node.key)
                 node = node.parent

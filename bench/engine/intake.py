@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bench.errors import UnusableNetwork
@@ -18,11 +19,11 @@ from bench.onnx_files.class_scores import holds_half, only_output, softmax_step
 from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Predictor, Target
 from bench.runtimes.opening import open_predictor
+from bench.suite.planned_networks import INTAKE_SAMPLES
 from bench.suite.suite import Outside
 
 Float = NDArray[np.float64]
 
-SAMPLES: Final = 64
 COMPANY: Final = 8  # rows of a batch at least, so that there is company
 ROUNDING: Final = 2e-3  # how far float16 probabilities may be from summing to 1
 OUTPUT: Final = "probabilities"
@@ -58,7 +59,7 @@ def take_in(outside: Outside, declared: InputSpec, x: NDArray[np.float32], where
         UserError: it cannot be loaded, answers by chance, needs company, or contradicts what is declared.
     """
     network = load_outside(declared, where=where, **outside.sources)
-    x = x[:SAMPLES]
+    x = x[:INTAKE_SAMPLES]
     if not len(x):
         return network
     network = _with_output(network, _raw(network, x), outside.input.get("output"), where)
@@ -72,8 +73,6 @@ def _target(network: Network) -> Target:
 
 
 def _logits(predictor: Predictor, x: NDArray[np.float32]) -> Float:
-    import torch
-
     return np.asarray(predictor.logits(torch.from_numpy(np.ascontiguousarray(x)))[0].double().numpy())
 
 
@@ -130,7 +129,7 @@ def _with_batch(network: Network, x: NDArray[np.float32], where: str) -> Network
     predictor = open_predictor(network, _target(network), floor=not isinstance(network, OnnxNetwork))
     if predictor.spec.batch_dependent:
         return network  # dynamic quantisation: known by its operators
-    predictor.batch_size = max(SAMPLES, COMPANY)
+    predictor.batch_size = max(INTAKE_SAMPLES, COMPANY)
     company = _accompanied(x)
     with reproducible("intake", 0):
         together = _logits(predictor, company)
@@ -159,12 +158,10 @@ def _accompanied(x: NDArray[np.float32]) -> NDArray[np.float32]:
     turned = x[:, ..., ::-1]
     while len(x) < COMPANY:
         x, turned = np.concatenate([x, turned]), turned[:, ::-1] * 0.5
-    return np.ascontiguousarray(x[: max(COMPANY, SAMPLES)])
+    return np.ascontiguousarray(x[: max(COMPANY, INTAKE_SAMPLES)])
 
 
 def _limit(network: Network, predictor: Predictor) -> Limit:
-    import torch
-
     if getattr(predictor, "dtype", None) == torch.float64:
         return DOUBLE
     if network.quantised:

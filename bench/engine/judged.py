@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bench.metrics.values import Cost, Value
 from bench.store.store import Store
@@ -21,12 +21,24 @@ def judged_values(planned: PlannedCell) -> list[Value]:
     ]
 
 
-def judged_observations(planned: PlannedCell) -> Sequence[PlannedObservation]:
-    """The observations whose per-sample arrays are to be judged; none where no value is."""
+def kept_values(planned: PlannedCell) -> list[Value]:
+    """The values whose per-sample arrays a run keeps: what is judged, and what two variants are compared by."""
+    judged = judged_values(planned)
+    headline = planned.use.metric.headline
+    return [value for value in planned.use.metric.values if value in judged or value.name == headline]
+
+
+def observations_behind(planned: PlannedCell, values: Iterable[Value]) -> list[PlannedObservation]:
+    """The observations of reference and variant that these values are made of."""
     metric = planned.use.metric
-    wanted = frozenset().union(*(own_sources(metric, value) for value in judged_values(planned)))
+    wanted = frozenset().union(*(own_sources(metric, value) for value in values))
     every = [item for role in (planned.observed, planned.reference) for draw in role for item in draw]
     return [item for item in every if wanted.intersection(item.probe.arrays)]
+
+
+def judged_observations(planned: PlannedCell) -> Sequence[PlannedObservation]:
+    """The observations whose per-sample arrays are to be judged; none where no value is."""
+    return observations_behind(planned, judged_values(planned))
 
 
 def arrays_lost(store: Store, planned: PlannedCell) -> bool:

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.compression.base import StepContext
-from bench.compression.record import restore, run_step, source_record, to_bytes
+from bench.compression.chains import run_step
 from bench.data.base import Dataset
-from bench.engine.intake import SAMPLES, take_in
 from bench.errors import NotApplicable, UserError, legible
 from bench.interrupts import contained
 from bench.networks.network import InputSpec, Network, TorchNetwork
-from bench.outside_networks.checkpoint import load_checkpoint
+from bench.outside_networks.records import source_record
 from bench.store.keys import canonical_json
 from bench.store.store import Store
-from bench.suite.nodes import Node
+from bench.suite.plan import Plan
+from bench.suite.planned_networks import INTAKE_SAMPLES, PlannedNetwork
 
 OTHER = "it describes another network than its key does"
 
@@ -23,9 +23,9 @@ OTHER = "it describes another network than its key does"
 class NetworkFailure(Exception):
     """A network could not be made, ``node``; every cell that needs it is an error with this reason."""
 
-    def __init__(self, reason: str, node: Node) -> None:
+    def __init__(self, reason: str, node: PlannedNetwork) -> None:
         super().__init__(reason)
-        self.node = node
+        self.network = node
 
 
 class Networks:
@@ -38,11 +38,11 @@ class Networks:
         self._made: dict[str, Network] = {}
         self._failed: dict[str, NetworkFailure] = {}
 
-    def get(self, node: Node) -> Network:
+    def get(self, node: PlannedNetwork) -> Network:
         """The network; a failure is remembered and raises ``NetworkFailure`` again."""
         if node.key in self._failed:
             known = self._failed[node.key]
-            raise NetworkFailure(str(known), known.node) from known.__cause__
+            raise NetworkFailure(str(known), known.network) from known.__cause__
         if node.key not in self._made:
             try:
                 with contained():
@@ -55,15 +55,17 @@ class Networks:
                 raise self._failed[node.key] from error
         return self._made[node.key]
 
-    def stored(self, node: Node) -> bool:
+    def stored(self, node: PlannedNetwork) -> bool:
         """Whether nothing would have to be made: its weights are there too."""
         return node.key in self._made or self.store.blob("networks", node.key) is not None
 
-    def load(self, node: Node) -> Network | None:
+    def load(self, node: PlannedNetwork) -> Network | None:
         """The network from memory or the store, else None: nothing is made.
 
         A record counts only where it says what its node says: what it names is never imported or built on its word.
         """
+        from bench.compression.restoring import restore
+
         if node.key in self._made:
             return self._made[node.key]
         if not rebuildable(node):
@@ -81,7 +83,10 @@ class Networks:
             self.store.reject("networks", node.key, one_line(error))
             return None
 
-    def _make(self, node: Node) -> Network:
+    def _make(self, node: PlannedNetwork) -> Network:
+        from bench.compression.restoring import to_bytes
+        from bench.engine.intake import take_in
+
         self.progress(_title(node))
         if node.step is not None:
             assert node.parent is not None
@@ -94,14 +99,15 @@ class Networks:
         else:
             assert node.outside is not None
             declared = InputSpec.from_canonical(self.dataset.input.canonical() | node.outside.input)
-            network = take_in(node.outside, declared, self.dataset.evaluation.x[:SAMPLES])
+            network = take_in(node.outside, declared, self.dataset.evaluation.x[:INTAKE_SAMPLES])
         blob = to_bytes(network) if rebuildable(node) else None
         content = {"record": network.record, "bytes": 0 if blob is None else len(blob)}
         self.store.put("networks", node.parts, content, blob=blob)
         return network
 
-    def _train(self, node: Node) -> Network:
+    def _train(self, node: PlannedNetwork) -> Network:
         from bench.models.training import initialise, train
+        from bench.outside_networks.checkpoint import load_checkpoint
 
         assert node.model is not None
         assert node.recipe is not None
@@ -115,13 +121,26 @@ class Networks:
         return TorchNetwork(trained, declared, source_record(node.model, declared))
 
 
-def rebuildable(node: Node) -> bool:
+def check_unchanged(plan: Plan) -> None:
+    """Raise ``UserError`` for a module in memory that is no longer what was planned: its key says another network."""
+    roots = {_root(node) for node in (*plan.references, *plan.yardsticks, *plan.variants.values())}
+    for outside, known in ((node.outside, node.parts.get("memory")) for node in roots):
+        held = None if outside is None else outside.held
+        if held is None or held.kind != "module":
+            continue
+        now = held.parts()
+        if now != known and now == held.parts():  # else it holds what cannot be looked into: no two looks are alike
+            what = f"the module {held.title!r} changed after the plan was made"
+            raise UserError.at("network", what, "plan anew: bench.run, bench.diff or another bench.Study")
+
+
+def rebuildable(node: PlannedNetwork) -> bool:
     """Whether its record and weights suffice to make it again: not of one that began in memory, but for ONNX bytes."""
     held = None if (outside := _root(node).outside) is None else outside.held
     return held is None or held.kind == "onnx"
 
 
-def describes(record: Any, node: Node) -> bool:
+def describes(record: Any, node: PlannedNetwork) -> bool:
     """Whether a stored record is of the network that a node stands for: all that decides what is imported and built.
 
     The node comes from the suite and is what the key was made of; the record comes from the store.
@@ -150,14 +169,14 @@ def alike(first: Any, second: Any) -> bool:
         return False
 
 
-def _root(node: Node) -> Node:
+def _root(node: PlannedNetwork) -> PlannedNetwork:
     """Where a chain of steps begins."""
     while node.parent is not None:
         node = node.parent
     return node
 
 
-def _title(node: Node) -> str:
+def _title(node: PlannedNetwork) -> str:
     """What is being made, in words."""
     if node.step is not None:
         return f"step {node.step.name}"

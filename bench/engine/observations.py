@@ -15,15 +15,15 @@ from bench.engine.asking import ask_in_blocks
 from bench.engine.networks import Networks, one_line
 from bench.engine.reading import reading
 from bench.engine.row_blocks import blocks
-from bench.errors import NotApplicable, NotDifferentiable
+from bench.errors import NotApplicable, NotDifferentiable, TooManySamples
 from bench.interrupts import contained
 from bench.probes.base import TRIAL, Context, Observation
 from bench.runtimes.base import Predictor, Target, runtimes
 from bench.store.spill import SMALL
 from bench.store.store import Store
 from bench.store.stored import DamagedArrays
-from bench.suite.nodes import Node
 from bench.suite.plan import PlannedObservation
+from bench.suite.planned_networks import PlannedNetwork
 
 T = TypeVar("T")
 TRIES: Final = 3  # how often one observation may be found damaged
@@ -63,14 +63,16 @@ class Observed:
 
     def first(self, count: int) -> Observed:
         """The answer on the first samples."""
-        if self.rows is None or self.rows <= count:
+        if self.rows is None or self.rows <= count or self.status == "skipped":
             return self
         return Observed(
             self.key, FirstRows(self.arrays, count), self.seconds, self.status, self.reason, self.notes, count
         )
 
     def covers(self, count: int) -> bool:
-        """Whether so many samples were asked."""
+        """Whether it is the answer on so many samples; a refusal may hold for its own number alone."""
+        if self.status == "skipped":
+            return self.rows in (None, count)
         return self.rows is None or self.rows >= count
 
 
@@ -111,7 +113,10 @@ class Observations:
         if known is None or not known.covers(planned.count):
             known = None if self.remeasure else self._load(planned.key)
         if known is None or not known.covers(planned.count):
-            known = self._ask(planned)
+            # what so many samples were refused for may be answered on fewer: then no more than these are asked
+            known = self._ask(planned, exactly=known is not None and known.status == "skipped")
+            if not known.covers(planned.count):
+                known = self._ask(planned, exactly=True)
         self._seen[planned.key] = known
         return known.first(planned.count)
 
@@ -180,7 +185,7 @@ class Observations:
             return False
         try:
             with contained(), arithmetic(target.threads):
-                self.open(planned.node, target, floor=planned.floor).trust(torch.from_numpy(self._trial()))
+                self.open(planned.network, target, floor=planned.floor).trust(torch.from_numpy(self._trial()))
         except NotDifferentiable:
             return True
         except Exception:
@@ -203,22 +208,23 @@ class Observations:
             self.store.reject("observations", key, "it holds no observation")
             return None
 
-    def _ask(self, planned: PlannedObservation) -> Observed:
+    def _ask(self, planned: PlannedObservation, *, exactly: bool = False) -> Observed:
         """Put the probe to the network, in the target's arithmetic, and commit the answer."""
         from bench.networks.arithmetic import arithmetic
 
         probe, target = planned.probe, planned.target
-        self.networks.get(planned.node)
-        count = min(max(planned.count, self._wanted.get(planned.key, 0)), len(self.dataset.evaluation))
+        self.networks.get(planned.network)
+        wanted = 0 if exactly else self._wanted.get(planned.key, 0)
+        count = min(max(planned.count, wanted), len(self.dataset.evaluation))
         samples = self.samples(count)
         self.progress(f"{probe.name} on {target.name}")
         needed = {item.probe.name: self._needed(item, count) for item in planned.needs}
         started = time.perf_counter()
         status: Literal["ok", "skipped"] = "ok"
-        answer, reason = Observation({}), ""
+        answer, reason, alone = Observation({}), "", False
         try:
             with arithmetic(target.threads):
-                predictor = self._trusted(planned.node, target, floor=planned.floor)
+                predictor = self._trusted(planned.network, target, floor=planned.floor)
                 opposite = None if planned.opposite is None else self._trusted(planned.opposite, target)
                 context = Context(planned.seed, planned.draw, planned.floor, count, self._trial(), needed, opposite)
                 answer = ask_in_blocks(probe, predictor, samples, context)
@@ -234,12 +240,13 @@ class Observations:
                 answer = Observation(answer.arrays, notes)
         except NotApplicable as error:
             answer, status, reason = Observation({}), "skipped", one_line(error)
+            alone = isinstance(error, TooManySamples)
         content: dict[str, Any] = {
             "seconds": time.perf_counter() - started,
             "status": status,
             "reason": reason,
             "notes": answer.notes,
-            "rows": count if probe.reads == "rows" and status == "ok" else None,
+            "rows": count if probe.reads == "rows" and (status == "ok" or alone) else None,
         }
         self.store.put("observations", planned.parts, content, arrays=answer.arrays)
         self._absent.discard(planned.key)
@@ -257,7 +264,7 @@ class Observations:
             raise NotApplicable(f"the reference's {planned.probe.name}: {found.reason}")
         return Observation(self._seen[planned.key].first(count).arrays, found.notes)
 
-    def _trusted(self, node: Node, target: Target, *, floor: bool = False) -> Predictor:
+    def _trusted(self, node: PlannedNetwork, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor; one that is simulated is compared with the runtime first, on real samples."""
         import torch
 
@@ -270,17 +277,17 @@ class Observations:
         """How a network with 8-bit products on ONNX Runtime sums them, found once a network and target."""
         import torch
 
-        from bench.runtimes.onnx_runtime import OnnxPredictor
+        from bench.runtimes.onnx_predictor import OnnxPredictor
         from bench.runtimes.saturation import sums_of
 
         if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:
             return {}
-        place = (planned.node.key, planned.target.name)
+        place = (planned.network.key, planned.target.name)
         if place not in self._sums:
             self._sums[place] = sums_of(predictor, torch.from_numpy(self.dataset.evaluation.x))
         return {"integer_sums": self._sums[place]}
 
-    def open(self, node: Node, target: Target, *, floor: bool = False) -> Predictor:
+    def open(self, node: PlannedNetwork, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor for a node."""
         from bench.runtimes.opening import open_predictor
 

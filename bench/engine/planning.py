@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from bench.data.base import Dataset
 from bench.data.splitting import load_dataset
-from bench.engine.intake import SAMPLES
 from bench.engine.provenance import machine
 from bench.errors import UserError
 from bench.models.base import check_recipe
-from bench.suite.nodes import Splits
-from bench.suite.plan import Evaluation, Plan, Planner
+from bench.suite.plan import Plan
+from bench.suite.planned_networks import INTAKE_SAMPLES, Splits
+from bench.suite.planner import Evaluation, Planner
+from bench.suite.reuse import taken_again
 from bench.suite.suite import Suite
 
 
@@ -32,6 +33,7 @@ def plan_suite(suite: Suite, device: str = "cpu", dataset: Dataset | None = None
     Raises:
         UserError: the data cannot be loaded, or does not fit what the suite asks of it.
     """
+    suite = taken_again(suite)
     dataset = dataset or _load(suite)
     if suite.reference.model is not None:
         suite.reference.model.check(dataset.input)
@@ -61,7 +63,8 @@ def _load(suite: Suite) -> Dataset:
 
 def _planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
     """What expands the suite for this data set and machine."""
-    intake = dataset.evaluation.take(slice(0, SAMPLES)).fingerprint
+    first = dataset.evaluation.take(slice(0, INTAKE_SAMPLES))  # labels have no say in how a network is taken in
+    intake = f"{first.ids_fingerprint} {first.inputs_fingerprint}"
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical(), intake)
     evaluation = Evaluation.of(dataset.evaluation, dataset.input)
     return Planner(suite, splits, evaluation, machine(suite.targets), device)

@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.data.base import Dataset
 from bench.engine.arrays import NetworkArrays
-from bench.engine.derive import sample_distances
+from bench.engine.evidence import rows_of, sample_distances
 from bench.engine.inline import InlineEngine, Measured
-from bench.engine.judged import judged_observations, judged_values
+from bench.engine.judged import judged_values, kept_values, observations_behind
 from bench.engine.provenance import machine
 from bench.metrics.base import reads
 from bench.metrics.values import Change, Cost, Mean, Proportion, Statistic, Value, names
@@ -65,14 +66,19 @@ def _sums(planned: PlannedCell) -> str:
 
 
 def _values(engine: InlineEngine, planned: PlannedCell) -> dict[str, ValueSamples]:
-    """Each gated value that has per-sample arrays; none where one of its observations is no longer known."""
-    wanted = judged_values(planned)
-    items = judged_observations(planned) if wanted else ()
+    """Each value that is judged or compared; nothing where an observation of what is judged is no longer known."""
+    judged = judged_values(planned)
+    items = observations_behind(planned, judged)
     known = {item: engine.observations.known(item) for item in items}
     if None in known.values() and engine.rerun in ("missing", "always"):  # lost since the cell was measured
         known = {item: engine.observations.get(item) for item in items}
-    if not wanted or None in known.values():
+    if None in known.values():
         return {}
+    wanted = kept_values(planned)
+    compared = {item: engine.observations.known(item) for item in observations_behind(planned, wanted)}
+    if None in compared.values():  # what two variants are compared by is no reason to measure anew
+        wanted = judged
+    known |= compared
     samples, found = engine.observations.samples(planned.count), {}
 
     def arrays(draw: Draw, reference: NetworkArrays | None = None) -> NetworkArrays:
@@ -94,8 +100,12 @@ def _value(value: Value, variant: Sequence[NetworkArrays], reference: Sequence[N
     if any(name not in other for name in reads(value)):
         return None
     if isinstance(value, Change):
-        distances = sample_distances(value, reference, variant)
-        return ValueSamples("count" if value.count else "distance", {"x": distances}, power=value.scale_power)
+        if value.summary == "worst class":
+            return None
+        kept: dict[str, NDArray[Any]] = {"x": sample_distances(value, reference, variant)}
+        rows = rows_of(value, own)
+        kept |= {} if rows is None else {"rows": rows}
+        return ValueSamples("count" if value.count else "distance", kept, power=value.scale_power)
     if isinstance(value, Mean | Proportion):
         form: Any = "proportion" if isinstance(value, Proportion) else "mean"
         return ValueSamples(

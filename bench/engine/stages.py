@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from bench.engine.arrays import NetworkArrays
-from bench.engine.derive import Evidence, sample_distances
+from bench.engine.evidence import Evidence, sample_distances
 from bench.engine.inline import InlineEngine, Measured, ObservationFailure, told
 from bench.engine.networks import NetworkFailure, one_line
 from bench.interrupts import contained
@@ -19,7 +19,8 @@ from bench.stats.change import added_change, change
 from bench.stats.resampling import Resamples
 from bench.store.keys import key_of
 from bench.store.stored import DamagedArrays
-from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell, Planner
+from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell
+from bench.suite.planner import Planner
 from bench.suite.stages import BY_THE_TARGET, Stage, networks_of, observations_of, stage_cells, staged
 
 Place: TypeAlias = tuple[str, str, int | None]  # variant, target, replicate
@@ -54,15 +55,15 @@ def stage_results(
 
 
 def _stage(stage: Stage) -> StageResult:
-    step = None if stage.node.step is None or stage.name in BY_THE_TARGET else stage.node.step.canonical()
-    network = {"kind": stage.node.kind, "key": stage.node.key}
+    step = None if stage.network.step is None or stage.name in BY_THE_TARGET else stage.network.step.canonical()
+    network = {"kind": stage.network.kind, "key": stage.network.key}
     return StageResult(name=stage.name, step=step, network=network, target=_place(stage))
 
 
 def _place(stage: Stage) -> dict[str, Any]:
     """Where a stage was looked at; how 8-bit products are summed there, of a network that has any."""
     place = {"name": stage.target.name, **stage.target.canonical()}
-    quantised = stage.node.kind.endswith("-quantised") and stage.target.runtime != "torch"
+    quantised = stage.network.kind.endswith("-quantised") and stage.target.runtime != "torch"
     return {**place, "integer_sums": stage.target.integer_sums} if quantised else place
 
 
@@ -213,9 +214,11 @@ def _value(
             nothing["yardstick_gaps"] = []
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
-        resamples = Resamples(start.n, engine.derivation.draws)
         there, here = (sample_distances(value, start.reference, item) for item in (before, shown))
         apart = sample_distances(value, before, shown)
+        if value.summary == "worst class" or not apart.size:  # nothing adds up from stage to stage
+            return out
+        resamples = Resamples(apart.size, engine.derivation.draws)
         out.step = _changed(value, change(apart, resamples, count=value.count, largest=value.largest), cumulative)
         more = added_change(there, here, resamples, count=value.count, largest=value.largest)
         out.added = _changed(value, more, cumulative)

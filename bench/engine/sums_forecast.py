@@ -10,8 +10,8 @@ from bench.errors import NotApplicable, UserError
 from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.store.store import Store
-from bench.suite.nodes import Node
 from bench.suite.plan import other_sums
+from bench.suite.planned_networks import PlannedNetwork
 from bench.wording import plain
 from bench.wording_of_sums import caveat
 
@@ -24,9 +24,9 @@ def sums_forecast(planned: PlannedSuite, store: Store) -> list[str]:
     """
     plan, here = planned.plan, planned.planner.machine
     networks = Networks(store, planned.dataset, lambda message: None)
-    places: dict[tuple[str, str], tuple[Node, Target]] = {}
+    places: dict[tuple[str, str], tuple[PlannedNetwork, Target]] = {}
     for cell in plan.cells:
-        node = cell.node
+        node = cell.network
         if cell.target.runtime == "onnxruntime" and node.kind.endswith("-quantised"):
             places.setdefault((cell.variant, cell.target.name), (node, cell.target))
     lines, unknown = [], []
@@ -44,7 +44,7 @@ def sums_forecast(planned: PlannedSuite, store: Store) -> list[str]:
     return lines
 
 
-def _layers(networks: Networks, node: Node, target: Target) -> list[dict[str, Any]]:
+def _layers(networks: Networks, node: PlannedNetwork, target: Target) -> list[dict[str, Any]]:
     """The layers of a network that can saturate; none where it cannot be opened, which its cells will say."""
     from bench.runtimes.saturation import layers_that_can_saturate
 

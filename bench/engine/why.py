@@ -10,8 +10,8 @@ from bench.errors import UserError
 from bench.registry import nearest
 from bench.store.keys import differences, key_of
 from bench.store.store import Record, Store
-from bench.suite.nodes import Node
 from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Role
+from bench.suite.planned_networks import PlannedNetwork
 from bench.suite.selection import matches
 from bench.wording import canonical
 
@@ -149,13 +149,13 @@ def _told(found: Sequence[tuple[str, Any, Any]], item: PlannedObservation | None
 def _difference(path: str, old: Any, new: Any, item: PlannedObservation | None) -> str:
     name = path.rpartition(".")[2]
     if item is not None and path.startswith("network.") and name in ("onnx", "checkpoint", "weights", "code"):
-        file = _file_of(item.node, name)
+        file = _file_of(item.network, name)
         if file and isinstance(old, str) and isinstance(new, str):
             return f"the content of {file} changed (sha256 was {old[:12]}, is {new[:12]})"
     return f"{path} was {_short(old)}, is {_short(new)}"
 
 
-def _file_of(node: Node, name: str) -> str:
+def _file_of(node: PlannedNetwork, name: str) -> str:
     """The file of the user's own that a chain begins with, under this name of its parts."""
     while node.parent is not None:
         node = node.parent

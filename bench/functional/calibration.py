@@ -63,7 +63,8 @@ def _bin_sums(
     rows = max(1, CHUNK // len(confidence))
     for start in range(0, len(weights), rows):
         part = np.take(weights[start : start + rows], order, axis=1).astype(np.float64, copy=False)
-        for out, values in zip(sums, (np.ones_like(hit), confident, hit), strict=True):
+        sums[0, start : start + rows] = np.add.reduceat(part, starts, axis=1)
+        for out, values in zip(sums[1:], (confident, hit), strict=True):
             out[start : start + rows] = np.add.reduceat(part * values, starts, axis=1)
     return sums[0], sums[1], sums[2]
 

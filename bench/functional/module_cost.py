@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import save
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from bench.networks.attention import plain_attention
 from bench.networks.tied_weights import shared_names
 from bench.networks.torchscript import copied
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Bits(NamedTuple):
@@ -22,8 +26,6 @@ class Bits(NamedTuple):
 
 def state_bytes(module: nn.Module) -> int:
     """Size of the module's state as a safetensors file, in bytes; a tensor that layers share counts once."""
-    from safetensors.torch import save
-
     tied = shared_names(module)
     state = {
         name: value.detach().cpu().contiguous().clone()
@@ -109,11 +111,6 @@ def multiply_accumulates(module: nn.Module, shape: tuple[int, ...]) -> Products:
     >>> multiply_accumulates(nn.Conv2d(1, 2, 3, padding=1), (1, 4, 4)).macs
     288
     """
-    import torch
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils.flop_counter import flop_registry
-
     aten = torch.ops.aten
     total, hidden = 0, dict[str, None]()
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto
 
 from bench.functional.module_cost import Bits
-
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto, TensorProto
 
 # where each operator takes its weight
 WEIGHT = {
@@ -50,8 +49,6 @@ class _Graph:
                 self.constants[node.output[0]] = node.attribute[0].t
 
     def number(self, name: str) -> float:
-        import onnx
-
         return float(onnx.numpy_helper.to_array(self.constants[name]))
 
     def weight(self, name: str) -> tuple[TensorProto, float] | None:
@@ -83,8 +80,6 @@ def type_bits(tensor: TensorProto) -> int:
     >>> type_bits(onnx.helper.make_tensor("w", onnx.TensorProto.INT8, [2], [1, -1]))
     8
     """
-    import onnx
-
     name = onnx.TensorProto.DataType.Name(tensor.data_type)
     for width, types in {4: ("INT4", "UINT4", "FLOAT4E2M1"), 2: ("INT2", "UINT2")}.items():
         if name in types:
@@ -94,16 +89,12 @@ def type_bits(tensor: TensorProto) -> int:
 
 def onnx_figures(model: bytes, shape: tuple[int, ...]) -> Figures:
     """Parameters, bits a weight, and multiply-accumulates for one sample of ``shape``."""
-    import onnx
-
     proto = onnx.load_model_from_string(model)
     graph = _Graph(proto)
     return Figures(_parameters(graph), _bits(graph), *_macs(proto, graph, shape))
 
 
 def _parameters(graph: _Graph) -> int:
-    import onnx
-
     auxiliary = {
         name
         for node in graph.nodes
@@ -146,8 +137,6 @@ def _dimensions(value: Any) -> list[int] | None:
 
 def _macs(proto: ModelProto, graph: _Graph, shape: tuple[int, ...]) -> tuple[int | None, str]:
     """By the shapes that inference gives for a batch of one; None, and why, where a counted operator has none."""
-    import onnx
-
     foreign = {n.op_type: n.domain for n in graph.nodes if n.domain not in ("", "ai.onnx") and n.op_type not in WEIGHT}
     if foreign:  # they hide what they compute, and shapes stop at them
         named = ", ".join(f"{domain}.{operator}" for operator, domain in foreign.items())

@@ -113,7 +113,7 @@ def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False,
             names = [
                 name
                 for name, item in sorted(found.values.items())
-                if name in cell.values and (timings or item.form != "timing")
+                if name in cell.values and (timings if item.form == "timing" else cell.values[name].gates)
             ]
             samples_kept = kept_cell(found, names)
             values = {name: _value(samples_kept.values[name], cell.values[name]) for name in names}

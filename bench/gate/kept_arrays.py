@@ -64,5 +64,5 @@ def digest(found: ValueSamples) -> str:
 
 
 def shapes(table: Arrays) -> dict[str, tuple[int, ...]]:
-    """Of each array."""
+    """The shape of each array, by name."""
     return {name: array.shape for name, array in table.items()}

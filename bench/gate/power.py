@@ -21,11 +21,13 @@ from bench.stats.power import (
     samples_for_rate,
 )
 from bench.stats.quantiles import normal_quantile, t_quantile
+from bench.stats.yardstick import NEEDED
 from bench.store.store import Store
 from bench.suite.plan import Plan, PlannedCell, metric_label
 from bench.suite.suite import Gate
 from bench.wording import Limits, coverage_words, plain, significant, title
 
+RECOMMENDED = 8  # yardsticks where gates on gaps must decide
 ASSUMED = 0.05  # share of samples whose outcome a variant without harm changes, before any run tells
 WIDTH = 2 * 1.959964  # standard errors in a 95 % interval
 Source = Literal["exact", "former", "assumed", "unknown"]
@@ -63,7 +65,30 @@ def power_lines(plan: Plan, dataset: Dataset, store: Store) -> list[str]:
                 fault = "even the reference often cannot be shown to keep it"
             advice = f"give {item.needs} samples, or a wider tolerance"
             lines.append(f"warning: blind gate: {_name(item)}: with n = {item.n} {fault}; {advice}")
-    return lines
+    gaps = any(RULES[item.gate.rule].judges == "gap" for item in powers)
+    return [*lines, *filter(None, [few_yardsticks(len(plan.yardsticks))] if gaps else [])]
+
+
+def few_yardsticks(count: int) -> str:
+    """A warning where gates on gaps have fewer yardsticks than the recommended eight; empty with enough.
+
+    A gap surely exceeds that of one further yardstick where its logarithm is t(k-1) √(1 + 1/k) spreads above 0, but for
+    the samples' own error.
+
+    >>> print(few_yardsticks(4)[:104])
+    warning: few yardsticks: a gate on a gap fails beyond 3.6 spreads of 4 yardsticks (2.5 with 8), and most
+    >>> few_yardsticks(8)
+    ''
+    """
+    advice = f"give yardstick.retrained = {RECOMMENDED}"
+    if count >= RECOMMENDED:
+        return ""
+    if count < NEEDED:
+        return f"warning: few yardsticks: a gate on a gap has no limits with fewer than {NEEDED}; {advice}"
+    now, then = (t_quantile(0.975, k - 1) * sqrt(1 + 1 / k) for k in (count, RECOMMENDED))
+    spreads = f"{now:.1f} spreads of {count} yardsticks ({then:.1f} with {RECOMMENDED})"
+    told = f"a gate on a gap fails beyond {spreads}, and most gaps near 1 stay undecided"
+    return f"warning: few yardsticks: {told}; {advice}"
 
 
 def gate_powers(plan: Plan, dataset: Dataset, records: Store) -> Iterator[GatePower]:

@@ -46,7 +46,8 @@ def pairing_of(
         if declared is None:
             return "the metric's statistic is not registered here, so nothing can be resampled"
     old, new = restored(before.values[name].samples), restored(after.values[name].samples)
-    return Pairing(old, new, after.n, margin_of(gate), declared, scale)
+    n = after.n if declared is not None else new.variant["x"].size
+    return Pairing(old, new, n, margin_of(gate), declared, scale)
 
 
 def answer(question: Question, shift: Shift, worse: float, better: float) -> Answer:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from bench.integer_sums.pairs import Integers, can_saturate, kernel_matrix
-
-if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
 
 
 class Operands(NamedTuple):
@@ -46,7 +44,7 @@ SATURATING: Final[dict[str, tuple[str, str]]] = dict.fromkeys(OPERANDS, ("uint8"
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """One such node."""
+    """A node that sums products of 8-bit codes."""
 
     node: NodeProto
     types: tuple[str, str]  # of activation and weight; "" where the graph does not say
@@ -54,7 +52,7 @@ class Product:
 
     @property
     def name(self) -> str:
-        """As people know it."""
+        """The node's name, or that of its first output."""
         return str(self.node.name or self.node.output[0])
 
     def attribute(self, name: str, default: int) -> int:
@@ -110,8 +108,6 @@ def products_of(model: ModelProto) -> list[Product]:
 def _walk(
     graph: GraphProto, constants: Mapping[str, NDArray[np.generic]], types: Mapping[str, str]
 ) -> Iterator[Product]:
-    from onnx import helper, numpy_helper
-
     def name_of(element: int) -> str:
         return helper.tensor_dtype_to_np_dtype(element).name if element else ""
 
@@ -141,14 +137,14 @@ def _walk(
 
 
 def _product(node: NodeProto, constants: Mapping[str, NDArray[np.generic]], types: Mapping[str, str]) -> Product:
-    place = OPERANDS[node.op_type]
+    operands = OPERANDS[node.op_type]
 
     def kind(at: int, zero: int) -> str:
         names = [node.input[index] for index in (zero, at) if 0 <= index < len(node.input) and node.input[index]]
         return next((types[name] for name in names if types.get(name)), "")
 
-    activation = "uint8" if place.activation_zero < 0 else kind(place.activation, place.activation_zero)
-    found = constants.get(node.input[place.weight])
-    weights = None if found is None else np.asarray(found)
-    weight = kind(place.weight, place.weight_zero) if weights is None else weights.dtype.name
+    activation = "uint8" if operands.activation_zero < 0 else kind(operands.activation, operands.activation_zero)
+    constant = constants.get(node.input[operands.weight])
+    weights = None if constant is None else np.asarray(constant)
+    weight = kind(operands.weight, operands.weight_zero) if weights is None else weights.dtype.name
     return Product(node, (activation, weight), weights)

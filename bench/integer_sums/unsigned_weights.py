@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from bench.integer_sums.products import OPERANDS, SATURATING
-
-if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
 
 WEIGHTED: Final = {"Conv": 1, "MatMul": 1, "Gemm": 1}
 """Float operators that runtimes fuse with the quantisers around them into integer ones, and where their weight is."""
@@ -29,7 +28,6 @@ def with_exact_sums(model: bytes) -> bytes:
     other way round: its uint8 weights beside int8 activations become int8. Graphs inside nodes stay as they are. What
     is no longer read goes, so that nothing runs for nothing. A file that does not parse is returned as it is.
     """
-    import onnx
     from google.protobuf.message import DecodeError
 
     try:
@@ -41,11 +39,9 @@ def with_exact_sums(model: bytes) -> bytes:
 
 
 class _Rewriting:
-    """A graph while its weights are rewritten; what was made of a value once serves again."""
+    """A graph while its weights are rewritten; each value is rewritten once."""
 
     def __init__(self, model: ModelProto) -> None:
-        from onnx import numpy_helper
-
         self.graph = model.graph
         self.makers: dict[str, NodeProto] = {name: node for node in self.graph.node for name in node.output}
         self.constants: dict[str, NDArray[np.generic]] = {
@@ -58,15 +54,15 @@ class _Rewriting:
         self.declared = {value.name: value.type.tensor_type.elem_type for value in declared}
         self.taken = {*self.constants, *self.makers, *(value.name for value in self.graph.input)}
         self.shifted: dict[str, str | None] = {}
-        self.before: dict[int, list[NodeProto]] = {}  # new nodes, by the place of the node that reads them
-        self.place = 0
+        self.before: dict[int, list[NodeProto]] = {}  # new nodes, by the index of the node that reads them
+        self.index = 0
 
     def run(self) -> bool:
         """Rewrite every weight that can be; whether anything was."""
         changed = False
         before = _read(self.graph)
-        for place, node in enumerate(list(self.graph.node)):
-            self.place = place
+        for index, node in enumerate(list(self.graph.node)):
+            self.index = index
             if node.op_type in OPERANDS:
                 changed |= self._integer(node)
             elif node.op_type in WEIGHTED and node.domain == "":
@@ -75,7 +71,7 @@ class _Rewriting:
                     node.input[WEIGHTED[node.op_type]] = made
                     changed = True
         if changed:
-            nodes = [item for place, node in enumerate(self.graph.node) for item in (*self.before.get(place, ()), node)]
+            nodes = [item for index, node in enumerate(self.graph.node) for item in (*self.before.get(index, ()), node)]
             del self.graph.node[:]
             self.graph.node.extend(nodes)
             while gone := before - _read(self.graph):
@@ -96,20 +92,22 @@ class _Rewriting:
         """A node that takes codes: its weight and the weight's zero point."""
         if node.op_type == "DynamicQuantizeLSTM":  # its two weights share a type
             return False
-        place, (activation, weight) = OPERANDS[node.op_type], SATURATING[node.op_type]
-        zero = node.input[place.weight_zero] if len(node.input) > place.weight_zero else ""
-        kind = self._code_kind(node.input[place.weight])
-        telling = [node.input[at] for at in (place.activation_zero, place.activation) if 0 <= at < len(node.input)]
-        told = next(filter(None, map(self._code_kind, telling)), activation)
-        if kind != weight or told != activation or (zero and zero not in self.constants):
+        operands, (activation, weight) = OPERANDS[node.op_type], SATURATING[node.op_type]
+        zero = node.input[operands.weight_zero] if len(node.input) > operands.weight_zero else ""
+        kind = self._code_kind(node.input[operands.weight])
+        telling = [
+            node.input[at] for at in (operands.activation_zero, operands.activation) if 0 <= at < len(node.input)
+        ]
+        actual = next(filter(None, map(self._code_kind, telling)), activation)
+        if kind != weight or actual != activation or (zero and zero not in self.constants):
             return False
-        made = self._codes(node.input[place.weight])
+        made = self._codes(node.input[operands.weight])
         if made is None:
             return False
-        node.input[place.weight] = made
+        node.input[operands.weight] = made
         given = self.constants[zero] if zero else np.zeros((), dtype=np.dtype(weight))
-        node.input.extend([""] * (place.weight_zero + 1 - len(node.input)))
-        node.input[place.weight_zero] = self._constant(f"{made}/zero_point", _moved(given))
+        node.input.extend([""] * (operands.weight_zero + 1 - len(node.input)))
+        node.input[operands.weight_zero] = self._constant(f"{made}/zero_point", _moved(given))
         return True
 
     def _real(self, name: str) -> str | None:
@@ -134,8 +132,6 @@ class _Rewriting:
 
     def _code_kind(self, name: str) -> str:
         """The type of a value of codes; "" where it is not known."""
-        from onnx import TensorProto
-
         if name in self.constants:
             return self.constants[name].dtype.name
         if self.declared.get(name) in (TensorProto.INT8, TensorProto.UINT8):
@@ -179,16 +175,12 @@ class _Rewriting:
         return _moved(self.constants[name])
 
     def _constant(self, name: str, array: NDArray[np.generic]) -> str:
-        from onnx import numpy_helper
-
         new = self._free(name)
         self.graph.initializer.append(numpy_helper.from_array(np.asarray(array), new))
         return new
 
     def _copy(self, node: NodeProto, inputs: Mapping[int, str]) -> str:
         """A copy of a node with other inputs, before the node at work; the name of its first output."""
-        import onnx
-
         made = onnx.NodeProto()
         made.CopyFrom(node)
         if node.op_type == "QuantizeLinear":  # its zero point tells the type
@@ -200,7 +192,7 @@ class _Rewriting:
         made.name = f"{node.name}/exact_sums" if node.name else ""
         made.output[0] = self._free(f"{node.output[0]}/exact_sums")
         # an earlier reader may share what is made here: it stands before the first of them
-        self.before.setdefault(self.place, []).append(made)
+        self.before.setdefault(self.index, []).append(made)
         return str(made.output[0])
 
     def _free(self, name: str) -> str:
@@ -212,13 +204,13 @@ class _Rewriting:
 
 def _read(graph: GraphProto) -> set[str]:
     """Names that somebody reads: nodes, also in the graphs inside them, and who takes the outputs."""
-    found = {value.name for value in graph.output}
+    names = {value.name for value in graph.output}
     for node in graph.node:
-        found.update(node.input)
+        names.update(node.input)
         for entry in node.attribute:
             for inner in (*entry.graphs, *([entry.g] if entry.HasField("g") else [])):
-                found |= _read(inner)
-    return found
+                names |= _read(inner)
+    return names
 
 
 def _moved(array: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -1,6 +1,6 @@
-"""ONNX graphs as weighted layers, and which layer of one graph answers to which of another."""
+"""Divides ONNX graphs into layers, and matches the layers of two graphs."""
 
-from bench.layer_matching.alignment import Pair, align
+from bench.layer_matching.alignment import LayerPair, align
 from bench.layer_matching.layers import OUTPUT, Layer, LayerGraph, read_layers
 from bench.layer_matching.pieces import piece, replaceable
 from bench.layer_matching.qdq_form import in_qdq_form
@@ -10,7 +10,7 @@ __all__ = [
     "OUTPUT",
     "Layer",
     "LayerGraph",
-    "Pair",
+    "LayerPair",
     "WeightValue",
     "align",
     "in_qdq_form",

@@ -1,4 +1,4 @@
-"""Which layer of one graph answers to which of another: an alignment of two sequences by kind, shape and position."""
+"""Matches the layers of two graphs: an alignment of two sequences by kind, shape and position."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.layer_matching.layers import Layer
 SAME_SHAPE, OTHER_SHAPE, JOIN, DRIFT = 4.0, 1.0, 2.0, 0.01
 
 
-class Pair(NamedTuple):
+class LayerPair(NamedTuple):
     """Positions of a layer in the reference and in the variant; None where one of them lacks it."""
 
     reference: int | None
     variant: int | None
 
 
-def align(reference: Sequence[Layer], variant: Sequence[Layer]) -> list[Pair]:
+def align(reference: Sequence[Layer], variant: Sequence[Layer]) -> list[LayerPair]:
     """The alignment of largest total score, in order; both keep their order.
 
     Two layers may be matched where their kinds are the same. Equal weight shapes score 4; other shapes 1 to 2, by how
@@ -40,18 +40,18 @@ def align(reference: Sequence[Layer], variant: Sequence[Layer]) -> list[Pair]:
         for j in range(m):
             scores[i, j] = _score(reference[i], variant[j]) - DRIFT * abs(i / n - j / m)
             best[i + 1, j + 1] = max(best[i, j] + scores[i, j], best[i, j + 1], best[i + 1, j])
-    pairs: list[Pair] = []
+    pairs: list[LayerPair] = []
     i, j = n, m
     while i or j:
         if i and j and best[i, j] == best[i - 1, j - 1] + scores[i - 1, j - 1]:
             i, j = i - 1, j - 1
-            pairs.append(Pair(i, j))
+            pairs.append(LayerPair(i, j))
         elif i and best[i, j] == best[i - 1, j]:
             i -= 1
-            pairs.append(Pair(i, None))
+            pairs.append(LayerPair(i, None))
         else:
             j -= 1
-            pairs.append(Pair(None, j))
+            pairs.append(LayerPair(None, j))
     return pairs[::-1]
 
 

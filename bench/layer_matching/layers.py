@@ -1,4 +1,4 @@
-"""An ONNX graph as layers: every node belongs to one, so that every damage has an owner."""
+"""Divides an ONNX graph into layers; every node belongs to exactly one."""
 
 from __future__ import annotations
 
@@ -89,16 +89,16 @@ class _Scan:
             return
         owners = {self.owner[name] for name in dynamic if name not in self.floating}
         if computing is None and len(owners) == 1:
-            (place,) = owners
+            (block,) = owners
         else:
-            place = len(self.members)
+            block = len(self.members)
             self.members.append([])
             products = [name for name in dynamic if name not in self.floating]
             self.kinds.append("product" if computing == "linear" and len(products) > 1 else computing or "")
             self.kinds[-1] = self.kinds[-1] or node.op_type.lower()
-        self.members[place].append(node)
+        self.members[block].append(node)
         for name in filter(None, node.output):
-            self.owner[name] = place
+            self.owner[name] = block
 
     def _floats(self, node: NodeProto, dynamic: list[str]) -> bool:
         """Whether it rounds what its reader reads, or counts sizes: then it belongs to the reader."""
@@ -119,15 +119,15 @@ class _Scan:
             return []
         return [source for given in node.input for source in self.sources(given)]
 
-    def entries(self, place: int) -> tuple[str, ...]:
-        found = [s for node in self.members[place] for name in node.input for s in self.sources(name)]
-        return tuple(dict.fromkeys(name for name in found if self.owner[name] != place or name == self.input))
+    def entries(self, block: int) -> tuple[str, ...]:
+        sources = [s for node in self.members[block] for name in node.input for s in self.sources(name)]
+        return tuple(dict.fromkeys(name for name in sources if self.owner[name] != block or name == self.input))
 
-    def weight(self, place: int) -> tuple[str, tuple[int, ...] | None]:
+    def weight(self, block: int) -> tuple[str, tuple[int, ...] | None]:
         """The name and shape (outputs first) of the first node's weights."""
-        if not self.members[place] or self.members[place][0].op_type not in COMPUTING:
+        if not self.members[block] or self.members[block][0].op_type not in COMPUTING:
             return "", None
-        node = self.members[place][0]
+        node = self.members[block][0]
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         if node.op_type == "MatMulNBits":
             return node.input[1], (int(attributes["N"]), int(attributes["K"]))
@@ -181,36 +181,36 @@ def read_layers(model: ModelProto) -> LayerGraph:
     scan = _Scan(model)
     if scan.output not in scan.owner:
         raise UserError.at("onnx", f"the output {scan.output!r} is no layer's result", "give a network")
-    entries = [scan.entries(place) for place in range(len(scan.members))]
+    entries = [scan.entries(block) for block in range(len(scan.members))]
     order = _canonical(scan, entries)
-    position = {place: index for index, place in enumerate(order)}
+    position = {block: index for index, block in enumerate(order)}
     readers: dict[str, set[int]] = defaultdict(set)
-    for place in order:
-        for name in entries[place]:
-            if scan.owner[name] != place:
-                readers[name].add(position[place])
+    for block in order:
+        for name in entries[block]:
+            if scan.owner[name] != block:
+                readers[name].add(position[block])
     readers[scan.output].add(OUTPUT)
     exits: dict[int, list[str]] = defaultdict(list)
     for name in (scan.input, *(n for node in _living(model, scan.output) for n in node.output)):
         if name in readers and name in scan.owner:
             exits[scan.owner[name]].append(name)
-    names = _unique([_name(scan, place) for place in order])
+    names = _unique([_name(scan, block) for block in order])
     layers = tuple(
         Layer(
-            kind=scan.kinds[place],
+            kind=scan.kinds[block],
             name=name,
-            shape=scan.weight(place)[1],
-            operators=tuple(node.op_type for node in scan.members[place]),
-            entries=entries[place] or ((scan.input,) if place == 0 else ()),
-            exits=tuple(exits[place]),
-            before_activation=_before_activation(scan, place),
-            weighted=bool(scan.weight(place)[0]),
+            shape=scan.weight(block)[1],
+            operators=tuple(node.op_type for node in scan.members[block]),
+            entries=entries[block] or ((scan.input,) if block == 0 else ()),
+            exits=tuple(exits[block]),
+            before_activation=_before_activation(scan, block),
+            weighted=bool(scan.weight(block)[0]),
         )
-        for place, name in zip(order, names, strict=True)
+        for block, name in zip(order, names, strict=True)
     )
-    owner = {name: position[place] for name, place in scan.owner.items() if place in position}
+    owner = {name: position[block] for name, block in scan.owner.items() if block in position}
     dynamic = any(node.op_type == "DynamicQuantizeLinear" for node in scan.made_by.values())
-    frozen = {name: frozenset(found) for name, found in readers.items()}
+    frozen = {name: frozenset(positions) for name, positions in readers.items()}
     return LayerGraph(model, scan.input, scan.output, layers, owner, frozen, dynamic)
 
 
@@ -220,44 +220,44 @@ def _canonical(scan: _Scan, entries: list[tuple[str, ...]]) -> list[int]:
         list(dict.fromkeys(scan.owner[n] for n in names if scan.owner[n] != p)) for p, names in enumerate(entries)
     ]
     depth: list[int] = []
-    for found in parents:  # layers were made in an order that can run
-        depth.append(1 + max((depth[parent] for parent in found), default=0))
+    for block_parents in parents:  # layers were made in an order that can run
+        depth.append(1 + max((depth[parent] for parent in block_parents), default=0))
     order: list[int] = []
     done: set[int] = set()
     waiting = [(scan.owner[scan.output], False)]
     while waiting:
-        place, ready = waiting.pop()
-        if place in done:
+        block, ready = waiting.pop()
+        if block in done:
             continue
         if ready:
-            done.add(place)
-            order.append(place)
+            done.add(block)
+            order.append(block)
             continue
-        waiting.append((place, True))
-        above = parents[place]
-        if scan.kinds[place] in COMMUTATIVE:
+        waiting.append((block, True))
+        above = parents[block]
+        if scan.kinds[block] in COMMUTATIVE:
             above = sorted(above, key=lambda parent: -depth[parent])
         waiting += [(parent, False) for parent in reversed(above)]
     return order
 
 
-def _before_activation(scan: _Scan, place: int) -> str | None:
-    for node in scan.members[place]:
-        if node.op_type in ACTIVATIONS and scan.owner.get(node.input[0]) == place and node.input[0] != scan.input:
+def _before_activation(scan: _Scan, block: int) -> str | None:
+    for node in scan.members[block]:
+        if node.op_type in ACTIVATIONS and scan.owner.get(node.input[0]) == block and node.input[0] != scan.input:
             return str(node.input[0])
     return None
 
 
-def _name(scan: _Scan, place: int) -> str:
+def _name(scan: _Scan, block: int) -> str:
     """The path of the torch module where the weights or the node tell it, else the node's or value's name."""
-    if place == 0:
+    if block == 0:
         return "input"
-    root = scan.weight(place)[0]
+    root = scan.weight(block)[0]
     for ending in ("_quantized", "_q4", "_Q4"):
         root = root.removesuffix(ending)
     if root.endswith(".weight"):
         return root.removesuffix(".weight")
-    node = scan.members[place][0]
+    node = scan.members[block][0]
     path, scopes = "", (node.name or node.output[0]).strip("/").split("/")
     if node.name.startswith("/") and len(scopes) > 1:
         for scope in scopes[:-1]:

@@ -1,4 +1,4 @@
-"""Which value of a graph holds a layer's weights."""
+"""Finds the value of a graph that holds a layer's weights."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class WeightValue(NamedTuple):
     bias: str | None  # empty where there is none, None where it is not known
 
 
-def weight_value(graph: LayerGraph, place: int) -> WeightValue | None:
+def weight_value(graph: LayerGraph, position: int) -> WeightValue | None:
     """The real weights of an ungrouped convolution or of a linear layer; None for anything else."""
-    nodes = (node for node in graph.model.graph.node if node.output and graph.owner.get(node.output[0]) == place)
+    nodes = (node for node in graph.model.graph.node if node.output and graph.owner.get(node.output[0]) == position)
     node = next((node for node in nodes if node.op_type in COMPUTING), None)
     if node is None or len(node.input) < 2 or node.input[1] in graph.owner:
         return None

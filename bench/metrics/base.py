@@ -67,8 +67,8 @@ class Metric:
 
 def reads(value: Value) -> tuple[str, ...]:
     """The names of all arrays that a value is made of."""
-    found = names(value.of)
-    return (*found, value.against) if isinstance(value, Cost) and value.against else found
+    more = (value.against,) if isinstance(value, Cost) else (value.where, value.by) if isinstance(value, Change) else ()
+    return (*names(value.of), *filter(None, more))
 
 
 def sources(metric: Metric, name: str, given: int | None = None) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -65,12 +65,27 @@ class Change:
     count: bool = False  # distances are 0 or 1: exact intervals
     largest: float = inf  # largest distance there is: no limit lies beyond it
     coupling: Literal["common", "independent"] = "common"
+    summary: Literal["mean", "worst 5 %", "worst class"] = "mean"  # of the distances; the worst class has no gap
+    where: str = ""  # an array of booleans, the reference's: these samples alone, with an n of their own
+    by: str = ""  # the array of classes, for the worst class
+    alarm: bool = True  # its gap takes part in the family's alarm
     kind: ClassVar[Literal["change"]] = "change"
 
     @property
     def scale_power(self) -> Literal[1, 2]:
         """The power of the gap: 2 for independent draws, whatever the distance."""
         return 2 if self.coupling == "independent" else self.power
+
+
+def with_tail(change: Change) -> tuple[Change, Change]:
+    """A continuous change and the mean of its worst 5 % beside it: a mean hides the few samples that matter.
+
+    >>> [item.name for item in with_tail(Change("js", None, of="js", power=2))]
+    ['js', 'js_worst_5']
+    """
+    if change.count or change.summary != "mean":
+        raise ValueError(f"{change.name!r} has no tail: the worst of a count are all 1")
+    return change, replace(change, name=f"{change.name}_worst_5", summary="worst 5 %", alarm=False)
 
 
 @dataclass(frozen=True)

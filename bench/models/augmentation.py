@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+import torch
+from torch.nn import functional
 
-if TYPE_CHECKING:
-    import torch
-
-Augmentation: TypeAlias = Literal["none", "shift", "flip-shift"]
+from bench.models.base import Augmentation
 
 PIXELS = 2  # the largest shift in each direction
 
@@ -31,8 +29,6 @@ def augment(x: torch.Tensor, kind: Augmentation, fill: float, generator: torch.G
     >>> shifted(x, torch.tensor([[0, 1]]), torch.tensor([True]), fill=0.0).flatten().tolist()
     [2.0, 1.0, 0.0]
     """
-    import torch
-
     if kind == "none":
         return x
     offsets = torch.randint(-PIXELS, PIXELS + 1, (len(x), 2), generator=generator)
@@ -45,9 +41,6 @@ def shifted(x: torch.Tensor, offsets: torch.Tensor, mirrored: torch.Tensor, fill
 
     ``|offsets| <= 2``. One gather for the whole batch; the result lies in memory channels last.
     """
-    import torch
-    from torch.nn import functional
-
     n, _, height, width = x.shape
     padded = functional.pad(x, (PIXELS,) * 4, value=fill)
     rows = torch.arange(height) + PIXELS - offsets[:, :1]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
 from bench.errors import UserError
-from bench.models.augmentation import Augmentation
 from bench.networks.network import InputSpec, spelled
 from bench.registry import Registry, parameters
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 Progress = Callable[[str], None]
+Augmentation: TypeAlias = Literal["none", "shift", "flip-shift"]
+Schedule: TypeAlias = Literal["one-cycle", "cosine", "constant"]  # of a learning rate
 
 
 class Model(ABC):
@@ -66,4 +67,6 @@ def check_recipe(recipe: Recipe, declared: InputSpec, where: str = "reference.re
         raise UserError.at(f"{where}.augmentation", what, 'give augmentation = "none"')
 
 
-models: Registry[type[Model]] = Registry("model", "bench.models")
+HELPERS = ("augmentation", "descent", "single_step", "training")
+
+models: Registry[type[Model]] = Registry("model", "bench.models", HELPERS)

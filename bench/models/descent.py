@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
 
 from bench.errors import UserError
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-Schedule = Literal["one-cycle", "cosine", "constant"]
+from bench.models.base import Schedule
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,6 @@ def descend(
     >>> round(weight.item(), 4)  # AdamW's first step is the learning rate, against the gradient's sign
     2.5
     """
-    import torch
-
     count = bounds[-1].stop
     optimiser = torch.optim.AdamW(weights, lr=descent.learning_rate, weight_decay=descent.weight_decay)
     schedule = _schedule(optimiser, descent, descent.epochs * len(bounds))
@@ -102,8 +98,6 @@ def descend(
 
 
 def _schedule(optimiser: torch.optim.Optimizer, descent: Descent, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    import torch
-
     if descent.schedule == "one-cycle":
         return torch.optim.lr_scheduler.OneCycleLR(optimiser, descent.learning_rate, total_steps=steps)
 

@@ -1,12 +1,10 @@
-"""One step of attack with a random start, cheap enough for training."""
+"""A single-step attack with a random start, for adversarial training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
 STEP = 1.25  # of epsilon: what Wong et al. found largest without the collapse that longer steps bring
 
@@ -36,8 +34,6 @@ def single_step(
     >>> [round(v, 4) for v in single_step(x, torch.sum, 0.1, (0.0, 1.0), own).flatten().tolist()]  # at least x + e / 4
     [0.6, 1.0]
     """
-    import torch
-
     low, high = bounds
     start = (torch.rand(x.shape, generator=generator) * 2 - 1) * epsilon
     started = (x + start).clamp(low, high).requires_grad_(True)

@@ -1,4 +1,4 @@
-"""Training that depends on its seed alone."""
+"""Training of reference networks, reproducible from the seed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
 
 from bench.errors import UserError
 from bench.models.augmentation import augment
@@ -18,13 +24,6 @@ from bench.networks.materialise import made_weights
 from bench.networks.memory_layout import keep_contiguous, needs_contiguous
 from bench.networks.network import InputSpec
 from bench.stats.streams import derive_seed
-
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-    from numpy.typing import NDArray
-    from torch import nn
-
 
 STREAMS = ("shuffle", "augmentation", "attack")  # each with a generator of its own
 
@@ -53,8 +52,6 @@ def reproducible(*words: str | int, threads: int = 1) -> Iterator[None]:
     count. With a fixed count the result is the same on every machine with the same torch build and the same CPU
     features, however many cores it has.
     """
-    import torch
-
     before = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         # not torch.manual_seed: that would seed the generators of other devices too
@@ -75,9 +72,11 @@ def initialise(model: Model, declared: InputSpec, seed: int) -> nn.Module:
     model.check(declared)
     with reproducible("initialise", seed):
         module = model.build(declared).eval()
-    if found := made_weights(module):
+    if computed := made_weights(module):
         right = "build it without, or train it elsewhere and hand it over with factory and checkpoint"
-        raise UserError.at("reference.model", f"{model.name!r} computes weights before each pass ({found[0]})", right)
+        raise UserError.at(
+            "reference.model", f"{model.name!r} computes weights before each pass ({computed[0]})", right
+        )
     return module
 
 
@@ -112,8 +111,6 @@ def train(
         UserError: no labelled samples, attacks on uint8 pixels, shifts of what is no image, or the loss stopped being
             finite.
     """
-    import torch
-
     check_recipe(recipe, declared, "recipe")
     if recipe.adversarial_epsilon > 0 and declared.dtype == "uint8":
         what = "whole-number pixels give no gradient to attack with"
@@ -166,9 +163,6 @@ def _batch_loss(
 
 def fast_layout(module: nn.Module, x: torch.Tensor) -> torch.memory_format:
     """Channels last where a convolution gains from it, unless the network may not run on it or cannot (a ``view``)."""
-    import torch
-    from torch import nn
-
     if needs_contiguous(module) or not any(isinstance(part, nn.Conv2d) for part in module.modules()):
         return torch.contiguous_format
     trial = copy.deepcopy(module).eval()
@@ -192,8 +186,6 @@ def labelled_tensors(
     samples: Images, declared: InputSpec, purpose: str, *, preprocessed: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Images, preprocessed or in the user's bounds, and their labels; raises ``UserError`` where there are none."""
-    import torch
-
     if len(samples.x) == 0 or samples.y is None:
         what = f"{purpose} needs labelled samples, there are none"
         raise UserError.at("data", what, "give labels and leave samples for training")
@@ -204,22 +196,17 @@ def labelled_tensors(
 
 def accuracy(module: nn.Module, samples: Images, declared: InputSpec) -> float:
     """Share of samples whose largest output is their label, in [0, 1]; higher is better."""
-    import torch
-
     x, y = labelled_tensors(samples, declared, "accuracy")
     was_training = module.training
     module.eval()
     with reproducible("accuracy"), torch.no_grad():
-        found = torch.cat([module(x[start : start + 256]).argmax(dim=1) for start in range(0, len(x), 256)])
+        predicted = torch.cat([module(x[start : start + 256]).argmax(dim=1) for start in range(0, len(x), 256)])
     module.train(was_training)
-    return int((found == y).sum()) / len(x)
+    return int((predicted == y).sum()) / len(x)
 
 
 def _cross_entropy(output: torch.Tensor, y: torch.Tensor, declared: InputSpec, smoothing: float = 0.0) -> torch.Tensor:
     """Mean of ``-(1 - s) log p_y - s / K sum_k log p_k``, from logits or, where they are declared, probabilities."""
-    import torch
-    from torch.nn import functional
-
     if declared.output == "logits":
         return functional.cross_entropy(output, y, label_smoothing=smoothing)
     logs = output.clamp_min(torch.finfo(output.dtype).tiny).log()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from torch.backends import mha
+
 
 @contextmanager
 def plain_attention() -> Iterator[None]:
     """Within it, ``nn.MultiheadAttention`` and what holds it leave torch's fused path, which cannot be exported."""
-    from torch.backends import mha
-
     before = mha.get_fastpath_enabled()
     mha.set_fastpath_enabled(False)
     try:

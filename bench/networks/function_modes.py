@@ -15,10 +15,10 @@ SOFTMAX: Final[frozenset[Call]] = frozenset(
     {functional.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax}
 )
 WHOLE: Final[frozenset[Call]] = frozenset(
-    getattr(place, name)
-    for place in (torch, torch.Tensor)
+    getattr(holder, name)
+    for holder in (torch, torch.Tensor)
     for name in ("round", "floor", "ceil", "trunc", "fix", "round_", "floor_", "ceil_", "trunc_", "fix_")
-    if hasattr(place, name)
+    if hasattr(holder, name)
 )
 CASTS: Final[frozenset[Call]] = frozenset(
     getattr(torch.Tensor, name) for name in ("byte", "char", "short", "int", "long", "to", "type")

@@ -1,14 +1,12 @@
-"""Forward hooks: code that runs around a layer and that its weights do not tell of."""
+"""Forward hooks: code that runs around a layer and does not show in its weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+
+from torch import nn
 
 from bench.errors import NotApplicable
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def has_hooks(layer: nn.Module) -> bool:

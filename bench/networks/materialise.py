@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm, SpectralNormLoadStateDictPreHook
+from torch.nn.utils.weight_norm import WeightNorm
 
 from bench.errors import UserError
 from bench.networks.weight_hooks import refuse_plain
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 PASSES = 2  # hooks of one layer may build on each other's last pass: a mask on what a weight norm reads
 
@@ -23,13 +26,13 @@ def made_weights(module: nn.Module) -> list[str]:
     >>> made_weights(nn.Sequential(weight_norm(nn.Linear(2, 3)), nn.Linear(3, 3)))
     ['0.weight: weight_norm']
     """
-    found = []
+    weights = []
     for name, layer in module.named_modules():
         prefix = f"{name}." if name else ""
-        found += [f"{prefix}{tensor}: {kind}" for tensor, kind in _hooked(layer)]
+        weights += [f"{prefix}{tensor}: {kind}" for tensor, kind in _hooked(layer)]
         for tensor, chain in _parametrised(layer).items():
-            found.append(f"{prefix}{tensor}: {' and '.join(map(_kind, chain))}")
-    return found
+            weights.append(f"{prefix}{tensor}: {' and '.join(map(_kind, chain))}")
+    return weights
 
 
 def materialise(module: nn.Module, where: str = "", run: Callable[[], object] | None = None) -> list[str]:
@@ -51,15 +54,13 @@ def materialise(module: nn.Module, where: str = "", run: Callable[[], object] | 
         UserError: a weight changes from pass to pass, is not the one that the network computes with, or is no parameter
             for a reason that is not known.
     """
-    import torch
-
-    found = made_weights(module)
+    computed = made_weights(module)
     layers = list(reversed(list(module.named_modules())))
     for name, layer in layers:
         if any(torch.nn.parameter.is_lazy(value) for value in layer.parameters(recurse=False)):
             right = "let the factory run the network once on a batch before it returns it"
             raise UserError.at(where, f"layer {name!r} has no weights yet: it is lazy", right)
-    idle = [] if run is None or not found else _idle(layers, run)
+    idle = [] if run is None or not computed else _idle(layers, run)
     with torch.no_grad():
         made = [(name, layer, *_values(name, layer, where)) for name, layer in layers]
     for name, layer, hooked, _ in made:
@@ -71,15 +72,11 @@ def materialise(module: nn.Module, where: str = "", run: Callable[[], object] | 
         _unhook(layer, hooked, shared)
         _unparametrise(layer, parametrised, shared)
     refuse_plain(module, where)
-    return found
+    return computed
 
 
 def _known() -> tuple[tuple[type, str, str], ...]:
     """Hooks of torch that compute a weight: their class, the attribute that names it, and what people call them."""
-    from torch.nn.utils.prune import BasePruningMethod
-    from torch.nn.utils.spectral_norm import SpectralNorm
-    from torch.nn.utils.weight_norm import WeightNorm
-
     return (
         (WeightNorm, "name", "weight_norm"),
         (SpectralNorm, "name", "spectral_norm"),
@@ -93,15 +90,13 @@ def _pre_hooks(layer: nn.Module) -> dict[int, Any]:
 
 def _hooked(layer: nn.Module) -> list[tuple[str, str]]:
     """Tensor and kind of each known hook, in the order in which they run."""
-    found = []
+    hooked = []
     for hook in _pre_hooks(layer).values():
-        found += [(getattr(hook, name), kind) for cls, name, kind in _known() if isinstance(hook, cls)]
-    return found
+        hooked += [(getattr(hook, name), kind) for cls, name, kind in _known() if isinstance(hook, cls)]
+    return hooked
 
 
 def _parametrised(layer: nn.Module) -> dict[str, Any]:
-    from torch.nn.utils import parametrize
-
     return dict(layer.parametrizations.items()) if parametrize.is_parametrized(layer) else {}  # type: ignore[operator, union-attr]
 
 
@@ -146,10 +141,8 @@ def _run_hooks(layer: nn.Module) -> None:
             hook(layer, ())
 
 
-def _same(found: torch.Tensor, value: torch.Tensor) -> bool:
-    import torch
-
-    return found.shape == value.shape and torch.equal(torch.nan_to_num(found), torch.nan_to_num(value))
+def _same(other: torch.Tensor, value: torch.Tensor) -> bool:
+    return other.shape == value.shape and torch.equal(torch.nan_to_num(other), torch.nan_to_num(value))
 
 
 Shared = dict[tuple[int, ...], "nn.Parameter"]
@@ -157,8 +150,6 @@ Shared = dict[tuple[int, ...], "nn.Parameter"]
 
 def _parameter(value: torch.Tensor, sources: Iterable[torch.Tensor], shared: Shared) -> nn.Parameter:
     """A parameter of this value; the one that was made before of the same sources, where it is equal."""
-    from torch import nn
-
     made = nn.Parameter(value, requires_grad=value.is_floating_point())
     known = shared.setdefault(tuple(map(id, sources)), made)
     return known if _same(known, made) else made
@@ -166,8 +157,6 @@ def _parameter(value: torch.Tensor, sources: Iterable[torch.Tensor], shared: Sha
 
 def _unhook(layer: Any, values: Values, shared: Shared) -> None:
     """Remove the known hooks, last first, with what belongs to them, and put parameters in their place."""
-    from torch.nn.utils import remove_spectral_norm, remove_weight_norm
-
     for tensor, kind in reversed(_hooked(layer)):
         ends = {"prune": ("_orig",), "weight_norm": ("_g", "_v"), "spectral_norm": ("_orig",)}[kind]
         made = _parameter(values[tensor], [getattr(layer, tensor + end) for end in ends], shared)
@@ -183,8 +172,6 @@ def _unhook(layer: Any, values: Values, shared: Shared) -> None:
 
 
 def _drop_hook(layer: nn.Module, tensor: str) -> None:
-    from torch.nn.utils.prune import BasePruningMethod
-
     for key, hook in _pre_hooks(layer).items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == tensor:
             del layer._forward_pre_hooks[key]
@@ -192,8 +179,6 @@ def _drop_hook(layer: nn.Module, tensor: str) -> None:
 
 def _drop_loading(layer: nn.Module) -> None:
     """Remove the hook that looks for a spectral norm's tensors in a state: torch leaves it behind."""
-    from torch.nn.utils.spectral_norm import SpectralNormLoadStateDictPreHook
-
     for key, hook in list(layer._load_state_dict_pre_hooks.items()):
         if isinstance(getattr(hook, "hook", hook), SpectralNormLoadStateDictPreHook):
             del layer._load_state_dict_pre_hooks[key]
@@ -201,8 +186,6 @@ def _drop_loading(layer: nn.Module) -> None:
 
 def _unparametrise(layer: Any, values: Values, shared: Shared) -> None:
     """Remove the parametrisations; the class of a layer may be shared by its copies, so it is left as it is."""
-    from torch.nn.utils import parametrize
-
     if not values:
         return
     chains = _parametrised(layer)

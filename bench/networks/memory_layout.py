@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
+import torch
+from torch import nn
 
 SAFE_CHANNELS = 8  # from here on no write past the end was seen
 
@@ -57,8 +56,6 @@ def contiguous(x: torch.Tensor) -> torch.Tensor:
 
 
 def _is_endangered(part: nn.Module) -> bool:
-    from torch import nn
-
     if not isinstance(part, nn.Conv2d):
         return False
     return set(part.kernel_size) == {1} and max(part.stride) > 1 and part.in_channels < SAFE_CHANNELS
@@ -72,6 +69,4 @@ def _contiguous_inputs(
 
 def _contiguous_input(x: Any) -> Any:
     """A tensor, or Brevitas' named tuple of one with its scale."""
-    import torch
-
     return contiguous(x) if isinstance(x, torch.Tensor) else x._replace(value=contiguous(x.value))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
 
 from bench.errors import UserError
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 REMEDY = "let the factory return the torch module that the TorchScript was made of, or put onnx-export first and use "
 REMEDY += "the steps for ONNX files, such as ort-static-quant"
@@ -22,8 +20,6 @@ def script_layer(module: nn.Module) -> str | None:
     >>> script_layer(nn.Linear(2, 2)) is None
     True
     """
-    import torch
-
     return next((name for name, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)), None)
 
 
@@ -31,8 +27,8 @@ def refuse_torchscript(module: nn.Module, step: str) -> None:
     """Raise ``UserError`` where a layer is TorchScript, with the layer and what to do."""
     name = script_layer(module)
     if name is not None:
-        place = f"layer {name!r}" if name else "the network"
-        raise UserError.at(step, f"{place} is TorchScript, which {step} cannot take apart or train", REMEDY)
+        owner = f"layer {name!r}" if name else "the network"
+        raise UserError.at(step, f"{owner} is TorchScript, which {step} cannot take apart or train", REMEDY)
 
 
 def refuse_frozen(module: nn.Module, where: str) -> None:
@@ -40,14 +36,12 @@ def refuse_frozen(module: nn.Module, where: str) -> None:
 
     That is TorchScript with a matrix or a kernel among its constants and no parameters, or a network without any.
     """
-    import torch
-
     for name, part in module.named_modules():
         if not isinstance(part, torch.jit.ScriptModule) or list(part.parameters()):
             continue
         if not list(module.parameters()) or _holds_matrix(part):
-            place = f"layer {name!r}" if name else "the network"
-            what = f"{place} is TorchScript without parameters: freezing or quantising made constants of its weights, "
+            owner = f"layer {name!r}" if name else "the network"
+            what = f"{owner} is TorchScript without parameters: freezing or quantising made constants of its weights, "
             what += "which can be neither counted nor stored"
             raise UserError.at(where, what, "return the module before torch.jit.freeze, or give an ONNX file")
 
@@ -61,16 +55,12 @@ def _holds_matrix(part: torch.jit.ScriptModule) -> bool:
 
 def copied(module: nn.Module) -> nn.Module:
     """A copy; where autograd looks on, a copy of TorchScript has parameters that are no leaves."""
-    import torch
-
     with torch.no_grad():
         return copy.deepcopy(module)
 
 
 def exportable(module: nn.Module, example: torch.Tensor) -> nn.Module:
     """The module as torch's tracing exporter takes it: TorchScript within a module of Python is traced with it."""
-    import torch
-
     if script_layer(module) in (None, ""):
         return module
     with torch.no_grad():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
 
 from bench.errors import UserError
 from bench.networks.hooks import has_hooks
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def refuse_setters(module: nn.Module, run: Callable[[], object], where: str) -> None:
@@ -22,8 +23,6 @@ def refuse_setters(module: nn.Module, run: Callable[[], object], where: str) -> 
         run: a forward pass.
         where: what the error names.
     """
-    import torch
-
     if not any(has_hooks(layer) for layer in module.modules()):
         return
     before = {name: value.detach().clone() for name, value in module.named_parameters()}
@@ -48,11 +47,6 @@ def refuse_setters(module: nn.Module, run: Callable[[], object], where: str) -> 
 
 def refuse_plain(module: nn.Module, where: str) -> None:
     """Raise ``UserError`` where a layer of torch computes with a tensor that is neither parameter nor buffer."""
-    import torch
-    from torch import nn
-    from torch.nn.modules.batchnorm import _NormBase
-    from torch.nn.modules.conv import _ConvNd
-
     kinds = (nn.Linear, _ConvNd, _NormBase, nn.LayerNorm, nn.GroupNorm, nn.Embedding, nn.RNNBase)
     for name, layer in module.named_modules():
         for tensor, value in vars(layer).items() if isinstance(layer, kinds) else ():

@@ -1,4 +1,4 @@
-"""A file that answers the same and stops where a loop or a size that only a run can tell goes beyond the limits."""
+"""Puts guards into a file: loops and sizes that only a run can tell fail beyond the limits; answers stay the same."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 from bench.errors import UnusableNetwork
 from bench.limits import LOOP_ROUNDS, ONNX_ELEMENTS
@@ -20,16 +22,14 @@ def bounded(model: bytes) -> bytes:
     Every value stays what it is: what is added to a condition or a shape is true or zero, or stops the run. The bytes
     as they are where there is nothing to bound.
     """
-    import onnx
-
-    found = onnx.load_model_from_string(model)
-    opset = max((entry.version for entry in found.opset_import if entry.domain in ("", "ai.onnx")), default=1)
+    guarded = onnx.load_model_from_string(model)
+    opset = max((entry.version for entry in guarded.opset_import if entry.domain in ("", "ai.onnx")), default=1)
     if opset < 13:  # the guard's operators are those of opset 13
         return model
     count = 0
-    graphs = [*every_graph(found.graph)]
-    graphs += [inner for function in found.functions for node in function.node for inner in _inner(node)]
-    for graph in [*reversed(graphs), *found.functions]:  # the innermost first: what holds a node is written anew
+    graphs = [*every_graph(guarded.graph)]
+    graphs += [inner for function in guarded.functions for node in function.node for inner in _inner(node)]
+    for graph in [*reversed(graphs), *guarded.functions]:  # the innermost first: what holds a node is written anew
         nodes = []
         for node in graph.node:
             if node.domain in ("", "ai.onnx") and node.op_type == "Loop":
@@ -44,7 +44,7 @@ def bounded(model: bytes) -> bytes:
         kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
         del graph.node[:]
         graph.node.extend(kept)
-    return found.SerializeToString() if count else model
+    return guarded.SerializeToString() if count else model
 
 
 def _inner(node: Any) -> Iterator[Any]:
@@ -54,8 +54,6 @@ def _inner(node: Any) -> Iterator[Any]:
 
 def _stop(flag: str, values: Any, name: str) -> list[Any]:
     """Nodes that make the one of ``values``, or fail where the truth value ``flag`` is true."""
-    from onnx import TensorProto, helper, numpy_helper
-
     return [
         helper.make_node("Cast", [flag], [f"{name}_at"], to=TensorProto.INT64),
         helper.make_node("Constant", [], [f"{name}_only"], value=numpy_helper.from_array(values)),
@@ -65,8 +63,6 @@ def _stop(flag: str, values: Any, name: str) -> list[Any]:
 
 def _bound_loop(node: Any, count: int) -> int:
     """Let the body's condition fail after too many rounds; 1 where it was done."""
-    from onnx import helper, numpy_helper
-
     body = next(iter(graphs_of(node)), None)
     if body is None or not body.input or not body.output:
         return 0
@@ -85,12 +81,10 @@ def _bound_loop(node: Any, count: int) -> int:
     return 1
 
 
-def _bound_shape(node: Any, place: int, count: int) -> list[Any]:
+def _bound_shape(node: Any, input_index: int, count: int) -> list[Any]:
     """Nodes before it that fail where the shape it is given has too many elements."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    name, shape = f"{GUARD}_{count}", node.input[place]
-    node.input[place] = f"{name}_shape"
+    name, shape = f"{GUARD}_{count}", node.input[input_index]
+    node.input[input_index] = f"{name}_shape"
     one = numpy_helper.from_array(np.array([1], np.float32))  # a scalar's shape has no sizes: their product is 1
     most = numpy_helper.from_array(np.array(ONNX_ELEMENTS.most, np.float32))
     axis = numpy_helper.from_array(np.array([0], np.int64))
@@ -109,8 +103,6 @@ def _bound_shape(node: Any, place: int, count: int) -> list[Any]:
 
 def _bound_range(node: Any, count: int) -> list[Any]:
     """Nodes before it that fail where it counts too many numbers."""
-    from onnx import TensorProto, helper, numpy_helper
-
     name = f"{GUARD}_{count}"
     most = numpy_helper.from_array(np.array(ONNX_ELEMENTS.most, np.float32))
     ends = [f"{name}_start", f"{name}_limit", f"{name}_delta"]
@@ -135,10 +127,10 @@ def _bound_range(node: Any, count: int) -> list[Any]:
 
 def refuse_excess(error: Exception, where: str) -> None:
     """Raise ``UserError`` where a run of what ``bounded`` made was stopped by it."""
-    found = str(error)
-    if GUARD not in found:
+    message = str(error)
+    if GUARD not in message:
         return
-    if f"{GUARD}_loop" in found:
+    if f"{GUARD}_loop" in message:
         what, limit = f"a loop in it takes more than {LOOP_ROUNDS.most} {LOOP_ROUNDS.unit}", LOOP_ROUNDS
     else:
         what, limit = f"it makes a value of more than {ONNX_ELEMENTS.most} {ONNX_ELEMENTS.unit}", ONNX_ELEMENTS

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import onnx
+from onnx import ModelProto, NodeProto, numpy_helper
 
 from bench.networks.network import InputSpec
-
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
 
 MOVES: Final = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"})
 SMALLEST_HALF: Final = 2.0**-24  # the smallest positive float16
@@ -34,8 +34,6 @@ def only_output(model: bytes, name: str) -> bytes:
 
     Nodes that no longer lead anywhere stay in the file; the runtime leaves them out.
     """
-    import onnx
-
     loaded = onnx.load_model_from_string(model)
     outputs = list(loaded.graph.output)
     chosen = next((value for value in outputs if value.name == name), outputs[0])
@@ -50,8 +48,6 @@ def without_softmax(model: bytes) -> bytes | None:
     None where the first output does not come from a Softmax through operators that only move values, or where
     something else that leads to the output reads what that Softmax makes.
     """
-    import onnx
-
     loaded = onnx.load_model_from_string(model)
     path = _final_path(loaded)
     if not path or path[-1].op_type != "Softmax" or path[-1].domain not in ("", "ai.onnx"):
@@ -66,8 +62,6 @@ def softmax_step(model: bytes) -> float | None:
 
     Probabilities p are then whole multiples of it, and n of them sum to 1 within n steps.
     """
-    import onnx
-
     loaded = onnx.load_model_from_string(model)
     step = _quantiser_step(loaded)
     makers = {name: node for node in loaded.graph.node for name in node.output}
@@ -82,8 +76,6 @@ def smallest_positive(model: bytes) -> float | None:
 
     What a network rounds to zero counts as this much where a logarithm is taken.
     """
-    import onnx
-
     loaded = onnx.load_model_from_string(model)
     step = _quantiser_step(loaded)
     half = loaded.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
@@ -92,8 +84,6 @@ def smallest_positive(model: bytes) -> float | None:
 
 def holds_half(model: bytes) -> bool:
     """Whether any weight, or the input, is a float16 number."""
-    import onnx
-
     graph = onnx.load_model_from_string(model).graph
     types = [tensor.data_type for tensor in graph.initializer]
     return onnx.TensorProto.FLOAT16 in (*types, *(value.type.tensor_type.elem_type for value in graph.input))
@@ -101,8 +91,6 @@ def holds_half(model: bytes) -> bool:
 
 def _quantiser_step(model: ModelProto) -> float | None:
     """The step of the quantiser that the first output comes from; None where it is not quantised."""
-    from onnx import numpy_helper
-
     makers = {name: node for node in model.graph.node for name in node.output}
     node = makers.get(model.graph.output[0].name)
     while node is not None and node.op_type in MOVES:

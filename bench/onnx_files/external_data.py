@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import onnx
+from onnx import external_data_helper
 
 from bench.errors import UserError
 from bench.onnx_files.interface import one_line
 from bench.onnx_files.walk import tensors_of
-
-if TYPE_CHECKING:
-    import onnx
 
 LARGEST = 2**31 - 1  # bytes of one protobuf message
 DIGITS = 20  # of a length in bytes
@@ -20,11 +19,8 @@ def embed(model: onnx.ModelProto, folder: Path | None, where: str) -> bool:
     """Load external data from a folder into the model; True where there was any. Without a folder there must be none.
 
     Raises:
-        UserError: a place outside the folder, no such file, or more than one ONNX file can hold; nothing is read then.
+        UserError: a location outside the folder, no such file, or more than one ONNX file can hold; nothing is read.
     """
-    import onnx
-    from onnx import external_data_helper
-
     external = [tensor for tensor in tensors_of(model) if external_data_helper.uses_external_data(tensor)]
     if folder is None:
         if not external:

@@ -1,18 +1,18 @@
-"""What an ONNX file asks for, looked at before anything sorts, folds or runs it."""
+"""Limits on the nodes, nesting, tensors and loops of an ONNX file, checked before anything sorts, folds or runs it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import onnx
+from onnx import inliner, numpy_helper, shape_inference
 
 from bench.errors import UnusableNetwork, UserError
 from bench.limits import LOOP_ROUNDS, ONNX_DEPTH, ONNX_ELEMENTS, ONNX_NODES, ONNX_VECTOR, Limit
 from bench.networks.network import InputSpec
 from bench.onnx_files.sizes import fold_sizes, told
-
-if TYPE_CHECKING:
-    import onnx
 
 LARGE = 4096  # bytes of data of which no shape is made
 PASSES = 20  # sizes of what is made of sizes, and so on
@@ -89,8 +89,6 @@ def _check_text(message: Any, where: str) -> None:
 
 def check_tensors(tensors: Iterable[onnx.TensorProto], where: str) -> None:
     """Raise ``UserError`` for a stored tensor that does not hold what it declares."""
-    from onnx import numpy_helper
-
     for tensor in tensors:
         sizes = list(tensor.dims)
         name = repr((tensor.name or "a constant")[:80])
@@ -110,8 +108,6 @@ def check_work(model: onnx.ModelProto, declared: InputSpec, where: str) -> None:
     As far as the file alone tells, for two samples: what only a run can tell, ``bounded`` stops in the probe. Sizes
     that are computed are computed here too: onnx's own propagation of data writes down every number of a long vector.
     """
-    from onnx import inliner, shape_inference
-
     known = _stripped(model, declared)
     if known.functions:
         try:
@@ -149,15 +145,13 @@ def every_graph(graph: Any) -> Iterator[Any]:
     """A graph and all inside its nodes, at every depth, the outer one first."""
     waiting = [graph]
     while waiting:
-        found = waiting.pop()
-        yield found
-        waiting += [inner for node in found.node for inner in graphs_of(node)]
+        graph_inside = waiting.pop()
+        yield graph_inside
+        waiting += [inner for node in graph_inside.node for inner in graphs_of(node)]
 
 
 def _stripped(model: onnx.ModelProto, declared: InputSpec) -> onnx.ModelProto:
     """A copy without the weights' data, which takes two samples."""
-    import onnx
-
     known = onnx.ModelProto()
     known.ir_version = model.ir_version
     known.opset_import.extend(model.opset_import)

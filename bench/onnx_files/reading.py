@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
+from onnx import defs, helper, numpy_helper
 
 from bench.errors import UnusableNetwork, UserError
 from bench.integer_sums.products import OPERANDS
@@ -16,9 +18,6 @@ from bench.onnx_files.external_data import LARGEST, embed
 from bench.onnx_files.interface import check_interface, one_line
 from bench.onnx_files.limits import check_structure, check_tensors, check_work
 from bench.onnx_files.walk import nodes_of, tensors_of
-
-if TYPE_CHECKING:
-    import onnx
 
 FREE_INITIALISERS = 4  # the first IR version whose initialisers need not be inputs
 NEWEST_IR = 13  # ONNX Runtime 1.31 refuses 14, onnx's newest default
@@ -71,8 +70,6 @@ def self_contained(source: Path | bytes, where: str) -> bytes:
 
 def _checked(source: Path | bytes, where: str) -> tuple[onnx.ModelProto, bytes, bool]:
     """A valid model that ONNX Runtime reads, the bytes that were given, and whether it is another model than theirs."""
-    import onnx
-
     model, blob, changed = _open(source, where)
     check_tensors(tensors_of(model), where)
     changed |= _settle_version(model, where)
@@ -132,13 +129,10 @@ def _read(path: Path, where: str) -> bytes:
 
 def is_quantised(model: bytes) -> bool:
     """Whether any operator of the graph rounds to integers."""
-    import onnx
-
     return any(node.op_type in QUANTISED for node in nodes_of(onnx.load_model_from_string(model)))
 
 
 def _parse(blob: bytes, source: Path | bytes, where: str) -> onnx.ModelProto:
-    import onnx
     from google.protobuf.message import DecodeError
 
     try:
@@ -154,8 +148,6 @@ def _parse(blob: bytes, source: Path | bytes, where: str) -> onnx.ModelProto:
 
 def _settle_version(model: onnx.ModelProto, where: str) -> bool:
     """An IR version that ONNX Runtime reads and the initialisers allow; True where it was another."""
-    from onnx import defs, helper
-
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
     if opset > defs.onnx_opset_version():
         right = f"export with opset {defs.onnx_opset_version()} or lower"
@@ -177,13 +169,13 @@ def _settle_version(model: onnx.ModelProto, where: str) -> bool:
 
 def _free_unknown_sizes(model: onnx.ModelProto) -> bool:
     """Sizes below zero, which some converters write, become open; True where there were any."""
-    found = False
+    changed = False
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for dim in value.type.tensor_type.shape.dim:
             if dim.HasField("dim_value") and dim.dim_value < 0:
                 dim.ClearField("dim_value")
-                found = True
-    return found
+                changed = True
+    return changed
 
 
 def _sort_nodes(model: onnx.ModelProto) -> bool:
@@ -234,8 +226,6 @@ def _check_operators(model: onnx.ModelProto, where: str) -> None:
 
 def _training_dropout(model: onnx.ModelProto) -> set[str]:
     """``Dropout`` where any of the file's is told, by a constant, to drop."""
-    from onnx import numpy_helper
-
     nodes = list(nodes_of(model))
     constants = {tensor.name: tensor for tensor in tensors_of(model) if tensor.name}
     for node in nodes:
@@ -247,8 +237,6 @@ def _training_dropout(model: onnx.ModelProto) -> set[str]:
 
 
 def _check_weights(model: onnx.ModelProto, where: str) -> None:
-    from onnx import numpy_helper
-
     bad = []
     for tensor in tensors_of(model):
         values = numpy_helper.to_array(tensor)

@@ -6,13 +6,13 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import onnxruntime
+from onnxruntime import InferenceSession
 
 from bench.errors import UserError
 from bench.limits import LOOP_SECONDS
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 LONGEST_WAIT = 10.0  # seconds until a session that was told to stop has stopped
 
@@ -25,7 +25,7 @@ def holds_loop(model: bytes) -> bool:
 def run_session(
     session: InferenceSession, feeds: Mapping[str, Any], outputs: list[str] | None = None, *, loops: bool = True
 ) -> list[Any]:
-    """What a session answers.
+    """The outputs of a session.
 
     Args:
         session: of ONNX Runtime.
@@ -40,7 +40,6 @@ def run_session(
     if not loops:
         answer: list[Any] = session.run(outputs, feeds)
         return answer
-    import onnxruntime
 
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4
@@ -62,7 +61,7 @@ def run_session(
                 what = f"one run of its loop takes more than {most} {LOOP_SECONDS.unit}"
                 raise UserError.at("onnx", what, LOOP_SECONDS.advice)
             try:
-                found, error = answers.get(timeout=min(left, 1.0))
+                run_outputs, error = answers.get(timeout=min(left, 1.0))
                 break
             except queue.Empty:
                 continue
@@ -73,5 +72,5 @@ def run_session(
     thread.join()
     if error is not None:
         raise error
-    assert found is not None
-    return found
+    assert run_outputs is not None
+    return run_outputs

@@ -1,13 +1,13 @@
-"""Sizes that a graph computes, computed: whatever follows from its constants and shapes alone."""
+"""Computes the sizes of a graph that follow from its constants and shapes alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import onnx
+import onnx
+from onnx import ValueInfoProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 MOST = 1024  # numbers that a shape, or what one is made of, has at most
 NODES = 5000  # of them are computed at most, each time
@@ -22,8 +22,6 @@ FOLDED: Final = frozenset(
 
 def told(graph: onnx.GraphProto) -> dict[str, Any]:
     """The few numbers that a graph holds, by name."""
-    from onnx import numpy_helper
-
     held = [(tensor.name, tensor) for tensor in graph.initializer]
     held += [
         (node.output[0], attribute.t)
@@ -31,13 +29,13 @@ def told(graph: onnx.GraphProto) -> dict[str, Any]:
         for attribute in node.attribute
         if node.op_type == "Constant" and node.output and attribute.HasField("t")
     ]
-    found = {}
+    numbers = {}
     for name, tensor in held:
         if np.prod([float(size) for size in tensor.dims]) <= MOST:
             array = numpy_helper.to_array(tensor)
             if array.dtype.kind in "iufb":
-                found[name] = array
-    return found
+                numbers[name] = array
+    return numbers
 
 
 def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
@@ -47,8 +45,6 @@ def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
         model: what is changed.
         shaped: the same with the shapes that are known.
     """
-    from onnx import numpy_helper
-
     values = (*shaped.graph.input, *shaped.graph.value_info, *shaped.graph.output)
     shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values}
     shapes = {name: sizes for name, sizes in shapes.items() if sizes and min(sizes) > 0}
@@ -57,12 +53,12 @@ def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
     kept: list[Any] = []
     made: dict[str, Any] = {}
     for node in model.graph.node:
-        found = _computed(node, known, shapes, model) if len(made) < NODES else None
-        if found is None:
+        computed = _computed(node, known, shapes, model) if len(made) < NODES else None
+        if computed is None:
             kept.append(type(node).FromString(node.SerializeToString()))
         else:
-            known |= found
-            made |= found
+            known |= computed
+            made |= computed
     if made:
         del model.graph.node[:]
         model.graph.node.extend(kept)
@@ -73,7 +69,7 @@ def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
 def _computed(
     node: Any, known: dict[str, Any], shapes: dict[str, list[int]], model: onnx.ModelProto
 ) -> dict[str, Any] | None:
-    """What a node makes of numbers, by name; None where that cannot be told."""
+    """The outputs of a node on known numbers, by name; None where they cannot be computed."""
     if node.domain not in ("", "ai.onnx"):
         return None
     if node.op_type in ("Shape", "Size") and len(node.input) == 1 and node.input[0] in shapes:
@@ -85,8 +81,6 @@ def _computed(
     given = {name: known.get(name) for name in node.input if name}
     if node.op_type not in FOLDED or any(array is None for array in given.values()) or len(node.input) > 64:
         return None
-    from onnx import ValueInfoProto, helper
-    from onnx.reference import ReferenceEvaluator
 
     inputs, outputs = ([ValueInfoProto(name=name) for name in names] for names in (given, filter(None, node.output)))
     graph = helper.make_graph([node], "sizes", inputs, outputs)

@@ -1,12 +1,11 @@
-"""Everything in an ONNX model, wherever it stands: nodes and stored tensors, of subgraphs and local functions too."""
+"""All nodes and stored tensors of an ONNX model, those of subgraphs and local functions too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import onnx
+import onnx
 
 
 def nodes_of(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:

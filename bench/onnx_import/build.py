@@ -1,4 +1,4 @@
-"""From a model to steps: functions inlined, handlers looked up, constants folded, branches taken that are known."""
+"""Builds the steps of a model: inlines functions, looks up handlers, folds constants, takes branches that are known."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import onnx.inliner
 import torch
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, defs
 
 from bench.errors import Problem, UserError
 from bench.onnx_import.execution import run_step
-from bench.onnx_import.parse import Graph, Step, initialisers, ordered, plain_attribute
+from bench.onnx_import.parse import ExecutableGraph, ExecutionStep, initialisers, ordered, plain_attribute
 from bench.onnx_import.rounding import Rounding
 from bench.onnx_import.saturation import Summing
-from bench.onnx_import.table import Node, lookup
+from bench.onnx_import.table import OnnxNode, lookup
 from bench.onnx_import.values import Value
 
 LISTED = "the operators that can be imported are listed in docs/onnx-operators.md"
 _SHAPES = ("Shape", "Size")
 
 
-def parse_model(model: ModelProto, rounding: Rounding, summing: Summing) -> Graph:
+def parse_model(model: ModelProto, rounding: Rounding, summing: Summing) -> ExecutableGraph:
     """Read a model into a graph.
 
     Raises:
@@ -46,8 +47,6 @@ def parse_model(model: ModelProto, rounding: Rounding, summing: Summing) -> Grap
 
 def _inlined(model: ModelProto) -> ModelProto:
     """The model with its local functions in place; ``ValueError`` where one leads to itself."""
-    import onnx.inliner
-
     calls = {(function.domain, function.name): _called(function) for function in model.functions}
     while calls:
         free = {key for key, called in calls.items() if not called & calls.keys()}
@@ -72,15 +71,15 @@ def _called(function: FunctionProto) -> set[tuple[str, str]]:
 
 @dataclass(eq=False)
 class _Building:
-    """What is known of a graph half way through its nodes."""
+    """A graph while it is built, node after node."""
 
     opsets: Mapping[str, int]
     rounding: Rounding
     summing: Summing
     visible: set[str]
     constants: dict[str, Value]
-    folded: list[Step] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    folded: list[ExecutionStep] = field(default_factory=list)
+    steps: list[ExecutionStep] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, proto: NodeProto) -> None:
@@ -93,12 +92,12 @@ class _Building:
         node = self._hoisted(node)
         graphs = _graphs(node)
         captures = tuple(sorted(set().union(*(_reads(graph) for graph in graphs)))) if graphs else None
-        self._place(Step(node, entry, (), captures))
+        self._place(ExecutionStep(node, entry, (), captures))
         self.visible.update(node.outputs)
 
-    def _node(self, proto: NodeProto) -> Node:
+    def _node(self, proto: NodeProto) -> OnnxNode:
         domain = "" if proto.domain == "ai.onnx" else proto.domain
-        return Node(
+        return OnnxNode(
             name=proto.name,
             operator=proto.op_type,
             domain=domain,
@@ -115,22 +114,22 @@ class _Building:
             return build(entry.g, self.opsets, self.rounding, self.summing, frozenset(self.visible))
         return plain_attribute(entry)
 
-    def _hoisted(self, node: Node) -> Node:
+    def _hoisted(self, node: OnnxNode) -> OnnxNode:
         """The constants of a node's graphs move outside, so that they belong to the module."""
         attributes = dict(node.attributes)
         for name, graph in node.attributes.items():
-            if isinstance(graph, Graph) and not graph.constants.keys() & self.visible:
+            if isinstance(graph, ExecutableGraph) and not graph.constants.keys() & self.visible:
                 self.constants |= graph.constants
                 self.visible |= graph.constants.keys()
                 attributes[name] = replace(graph, constants={})
         return replace(node, attributes=attributes)
 
-    def _place(self, step: Step) -> None:
-        """Fold it, take the branch that is known, or run it every time."""
+    def _place(self, step: ExecutionStep) -> None:
+        """Fold a step, take the branch that is known, or keep the step for every pass."""
         node = step.node
         known = all(name in self.constants for name in node.inputs if name)
         if node.operator == "If" and node.domain == "" and known:
-            graph: Graph = node.get("then_branch" if _true(self.constants[node.inputs[0]]) else "else_branch")
+            graph: ExecutableGraph = node.get("then_branch" if _true(self.constants[node.inputs[0]]) else "else_branch")
             made = {name for inner in graph.steps for name in inner.node.outputs if name}
             if not made & self.visible and not graph.constants:
                 self.visible |= made
@@ -144,16 +143,16 @@ class _Building:
             return
         self.steps.append(step)
 
-    def _alias(self, node: Node, source: str, target: str) -> None:
+    def _alias(self, node: OnnxNode, source: str, target: str) -> None:
         if not target:
             return
         alias = replace(node, operator="Identity", inputs=(source,), outputs=(target,), attributes={})
         entry = lookup("", "Identity", node.opset)
         assert entry is not None
-        self._place(Step(alias, entry))
+        self._place(ExecutionStep(alias, entry))
 
-    def _fold(self, step: Step) -> bool:
-        """Compute it once and for all; a step that fails is left to fail when it runs."""
+    def _fold(self, step: ExecutionStep) -> bool:
+        """Compute a step on constants once; one that fails is left to fail when it runs."""
         try:
             with torch.no_grad():
                 made = run_step(step, self.constants)
@@ -172,7 +171,7 @@ def _true(value: Value) -> bool:
 
 def build(
     graph: GraphProto, opsets: Mapping[str, int], rounding: Rounding, summing: Summing, outer: frozenset[str]
-) -> Graph:
+) -> ExecutableGraph:
     """A graph, or one inside a node that sees the names of ``outer``."""
     constants = initialisers(graph)
     declared = [value for value in graph.input if value.name not in constants]
@@ -191,13 +190,13 @@ def build(
         raise UserError.at("onnx", f"no node makes the output {lacking[0]!r}", "export it anew")
     types = {value.name: value.type.tensor_type.elem_type for value in declared}
     steps = _with_frees(building.steps, frozenset(outputs) | outer | frozenset(building.constants))
-    return Graph(inputs, outputs, building.constants, steps, tuple(building.folded), types)
+    return ExecutableGraph(inputs, outputs, building.constants, steps, tuple(building.folded), types)
 
 
-def _with_frees(steps: list[Step], kept: frozenset[str]) -> tuple[Step, ...]:
+def _with_frees(steps: list[ExecutionStep], kept: frozenset[str]) -> tuple[ExecutionStep, ...]:
     """Note after which step each value may go."""
     seen: set[str] = set(kept)
-    out: list[Step] = []
+    out: list[ExecutionStep] = []
     for step in reversed(steps):
         used = {name for name in (*step.node.inputs, *step.node.outputs, *(step.captures or ())) if name}
         out.append(replace(step, frees=tuple(sorted(used - seen))))
@@ -205,11 +204,11 @@ def _with_frees(steps: list[Step], kept: frozenset[str]) -> tuple[Step, ...]:
     return tuple(reversed(out))
 
 
-def _graphs(node: Node) -> list[Graph]:
-    return [value for value in node.attributes.values() if isinstance(value, Graph)]
+def _graphs(node: OnnxNode) -> list[ExecutableGraph]:
+    return [value for value in node.attributes.values() if isinstance(value, ExecutableGraph)]
 
 
-def _reads(graph: Graph) -> set[str]:
+def _reads(graph: ExecutableGraph) -> set[str]:
     """What a graph inside a node may read from outside; its own names among them do no harm."""
     names = set(graph.outputs)
     for step in graph.steps:
@@ -217,7 +216,7 @@ def _reads(graph: Graph) -> set[str]:
     return names - {""} - set(graph.inputs)
 
 
-def check_control_flow(steps: Iterable[Step], varying: set[str]) -> set[str]:
+def check_control_flow(steps: Iterable[ExecutionStep], varying: set[str]) -> set[str]:
     """The names whose values vary with ``varying``; shapes do not.
 
     Raises:
@@ -232,7 +231,7 @@ def check_control_flow(steps: Iterable[Step], varying: set[str]) -> set[str]:
                 read |= check_control_flow(graph.steps, set(varying)) & set(graph.outputs)
         if node.operator == "Loop" and node.domain == "":
             _refuse(node, node.inputs[:2], varying)
-            body: Graph = node.get("body")
+            body: ExecutableGraph = node.get("body")
             inside = set(varying) | (set(body.inputs[2:]) if read else set())
             _refuse(node, body.outputs[:1], check_control_flow(body.steps, inside))
         if read and not (node.operator in _SHAPES and node.domain == ""):
@@ -240,7 +239,7 @@ def check_control_flow(steps: Iterable[Step], varying: set[str]) -> set[str]:
     return varying
 
 
-def _refuse(node: Node, conditions: Iterable[str], varying: set[str]) -> None:
+def _refuse(node: OnnxNode, conditions: Iterable[str], varying: set[str]) -> None:
     if set(conditions) & varying:
         what = f"{node}: what it runs depends on the values of the input"
         raise UserError.at("onnx", what, "export the network with the branch that inference takes")

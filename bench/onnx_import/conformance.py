@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx.backend.test.loader import load_model_tests
 
 from bench.errors import UserError
 from bench.onnx_import.module import import_onnx
@@ -26,8 +27,8 @@ KINDS = ("node", "pytorch-converted", "pytorch-operator", "simple")
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What became of one case: ``passed``, ``failed`` with the reason, or ``out`` of scope by a rule."""
+class CaseResult:
+    """The result of one case: ``passed``, ``failed`` with the reason, or ``out`` of scope by a rule."""
 
     name: str  # as kind/test_name
     status: str
@@ -36,36 +37,34 @@ class Outcome:
 
 def cases(kind: str) -> list[Any]:
     """The cases of one kind, generated or read by the package."""
-    from onnx.backend.test.loader import load_model_tests
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the generators divide by zero on purpose
         return sorted(load_model_tests(kind=kind), key=lambda case: case.name)
 
 
-def outcomes(kinds: Iterable[str] = KINDS) -> Iterator[Outcome]:
+def case_results(kinds: Iterable[str] = KINDS) -> Iterator[CaseResult]:
     """Every case of the kinds, run if it is in scope."""
     for kind in kinds:
         for case in cases(kind):
             yield run_case(f"{kind}/{case.name}", case)
 
 
-def run_case(name: str, case: Any) -> Outcome:
+def run_case(name: str, case: Any) -> CaseResult:
     """Run one case with its own tolerances."""
     model, sets = _loaded(case)
     reason = out_of_scope(model)
     if reason:
-        return Outcome(name, "out", reason)
+        return CaseResult(name, "out", reason)
     try:
         for inputs, expected in sets:
             _check(model, inputs, expected, case)
     except UserError as error:
         if "depends on the values of the input" in str(error):
-            return Outcome(name, "out", "control flow on the input's values")
-        return Outcome(name, "failed", str(error))
+            return CaseResult(name, "out", "control flow on the input's values")
+        return CaseResult(name, "failed", str(error))
     except AssertionError as error:
-        return Outcome(name, "failed", " ".join(str(error).split())[:200])
-    return Outcome(name, "passed")
+        return CaseResult(name, "failed", " ".join(str(error).split())[:200])
+    return CaseResult(name, "passed")
 
 
 def _loaded(case: Any) -> tuple[ModelProto, list[Any]]:
@@ -114,12 +113,12 @@ def _numbers(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     return numbers
 
 
-def _same(found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], rtol: float, atol: float) -> None:
-    assert found.shape == expected.shape, f"shape {found.shape} instead of {expected.shape}"
-    assert found.dtype == expected.dtype, f"{found.dtype} instead of {expected.dtype}"
-    if found.dtype.name == "bfloat16":
-        found, expected, rtol = found.astype(np.float32), expected.astype(np.float32), max(rtol, 2**-6)
-    np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
+def _same(actual: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], rtol: float, atol: float) -> None:
+    assert actual.shape == expected.shape, f"shape {actual.shape} instead of {expected.shape}"
+    assert actual.dtype == expected.dtype, f"{actual.dtype} instead of {expected.dtype}"
+    if actual.dtype.name == "bfloat16":
+        actual, expected, rtol = actual.astype(np.float32), expected.astype(np.float32), max(rtol, 2**-6)
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
 
 def out_of_scope(model: ModelProto) -> str:
@@ -170,11 +169,11 @@ def _trains(node: NodeProto, graph: GraphProto) -> bool:
 
 def summary() -> dict[str, Any]:
     """Counts, what passed, and what is left out by which rule."""
-    found = list(outcomes())
-    passed = sorted(outcome.name for outcome in found if outcome.status == "passed")
-    failed = {outcome.name: outcome.reason for outcome in found if outcome.status == "failed"}
-    left_out = {outcome.name: outcome.reason for outcome in found if outcome.status == "out"}
-    counts = {"passed": len(passed), "in_scope": len(passed) + len(failed), "all": len(found)}
+    results = list(case_results())
+    passed = sorted(outcome.name for outcome in results if outcome.status == "passed")
+    failed = {outcome.name: outcome.reason for outcome in results if outcome.status == "failed"}
+    left_out = {outcome.name: outcome.reason for outcome in results if outcome.status == "out"}
+    counts = {"passed": len(passed), "in_scope": len(passed) + len(failed), "all": len(results)}
     return {"onnx": onnx.__version__, "counts": counts, "failed": failed, "left_out": left_out, "passed": passed}
 
 

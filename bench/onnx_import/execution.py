@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import torch
 
 from bench.errors import NotApplicable, UserError
-from bench.onnx_import.parse import Graph, Step
-from bench.onnx_import.table import Node
+from bench.onnx_import.parse import ExecutableGraph, ExecutionStep
+from bench.onnx_import.table import OnnxNode
 from bench.onnx_import.values import Codes, Value
 
 Replacement: TypeAlias = Callable[[Any], Any]
@@ -17,7 +17,7 @@ Replacement: TypeAlias = Callable[[Any], Any]
 
 
 def execute(
-    steps: Iterable[Step],
+    steps: Iterable[ExecutionStep],
     scope: dict[str, Value],
     keep: frozenset[str] | set[str] = frozenset(),
     replace: Mapping[str, Replacement] | None = None,
@@ -33,7 +33,7 @@ def execute(
                 scope.pop(name, None)
 
 
-def run_graph(graph: Graph, inputs: Sequence[Value], outer: Mapping[str, Value]) -> tuple[Value, ...]:
+def run_graph(graph: ExecutableGraph, inputs: Sequence[Value], outer: Mapping[str, Value]) -> tuple[Value, ...]:
     """What a graph inside a node makes of inputs in order and of what it sees outside."""
     scope: dict[str, Value] = {**outer, **graph.constants}
     scope.update(zip(graph.inputs, inputs, strict=True))
@@ -41,7 +41,7 @@ def run_graph(graph: Graph, inputs: Sequence[Value], outer: Mapping[str, Value])
     return tuple(scope[name] for name in graph.outputs)
 
 
-def run_step(step: Step, scope: Mapping[str, Value]) -> tuple[Value, ...]:
+def run_step(step: ExecutionStep, scope: Mapping[str, Value]) -> tuple[Value, ...]:
     """What one node makes of the values in ``scope``.
 
     Raises:
@@ -72,7 +72,7 @@ def _codes_again(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
-def _reason(node: Node, given: list[Value], error: Exception) -> str:
+def _reason(node: OnnxNode, given: list[Value], error: Exception) -> str:
     line = " ".join(str(error).split())[:200]
     tensors = [value.codes if isinstance(value, Codes) else value for value in given]
     shapes = ", ".join("-" if tensor is None else str(tuple(tensor.shape)) for tensor in tensors)

@@ -13,7 +13,7 @@ from bench.errors import UserError
 from bench.integer_sums.pairs import Sums
 from bench.onnx_import.build import parse_model
 from bench.onnx_import.execution import Replacement, execute, run_step
-from bench.onnx_import.parse import Graph, Step
+from bench.onnx_import.parse import ExecutableGraph, ExecutionStep
 from bench.onnx_import.rounding import GradientMode, Rounding
 from bench.onnx_import.saturation import Counted, Summing
 from bench.onnx_import.values import TORCH_TYPES, Codes, Value
@@ -25,7 +25,7 @@ class OnnxModule(nn.Module):
     ``values`` answers any tensor by name, and may replace some on the way.
     """
 
-    def __init__(self, graph: Graph, rounding: Rounding, summing: Summing) -> None:
+    def __init__(self, graph: ExecutableGraph, rounding: Rounding, summing: Summing) -> None:
         super().__init__()
         self.graph = graph
         self.rounding = rounding
@@ -94,7 +94,7 @@ class OnnxModule(nn.Module):
         finally:
             self.summing.counted = None
 
-    def _refold(self, step: Step, scope: dict[str, Value], changes: Mapping[str, Replacement]) -> None:
+    def _refold(self, step: ExecutionStep, scope: dict[str, Value], changes: Mapping[str, Replacement]) -> None:
         """Make a folded constant again, because one that it was made of has changed."""
         for name, value in zip(step.node.outputs, run_step(step, scope), strict=False):
             if name:
@@ -105,7 +105,7 @@ class OnnxModule(nn.Module):
         tensor: torch.Tensor = getattr(self, buffer)
         return tensor if element is None else Codes(tensor, element)
 
-    def _needed(self, wanted: set[str]) -> list[Step]:
+    def _needed(self, wanted: set[str]) -> list[ExecutionStep]:
         """The steps that lead to what is wanted, in order."""
         needed, chosen = set(wanted), []
         for step in reversed(self.graph.steps):

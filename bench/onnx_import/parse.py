@@ -1,4 +1,4 @@
-"""What protobuf holds, read with suspicion: nodes in an order that can run, attributes, initialisers."""
+"""Reads nodes in an order that can run, attributes and initialisers from protobuf, and refuses what is broken."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper
 
 from bench.errors import UserError
-from bench.onnx_import.table import Entry, Node
+from bench.onnx_import.table import Entry, OnnxNode
 from bench.onnx_import.values import Value, from_proto
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class ExecutionStep:
     """A node, its handler, and the values that nobody needs after it."""
 
-    node: Node
+    node: OnnxNode
     entry: Entry
     frees: tuple[str, ...] = ()
     captures: tuple[str, ...] | None = None  # for a node with graphs of its own: what they may read from outside
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
-    """What a module executes: inputs without initialisers, outputs, constants, steps in order."""
+class ExecutableGraph:
+    """The graph that a module executes: inputs without initialisers, outputs, constants, steps in order."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: Mapping[str, Value]  # initialisers, and what depends on them alone
-    steps: tuple[Step, ...]
-    folded: tuple[Step, ...] = ()  # the steps that made constants, in order
+    steps: tuple[ExecutionStep, ...]
+    folded: tuple[ExecutionStep, ...] = ()  # the steps that made constants, in order
     input_types: Mapping[str, int] = field(default_factory=dict)  # ONNX element types as declared; 0 where they are not
 
 

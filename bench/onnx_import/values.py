@@ -1,4 +1,4 @@
-"""What flows along the edges: torch tensors, and integer codes that keep a gradient."""
+"""The values of a graph: torch tensors, and integer codes that keep a gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, external_data_helper, numpy_helper
 
 from bench.errors import UserError
 from bench.limits import ONNX_ELEMENTS
@@ -82,8 +82,6 @@ def from_proto(tensor: TensorProto) -> torch.Tensor | Codes:
     Raises:
         UserError: another element type, data outside the file, or data that does not fit the declared sizes.
     """
-    from onnx import external_data_helper, numpy_helper
-
     name = f"tensor {tensor.name!r}"
     if external_data_helper.uses_external_data(tensor):
         raise UserError.at("onnx", f"{name} keeps its data outside the file", "embed it")
@@ -149,6 +147,6 @@ def allowed(shape: Iterable[int], given: int = 0) -> list[int]:
     if min(shape, default=0) < 0:
         raise ValueError(f"a tensor of shape {tuple(shape)} is not allowed")
     if prod(shape) > max(ONNX_ELEMENTS.most, _GROWTH * given):
-        told = ONNX_ELEMENTS.exceeded(prod(shape), f"a tensor of shape {tuple(shape)} is not allowed: ")
-        raise ValueError(f"{told}; {ONNX_ELEMENTS.advice}")
+        excess = ONNX_ELEMENTS.exceeded(prod(shape), f"a tensor of shape {tuple(shape)} is not allowed: ")
+        raise ValueError(f"{excess}; {ONNX_ELEMENTS.advice}")
     return shape

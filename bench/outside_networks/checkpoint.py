@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import safetensors
+import torch
+from safetensors.torch import load
+from torch import nn
 
 from bench.errors import UserError
 from bench.networks.given_files import existing_file, named, refuse_pickle
 from bench.networks.tied_weights import contradictions, shared_names
 from bench.outside_networks.plain_checkpoint import plain_checkpoint
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 WRAPPERS: Final = ("module.", "_orig_mod.", "model.", "state_dict.")
 
@@ -26,9 +27,6 @@ def load_checkpoint(module: nn.Module, path: Path, where: str) -> list[str]:
     Raises:
         UserError: no such file, a pickle, no safetensors, missing or extra keys, wrong shapes, NaN or infinite values.
     """
-    import safetensors
-    from safetensors.torch import load
-
     blob = existing_file(path, where).read_bytes()
     # an eight-byte length comes first in safetensors, so its first byte may look like a pickle's
     if path.suffix.lower() != ".safetensors" or blob[8:9] != b"{":
@@ -72,11 +70,11 @@ def fitted(
     wanted, bare = set(expected), dict(state)
     holding = None
     while True:
-        found, told = plain_checkpoint(bare, expected)
-        if set(found) == wanted:
-            return found, told
-        if holding is None and wanted and wanted <= set(found):
-            holding = found, told
+        fitting, made_plain = plain_checkpoint(bare, expected)
+        if set(fitting) == wanted:
+            return fitting, made_plain
+        if holding is None and wanted and wanted <= set(fitting):
+            holding = fitting, made_plain
         prefix = next((item for item in WRAPPERS if bare and all(key.startswith(item) for key in bare)), None)
         if prefix is None:
             return holding or (dict(state), [])
@@ -108,8 +106,8 @@ def check_finite(tensors: Iterable[tuple[str, torch.Tensor]], where: str) -> Non
         raise UserError.at(where, f"NaN or infinite weights in {named(bad)}", "give finite weights")
 
 
-def _check_keys(expected: Iterable[str], found: Iterable[str], where: str) -> None:
-    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+def _check_keys(expected: Iterable[str], given: Iterable[str], where: str) -> None:
+    missing, extra = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
     if missing or extra:
         parts = [f"missing {named(missing)}" if missing else "", f"extra {named(extra)}" if extra else ""]
         what = "the keys differ from the network's: " + "; ".join(part for part in parts if part)

@@ -6,7 +6,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from bench.errors import UnusableNetwork, UserError
 from bench.interrupts import contained
@@ -21,10 +24,8 @@ from bench.onnx_files.interface import probe_answer
 from bench.onnx_files.reading import is_quantised, read_onnx
 from bench.outside_networks.checkpoint import check_finite, load_checkpoint
 from bench.outside_networks.held import Held
-from bench.outside_networks.source import call_factory, factory_record, file_record, held_record
-
-if TYPE_CHECKING:
-    from torch import nn
+from bench.outside_networks.records import factory_record, file_record, held_record
+from bench.outside_networks.source import call_factory
 
 
 def load_outside(
@@ -61,11 +62,13 @@ def load_outside(
             raise UserError.at(f"{prefix}checkpoint", "an ONNX file holds its own weights", "leave it out")
         return _load_onnx(Path(onnx), declared, f"{prefix}onnx")
     assert factory is not None
-    place = f"{prefix}factory"
-    module = call_factory(factory, 0, place, pretrained=checkpoint is None)
-    refuse_frozen(module, place)
+    where_factory = f"{prefix}factory"
+    module = call_factory(factory, 0, where_factory, pretrained=checkpoint is None)
+    refuse_frozen(module, where_factory)
     made = [] if checkpoint is None else _load(module, Path(checkpoint), f"{prefix}checkpoint")
-    return _taken_in(module, declared, place, lambda found, more: factory_record(factory, found, [*made, *more]))
+    return _taken_in(
+        module, declared, where_factory, lambda found, more: factory_record(factory, found, [*made, *more])
+    )
 
 
 def _load_held(held: Held, declared: InputSpec, where: str) -> Network:
@@ -88,19 +91,22 @@ def _load_held(held: Held, declared: InputSpec, where: str) -> Network:
 
 
 def _taken_in(
-    module: nn.Module, declared: InputSpec, place: str, recorded: Callable[[InputSpec, list[str]], dict[str, Any]]
+    module: nn.Module,
+    declared: InputSpec,
+    where_factory: str,
+    recorded: Callable[[InputSpec, list[str]], dict[str, Any]],
 ) -> TorchNetwork:
     """A module whose weights are loaded: made plain, checked, and with the part of its answer that holds the scores."""
     from bench.networks.answers import Part, found_part, with_answer
 
     def run() -> Any:
-        return _answer(module, declared, place)
+        return _answer(module, declared, where_factory)
 
-    made = materialise(module, place, run)
-    check_finite(module.state_dict().items(), place)
-    part, classes = found_part(run(), 2, declared, place)
-    refuse_setters(module, run, place)
-    declared = _with_classes(declared, classes, place)
+    made = materialise(module, where_factory, run)
+    check_finite(module.state_dict().items(), where_factory)
+    part, classes = found_part(run(), 2, declared, where_factory)
+    refuse_setters(module, run, where_factory)
+    declared = _with_classes(declared, classes, where_factory)
     record = recorded(declared, made)
     if part != Part("whole"):
         record["answer"] = part.canonical()
@@ -133,19 +139,17 @@ def _load_onnx(source: Path | bytes, declared: InputSpec, where: str) -> OnnxNet
     return OnnxNetwork(model, declared, record, quantised)
 
 
-def _with_classes(declared: InputSpec, found: int, where: str) -> InputSpec:
+def _with_classes(declared: InputSpec, count: int, where: str) -> InputSpec:
     if not declared.classes:
-        return replace(declared, classes=tuple(str(index) for index in range(found)))
-    if found != len(declared.classes):
-        what = f"the network puts out {found} classes, the data has {len(declared.classes)}"
+        return replace(declared, classes=tuple(str(index) for index in range(count)))
+    if count != len(declared.classes):
+        what = f"the network puts out {count} classes, the data has {len(declared.classes)}"
         raise UnusableNetwork.at(where, what, "let network and data agree")
     return declared
 
 
 def _answer(module: nn.Module, declared: InputSpec, where: str) -> Any:
     """What comes out for two empty images."""
-    import torch
-
     try:
         with contained(), reproducible("probe"), torch.no_grad():
             return module(torch.zeros(2, *declared.network_shape, dtype=getattr(torch, declared.dtype)))

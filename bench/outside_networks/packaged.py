@@ -43,7 +43,7 @@ def packaged(name: str, where: str = "") -> Path:
         raise UserError.at(where, f"{name!r} leads out of the package", right)
     try:
         spec = find_spec(package)
-    except ValueError:  # a module without a place, such as the program itself
+    except ValueError:  # a module without a spec, such as the program itself
         spec = None
     if spec is None:
         if package in EXTRAS:

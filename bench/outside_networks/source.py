@@ -1,52 +1,19 @@
-"""Where a network's history begins: an architecture, a factory, or a file."""
+"""Building the module of a source record: an architecture, or what a factory returns."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from bench.errors import UserError
 from bench.interrupts import contained
-from bench.models.base import Model, models
+from bench.models.base import models
 from bench.models.training import reproducible
 from bench.networks.materialise import materialise
 from bench.networks.network import InputSpec
 from bench.outside_networks.hub import build_named, hub_package
 from bench.registry import check_code, load_object
-
-if TYPE_CHECKING:
-    from torch import nn
-
-
-def source_record(model: Model, declared: InputSpec) -> dict[str, Any]:
-    """The record of a network trained here: its architecture, without the weights."""
-    values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}  # type: ignore[arg-type]
-    return {
-        "source": "model",
-        "model": model.name,
-        "parameters": json.loads(json.dumps(values)),
-        "input": declared.canonical(),
-        "kind": "torch",
-    }
-
-
-def factory_record(factory: str, declared: InputSpec, materialised: Sequence[str] = ()) -> dict[str, Any]:
-    """The record of a network that a factory builds; ``materialised`` only where its weights were computed."""
-    record = {"source": "factory", "factory": factory, "input": declared.canonical(), "kind": "torch"}
-    return {**record, "materialised": list(materialised)} if materialised else record
-
-
-def held_record(kind: str, declared: InputSpec, materialised: Sequence[str] = ()) -> dict[str, Any]:
-    """The record of a network that the caller held in memory: nothing can build it again."""
-    record = {"source": "memory", "input": declared.canonical(), "kind": kind}
-    return {**record, "materialised": list(materialised)} if materialised else record
-
-
-def file_record(kind: str, sha256: str, declared: InputSpec) -> dict[str, Any]:
-    """The record of an ONNX file from outside."""
-    return {"source": "onnx", "sha256": sha256, "input": declared.canonical(), "kind": kind}
 
 
 def build_source(record: dict[str, Any], seed: int) -> nn.Module:
@@ -78,8 +45,6 @@ def call_factory(factory: str, seed: int, where: str, *, pretrained: bool = Fals
     Raises:
         UserError: it cannot be imported, is not callable, fails, or returns something else.
     """
-    from torch import nn
-
     check_code(factory, where)  # names of timm and its like too: they fetch, and run that package's code
     if hub_package(factory) is not None:
         with reproducible("initialise", seed):

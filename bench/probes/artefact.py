@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 
 from bench.data.base import Samples
-from bench.functional.module_cost import Bits, multiply_accumulates, parameter_count, state_bytes, weight_bits
-from bench.functional.onnx_cost import onnx_figures
 from bench.networks.network import FunctionNetwork, Network, OnnxNetwork
 from bench.probes.base import Context, Observation, Probe, probes
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
-from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
-from bench.runtimes.onnx_runtime import OnnxPredictor
+
+if TYPE_CHECKING:
+    from bench.functional.module_cost import Bits
+    from bench.runtimes.onnx_predictor import OnnxPredictor
 
 NO_ARTEFACT: Final = "a function of arrays has no artefact that could be looked at"
 
 
 def artefact_figures(network: Network) -> tuple[dict[str, float], dict[str, str]]:
     """Bytes, parameters, bits a weight and multiply-accumulates; what cannot be told is left out, with why by name."""
+    from bench.functional.module_cost import multiply_accumulates, parameter_count, state_bytes, weight_bits
+    from bench.functional.onnx_cost import onnx_figures
+
     if isinstance(network, FunctionNetwork):
         return {}, dict.fromkeys(Artefact.arrays, NO_ARTEFACT)
     bits: Bits | None
@@ -43,6 +46,8 @@ def running(predictor: OnnxPredictor) -> dict[str, Any]:
 
     ``integer_kernels``: convolutions and matrix products that run on integers. Both are of the user's own file.
     """
+    from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
+
     counts = optimised_operators(predictor.network, predictor.spec.target)
     return {"operators": counts, "integer_kernels": integer_kernels(counts)}
 
@@ -61,6 +66,8 @@ class Artefact(Probe):
 
     def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:
         """The figures."""
+        from bench.runtimes.onnx_predictor import OnnxPredictor
+
         figures, why = artefact_figures(predictor.network)
         notes: dict[str, Any] = {"why": why} if why else {}
         if isinstance(predictor, OnnxPredictor):

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from bench.data.base import Samples
-from bench.errors import NotApplicable
+from bench.errors import NotApplicable, TooManySamples
 from bench.functional.jacobian import input_jacobian
 from bench.probes.base import Context, Observation, Probe, probes
 from bench.probes.gradient_view import dead_gradients, gradient_view
@@ -45,7 +45,7 @@ class Jacobian(Probe):
         if count * matrix > DISK_LIMIT:
             limit = f"more than the {DISK_LIMIT / 2**20:.0f} MiB that this metric keeps"
             advice = f"set samples to {DISK_LIMIT // matrix} or less"
-            raise NotApplicable(f"the Jacobians need {count * matrix / 2**20:.0f} MiB of disk, {limit}; {advice}")
+            raise TooManySamples(f"the Jacobians need {count * matrix / 2**20:.0f} MiB of disk, {limit}; {advice}")
         with gradient_view(predictor, context) as view:
             if not view.alive:
                 return view.nothing()

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from bench.runtimes.onnx_runtime import OnnxPredictor
+    from bench.runtimes.onnx_predictor import OnnxPredictor
 
 SECONDS = 300
 

@@ -12,7 +12,6 @@ from bench.probes.base import Context, Observation, Probe, probes
 from bench.probes.memory_process import peak_memory
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
-from bench.runtimes.onnx_runtime import OnnxPredictor
 
 
 @probes.register("peak-memory")
@@ -30,6 +29,8 @@ class PeakMemory(Probe):
     def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:
         """The peak, of one preprocessed image as often as the file insists on."""
         import torch
+
+        from bench.runtimes.onnx_predictor import OnnxPredictor
 
         if not isinstance(predictor, OnnxPredictor):
             raise NotApplicable("a torch network has no file that its runtime opens by itself")

@@ -17,7 +17,7 @@ import pytest
 from bench.families import FAMILIES
 
 if TYPE_CHECKING:
-    from bench.pytest_plugin.pair import Pair
+    from bench.pytest_plugin.pair import PairFixture
 
 OTHER_MARKERS = {
     "slow": "crbench: needs input gradients, or trains a variant again",
@@ -125,11 +125,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def crbench_pair(request: pytest.FixtureRequest) -> Pair:
+def crbench_pair(request: pytest.FixtureRequest) -> PairFixture:
     """A reference and a variant, from the marker ``crbench`` or from a call of the fixture."""
-    from bench.pytest_plugin.pair import Pair
+    from bench.pytest_plugin.pair import PairFixture
 
-    return Pair.of(request)
+    return PairFixture.of(request)
 
 
 @pytest.fixture

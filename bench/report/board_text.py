@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.report.figures import Figure, alarm_words, cost, estimate, figure_of, gap
-from bench.report.leaderboard import Column, Cost, Gap, Harm, Leaderboard, Mark, Missing, Row, State
+from bench.report.leaderboard import Column, CostEntry, GapEntry, HarmEntry, Leaderboard, Mark, Missing, Row, State
 from bench.report.yardsticks import YardstickWords, yardstick_scale, yardstick_words
 from bench.results import Cell, StepUse
 from bench.wording import difference_unit, parameters_in_words, plain, title
@@ -47,7 +47,7 @@ class GapText:
     headline: str
     figure: Figure
     alarm_words: str
-    numbers: Gap
+    numbers: GapEntry
 
     @property
     def alarming(self) -> bool:
@@ -192,7 +192,7 @@ def _step(use: StepUse) -> str:
     return f"{plain(use.step)} ({', '.join(given)})" if given else plain(use.step)
 
 
-def _harm(harm: Harm) -> Figure:
+def _harm(harm: HarmEntry) -> Figure:
     if harm.value is not None:
         return estimate(harm.value)
     if harm.status == "absent":
@@ -200,7 +200,7 @@ def _harm(harm: Harm) -> Figure:
     return Figure(reason=f"{harm.status}: {plain(harm.reason) or 'no reason given'}")
 
 
-def _gap(item: Gap) -> GapText:
+def _gap(item: GapEntry) -> GapText:
     if not item.measured:
         return GapText(plain(item.family), "", Figure(reason="not measured here"), "", item)
     limits = None if item.low is None and item.high is None else (item.low, item.high)
@@ -209,7 +209,7 @@ def _gap(item: Gap) -> GapText:
     return GapText(plain(item.family), headline, figure, alarm_words(item.alarm, item.alarm_value), item)
 
 
-def _cost(item: Cost, side: Any) -> Figure:
+def _cost(item: CostEntry, side: Any) -> Figure:
     return Figure(reason="not measured here") if item.value is None else cost(item.value, side)
 
 

@@ -30,7 +30,7 @@ class JudgementRow:
 
     @property
     def unchanged(self) -> bool:
-        """Whether nothing is to be said of it."""
+        """Whether the value stayed the same."""
         return self.judgement.verdict == "same"
 
     @property
@@ -51,7 +51,7 @@ def rows_of(comparison: Comparison) -> list[JudgementRow]:
 
 
 def labels(judgements: Sequence[Judgement]) -> list[str]:
-    """Each judgement's place in words, no two alike: variant (target): value, and its gate where it has several."""
+    """A name for each judgement, no two alike: variant (target): value, and its gate where it has several."""
     apart = told_apart((item.metric, item.params) for item in judgements)
     found = []
     for item in judgements:

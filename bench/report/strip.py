@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.report.board_text import GapText
-from bench.report.leaderboard import Gap
+from bench.report.leaderboard import GapEntry
 from bench.report.yardsticks import YardstickWords
 
 END = 2.0
@@ -70,7 +70,7 @@ def strip(text: GapText, yardstick: YardstickWords) -> Strip:
     )
 
 
-def _point(gap: Gap) -> float | None:
+def _point(gap: GapEntry) -> float | None:
     """The gap itself, where it is more than an upper limit and on the strip."""
     sure = gap.low is not None or gap.high is None
     return position(gap.gap) if gap.gap is not None and gap.gap <= END and sure else None

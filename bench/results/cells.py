@@ -31,7 +31,7 @@ class TwinParity(Record):
 
 
 class Parity(Record):
-    """Of both networks; null where one has exact gradients of its own."""
+    """The parity of both networks; null where one has exact gradients of its own."""
 
     reference: TwinParity | None = None
     variant: TwinParity | None = None

@@ -67,7 +67,7 @@ def consequence(item: Judgement, strict: bool) -> Consequence:
 
 
 def failing(judgements: Iterable[Judgement], strict: bool) -> list[Judgement]:
-    """Those that fail a run."""
+    """The judgements that fail a run."""
     return [item for item in judgements if consequence(item, strict) in FAILING]
 
 

@@ -39,7 +39,7 @@ class SumsInfo(Record):
 
 
 class Divergence(Record):
-    """Of the logits, run layer by layer."""
+    """How far the variant's logits are from the reference's, both run layer by layer."""
 
     js: Estimate = Field(description="mean Jensen-Shannon divergence in nats")
     flips: float = Field(description="share of samples")
@@ -48,7 +48,7 @@ class Divergence(Record):
 
 
 class DeployedDivergence(Record):
-    """Of the pair as it runs, and where it arises."""
+    """How far the two networks are apart as they run, and where that arises."""
 
     js: Estimate
     flips: float
@@ -68,7 +68,7 @@ class RunFidelity(Record):
 
 
 class ErrorFigures(Record):
-    """Of an output against the reference's, pooled over samples; null where infinite or not known."""
+    """The error of an output against the reference's, pooled over samples; null where infinite or not known."""
 
     sqnr_db: float | None
     cosine: float | None
@@ -77,7 +77,7 @@ class ErrorFigures(Record):
 
 
 class ErrorSpread(Record):
-    """5 %, 50 % and 95 % quantiles over samples."""
+    """The 5 %, 50 % and 95 % quantiles of each error figure over samples."""
 
     sqnr_db: list[float | None]
     cosine: list[float | None]
@@ -85,7 +85,7 @@ class ErrorSpread(Record):
 
 
 class OutputError(ErrorFigures):
-    """With its spread over samples."""
+    """An output's error, pooled and as quantiles over samples."""
 
     spread: ErrorSpread | None
 
@@ -100,7 +100,7 @@ class Removed(Record):
 
 
 class Restored(Record):
-    """With the layer computed as in the reference; accuracy and nll need labels."""
+    """What restoring the layer removes of each figure; accuracy and nll need labels."""
 
     js: Removed
     accuracy: Removed | None = None
@@ -108,7 +108,7 @@ class Restored(Record):
 
 
 class DividedOut(Record):
-    """A scaling and shifting of channels that the next layers of the variant undo: no fault."""
+    """Channels that are scaled and shifted, which the variant's next layers undo: no fault."""
 
     channels: int
     of: int
@@ -117,21 +117,21 @@ class DividedOut(Record):
 
 
 class NotFinite(Record):
-    """Samples on which the output holds NaN or infinities; ``own``: of finite inputs."""
+    """Samples on which the output holds NaN or infinities; ``own``: although its inputs are finite."""
 
     samples: int
     own: bool
 
 
 class BothOperators(Record):
-    """Of the layer in both graphs; null: it is not there."""
+    """The layer's operators in both graphs; null: the graph has no such layer."""
 
     reference: list[str] | None
     variant: list[str] | None
 
 
 class BothShapes(Record):
-    """Of the layer's weights in both graphs; null: it has none."""
+    """The shape of the layer's weights in both graphs; null: it has none."""
 
     reference: list[int] | None
     variant: list[int] | None
@@ -157,14 +157,14 @@ class LayerResult(OutputError):
 
 
 class BothFidelities(Record):
-    """Of both networks."""
+    """How far running layer by layer is from each network as it runs."""
 
     reference: RunFidelity
     variant: RunFidelity
 
 
 class LayerReport(Record):
-    """Which layer moved the function."""
+    """The layers of a pair, ranked by the divergence that each one causes."""
 
     samples: int
     deployed: DeployedDivergence

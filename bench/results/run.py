@@ -34,7 +34,7 @@ class SuiteInfo(Record):
 
 
 class GitState(Record):
-    """Of the folder that the run was started in; null outside of a repository."""
+    """The state of the folder that the run was started in; null outside of a repository."""
 
     commit: str | None = None
     dirty: bool | None = None

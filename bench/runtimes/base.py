@@ -1,4 +1,4 @@
-"""Targets and the one interface to a network."""
+"""Targets, runtimes, and predictors: the one interface to a network on a target."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Target:
     ] = "native"
 
     def tells_apart(self, kind: str) -> bool:
-        """Whether it is a place of its own for such a network: saturating sums are none without 8-bit products."""
+        """Whether it can answer otherwise than other targets: saturating sums change nothing without 8-bit products."""
         return self.integer_sums != "saturating" or kind.endswith("-quantised")
 
     def canonical(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Target:
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """What a predictor is."""
+    """The properties of a predictor: input, target, members, batch dependence, sums, softmax."""
 
     input: InputSpec
     target: Target
@@ -160,4 +160,14 @@ class Runtime(ABC):
         """
 
 
-runtimes: Registry[type[Runtime]] = Registry("runtime", "bench.runtimes")
+HELPERS = (
+    "integer_sums",
+    "onnx_operators",
+    "onnx_predictor",
+    "onnx_session",
+    "running_file",
+    "saturation",
+    "torch_predictor",
+)
+
+runtimes: Registry[type[Runtime]] = Registry("runtime", "bench.runtimes", HELPERS)

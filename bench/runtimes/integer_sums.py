@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import onnx
+import onnxruntime
+import torch
 from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnxruntime import InferenceSession
 
 from bench.integer_sums.pairs import HIGHEST, Integers, Sums, can_saturate, in_pairs, saturating_sums
 from bench.integer_sums.products import OPERANDS, Product, products_of
 from bench.runtimes.base import Target
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
-    from onnxruntime import InferenceSession
 
 CPU: Final = "CPUExecutionProvider"
 NO_FALLBACK: Final = ("session.disable_cpu_ep_fallback", "1")
@@ -43,11 +44,11 @@ def native_sums(provider: str = CPU) -> Sums | None:
         if session.get_providers()[0] != provider:
             return None
         given = {"a": np.full((1, 2), 255, np.uint8), "b": np.full((2, 1), 127, np.int8)}
-        found = int(session.run(None, given)[0][0, 0])
+        total = int(session.run(None, given)[0][0, 0])
     except Exception:  # the runtime's exceptions share no base class of their own
         return None
     known: dict[int, Sums] = {2 * 255 * 127: "exact", HIGHEST: "saturating"}
-    return known.get(found)
+    return known.get(total)
 
 
 def resolved_sums(target: Target) -> Sums | None:
@@ -57,8 +58,6 @@ def resolved_sums(target: Target) -> Sums | None:
 
 def _session(model: bytes, provider: str) -> InferenceSession:
     """A file as it stands, on one provider and no other."""
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -69,8 +68,6 @@ def _session(model: bytes, provider: str) -> InferenceSession:
 
 
 def _probe() -> bytes:
-    from onnx import TensorProto, helper
-
     node = helper.make_node("MatMulInteger", ["a", "b"], ["y"])
     inputs = [
         helper.make_tensor_value_info("a", TensorProto.UINT8, [1, 2]),
@@ -99,28 +96,26 @@ def sums_of_nodes(graph: bytes, provider: str = CPU) -> list[NodeSums]:
     that sums are exact everywhere, with the only one there is. Nodes none of whose pairs can leave 16 bits are not
     listed: both kinds are the same.
     """
-    import onnx
-
     loaded = onnx.load_model_from_string(graph)
-    found = []
+    nodes = []
     for product in products_of(loaded):
-        told: Sums | None = None
+        sums: Sums | None = None
         try:
-            told = _ask(loaded, product, provider)
+            sums = _ask(loaded, product, provider)
         except _Same:
             continue
         except Exception:  # the runtime's exceptions share no base class: what the kernel does is not known
             pass
-        found.append(NodeSums(product.name, product.node.op_type, told, product.suspect))
-    return found
+        nodes.append(NodeSums(product.name, product.node.op_type, sums, product.suspect))
+    return nodes
 
 
 class _Same(Exception):
-    """Both kinds of sums are the same for every input."""
+    """Raised where both kinds of sums are the same for every input."""
 
 
 class _Witness(NamedTuple):
-    """Activations that tell what a kernel does."""
+    """Activations on which exact and saturating sums differ, with both sums."""
 
     feeds: dict[str, NDArray[np.generic]]
     output: int  # the one whose pair they drive out of 16 bits; all outputs of a batch count on
@@ -130,8 +125,6 @@ class _Witness(NamedTuple):
 
 def _ask(model: ModelProto, product: Product, provider: str) -> Sums | None:
     """Which of the two kinds a node's kernel is; None where its answer is neither."""
-    import torch
-
     from bench.onnx_import.module import import_onnx
 
     made = product.weights is None
@@ -176,8 +169,6 @@ def _with_weights(product: Product) -> Product:
 
 def _weight_zero(model: ModelProto, product: Product) -> NDArray[np.generic]:
     """The zero point of a node's constant weight; 0 where the graph does not hold one."""
-    from onnx import numpy_helper
-
     at = OPERANDS[product.node.op_type].weight_zero
     name = product.node.input[at] if len(product.node.input) > at else ""
     held = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -195,7 +186,7 @@ def _witness(product: Product) -> _Witness:
     ends = in_pairs(matrix)[..., None] * np.array(codes)  # pairs, side, outputs, smallest and largest code
     above, below = ends.max(-1).sum(1), -ends.min(-1).sum(1)
     sign, reach = (1, above) if above.max() >= below.max() else (-1, below)
-    pair, output = (int(place) for place in np.unravel_index(int(reach.argmax()), reach.shape))
+    pair, output = (int(index) for index in np.unravel_index(int(reach.argmax()), reach.shape))
     column: Integers = np.zeros(len(matrix), dtype=np.int64)
     for row in range(2 * pair, min(2 * pair + 2, len(matrix))):
         column[row] = max(codes, key=lambda code: sign * code * int(matrix[row, output]))
@@ -216,8 +207,8 @@ def _witness(product: Product) -> _Witness:
     size = [(k - 1) * d + 1 for k, d in zip(kernel, spread, strict=True)]
     image = np.zeros((1, channels * group, *size), dtype=np.int64)
     start = output // (outputs // group) * channels
-    places: tuple[int | slice, ...] = (0, slice(start, start + channels), *(slice(None, None, d) for d in spread))
-    image[places] = patch
+    region: tuple[int | slice, ...] = (0, slice(start, start + channels), *(slice(None, None, d) for d in spread))
+    image[region] = patch
     laid = np.moveaxis(image, 1, -1) if product.attribute("channels_last", 0) else image
     return _Witness({"x": np.ascontiguousarray(laid).astype(dtype)}, output, sums, int(column.sum()))
 
@@ -231,19 +222,16 @@ def _alone(
     level: int,
 ) -> bytes:
     """A model of the node alone: its weight, the weight's zero point, scales of 1, no padding, no bias."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    place, (ones, scale, zero) = OPERANDS[product.node.op_type], SCALES[product.node.op_type]
+    operands, (ones, scale, zero) = OPERANDS[product.node.op_type], SCALES[product.node.op_type]
     assert product.weights is not None
     inputs: dict[int, NDArray[np.generic]] = {
-        place.weight: product.weights,
-        place.weight_zero: weight_zero,
+        operands.weight: product.weights,
+        operands.weight_zero: weight_zero,
         **dict.fromkeys(ones[:1], np.ones((), dtype=np.float32)),
         **dict.fromkeys(ones[-1:], np.ones(weight_zero.shape, dtype=np.float32)),  # of the weight
     }
-    if place.activation_zero >= 0:
-        inputs[place.activation_zero] = np.zeros((), dtype=feeds["x"].dtype)
+    if operands.activation_zero >= 0:
+        inputs[operands.activation_zero] = np.zeros((), dtype=feeds["x"].dtype)
     if scale is not None and zero is not None:
         inputs |= {scale: np.array(step, dtype=np.float32), zero: np.array(level, dtype=feeds["x"].dtype)}
     node = onnx.NodeProto()
@@ -251,7 +239,7 @@ def _alone(
     del node.input[:], node.output[:], node.attribute[:]
     node.output.append("y")
     node.input.extend(str(index) if index in inputs else "" for index in range(max(inputs) + 1))
-    node.input[place.activation] = "x"
+    node.input[operands.activation] = "x"
     dropped = ("pads", "strides", "auto_pad", "alpha", "transA")
     node.attribute.extend(entry for entry in product.node.attribute if entry.name not in dropped)
     x = helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(feeds["x"].dtype), feeds["x"].shape)
@@ -264,8 +252,6 @@ def _alone(
 
 
 def _output_type(operator: str, activation: int) -> int:
-    from onnx import TensorProto
-
     if operator in ("MatMulInteger", "ConvInteger"):
         return int(TensorProto.INT32)
     return int(activation if SCALES[operator][1] is not None else TensorProto.FLOAT)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
+import onnx
+
 from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_session import saved
@@ -18,7 +20,6 @@ INTEGER: Final = frozenset(
 
 def operators(model: bytes) -> dict[str, int]:
     """How often each operator occurs in an ONNX file, by name; bodies of branches, loops and functions count too."""
-    import onnx
 
     def walk(nodes: Any) -> Any:
         for node in nodes:

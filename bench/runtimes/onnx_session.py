@@ -5,15 +5,15 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
+
+import onnxruntime
+from onnxruntime import InferenceSession, SessionOptions
 
 from bench.errors import NotApplicable, UserError
 from bench.networks.network import OnnxNetwork
 from bench.registry import nearest
 from bench.runtimes.base import Optimisation, Target
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession, SessionOptions
 
 LEVELS: Final = {
     "disabled": "ORT_DISABLE_ALL",
@@ -25,8 +25,6 @@ LEVELS: Final = {
 
 def session_options(target: Target, threads: int) -> SessionOptions:
     """The target's optimisation level on ``threads`` threads; errors are raised, not printed."""
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -38,8 +36,6 @@ def session_options(target: Target, threads: int) -> SessionOptions:
 
 def start_session(model: bytes | str, target: Target, options: SessionOptions) -> InferenceSession:
     """A session of a file's bytes or path; ``UserError`` where the provider is missing or the file cannot be loaded."""
-    import onnxruntime
-
     available = onnxruntime.get_available_providers()
     if target.provider not in available:
         what = f"{target.provider!r} is not in onnxruntime {onnxruntime.__version__} as installed"
@@ -85,8 +81,6 @@ def open_session(network: OnnxNetwork, running: bytes, target: Target, threads: 
         UserError: the provider is missing, or the ONNX file cannot be loaded.
         NotApplicable: the network cannot be stored as ``.ort``.
     """
-    import onnxruntime
-
     options = session_options(target, threads)
     if target.format == "onnx":
         return network.model, start_session(running, target, options)

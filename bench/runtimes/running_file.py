@@ -45,10 +45,10 @@ def _problem(model: bytes, target: Target, wanted: Sums) -> str | None:
 
     A file that cannot be loaded is no question of sums: opening it says what is wrong.
     """
-    place = (hashlib.sha256(model).hexdigest(), repr(sorted(asdict(target).items())), wanted)
-    if place not in _checked:
-        _checked[place] = _found(model, target, wanted)
-    return _checked[place]
+    cache_key = (hashlib.sha256(model).hexdigest(), repr(sorted(asdict(target).items())), wanted)
+    if cache_key not in _checked:
+        _checked[cache_key] = _found(model, target, wanted)
+    return _checked[cache_key]
 
 
 def _found(model: bytes, target: Target, wanted: Sums) -> str | None:

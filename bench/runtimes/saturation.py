@@ -1,20 +1,20 @@
-"""What of a network's 8-bit sums can saturate on x86 without VNNI, read off its weights, and what does on samples."""
+"""Which 8-bit sums of a network can saturate on x86 without VNNI, by its weights, and how many do on samples."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import onnx
+import torch
 
 from bench.errors import NotApplicable, UserError
 from bench.integer_sums.products import products_of
 from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import CPU
-from bench.runtimes.onnx_runtime import OnnxPredictor
+from bench.runtimes.onnx_predictor import OnnxPredictor
 from bench.runtimes.onnx_session import graph_of
-
-if TYPE_CHECKING:
-    import torch
 
 SAMPLES: Final = 64
 _layers: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -26,19 +26,17 @@ def layers_that_can_saturate(network: OnnxNetwork, target: Target) -> list[dict[
     ``can_saturate``: the share of a layer's weight pairs for which some activations leave 16 bits; null where the
     weights are not constant, so that nothing is known.
     """
-    import onnx
-
-    place = (network.sha256, target.optimisation)
-    if place not in _layers:
+    cache_key = (network.sha256, target.optimisation)
+    if cache_key not in _layers:
         own = replace(target, provider=CPU)
         products = products_of(onnx.load_model_from_string(graph_of(network.model, own)))
-        shown = [(product, product.share) for product in products]
-        _layers[place] = [
+        shares = [(product, product.share) for product in products]
+        _layers[cache_key] = [
             {"name": product.name, "operator": product.node.op_type, "can_saturate": share}
-            for product, share in shown
+            for product, share in shares
             if share != 0
         ]
-    return [dict(layer) for layer in _layers[place]]
+    return [dict(layer) for layer in _layers[cache_key]]
 
 
 def sums_of(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, Any]:
@@ -54,22 +52,20 @@ def sums_of(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, Any]:
         a ``reason``, where the graph cannot be imported).
     """
     spec = predictor.spec
-    shown: dict[str, Any] = {"kind": spec.integer_sums, "simulated": spec.simulated, "reason": ""}
+    figures: dict[str, Any] = {"kind": spec.integer_sums, "simulated": spec.simulated, "reason": ""}
     layers = layers_that_can_saturate(predictor.network, spec.target)
     counted: dict[str, float] = {}
     try:
         counted = _counted(predictor, x[:SAMPLES]) if layers else {}
     except (NotApplicable, UserError) as error:
-        shown["reason"] = " ".join(str(error).split())[:300]
+        figures["reason"] = " ".join(str(error).split())[:300]
     for layer in layers:
         layer["saturated"] = counted.get(layer["name"])
-    return {**shown, "layers": layers, "samples": min(len(x), SAMPLES) if counted else 0}
+    return {**figures, "layers": layers, "samples": min(len(x), SAMPLES) if counted else 0}
 
 
 def _counted(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, float]:
     """The share of pair sums that saturate on samples, by layer, in the twin of the user's own file."""
-    import torch
-
     twin = predictor.saturating_twin()
     size = 1 if predictor.spec.batch_dependent else min(predictor.batch_size, 16)
     with torch.no_grad(), twin.network.counting() as counted:

@@ -51,6 +51,14 @@ class Gap:
         """Its part s sqrt(1 + 1/k)."""
         return self.spread * sqrt(1 + 1 / self.yardsticks)
 
+    def as_point(self, reason: str) -> Gap:
+        """The point alone, with the reason: no limits, and no part in an alarm.
+
+        >>> Gap(1.2, Interval(0.9, 1.6, "t"), further=0.8).as_point("too few samples").interval.method
+        'none'
+        """
+        return replace(self, interval=NO_INTERVAL, reason=reason, deviations=None, further=None)
+
 
 def gap(
     variant: NDArray[Any],

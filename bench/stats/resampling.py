@@ -20,7 +20,8 @@ Statistic: TypeAlias = Callable[..., NDArray[Any]]  # (*arrays, weights (b, n)) 
 Asked: TypeAlias = tuple[Statistic, Sequence[Any]]  # a statistic and its arrays
 
 DRAWS = 10_000
-BLOCK = 2**17  # counts made and summed at a time: 1 MB of float64, which stays in a core's cache
+BLOCK = 2**17  # counts drawn at a time: 1 MB of integers, which stay in a core's cache; eight times that are summed
+LARGE = 2**22  # counts handed to a statistic at a time: what it prepares for each block (a sort, say) is seldom done
 KEPT_AS_FLOAT = 2**22  # up to so many counts (32 MiB as float64) are kept as the sums need them; n = 360 is among them
 KEPT = 2**25  # up to so many (32 MiB as bytes) are kept; more are drawn anew at every pass
 
@@ -49,7 +50,7 @@ class Resamples:
     n: int
     draws: int = DRAWS
     seed: int = 0
-    _known: Mapping[Hashable, Float] = field(default_factory=dict, repr=False, compare=False)
+    _known: Mapping[Hashable, Float] = field(default_factory=dict, repr=False, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.draws < 1:
@@ -151,25 +152,29 @@ class Resamples:
             raise ValueError(f"{table.shape[-1]} values and resamples of {self.n} samples")
         return table
 
-    def _weights(self) -> Iterator[Float]:
-        """Blocks of rows in float64, to be read before the next one is asked for."""
-        buffer = np.empty(0)
+    def _weights(self, size: int) -> Iterator[Float]:
+        """Blocks of rows in float64, some ``size`` counts each, to be read before the next one is asked for."""
+        buffer, held = np.empty((0, self.n)), 0
         for part in self._parts():
             if part.dtype == np.float64:
                 yield part
                 continue
-            if buffer.size < part.size:
-                buffer = np.empty(part.size)
-            whole = buffer[: part.size].reshape(part.shape)
-            whole[...] = part
-            yield whole
+            if len(buffer) == 0:
+                buffer = np.empty((max(2, min(self.draws, size // self.n)) + 1, self.n))
+            if held + len(part) > len(buffer):
+                yield buffer[:held]
+                held = 0
+            buffer[held : held + len(part)] = part
+            held += len(part)
+        if held:
+            yield buffer[:held]
 
     def _pass(self, table: Float, statistics: Sequence[Asked] = ()) -> tuple[Float, list[Float]]:
         """Means of the table's rows (m, B), and the statistics (B,) each, in one pass over the resamples."""
         sums = np.empty((len(table), self.draws))
         figures = [np.empty(self.draws) for _ in statistics]
         start = 0
-        for weights in self._weights():
+        for weights in self._weights(LARGE if statistics else 8 * BLOCK):
             rows = slice(start, start := start + len(weights))
             add_weighted(table, weights, sums[:, rows])
             for (function, arrays), out in zip(statistics, figures, strict=True):
@@ -182,7 +187,7 @@ class Resamples:
 class _Given(Resamples):
     """Resamples that were handed in."""
 
-    given: Float = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+    given: Float = field(default_factory=lambda: np.empty((0, 0)), repr=False, kw_only=True)
 
     def blocks(self) -> Iterator[Counts]:
         yield self.given.copy()

@@ -39,7 +39,11 @@ class Scale:
         return t_quantile((1 + LEVEL) / 2, self.count - 1)
 
     def gaps_of(self, changes: Sequence[float], power: Power) -> list[float]:
-        """The gap of each yardstick on this scale, (change / geometric mean)^(1/p); none where there is no scale."""
+        """The gap of each yardstick on this scale, (change / geometric mean)^(1/p); none where there is no scale.
+
+        >>> [round(each, 6) for each in Scale(log(4.0), np.zeros(0), 0.5, 2).gaps_of([1.0, 16.0], 2)]
+        [0.5, 2.0]
+        """
         return [] if self.reason else [exp((log(each) - self.log_mean) / power) for each in changes]
 
     def error(self, sampling: float) -> float:

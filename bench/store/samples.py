@@ -33,7 +33,8 @@ class ValueSamples:
 
     proportion, mean: the network's own figure is the mean of ``variant["x"]`` (n,). count, distance: the change is the
     mean of ``variant["x"]``. statistic: ``variant`` holds the inputs of the metric's own statistic. timing:
-    ``variant["x"]`` and ``reference["x"]`` are the rounds, taken in turn.
+    ``variant["x"]`` and ``reference["x"]`` are the rounds, taken in turn. ``variant["rows"]``: which samples count, by
+    index, where not all do.
     """
 
     form: Form
@@ -213,7 +214,11 @@ def check_samples(samples: ValueSamples, n: int) -> None:
     if "x" not in samples.variant:
         raise ValueError("the array x is missing")
     x, others = samples.variant["x"], [table["x"] for table in tables if "x" in table]
-    if x.ndim != 1 or any(array.shape != x.shape for array in others) or (samples.form != "timing" and x.size != n):
+    rows = samples.variant.get("rows")  # a part of the samples: which
+    if rows is not None and (rows.dtype.kind not in "iu" or (rows.size and not (rows.min() >= 0 and rows.max() < n))):
+        raise ValueError("samples that there are not")
+    size = n if rows is None else rows.size
+    if x.ndim != 1 or any(array.shape != x.shape for array in others) or (samples.form != "timing" and x.size != size):
         raise ValueError("arrays of another size than the samples'")
     if samples.form in ("proportion", "count") and not all(np.isin(array, (0, 1)).all() for array in others):
         raise ValueError("a rate that is not made of 0 and 1")

@@ -3,7 +3,7 @@
 Merge rule: a table of the extending file is laid over the base's, key by key, at every depth; everything else,
 arrays of tables included, replaces what the base says. A table that chooses another loader, another source of the
 reference or another yardstick starts afresh: keys of the base that belonged to the former choice are dropped.
-``name`` is not inherited, since two suites of one name would write to one place. A path is relative to the file
+``name`` is not inherited, since two suites of one name would write to one folder. A path is relative to the file
 in which it is written.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.errors import UserError, legible
 from bench.limits import SUITE_BYTES, SUITE_DEPTH, SUITE_DIGITS, SUITE_FILES
-from bench.suite.validation_errors import Place, show
+from bench.suite.validation_errors import KeyPath, show
 
 # table -> (keys that make the choice, keys that outlive another choice)
 CHOICES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -35,13 +35,13 @@ class Document:
 
     path: Path
     content: dict[str, Any]
-    origins: dict[Place, Path] = field(default_factory=dict)
+    origins: dict[KeyPath, Path] = field(default_factory=dict)
 
-    def origin(self, place: Place) -> Path:
-        """The file in which this place is written."""
-        for length in range(len(place), 0, -1):
-            if place[:length] in self.origins:
-                return self.origins[place[:length]]
+    def origin(self, key_path: KeyPath) -> Path:
+        """The file in which the keys of this path are written."""
+        for length in range(len(key_path), 0, -1):
+            if key_path[:length] in self.origins:
+                return self.origins[key_path[:length]]
         return self.path
 
 
@@ -119,7 +119,7 @@ def read_document(path: Path) -> Document:
 def _read(path: Path, above: tuple[Path, ...]) -> Document:
     content = parse_toml(path)
     base = content.pop("extends", None)
-    origins: dict[Place, Path] = {}
+    origins: dict[KeyPath, Path] = {}
     if base is not None:
         if not isinstance(base, str):
             raise UserError.at("extends", f"{show(base)} is not a text", 'give one file: extends = "base.toml"')
@@ -139,7 +139,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> Document:
     return Document(path, content, origins)
 
 
-def _all_from(content: dict[str, Any], path: Path) -> dict[Place, Path]:
+def _all_from(content: dict[str, Any], path: Path) -> dict[KeyPath, Path]:
     return {(key,): path for key in content}
 
 
@@ -157,12 +157,12 @@ def _without_former_choice(base: dict[str, Any], over: dict[str, Any]) -> dict[s
 
 
 def _lay_over(
-    base: dict[str, Any], over: dict[str, Any], place: Place, origins: dict[Place, Path], path: Path
+    base: dict[str, Any], over: dict[str, Any], key_path: KeyPath, origins: dict[KeyPath, Path], path: Path
 ) -> dict[str, Any]:
     """``over`` on ``base``, noting in ``origins`` what now comes from ``path``."""
     merged = dict(base)
     for key, value in over.items():
-        at = (*place, key)
+        at = (*key_path, key)
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             merged[key] = _lay_over(base[key], value, at, origins, path)
             continue

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a suite, collected before anything is refused."""
+"""Collects every problem of a suite before any is raised."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.outside_networks.packaged import is_packaged, packaged
 from bench.registry import Registry
 from bench.runtimes.base import Runtime
 from bench.suite.extends import Document, is_file
-from bench.suite.validation_errors import Place, explain, show, spell
+from bench.suite.validation_errors import KeyPath, explain, show, spell
 
 T = TypeVar("T")
 BASES: dict[str, type[Any]] = {"loader": Loader, "model": Model, "step": Step, "metric": Metric, "runtime": Runtime}
@@ -54,18 +54,18 @@ class Findings:
         self.document = document
         self.problems: dict[tuple[str, str], Problem] = {}
 
-    def add(self, place: Place, what: str, right: str = "") -> None:
-        """Note one problem; the same one is noted once."""
-        where = spell(place)
-        if (origin := self.document.origin(place)) != self.document.path:
+    def add(self, key_path: KeyPath, what: str, right: str = "") -> None:
+        """Add a problem; the same one is added once."""
+        where = spell(key_path)
+        if (origin := self.document.origin(key_path)) != self.document.path:
             where += f" (in {origin.name})"
         self.problems.setdefault((where, what), Problem(where, what, right))
 
-    def limited(self, limit: Limit, given: int, place: Place) -> bool:
-        """Note where it is more than the limit, and answer whether it is."""
+    def limited(self, limit: Limit, given: int, key_path: KeyPath) -> bool:
+        """Add a problem where a count exceeds a limit; returns whether it does."""
         if given <= limit.most:
             return False
-        self.add(place, limit.exceeded(given), limit.advice)
+        self.add(key_path, limit.exceeded(given), limit.advice)
         return True
 
     def stop(self) -> None:
@@ -74,7 +74,7 @@ class Findings:
             raise UserError(list(self.problems.values()))
 
     def parse(
-        self, cls: type[T], raw: Any, place: Place, quiet: bool = False, moved: dict[str, Place] | None = None
+        self, cls: type[T], raw: Any, key_path: KeyPath, quiet: bool = False, moved: dict[str, KeyPath] | None = None
     ) -> T | None:
         """Build an object from a table, strictly; None where it has problems, which are noted unless ``quiet``.
 
@@ -84,61 +84,65 @@ class Findings:
             built: T = _adapter(cls).validate_json(json.dumps(raw, default=_date), strict=True)
             return built
         except ValidationError as error:
-            found = explain(error, raw, schema_of(cls))
+            problems = explain(error, raw, schema_of(cls))
         except UserError as error:
-            found = [((), problem) for problem in error.problems]
-        for within, problem in found if not quiet else []:
-            at = (*place, *within)
+            problems = [((), problem) for problem in error.problems]
+        for within, problem in problems if not quiet else []:
+            at = (*key_path, *within)
             if moved and within and within[0] in moved:
                 at = (*moved[str(within[0])], *within[1:])
             what = f"{problem.where}: {problem.what}" if problem.where else problem.what
             self.add(at, what, problem.right)
         return None
 
-    def build(self, cls: type[T], raw: dict[str, Any], place: Place, moved: dict[str, Place] | None = None) -> T | None:
+    def build(
+        self, cls: type[T], raw: dict[str, Any], key_path: KeyPath, moved: dict[str, KeyPath] | None = None
+    ) -> T | None:
         """A registered class with these parameters; paths among them are relative to the file that gives them."""
         if not hasattr(cls, "__pydantic_fields__"):
-            self.add(place, f"{cls.__name__} declares no parameters", "decorate it with bench.registry.parameters")
+            self.add(key_path, f"{cls.__name__} declares no parameters", "decorate it with bench.registry.parameters")
             return None
         try:
             with contained():
-                thing = self.parse(cls, raw, place, moved=moved)
+                thing = self.parse(cls, raw, key_path, moved=moved)
         except Exception as error:  # a user's own class may fail in any way
             if cls.__module__.startswith("bench."):
                 raise
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            self.add(place, f"{cls.__name__} cannot be made: {reason}", "mend its module")
+            self.add(key_path, f"{cls.__name__} cannot be made: {reason}", "mend its module")
             return None
         paths = {}
         for name in raw if thing is not None else ():
             if isinstance(value := getattr(thing, name), Path):
                 own = schema_of(cls)["properties"].get(name, {})
                 find = self.folder if own.get("format") == "directory-path" else self.file
-                paths[name] = find(str(value), (*place, name))
+                paths[name] = find(str(value), (*key_path, name))
         if None in paths.values():
             return None
         return replace(thing, **paths) if paths else thing  # type: ignore[type-var]
 
-    def find(self, registry: Registry[Any], name: str, place: Place) -> type[Any] | None:
+    def find(self, registry: Registry[Any], name: str, key_path: KeyPath) -> type[Any] | None:
         """The registered class of that name, or ``module:object``; None where there is none."""
         try:
             cls = registry.get(name)
         except UserError as error:
             for problem in error.problems:
-                self.add(place, problem.what, problem.right)
+                self.add(key_path, problem.what, problem.right)
             return None
         except Exception as error:  # a user's own module may fail in any way
-            self.add(place, f"{name!r} cannot be imported: {type(error).__name__}: {error}".splitlines()[0])
+            self.add(key_path, f"{name!r} cannot be imported: {type(error).__name__}: {error}".splitlines()[0])
             return None
         base = BASES[registry.kind]
         if not isinstance(cls, type) or not issubclass(cls, base) or cls is base or inspect.isabstract(cls):
-            self.add(place, f"{name!r} is no {registry.kind}", f"give a subclass of {base.__module__}.{base.__name__}")
+            self.add(
+                key_path, f"{name!r} is no {registry.kind}", f"give a subclass of {base.__module__}.{base.__name__}"
+            )
             return None
         return cls
 
-    def file(self, name: str, place: Place, suffixes: tuple[str, ...] = ()) -> Path | None:
+    def file(self, name: str, key_path: KeyPath, suffixes: tuple[str, ...] = ()) -> Path | None:
         """The path of an outside file, relative to the file that names it or in a package; None where it is no use."""
-        path = self._located(name, place)
+        path = self._located(name, key_path)
         if path is None:
             return None
         suffix = path.suffix.lower()
@@ -148,30 +152,34 @@ class Findings:
                 if ".safetensors" in suffixes
                 else "export it to ONNX"
             )
-            self.add(place, f"{name!r} may hold a pickle, which is never read", right)
+            self.add(key_path, f"{name!r} may hold a pickle, which is never read", right)
         elif suffixes and suffix not in suffixes:
-            self.add(place, f"{name!r} does not end in {' or '.join(suffixes)}", f"give a {' or '.join(suffixes)} file")
+            self.add(
+                key_path, f"{name!r} does not end in {' or '.join(suffixes)}", f"give a {' or '.join(suffixes)} file"
+            )
         elif not is_file(path):
-            self.add(place, f"{show(name)} is no file", f"paths are relative to {self.document.origin(place).name}")
+            self.add(
+                key_path, f"{show(name)} is no file", f"paths are relative to {self.document.origin(key_path).name}"
+            )
         else:
             return path
         return None
 
-    def folder(self, name: str, place: Place) -> Path | None:
+    def folder(self, name: str, key_path: KeyPath) -> Path | None:
         """The path of an outside folder, relative to the file that names it; None where there is none."""
-        path = self._located(name, place)
+        path = self._located(name, key_path)
         if path is None or path.is_dir():
             return path
-        self.add(place, f"{show(name)} is no folder", f"paths are relative to {self.document.origin(place).name}")
+        self.add(key_path, f"{show(name)} is no folder", f"paths are relative to {self.document.origin(key_path).name}")
         return None
 
-    def _located(self, name: str, place: Place) -> Path | None:
+    def _located(self, name: str, key_path: KeyPath) -> Path | None:
         """Where a name points: into an installed package, or from the file that gives it; None where it cannot."""
         if not is_packaged(name):
-            return self.document.origin(place).parent / name
+            return self.document.origin(key_path).parent / name
         try:
             return packaged(name)
         except UserError as error:
             for problem in error.problems:
-                self.add(place, problem.what, problem.right)
+                self.add(key_path, problem.what, problem.right)
             return None

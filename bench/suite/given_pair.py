@@ -25,8 +25,8 @@ from bench.suite.suite import Outside
 Declared: TypeAlias = str | Mapping[str, Any] | None
 
 
-class Places(NamedTuple):
-    """What errors call each thing that was given."""
+class ArgumentNames(NamedTuple):
+    """The names that errors give to each argument: those of Python, or of the command line."""
 
     reference: str = "reference"
     variant: str = "variant"
@@ -40,8 +40,8 @@ class Places(NamedTuple):
     variant_input: str = "inputs.variant"
 
 
-PYTHON: Final = Places()
-COMMAND_LINE: Final = Places(
+PYTHON: Final = ArgumentNames()
+COMMAND_LINE: Final = ArgumentNames(
     "REFERENCE", "VARIANT", "yardsticks", "--metric", "--bounds", "data", "--integer-sums",
     "--input", "--reference-input", "--variant-input",
 )  # fmt: skip
@@ -57,15 +57,18 @@ class Inputs(NamedTuple):
     reference: Declared = None
     variant: Declared = None
 
-    def declared(self, places: Places = COMMAND_LINE) -> tuple[dict[str, Any], dict[str, Any]]:
+    def declared(self, argument_names: ArgumentNames = COMMAND_LINE) -> tuple[dict[str, Any], dict[str, Any]]:
         """Of the reference and of the variant, as ``InputSpec.canonical`` has it."""
         first = self.both if self.reference is None else self.reference
         second = first if self.variant is None else self.variant
-        names = (places.reference_input if self.reference is not None else places.input, places.variant_input)
-        found = [
+        names = (
+            argument_names.reference_input if self.reference is not None else argument_names.input,
+            argument_names.variant_input,
+        )
+        parsed = [
             {} if item is None else parse_input(item, name) for item, name in zip((first, second), names, strict=True)
         ]
-        return found[0], found[1]
+        return parsed[0], parsed[1]
 
 
 UNDECLARED: Final = Inputs()
@@ -84,7 +87,7 @@ class GivenPair:
     metrics: tuple[Metric, ...] = ()
     yardsticks: tuple[Outside, ...] = ()
     integer_sums: IntegerSums = "native"
-    places: Places = PYTHON
+    argument_names: ArgumentNames = PYTHON
 
 
 def given_pair(
@@ -98,7 +101,7 @@ def given_pair(
     bounds: tuple[float, float] | None = None,
     integer_sums: IntegerSums = "native",
     inputs: Inputs = UNDECLARED,
-    places: Places = PYTHON,
+    argument_names: ArgumentNames = PYTHON,
 ) -> GivenPair:
     """Read what was given; nothing is loaded but the samples.
 
@@ -112,30 +115,30 @@ def given_pair(
         bounds: the range of ``x``; by default (0, 1) if ``x`` lies in it.
         integer_sums: how ONNX Runtime sums 8-bit products.
         inputs: how the networks take their input; what ``bench.network`` says of one of them goes before.
-        places: what errors call each of these.
+        argument_names: what errors call each of these.
 
     Raises:
         UserError: whatever is wrong in what was given.
     """
-    samples, limits = _samples(x, y, bounds, places)
-    first, second = inputs.declared(places)
+    samples, limits = _samples(x, y, bounds, argument_names)
+    first, second = inputs.declared(argument_names)
     networks = [
         _declared(as_network(given, where), declared)
         for given, where, declared in (
-            (reference, places.reference, first),
-            (variant, places.variant, second),
-            *((item, places.yardsticks, first) for item in yardsticks),
+            (reference, argument_names.reference, first),
+            (variant, argument_names.variant, second),
+            *((item, argument_names.yardsticks, first) for item in yardsticks),
         )
     ]
-    found = as_metrics(metrics, places.metrics, labelled=samples.y is not None)
-    for metric in found:
+    chosen = as_metrics(metrics, argument_names.metrics, labelled=samples.y is not None)
+    for metric in chosen:
         if metric.samples is not None and metric.samples > len(samples):
             what = f"samples={metric.samples} asked, {_named(x, 'x')} has {len(samples)}"
-            raise UserError.at(places.metrics, what)
+            raise UserError.at(argument_names.metrics, what)
     file = Path(x) if is_path(x) else None
     name = "arrays" if file is None else legible(file.name)
     return GivenPair(
-        networks[0], networks[1], samples, limits, name, file, found, tuple(networks[2:]), integer_sums, places
+        networks[0], networks[1], samples, limits, name, file, chosen, tuple(networks[2:]), integer_sums, argument_names
     )
 
 
@@ -152,9 +155,11 @@ def _declared(network: Outside, declared: dict[str, Any]) -> Outside:
     return network if network.input else replace(network, input=declared)
 
 
-def _samples(x: Any, y: Any, bounds: tuple[float, float] | None, places: Places) -> tuple[Samples, tuple[float, float]]:
+def _samples(
+    x: Any, y: Any, bounds: tuple[float, float] | None, argument_names: ArgumentNames
+) -> tuple[Samples, tuple[float, float]]:
     """The samples and the range in which they may lie."""
-    limits = None if bounds is None else checked_bounds(bounds, places.bounds)
+    limits = None if bounds is None else checked_bounds(bounds, argument_names.bounds)
     allowed = limits or (-np.inf, np.inf)
     if not is_path(x):
         samples = array_samples(x, y, allowed)
@@ -166,14 +171,16 @@ def _samples(x: Any, y: Any, bounds: tuple[float, float] | None, places: Places)
     if limits is None:
         low, high = float(samples.x.min()), float(samples.x.max())
         if low < 0 or high > 1:
-            form = "as LO,HI" if places is COMMAND_LINE else "as (low, high)"
-            raise UserError.at(places.bounds, f"x lies in [{low:g}, {high:g}]", f"say which range is valid, {form}")
+            form = "as LO,HI" if argument_names is COMMAND_LINE else "as (low, high)"
+            raise UserError.at(
+                argument_names.bounds, f"x lies in [{low:g}, {high:g}]", f"say which range is valid, {form}"
+            )
         limits = (0.0, 1.0)
     return samples, limits
 
 
 def parse_bounds(text: str) -> tuple[float, float]:
-    """Read LO,HI.
+    """Two finite numbers from the text ``LO,HI``.
 
     >>> parse_bounds("0,255")
     (0.0, 255.0)

@@ -8,10 +8,8 @@ from typing import Any
 
 from bench.data.base import Loader, loaders
 from bench.limits import SUITE_CELLS, SUITE_YARDSTICKS
-from bench.suite.extends import read_document
-from bench.suite.findings import Findings
-from bench.suite.measures import build_metrics
-from bench.suite.networks import (
+from bench.suite.check_metrics import build_metrics
+from bench.suite.check_networks import (
     build_object,
     build_reference,
     build_targets,
@@ -20,9 +18,11 @@ from bench.suite.networks import (
     kind_of,
     tables_in,
 )
+from bench.suite.check_variants import VariantContext, build_variant
+from bench.suite.extends import read_document
+from bench.suite.findings import Findings
 from bench.suite.suite import Suite, Variant
 from bench.suite.tables import NAME_PATTERN, NAME_RULE, DataTable, SuiteTable
-from bench.suite.variants import Setting, build_variant
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -44,9 +44,9 @@ def load_suite(path: Path | str) -> Suite:
     for key, reserved in (("target", ()), ("variant", ("reference",))):
         check_names(findings, content, key, reserved)
     names = (*(str(item.get("name")) for _, item in tables_in(content, "target")), *(target.name for target in targets))
-    setting = Setting(reference, kind, targets, tuple(dict.fromkeys(names)), calibration)
+    context = VariantContext(reference, kind, targets, tuple(dict.fromkeys(names)), calibration)
     variants = [
-        build_variant(findings, item, ("variant", index), setting) for index, item in tables_in(content, "variant")
+        build_variant(findings, item, ("variant", index), context) for index, item in tables_in(content, "variant")
     ]
     has_yardstick = yardstick.retrained > 0 or yardstick.noisy
     uses = build_metrics(findings, content, evaluation, has_yardstick)

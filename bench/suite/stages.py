@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from bench.integer_sums.pairs import Sums
 from bench.runtimes.base import Target, runtimes
 from bench.suite.exporting import Exports
-from bench.suite.nodes import Node, Splits, chain
-from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Planner, executable
+from bench.suite.plan import Plan, PlannedCell, PlannedObservation
+from bench.suite.planned_networks import PlannedNetwork, Splits, chain
+from bench.suite.planner import Planner, executable
 
 REFERENCE, OUTSIDE, EXPORT = "reference", "outside network", "export"
 OPTIMISATION, PROCESSOR = "graph optimisation", "processor"
@@ -19,38 +20,38 @@ BY_THE_TARGET = frozenset({OPTIMISATION, PROCESSOR})
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A network on the way from the reference to what runs, and where it is looked at."""
+    """A network on the way from the reference to what runs, and the target on which it is observed."""
 
     name: str
-    node: Node
+    network: PlannedNetwork
     target: Target
 
 
-def plain_target(node: Node, target: Target, targets: Sequence[Target]) -> Target:
+def plain_target(network: PlannedNetwork, target: Target, targets: Sequence[Target]) -> Target:
     """Where a stage before the last is looked at, so that the target itself adds nothing yet.
 
     A torch network on torch (the suite's own torch target, whose observations are there already), an ONNX file on ONNX
     Runtime with optimisation disabled and exact 8-bit sums. Targets that no suite declares have a space in their names.
     """
-    if node.kind in runtimes.get("torch").kinds:
+    if network.kind in runtimes.get("torch").kinds:
         known = [item for item in (target, *targets) if item.runtime == "torch"]
         return known[0] if known else Target(name="torch, as it is", threads=target.threads)
     own = target if target.runtime == "onnxruntime" else Target(name="onnxruntime", threads=target.threads)
     name = f"{own.name}, not optimised"
     bare = replace(own, name=name, runtime="onnxruntime", optimisation="disabled", format="onnx")
-    return with_exact_sums(own if bare.canonical() == own.canonical() else bare, node)
+    return with_exact_sums(own if bare.canonical() == own.canonical() else bare, network)
 
 
-def with_exact_sums(target: Target, node: Node) -> Target:
+def with_exact_sums(target: Target, network: PlannedNetwork) -> Target:
     """The target, for a network with 8-bit products one that sums them exactly."""
-    if target.integer_sums == "exact" or not node.kind.endswith("-quantised"):
+    if target.integer_sums == "exact" or not network.kind.endswith("-quantised"):
         return target
     return replace(target, name=f"{target.name}, exact sums", integer_sums="exact")
 
 
 def stages_of(
-    original: Node,
-    node: Node,
+    original: PlannedNetwork,
+    network: PlannedNetwork,
     target: Target,
     targets: Sequence[Target],
     splits: Splits,
@@ -65,14 +66,14 @@ def stages_of(
 
     Args:
         original: The reference.
-        node: The end of the variant's chain.
+        network: The end of the variant's chain.
         target: Where the variant runs.
         targets: All that the suite declares.
         splits: The data's, for the export.
         exports: How the suite exports what its chains do not.
         sums: How the target sums 8-bit products; None where it does not tell.
     """
-    made = list(chain(node))[::-1]
+    made = list(chain(network))[::-1]
     if made[0].key != original.key:  # a network from outside stands beside the reference
         made = [original, *made]
     words = [REFERENCE, *(OUTSIDE if item.step is None else item.step.name for item in made[1:])]
@@ -80,41 +81,41 @@ def stages_of(
         Stage(name, item, plain_target(item, target, targets))
         for name, item in zip(_numbered(words), made, strict=True)
     ]
-    shown = executable(node, target, splits, exports) or node
-    if shown.key != node.key:
-        stages.append(Stage(EXPORT, shown, plain_target(shown, target, targets)))
-    inexact = shown.kind.endswith("-quantised") and target.runtime == "onnxruntime" and sums != "exact"
+    running = executable(network, target, splits, exports) or network
+    if running.key != network.key:
+        stages.append(Stage(EXPORT, running, plain_target(running, target, targets)))
+    inexact = running.kind.endswith("-quantised") and target.runtime == "onnxruntime" and sums != "exact"
     if stages[-1].target.canonical() != target.canonical():
-        stages.append(Stage(OPTIMISATION, shown, with_exact_sums(target, shown) if inexact else target))
+        stages.append(Stage(OPTIMISATION, running, with_exact_sums(target, running) if inexact else target))
     if inexact:
-        stages.append(Stage(PROCESSOR, shown, target))
+        stages.append(Stage(PROCESSOR, running, target))
     return tuple(stages)
 
 
 def stage_cells(planner: Planner, plan: Plan, planned: PlannedCell) -> tuple[tuple[Stage, ...], list[PlannedCell]]:
-    """The stages behind a cell, and for each the cell that it would be: the reference on its place is the first."""
+    """The stages behind a cell, the reference on the cell's target first, and for each the cell that it would be."""
     original = plan.references[planned.replicate]
-    node = plan.variants[planned.variant, planned.replicate]
+    network = plan.variants[planned.variant, planned.replicate]
     sums = planner.machine.sums(planned.target)
-    stages = stages_of(original, node, planned.target, plan.suite.targets, planner.splits, planner.exports, sums)
+    stages = stages_of(original, network, planned.target, plan.suite.targets, planner.splits, planner.exports, sums)
     cells = [
-        planner.cell(planned.variant, stage.node, stage.target, planned.use, planned.replicate, plan)
+        planner.cell(planned.variant, stage.network, stage.target, planned.use, planned.replicate, plan)
         for stage in stages
     ]
     return stages, cells
 
 
 def observations_of(cells: Sequence[PlannedCell]) -> list[PlannedObservation]:
-    """What a waterfall is derived from: of the reference's place everything, of every later stage its own alone."""
+    """What a waterfall is derived from: of the reference everything, of every later stage its own alone."""
     first = cells[0]
     roles = [first.reference, *first.yardsticks, (first.floor,), *(cell.observed for cell in cells)]
     asked = [item for role in roles for draw in role for item in draw]
     return [each for item in asked for each in (item, *item.needs)]
 
 
-def networks_of(observation: PlannedObservation) -> Iterator[Node]:
+def networks_of(observation: PlannedObservation) -> Iterator[PlannedNetwork]:
     """Every network that must be there for an observation, back to where the chains began."""
-    yield from chain(observation.node)
+    yield from chain(observation.network)
     yield from chain(observation.opposite)
 
 
@@ -130,8 +131,8 @@ def _numbered(names: Sequence[str]) -> list[str]:
     ['reference', 'finetune', 'ptq', 'finetune (2)', 'export (2)']
     """
     seen = Counter({EXPORT: 1, OPTIMISATION: 1, PROCESSOR: 1})
-    told = []
+    numbered = []
     for name in names:
         seen[name] += 1
-        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return told
+        numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return numbered

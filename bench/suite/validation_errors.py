@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in the words of the suite file."""
+"""Turns pydantic's validation errors into problems of the suite file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bench.errors import Problem
 from bench.registry import nearest
 
-Place: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 Schema: TypeAlias = Mapping[str, Any]
 
 TYPES = {"number": "a number", "integer": "a whole number", "string": "a text", "boolean": "true or false"}
@@ -27,14 +27,14 @@ LIMITS = {
 }
 
 
-def spell(place: Place) -> str:
-    """A place in the document as a person writes it.
+def spell(key_path: KeyPath) -> str:
+    """A path of keys in the document as a person writes it.
 
     >>> spell(("variant", 2, "steps", 0, "ratio"))
     'variant[2].steps[0].ratio'
     """
     text = ""
-    for part in place:
+    for part in key_path:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
@@ -120,10 +120,10 @@ def expectation(schema: Schema, root: Schema, name: str) -> str:
 
 def properties(schema: Schema, root: Schema) -> dict[str, Schema]:
     """The keys a table may have, over all its alternatives."""
-    found: dict[str, Schema] = {}
+    declared: dict[str, Schema] = {}
     for option in branches(schema, root):
-        found |= option.get("properties", {})
-    return found
+        declared |= option.get("properties", {})
+    return declared
 
 
 def step_into(schema: Schema, part: str | int, root: Schema) -> Schema:
@@ -139,20 +139,20 @@ def step_into(schema: Schema, part: str | int, root: Schema) -> Schema:
 
 
 class Located(NamedTuple):
-    """Where an error is: its place, its own schema, that of the table it stands in, and what is written there."""
+    """An error: its path of keys, its own schema, that of the table it stands in, and what is written there."""
 
-    place: Place
+    key_path: KeyPath
     own: Schema
     parent: Schema
     written: Any
 
 
 def locate(location: Sequence[str | int], value: Any, schema: Schema) -> Located:
-    """Find the place of an error in the document.
+    """Find the keys that lead to an error in the document.
 
     Parts that name a branch of a union are no keys of the document and are left out.
     """
-    place: list[str | int] = []
+    key_path: list[str | int] = []
     current, parent = schema, schema
     for index, part in enumerate(location):
         last = index == len(location) - 1
@@ -162,16 +162,16 @@ def locate(location: Sequence[str | int], value: Any, schema: Schema) -> Located
             continue
         parent, current = current, step_into(current, part, schema)
         value = value[part] if inside else None
-        place.append(part)
-    return Located(tuple(place), current, parent, value)
+        key_path.append(part)
+    return Located(tuple(key_path), current, parent, value)
 
 
-def explain(error: ValidationError, value: Any, schema: Schema) -> list[tuple[Place, Problem]]:
-    """Every problem with its place relative to ``value``; one a place."""
-    found: dict[Place, Problem] = {}
+def explain(error: ValidationError, value: Any, schema: Schema) -> list[tuple[KeyPath, Problem]]:
+    """Every problem with its path of keys, relative to ``value``; one a path."""
+    problems: dict[KeyPath, Problem] = {}
     for item in error.errors(include_url=False):
-        place, own, parent, written = locate(item["loc"], value, schema)
-        name = str(place[-1]) if place and isinstance(place[-1], str) else "value"
+        key_path, own, parent, written = locate(item["loc"], value, schema)
+        name = str(key_path[-1]) if key_path and isinstance(key_path[-1], str) else "value"
         given, kind = item["input"], item["type"]
         if kind in UNKNOWN_KEY:
             problem = Problem("", "unknown key", nearest(name, properties(parent, schema)))
@@ -198,5 +198,5 @@ def explain(error: ValidationError, value: Any, schema: Schema) -> list[tuple[Pl
             problem = Problem("", what, f"give {expectation(own, schema, name)}")
         else:
             problem = Problem("", f"{show(given)}: {item['msg'][0].lower()}{item['msg'][1:]}")
-        found.setdefault(place, problem)
-    return list(found.items())
+        problems.setdefault(key_path, problem)
+    return list(problems.items())

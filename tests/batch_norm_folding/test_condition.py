@@ -5,16 +5,16 @@ import pytest
 
 from bench.batch_norm_folding.condition import Obstacle, reach
 from bench.batch_norm_folding.shifts import shifts
-from bench.batch_norm_folding.structure import Graph, Node, Role
+from bench.batch_norm_folding.structure import FoldingGraph, FoldingNode, Role
 
 
 def graph(*nodes, outputs=("out",), **channels):
     """Nodes as (name, role, inputs); each makes a value of its own name, with two channels unless told otherwise."""
     made = []
     for name, role, inputs, *more in nodes:
-        made.append(Node(name, Role[role], tuple(inputs.split()), (name,), name, **(more[0] if more else {})))
+        made.append(FoldingNode(name, Role[role], tuple(inputs.split()), (name,), name, **(more[0] if more else {})))
     widths = {node.name: 2 for node in made} | {"x": 2} | channels
-    return Graph(tuple(made), widths, frozenset(outputs))
+    return FoldingGraph(tuple(made), widths, frozenset(outputs))
 
 
 def names(nodes):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.batch_norm_folding.modules import Folded, fold_batch_norms, replace_batch_norm
+from bench.batch_norm_folding.modules import FoldedBatchNorm, fold_batch_norms, replace_batch_norm
 from bench.models.base import models
 from bench.models.training import initialise
 from bench.networks.network import InputSpec
@@ -81,7 +81,7 @@ def test_closed_form():
     folding = fold_batch_norms(module, (1, 2, 2))  # s = 2 / sqrt(1) = 2, t = 7 - 4 * 2 = -1
     assert folding.module[0].weight.item() == 6.0
     assert folding.module[0].bias.item() == 2 * 5 - 1
-    assert folding.folded == (Folded("1", ("0",)),)
+    assert folding.folded == (FoldedBatchNorm("1", ("0",)),)
 
 
 def test_it_folds_in_float64_and_casts_once():
@@ -193,7 +193,7 @@ def test_forward_through_what_torch_calls_it(wire, into):
         torch.manual_seed(0)
         module = unsettle(Forward(wire)).double()
     folding = fold_batch_norms(module, (4, 6, 6))
-    assert folding.folded == (Folded("bn", into, "forward"),)
+    assert folding.folded == (FoldedBatchNorm("bn", into, "forward"),)
     x = torch.randn(2, 4, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         wanted, found = module(x), folding.module(x)
@@ -219,7 +219,7 @@ def test_subclasses_are_layers_if_they_compute_as_such():
     padded = build(lambda: SamePadding(3, 4, 2, stride=2, groups=1, bias=False), lambda: nn.BatchNorm2d(4)).double()
     x = torch.randn(2, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     folding = fold_batch_norms(padded, (3, 8, 8))
-    assert folding.folded == (Folded("1", ("0",)),)
+    assert folding.folded == (FoldedBatchNorm("1", ("0",)),)
     with torch.no_grad():
         torch.testing.assert_close(folding.module(x), padded(x), rtol=1e-12, atol=1e-12)
 
@@ -229,7 +229,7 @@ def test_subclasses_are_layers_if_they_compute_as_such():
     )
     behind[0].bias.data.copy_(behind[0].running_mean * behind[0].weight / (behind[0].running_var + 1e-5).sqrt())
     folding = fold_batch_norms(behind, (3, 8, 8))  # its shift is zero now, so zeros stay zeros
-    assert folding.folded == (Folded("0", ("1",), "forward"),)
+    assert folding.folded == (FoldedBatchNorm("0", ("1",), "forward"),)
     with torch.no_grad():
         torch.testing.assert_close(folding.module(x), behind(x), rtol=1e-12, atol=1e-12)
 
@@ -241,7 +241,7 @@ def test_further_layers():
     transposed = build(lambda: nn.ConvTranspose2d(3, 4, 3, groups=1, bias=False), lambda: nn.BatchNorm2d(4)).double()
     x = torch.randn(2, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     folding = fold_batch_norms(transposed, (3, 8, 8))
-    assert folding.folded == (Folded("1", ("0",)),)
+    assert folding.folded == (FoldedBatchNorm("1", ("0",)),)
     with torch.no_grad():
         torch.testing.assert_close(folding.module(x), transposed(x), rtol=1e-12, atol=1e-12)
 
@@ -258,11 +258,11 @@ def test_further_layers():
 def test_a_scale_of_zero_is_folded_and_not_undone():
     plain = build(lambda: nn.Conv2d(3, 4, 1), lambda: nn.BatchNorm2d(4))
     plain[1].weight.data[2] = 0
-    assert fold_batch_norms(plain, (3, 4, 4)).folded == (Folded("1", ("0",)),)
+    assert fold_batch_norms(plain, (3, 4, 4)).folded == (FoldedBatchNorm("1", ("0",)),)
 
     module = unsettle(Parts(lambda m, x: (lambda y: torch.relu(m.bn(y)) + m.second(y))(m.conv(x))))
     module.second = nn.Conv2d(3, 3, 1)
-    assert fold_batch_norms(module, (3, 4, 4)).folded == (Folded("bn", ("conv",), "backward", ("second",)),)
+    assert fold_batch_norms(module, (3, 4, 4)).folded == (FoldedBatchNorm("bn", ("conv",), "backward", ("second",)),)
     module.bn.weight.data[0] = 0
     assert "one of its scales is zero, which second (Conv2d) could not undo" in (
         fold_batch_norms(module, (3, 4, 4)).kept[0].reason

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import loaders
 from bench.models.base import models
 from bench.models.training import initialise
 from bench.networks.network import TorchNetwork
-from bench.outside_networks.source import source_record
+from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 

@@ -3,14 +3,14 @@
 import pytest
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.digits import Digits
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.mlp import Mlp
 from bench.models.training import initialise, train
 from bench.networks.network import TorchNetwork
-from bench.outside_networks.source import source_record
+from bench.outside_networks.records import source_record
 
 MODELS = {
     "pool": Convnet(widths=(8, 12), strides=(1, 2)),

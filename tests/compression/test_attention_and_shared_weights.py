@@ -7,7 +7,8 @@ import torch
 from torch.backends import mha
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.data.digits import Digits
 from bench.engine.layer_culprits.files import as_onnx
 from bench.errors import NotApplicable

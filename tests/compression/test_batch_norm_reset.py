@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bench.compression.batch_norm_reset import BATCH, BatchNormReset, estimate_again
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.errors import NotApplicable, UserError
 from bench.models.mlp import Mlp

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-import bench.compression.bn_fold as step_module
-from bench.batch_norm_folding.folding import Plan
+import bench.batch_norm_folding.modules as modules
+from bench.batch_norm_folding.folding import FoldingResult
 from bench.compression.bn_fold import BnFold
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import NotApplicable, UserError
 from bench.models.training import accuracy
 from bench.networks.network import OnnxNetwork, TorchNetwork
@@ -126,14 +127,14 @@ def test_a_file_without_any_is_handed_on_and_a_network_is_refused(files, trained
 
 
 def test_a_fold_that_changes_the_function_is_refused(digits, context, monkeypatch):
-    real = step_module.fold_batch_norms
+    real = modules.fold_batch_norms
 
     def wrong(module, shape, **options):
         folding = real(module, shape, **options)
         folding.module.linear.weight.data[0, 0] += 1e-6
         return folding
 
-    monkeypatch.setattr(step_module, "fold_batch_norms", wrong)
+    monkeypatch.setattr(modules, "fold_batch_norms", wrong)
     with pytest.raises(RuntimeError, match="folding changed the logits by"):
         run_step(BnFold(), TorchNetwork(mixed(), digits.input, {"source": "factory"}), context)
 
@@ -142,7 +143,7 @@ def test_a_fold_that_changes_the_function_is_refused(digits, context, monkeypatc
     model = exported(mixed(), digits.input.shape, torch.float32)
     plan = file_module.fold_all
 
-    def bent(graph, weights, **options) -> Plan:
+    def bent(graph, weights, **options) -> FoldingResult:
         made = plan(graph, weights, **options)
         name = next(name for name in made.changed if "linear" in name)
         made.changed[name].bias[0] += 1e-6

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
 from bench.models.base import Recipe
 from bench.networks.network import OnnxNetwork

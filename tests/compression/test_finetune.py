@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from bench.compression.chains import run_step
 from bench.compression.distillation import Training, loss_of, train_on
 from bench.compression.finetune import Finetune
-from bench.compression.record import run_step, to_bytes
+from bench.compression.restoring import to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.errors import UserError
 from bench.models.base import Recipe

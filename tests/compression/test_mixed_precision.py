@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bench.compression.base import steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
 
 

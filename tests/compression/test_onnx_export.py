@@ -5,13 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from bench.compression import onnx_export
 from bench.compression.base import StepContext, steps
-from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
+from bench.compression.chains import check_chain, run_step
+from bench.compression.exporting import checks
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
 from bench.networks.network import OnnxNetwork, TorchNetwork
+from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
 from bench.runtimes.opening import open_predictor
@@ -157,12 +159,12 @@ def test_a_file_that_computes_something_else_is_refused(network, quantised, cont
     strange = {False: export(stranger, context), True: export(run_step(steps.get("ptq")(), stranger, context), context)}
     for each in (network, quantised[8]):
         with pytest.raises(RuntimeError, match="computes something else"):
-            onnx_export._parity(each, OnnxNetwork(strange[each.quantised].model, each.input, quantised=each.quantised))
+            checks.check_parity(each, OnnxNetwork(strange[each.quantised].model, each.input, quantised=each.quantised))
 
 
 def test_float_weights_in_a_quantised_file_are_refused(quantised):
     with pytest.raises(RuntimeError, match=r"holds 0 of \d+ quantised weights as 8-bit integers"):
-        onnx_export._check_integers(quantised[8].module, {"float": 95680})
+        checks.check_integers(quantised[8].module, {"float": 95680})
 
 
 def test_nothing_is_printed_or_warned(quantised, context, capfd):

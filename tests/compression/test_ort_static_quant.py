@@ -7,13 +7,15 @@ import torch
 from onnx import numpy_helper
 
 from bench.compression.base import StepContext, steps
+from bench.compression.chains import check_chain, run_step
 from bench.compression.onnx_runtime.files import quiet, simplified
 from bench.compression.ort_static_quant import reader
-from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, preprocess, train
 from bench.networks.network import OnnxNetwork, TorchNetwork
+from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import optimised_operators
 from bench.runtimes.opening import open_predictor

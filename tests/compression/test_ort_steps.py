@@ -9,7 +9,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.compression.base import steps
-from bench.compression.record import check_chain, restore, run_step, to_bytes
+from bench.compression.chains import check_chain, run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target

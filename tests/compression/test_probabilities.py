@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.data.digits import Digits
 from bench.engine.intake import take_in
 from bench.models.base import Recipe

@@ -11,16 +11,18 @@ from torch.nn import functional
 
 from bench.compression import ptq as ptq_step
 from bench.compression.base import StepContext, steps
+from bench.compression.chains import check_chain, run_step
 from bench.compression.quantisation.calibration import calibrate
 from bench.compression.quantisation.equalisation import Equalised
 from bench.compression.quantisation.graph import quantised_graph
-from bench.compression.quantisation.quantisers import Scheme
-from bench.compression.record import check_chain, restore, run_step, source_record, to_bytes
+from bench.compression.quantisation.options import Scheme
+from bench.compression.restoring import restore, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
 from bench.networks.network import InputSpec, TorchNetwork
+from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
 from bench.runtimes.opening import open_predictor

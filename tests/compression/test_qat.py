@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from bench.compression.base import steps
+from bench.compression.chains import check_chain, run_step
 from bench.compression.qat import divergence
-from bench.compression.record import check_chain, restore, run_step, to_bytes
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
 from bench.networks.network import TorchNetwork
 

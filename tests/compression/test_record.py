@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from bench.compression.base import Step, steps
-from bench.compression.record import check_chain, rebuild_structure, restore, run_step, to_bytes
+from bench.compression.chains import check_chain, run_step
+from bench.compression.restoring import rebuild_structure, restore, to_bytes
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork, TorchNetwork
 

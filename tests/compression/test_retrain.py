@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.compression.record import run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import to_bytes
 from bench.compression.retrain import Retrain
 from bench.errors import UserError
 from bench.models.training import accuracy

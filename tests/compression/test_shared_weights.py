@@ -8,8 +8,9 @@ from safetensors.torch import save_file, save_model
 from torch import nn
 
 from bench.compression.base import StepContext, steps
-from bench.compression.onnx_export import _check_integers
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.exporting.checks import check_integers
+from bench.compression.restoring import restore, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
 from bench.functional.module_cost import parameter_count, state_bytes, weight_bits
@@ -112,9 +113,9 @@ def test_a_quantised_network_is_exported_with_the_weight_once(network, context, 
 def test_a_file_without_the_integers_is_still_refused(network, context):
     quantised = run_step(steps.get("ptq")(), network, context)
     weights = 72 + 576 + 1024 + 96
-    _check_integers(quantised.module, {"int8": weights})
+    check_integers(quantised.module, {"int8": weights})
     with pytest.raises(RuntimeError, match=f"holds {weights - 1} of {weights} quantised weights"):
-        _check_integers(quantised.module, {"int8": weights - 1, "float": 4 * weights})
+        check_integers(quantised.module, {"int8": weights - 1, "float": 4 * weights})
 
 
 def test_sizes_count_a_shared_weight_once(network, context, tmp_path):

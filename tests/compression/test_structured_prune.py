@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from bench.compression.base import StepContext
+from bench.compression.chains import run_step
 from bench.compression.pruning.graph import find_channels
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.restoring import restore, to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.compression.record import restore, run_step, source_of, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.compression.train_small import TrainSmall, nearest_width
 from bench.errors import UserError
@@ -12,6 +13,7 @@ from bench.functional.module_cost import multiply_accumulates
 from bench.models.base import models
 from bench.models.training import accuracy, initialise
 from bench.networks.network import InputSpec
+from bench.outside_networks.records import source_of
 
 IMAGE = InputSpec(shape=(1, 8, 8), classes=tuple("0123456789"))
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.compression.weight_noise import WeightNoise, tolerance
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError

@@ -5,7 +5,8 @@ import pytest
 
 from bench.data.base import Samples
 from bench.engine.arrays import Memo, NetworkArrays
-from bench.engine.derive import Derivation, DerivedValue, Evidence
+from bench.engine.derive import Derivation, DerivedValue
+from bench.engine.evidence import Evidence
 from bench.engine.observations import Observed
 from bench.engine.replicates import _over_replicates
 from bench.metrics.fidelity.accuracy import Accuracy

@@ -15,7 +15,7 @@ from bench.cli import run_cli
 from bench.engine.planning import plan_suite
 from bench.errors import NotDifferentiable
 from bench.functional import linf_pgd
-from bench.runtimes.onnx_runtime import OnnxPredictor
+from bench.runtimes.onnx_predictor import OnnxPredictor
 from bench.runtimes.onnx_session import graph_of
 from bench.store.keys import key_of
 

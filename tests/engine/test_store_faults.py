@@ -16,7 +16,7 @@ from bench.store.checksums import sealed
 from bench.store.files import Files
 from bench.store.store import Store
 from bench.suite.load import load_suite
-from bench.suite.nodes import chain
+from bench.suite.planned_networks import chain
 from tests.engine.test_run import fresh, numbers
 
 
@@ -102,7 +102,7 @@ def test_a_forged_history_does_not_reach_the_results_of_stored_cells(measured, c
 
 def test_every_stored_network_is_described_by_its_own_node_and_by_no_other(measured):
     plan = plan_suite(load_suite(Path("tiny.toml"))).plan
-    ends = {node for cell in plan.cells for node in (cell.node, cell.original)}
+    ends = {node for cell in plan.cells for node in (cell.network, cell.original)}
     nodes = {node.key: node for end in ends for node in chain(end)}
     store = Store(".crbench")
     kept = {key: store.get("networks", key).content["record"] for key in nodes}

@@ -36,7 +36,7 @@ def measured(request, tmp_path_factory):
     plan, dataset = planned.plan, planned.dataset
     results = api.run(suite, store=store, dataset=dataset)
     networks = Networks(Store(store), dataset, lambda message: None)
-    files = {cell.variant: networks.get(cell.node).model for cell in plan.cells}
+    files = {cell.variant: networks.get(cell.network).model for cell in plan.cells}
     return request.param, results, dataset.evaluation, {"reference": shipped.read_bytes()} | files
 
 

@@ -5,7 +5,14 @@ import pytest
 from scipy.spatial import distance
 from scipy.special import log_softmax
 
-from bench.functional.divergences import centred, flips, jensen_shannon, log_mean_probabilities, relative_difference
+from bench.functional.divergences import (
+    centred,
+    flips,
+    jensen_shannon,
+    log_mean_probabilities,
+    relative_difference,
+    sure,
+)
 
 
 def predictions(seed: int, n: int = 50, classes: int = 7, scale: float = 3.0) -> np.ndarray:
@@ -74,3 +81,12 @@ def test_flips_count_the_arg_max_alone() -> None:
     a, b = predictions(0), predictions(1)
     np.testing.assert_array_equal(flips(a, b), (a.argmax(1) != b.argmax(1)).astype(float))
     assert 0 < flips(a, b).mean() < 1
+
+
+def test_sure_samples_are_those_whose_first_class_has_the_probability() -> None:
+    log_p = predictions(3, n=400)
+    for least in (0.5, 0.9, 0.99):
+        wanted = np.exp(log_p).max(axis=1) >= least
+        assert 0 < wanted.sum() < 400
+        assert np.array_equal(sure(log_p, least), wanted)
+    assert sure(np.zeros((2, 1)), 1.0).all()

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from bench.suite.load import load_suite
-from bench.suite.render import describe_suite
+from bench.suite.plan_text import describe_suite
 from bench.suite.tables import DataTable, YardstickTable
 from tests.conftest import TINY
 from tests.fuzz.damage import PARTS, answer, generator, one_byte, seeds, torn

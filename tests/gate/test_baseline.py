@@ -7,7 +7,7 @@ from bench.errors import UserError
 from bench.gate import OldBaseline, accept, baseline_of, judge_baseline, load_baseline, write_baseline
 from bench.results import GateResult, ValueResult
 from bench.stats.streams import generator
-from bench.store.checksums import sealed
+from bench.store.checksums import sealed, sha256
 
 
 def test_it_is_sorted_text_that_comes_back_as_it_was(make, tmp_path):
@@ -179,3 +179,14 @@ def test_names_with_slashes_and_control_characters_stay_apart(make, outcomes, tm
     found = judge_baseline(*run.run(), load_baseline(tmp_path / "b.json"))
     assert [item.verdict for item in found] == ["same"] * 3
     assert "\n" not in "".join(item.look + item.because for item in found)
+
+
+def test_arrays_of_another_value_are_refused_though_every_checksum_fits(make, outcomes, tmp_path):
+    file = tmp_path / "b.json"
+    write_baseline(baseline_of(*make().add(outcomes(4)).run()), file)
+    other = (tmp_path / "b.npz").read_bytes()
+    write_baseline(baseline_of(*make().add(outcomes(3)).run()), file)
+    (tmp_path / "b.npz").write_bytes(other)
+    file.write_text(json.dumps(sealed(json.loads(file.read_text()) | {"arrays_sha256": sha256(other)})))
+    with pytest.raises(UserError, match=r"made\.up: its arrays are others than it was made of"):
+        load_baseline(file)

@@ -8,9 +8,10 @@ import torch
 import torch_pruning
 from onnx import TensorProto, helper, numpy_helper
 
-from bench.compression.record import to_bytes
+from bench.compression.restoring import to_bytes
 from bench.engine.arrays import Memo, NetworkArrays
-from bench.engine.derive import Derivation, Evidence
+from bench.engine.derive import Derivation
+from bench.engine.evidence import Evidence
 from bench.engine.in_memory import answers
 from bench.engine.observations import Observed
 from bench.errors import NotApplicable
@@ -22,7 +23,7 @@ from bench.probes.base import Context
 from bench.probes.latency import Latency
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import optimised_operators
-from bench.runtimes.onnx_runtime import SimulatedPredictor
+from bench.runtimes.onnx_predictor import SimulatedPredictor
 from bench.runtimes.opening import open_predictor
 
 VALUES = {value.name: value for value in Cost.values}

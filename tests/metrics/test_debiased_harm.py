@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.engine.derive import Derivation, Evidence
+from bench.engine.derive import Derivation
+from bench.engine.evidence import Evidence
 from bench.gate.paired_tests import Pairing, shifts
 from bench.gate.questions import statistic_of
 from bench.metrics.uncertainty.calibration import Calibration

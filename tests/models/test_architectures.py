@@ -8,13 +8,14 @@ import torch
 from torch import fx, nn
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
 from bench.networks.network import InputSpec, TorchNetwork
-from bench.outside_networks.source import source_record
+from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_runtime import OnnxRuntime
 from bench.runtimes.torch_runtime import TorchRuntime

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.data.digits import Digits
 from bench.errors import UserError
 from bench.models.base import Recipe

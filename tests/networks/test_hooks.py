@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import Samples
 from bench.errors import NotApplicable
 from bench.networks.network import InputSpec, OnnxNetwork, TorchNetwork

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.data.base import Samples
 from bench.errors import UserError
 from bench.models.base import Model

@@ -146,14 +146,14 @@ import torch
 from torch import nn
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.digits import Digits
 from bench.networks.network import TorchNetwork
 from bench.metrics.base import metrics
 from bench.engine.in_memory import answers
 from bench.models.base import Recipe
 from bench.models.resnet8 import ResNet8
-from bench.outside_networks.source import source_record
+from bench.outside_networks.records import source_record
 from bench.models.training import initialise, train
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor

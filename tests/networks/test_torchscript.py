@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.data.base import Samples
 from bench.engine.layer_culprits import why_diverged
 from bench.errors import UserError

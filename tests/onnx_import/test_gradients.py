@@ -8,12 +8,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step, source_record
+from bench.compression.chains import run_step
 from bench.data.base import Samples
 from bench.models.base import models
 from bench.models.training import initialise
 from bench.networks.network import InputSpec, TorchNetwork
 from bench.onnx_import import import_onnx
+from bench.outside_networks.records import source_record
 
 node = helper.make_node
 SHAPE = (2, 8, 8)

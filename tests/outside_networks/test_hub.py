@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from bench.compression.record import restore, to_bytes
+from bench.compression.restoring import restore, to_bytes
 from bench.errors import MissingExtra, UserError
 from bench.networks.network import InputSpec
 from bench.outside_networks.hub import PACKAGES, build_named, hub_package
 from bench.outside_networks.loading import load_outside
 from bench.suite.load import load_suite
-from bench.suite.nodes import Splits, outside_node
+from bench.suite.planned_networks import Splits, plan_outside
 from tests.suite.documents import problems, text, write
 
 DECLARED = InputSpec(shape=(1, 2, 2), classes=("a", "b", "c"))
@@ -145,7 +145,7 @@ def test_in_a_suite(tmp_path, name):
     reference = f'[reference]\nfactory = "{name}"'
     suite = load_suite(write(tmp_path, text(reference=reference, yardstick="")))
     assert suite.reference.outside.factory == name
-    node = outside_node(suite.reference.outside, Splits("train", "calibration", DECLARED.canonical()))
+    node = plan_outside(suite.reference.outside, Splits("train", "calibration", DECLARED.canonical()))
     assert list(node.parts["code"].values()) == ["absent"]  # the version of the package, where it is installed
     (problem,) = problems(write(tmp_path, text(reference='[reference]\nfactory = "tim:a-b"', yardstick="")))
     assert problem.where == "reference.factory"

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.data.base import loaders
 from bench.errors import UserError
 from bench.models.base import Recipe

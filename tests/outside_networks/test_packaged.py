@@ -3,12 +3,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.models.test_onnx_file import model
 
 from bench.errors import MissingExtra, UserError
 from bench.outside_networks.packaged import EXTRAS, packaged
 from bench.suite.given_network import parse_network
 from bench.suite.load import load_suite
+from tests.onnx_files.test_reading import model
 from tests.suite.documents import problems, text, write
 
 

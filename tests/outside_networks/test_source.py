@@ -9,7 +9,8 @@ from bench.errors import UserError
 from bench.models.convnet import Convnet
 from bench.models.training import initialise
 from bench.networks.network import InputSpec
-from bench.outside_networks.source import build_source, factory_record, source_record
+from bench.outside_networks.records import factory_record, source_record
+from bench.outside_networks.source import build_source
 
 DECLARED = InputSpec(shape=(1, 8, 8), classes=tuple("0123456789"), mean=(0.5,))
 

@@ -10,7 +10,7 @@ from bench.report.figures import (
     gap,
     share,
 )
-from bench.report.leaderboard import Gap, Mark
+from bench.report.leaderboard import GapEntry, Mark
 from bench.report.leaderboard.marks import mark_of, within_arithmetic
 from bench.results import BoundInfo, GateResult, ValueReference, ValueResult
 
@@ -113,7 +113,7 @@ def test_gaps():
 
 @pytest.mark.parametrize(("alarm", "expected"), [(1.0, True), (0.999, False), (None, False)])
 def test_an_alarm_is_marked_from_one_on(alarm, expected):
-    assert Gap("fidelity", gap=2.0, low=1.0, high=4.0, alarm=alarm).alarming is expected
+    assert GapEntry("fidelity", gap=2.0, low=1.0, high=4.0, alarm=alarm).alarming is expected
     assert gap(2.0, (1.0, 4.0), "", Mark.ALARM).sign == "!"
 
 

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from bench.report.leaderboard import Kind, Mark, State, leaderboard
+from bench.report.leaderboard import Mark, MissingKind, State, leaderboard
 from bench.results import FamilyResult, Results, ValueReference
 
 
@@ -36,6 +36,7 @@ def test_states_and_gaps_are_enums_and_numbers(sample_run):
     board = leaderboard(sample_run)
     assert {row.state for row in board.rows} == set(State)
     assert len(board.those(State.SHIP)) == 3
+    assert [cell for row in board.rows for cell in row.cells] == sample_run.cells
     for row, variant in zip(board.rows, sample_run.variants, strict=True):
         for name, gap in zip(board.families, row.gaps, strict=True):
             family = variant.families[name]
@@ -48,7 +49,7 @@ def test_states_and_gaps_are_enums_and_numbers(sample_run):
 
 def test_what_is_missing_points_to_rows(sample_run):
     board = leaderboard(sample_run)
-    assert [item.kind for item in board.missing] == [Kind.ERROR, Kind.SKIPPED]
+    assert [item.kind for item in board.missing] == [MissingKind.ERROR, MissingKind.SKIPPED]
     error, skipped = board.missing
     (index,) = error.rows
     assert (board.rows[index].variant, error.what) == ("control-noise", ("attribution.ig",))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from bench.report.board_text import GapText
 from bench.report.figures import gap
-from bench.report.leaderboard import Gap
+from bench.report.leaderboard import GapEntry
 from bench.report.strip import LEFT, RIGHT, position, strip
 from bench.report.yardsticks import YARDSTICKS
 
@@ -14,7 +14,7 @@ WORDS = YARDSTICKS["retrained"]
 
 def row(number, limits, alarm=None, band=()) -> GapText:
     low, high = limits or (None, None)
-    numbers = Gap("fidelity", gap=number, low=low, high=high, alarm=alarm, yardsticks=band)
+    numbers = GapEntry("fidelity", gap=number, low=low, high=high, alarm=alarm, yardsticks=band)
     return GapText("fidelity", "JS", gap(number, limits), "", numbers)
 
 

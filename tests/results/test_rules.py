@@ -13,7 +13,7 @@ from bench.metrics.base import metrics
 from bench.metrics.values import Change, Mean
 from bench.results import GateResult, Kind, Rule, ValueResult
 from bench.results.rules import RULES, rules_of
-from bench.suite.measures import _unfit
+from bench.suite.check_metrics import _unfit
 from bench.suite.tables import GateTable
 
 VALUES: dict[Kind, Any] = {

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step, source_record
+from bench.compression.chains import run_step
 from bench.data.base import Dataset, loaders
 from bench.models.base import Recipe, models
 from bench.models.training import initialise, train
 from bench.networks.network import OnnxNetwork, TorchNetwork
+from bench.outside_networks.records import source_record
 
 
 @pytest.fixture(scope="session")

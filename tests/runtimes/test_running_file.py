@@ -8,7 +8,7 @@ import torch
 from onnx import TensorProto, helper
 
 from bench.compression.base import steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.errors import NotApplicable, UserError
 from bench.integer_sums.unsigned_weights import with_exact_sums
 from bench.networks.network import InputSpec, OnnxNetwork
@@ -17,7 +17,7 @@ from bench.runtimes import running_file as checking
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import NodeSums, native_sums
 from bench.runtimes.onnx_operators import operators, optimised_operators
-from bench.runtimes.onnx_runtime import OnnxPredictor, SimulatedPredictor
+from bench.runtimes.onnx_predictor import OnnxPredictor, SimulatedPredictor
 from bench.runtimes.onnx_session import LEVELS, graph_of, saved
 from bench.runtimes.opening import open_predictor
 from bench.runtimes.running_file import running_file, saturates
@@ -200,7 +200,7 @@ def test_a_target_saturates_where_every_node_does(monkeypatch):
     assert isinstance(open_predictor(network, EDGE), OnnxPredictor)
     told("saturating", NodeSums("c", "QGemm", None, True))
     with monkeypatch.context() as patch:
-        patch.setattr("bench.runtimes.onnx_runtime.running_file", lambda network, target: network.model)
+        patch.setattr("bench.runtimes.onnx_predictor.running_file", lambda network, target: network.model)
         opened = open_predictor(network, replace(EDGE, integer_sums="saturating"))
     assert isinstance(opened, SimulatedPredictor)
 

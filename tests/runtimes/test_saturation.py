@@ -12,7 +12,7 @@ from bench.networks.network import InputSpec, OnnxNetwork
 from bench.runtimes import saturation
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import native_sums
-from bench.runtimes.onnx_runtime import OnnxPredictor, SimulatedPredictor
+from bench.runtimes.onnx_predictor import OnnxPredictor, SimulatedPredictor
 from bench.runtimes.onnx_session import LEVELS
 from bench.runtimes.opening import open_predictor
 from bench.runtimes.saturation import SAMPLES, layers_that_can_saturate, sums_of

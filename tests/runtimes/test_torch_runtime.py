@@ -8,7 +8,7 @@ from bench.errors import NotDifferentiable, UserError
 from bench.networks.network import InputSpec, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
-from bench.runtimes.torch_runtime import find_device
+from bench.runtimes.torch_predictor import find_device
 
 TARGET = Target(name="torch")
 

@@ -7,7 +7,7 @@ import torch
 from onnx import TensorProto, helper, load_model_from_string, numpy_helper
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import run_step
+from bench.compression.chains import run_step
 from bench.data.base import loaders
 from bench.engine.in_memory import answers
 from bench.errors import NotDifferentiable
@@ -19,7 +19,7 @@ from bench.networks.arithmetic import arithmetic
 from bench.networks.interface import to_network
 from bench.networks.network import InputSpec, OnnxNetwork, TorchNetwork
 from bench.onnx_import.parity import Parity, output_step, parity_of
-from bench.outside_networks.source import source_record
+from bench.outside_networks.records import source_record
 from bench.probes.base import Context
 from bench.probes.gradient_view import gradient_view
 from bench.runtimes.base import Target

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.stats.change import independent_change
+from bench.stats.change import change, independent_change
 from bench.stats.gap import gap, gap_on
 from bench.stats.proportions import clopper_pearson
 from bench.stats.resampling import Resamples
@@ -240,3 +240,19 @@ def test_a_scale_of_counts_is_not_chosen_by_what_it_shows(
     assert shown > 2700
     assert 0.95 <= exp(np.mean(logs)) <= 1.05
     assert at_least(hits, shown, 0.95)
+
+
+def test_flips_among_samples_of_which_the_reference_was_sure() -> None:
+    """The same code on a subset with its own n: what happens elsewhere has no say, and ten events make a scale."""
+    random = np.random.default_rng(12)
+    mask = np.arange(360) < 250
+    table = (random.random((5, 360)) < 0.3) & ~mask  # unsure samples flip often
+    for row, flips in zip(table, (8, 4, 3, 2, 1), strict=True):
+        row[random.choice(250, flips, replace=False)] = True
+    among = table[:, mask].astype(float)
+    own = Resamples(250, 500)
+    assert change(among[0], own, count=True) == (8 / 250, clopper_pearson(8, 250))
+    found = gap(among[0], among[1:], own, power=1, count=True)
+    assert found.gap == pytest.approx(8 / (4 * 3 * 2 * 1) ** 0.25)
+    among[1, np.flatnonzero(among[1])[0]] = 0
+    assert "in 9 samples altogether; a scale needs 10" in gap(among[0], among[1:], own, power=1, count=True).reason

@@ -189,10 +189,11 @@ def test_the_digits_suite_has_one_metric_of_every_family():
 
 def test_no_heavy_library_is_imported():
     heavy = "{'torch', 'onnx', 'onnxruntime', 'sklearn', 'scipy', 'brevitas', 'captum', 'foolbox', 'torch_pruning'}"
-    code = "import sys; from bench.suite.load import load_suite; from bench.suite import render\n"
-    code += f"suite = load_suite({str(SHIPPED / 'digits.toml')!r}); render.describe_suite(suite)\n"
+    code = "import sys; from bench.suite.load import load_suite; from bench.suite import plan_text\n"
+    code += f"suite = load_suite({str(SHIPPED / 'digits.toml')!r}); plan_text.describe_suite(suite)\n"
     code += "from bench.suite.schema import suite_schema; suite_schema()\n"
-    code += "[render.describe(kind, name) for kind in render.KINDS for name, _ in render.list_names(kind)]\n"
+    code += "from bench.suite.registered_names import KINDS, describe, list_names\n"
+    code += "[describe(kind, name) for kind in KINDS for name, _ in list_names(kind)]\n"
     code += f"print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -7,7 +7,7 @@ import pytest
 from bench.engine.planning import plan_suite
 from bench.suite.load import load_suite
 from bench.suite.plan import Machine
-from bench.suite.render import describe_suite
+from bench.suite.plan_text import describe_suite
 from bench.suite.stages import observations_of, stage_cells, staged
 from tests.suite.documents import problems, text, write
 

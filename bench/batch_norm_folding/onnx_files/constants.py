@@ -1,14 +1,14 @@
-"""What an ONNX graph knows without its input: constants, and the shapes of values."""
+"""Constants of an ONNX graph, stored or computed from stored ones, and the shapes of its values."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from onnx import ModelProto, NodeProto
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 FOLDED = frozenset(
     {"Constant", "ConstantOfShape", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Cast", "Concat"}
@@ -26,8 +26,6 @@ class Constants:
 
     def __call__(self, name: str) -> NDArray[Any] | None:
         """The array of a name; None where it depends on the input, or on an operator that is not followed."""
-        from onnx import numpy_helper
-
         if name not in self.known:
             if name in self.stored:
                 self.known[name] = numpy_helper.to_array(self.stored[name])
@@ -40,9 +38,6 @@ class Constants:
         return self(name) is None
 
     def _computed(self, node: NodeProto | None) -> NDArray[Any] | None:
-        from onnx import helper
-        from onnx.reference import ReferenceEvaluator
-
         if node is None or node.op_type not in FOLDED or node.domain not in ("", "ai.onnx"):
             return None
         inputs = {name: self(name) for name in node.input if name}
@@ -65,24 +60,20 @@ class Constants:
 
 def shapes_of(model: ModelProto) -> dict[str, tuple[int | str | None, ...]]:
     """Every shape that ONNX's own inference finds; a named size as its name, an unknown one as None."""
-    import onnx
-
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except Exception:  # its errors share no public class; what it cannot infer is unknown
         inferred = model.graph
-    found: dict[str, tuple[int | str | None, ...]] = {}
+    shapes: dict[str, tuple[int | str | None, ...]] = {}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         tensor = value.type.tensor_type
         if tensor.HasField("shape"):
-            found[value.name] = tuple(
+            shapes[value.name] = tuple(
                 dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim
             )
-    return found
+    return shapes
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:
     """A node's attributes as Python values."""
-    from onnx import helper
-
     return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}

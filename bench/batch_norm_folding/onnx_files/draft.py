@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from onnx import ModelProto, NodeProto
 
 from bench.batch_norm_folding.formulas import Affine, Linear
 from bench.batch_norm_folding.onnx_files.constants import Constants, shapes_of
 from bench.batch_norm_folding.onnx_files.wiring import names_of, outputs_of, read_by
-from bench.batch_norm_folding.structure import Graph, Node, Role
-
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+from bench.batch_norm_folding.structure import FoldingGraph, FoldingNode, Role
 
 RESHAPES = ("Reshape", "Flatten", "Squeeze")
 CONSTANT = "constant:"  # begins the name of an added constant's own node
 
 
 @dataclass
-class OnnxGraph:
+class OnnxFoldingGraph:
     """The graph, its weights in float64, and how its nodes lie in the file.
 
     ``positions[name]``: where the operators of a layer or BatchNorm stand; a BatchNorm that is followed by its own
@@ -29,14 +27,14 @@ class OnnxGraph:
     looked at, with the reason.
     """
 
-    graph: Graph = field(default_factory=lambda: Graph((), {}))
+    graph: FoldingGraph = field(default_factory=lambda: FoldingGraph((), {}))
     weights: dict[str, Affine] = field(default_factory=dict)
     positions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
 
 
 class Draft:
-    """What is known of a file so far; values that depend on no input are worked out as they are asked for."""
+    """A folding graph while a file is read; values that depend on no input are worked out as they are asked for."""
 
     def __init__(self, model: ModelProto) -> None:
         self.model, self.constants, self.shapes = model, Constants(model), shapes_of(model)
@@ -44,8 +42,8 @@ class Draft:
         self.names = names_of(model)
         self.readers = Counter(name for node in model.graph.node for name in read_by(node))
         self.outputs = frozenset(value.name for value in model.graph.output)
-        self.made = OnnxGraph()
-        self.nodes: list[Node] = []
+        self.made = OnnxFoldingGraph()
+        self.nodes: list[FoldingNode] = []
         self.channels = {
             name: size[1] for name, size in self.shapes.items() if len(size) > 1 and isinstance(size[1], int)
         }
@@ -61,7 +59,7 @@ class Draft:
             return False
         name = self.names[index]
         label = more.pop("label", "") or f"{name} ({node.op_type})"
-        self.nodes.append(Node(name, role, inputs, tuple(outputs_of(node)), label, **more))
+        self.nodes.append(FoldingNode(name, role, inputs, tuple(outputs_of(node)), label, **more))
         return True
 
     def layer(self, index: int, node: NodeProto, weights: Linear, zero_padded: bool) -> bool:

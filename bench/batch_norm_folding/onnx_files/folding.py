@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from bench.batch_norm_folding.folding import Kept, Plan, fold_all
+from bench.batch_norm_folding.folding import FoldingResult, KeptBatchNorm, fold_all
 from bench.batch_norm_folding.formulas import Affine, Linear
 from bench.batch_norm_folding.onnx_files.constants import Constants, attributes, shapes_of
-from bench.batch_norm_folding.onnx_files.draft import CONSTANT, OnnxGraph
+from bench.batch_norm_folding.onnx_files.draft import CONSTANT, OnnxFoldingGraph
 from bench.batch_norm_folding.onnx_files.graph import read_file
 from bench.batch_norm_folding.onnx_files.wiring import read_by
 
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
 
-
-def fold_onnx(model: ModelProto, *, across_concatenation: bool = True) -> tuple[ModelProto, Plan]:
+def fold_onnx(model: ModelProto, *, across_concatenation: bool = True) -> tuple[ModelProto, FoldingResult]:
     """Fold every BatchNorm of an ONNX file whose map the layers around it can take over.
 
     Computed in float64, cast once to the type of the file's weights. The given model is not changed; operators that
@@ -27,49 +26,49 @@ def fold_onnx(model: ModelProto, *, across_concatenation: bool = True) -> tuple[
         model: a float network in evaluation mode.
         across_concatenation: False leaves every BatchNorm whose map would pass a concatenation.
     """
-    import onnx
-
     read = read_file(model)
-    plan = fold_all(read.graph, read.weights, across_concatenation=across_concatenation)
-    plan = plan._replace(kept=plan.kept + tuple(Kept(name, why) for name, why in read.unseen.items()))
+    result = fold_all(read.graph, read.weights, across_concatenation=across_concatenation)
+    result = result._replace(kept=result.kept + tuple(KeptBatchNorm(name, why) for name, why in read.unseen.items()))
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    _Writer(made, read).write(plan)
-    return made, plan
+    _Writer(made, read).write(result)
+    return made, result
 
 
 class _Writer:
-    def __init__(self, model: ModelProto, read: OnnxGraph) -> None:
+    def __init__(self, model: ModelProto, read: OnnxFoldingGraph) -> None:
         self.model, self.read = model, read
         self.constants = Constants(model)
         self.nodes = list(model.graph.node)
         self.taken = {name for node in self.nodes for name in (*node.input, *node.output)}
         self.taken |= {tensor.name for tensor in model.graph.initializer}
 
-    def write(self, plan: Plan) -> None:
-        if not plan.folded:
+    def write(self, result: FoldingResult) -> None:
+        if not result.folded:
             return
-        gone = {folded.batch_norm for folded in plan.folded}
-        for name, made in plan.changed.items():
+        gone = {folded.batch_norm for folded in result.folded}
+        for name, made in result.changed.items():
             if name not in gone:
                 self.layer(name, made)
         renamed: dict[str, str] = {}
         dropped: set[int] = set()
         outputs = {value.name for value in self.model.graph.output}
         for name in self.read.positions:
-            places = self.read.positions[name]
-            first = self.nodes[places[0]]
+            positions = self.read.positions[name]
+            first = self.nodes[positions[0]]
             if name in gone:
-                source, idle = first.input[0], places
-            elif name in plan.changed and len(places) > 1:  # its multiplication and addition are in its weights now
-                source, idle = first.output[0], places[1:]
+                source, idle = first.input[0], positions
+            elif (
+                name in result.changed and len(positions) > 1
+            ):  # its multiplication and addition are in its weights now
+                source, idle = first.output[0], positions[1:]
             else:
                 continue
-            last = self.nodes[places[-1]].output[0]
+            last = self.nodes[positions[-1]].output[0]
             dropped |= set(idle)
             if last in outputs:
-                self.nodes[places[-1]].CopyFrom(_identity(source, last))
-                dropped.discard(places[-1])
+                self.nodes[positions[-1]].CopyFrom(_identity(source, last))
+                dropped.discard(positions[-1])
             else:
                 renamed[last] = source
         kept = [node for index, node in enumerate(self.nodes) if index not in dropped]
@@ -81,8 +80,8 @@ class _Writer:
         self.tidy()
 
     def layer(self, name: str, made: Affine) -> None:
-        places = self.read.positions[name]
-        node = self.nodes[places[0]]
+        positions = self.read.positions[name]
+        node = self.nodes[positions[0]]
         if isinstance(made, Linear):
             self.constant(node, made) if name.startswith(CONSTANT) else self.linear(node, made)
             return
@@ -108,14 +107,14 @@ class _Writer:
         node.input[2] = self.store(node.input[2] or f"{node.output[0]}_bias", bias)
 
     def constant(self, node: NodeProto, made: Linear) -> None:
-        place = next(i for i, name in enumerate(node.input) if not self.constants.depends(name))
+        input_index = next(i for i, name in enumerate(node.input) if not self.constants.depends(name))
         rank = max(len(dims) for dims in self.shapes_of(node))
-        bias = made.bias.astype(self.dtype(node.input[place])).reshape(1, -1, *[1] * (rank - 2))
-        node.input[place] = self.store(node.input[place], bias)
+        bias = made.bias.astype(self.dtype(node.input[input_index])).reshape(1, -1, *[1] * (rank - 2))
+        node.input[input_index] = self.store(node.input[input_index], bias)
 
     def shapes_of(self, node: NodeProto) -> list[tuple[Any, ...]]:
-        found = shapes_of(self.model)
-        return [found[name] for name in (*node.input, *node.output) if name in found]
+        shapes = shapes_of(self.model)
+        return [shapes[name] for name in (*node.input, *node.output) if name in shapes]
 
     def dtype(self, name: str) -> np.dtype[Any]:
         value = self.constants(name)
@@ -124,8 +123,6 @@ class _Writer:
 
     def store(self, near: str, value: np.ndarray[Any, Any]) -> str:
         """A new initialiser with a name of its own."""
-        from onnx import numpy_helper
-
         name = f"{near}_folded"
         while name in self.taken:
             name += "_"
@@ -155,8 +152,6 @@ class _Writer:
             graph.value_info.remove(value)
 
     def declare(self) -> None:
-        from onnx import helper
-
         graph = self.model.graph
         known = {value.name for value in graph.input}
         for tensor in graph.initializer:
@@ -165,8 +160,6 @@ class _Writer:
 
 
 def _identity(source: str, output: str) -> NodeProto:
-    from onnx import helper
-
     return helper.make_node("Identity", [source], [output], name=f"{output}_identity")
 
 
@@ -182,8 +175,6 @@ def _rename(node: NodeProto, renamed: dict[str, str]) -> None:
 
 
 def _copy(node: NodeProto) -> NodeProto:
-    import onnx
-
     made = onnx.NodeProto()
     made.CopyFrom(node)
     return made

@@ -1,17 +1,15 @@
-"""An ONNX file as the graph that folding looks at."""
+"""Reads an ONNX file as a folding graph."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+
+from onnx import ModelProto, NodeProto
 
 from bench.batch_norm_folding.onnx_files import layers, operations
-from bench.batch_norm_folding.onnx_files.draft import Draft, OnnxGraph
+from bench.batch_norm_folding.onnx_files.draft import Draft, OnnxFoldingGraph
 from bench.batch_norm_folding.onnx_files.wiring import outputs_of
-from bench.batch_norm_folding.structure import Graph, Role
-
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+from bench.batch_norm_folding.structure import FoldingGraph, Role
 
 SIZES = ("Shape", "Size")  # read of a value only what no map of channels changes
 HANDLERS: dict[str, Callable[[Draft, int, NodeProto], bool]] = {
@@ -34,15 +32,15 @@ HANDLERS: dict[str, Callable[[Draft, int, NodeProto], bool]] = {
 }
 
 
-def read_file(model: ModelProto) -> OnnxGraph:
-    """What each operator of a float ONNX file is to a map of channels."""
+def read_file(model: ModelProto) -> OnnxFoldingGraph:
+    """The folding graph of a float ONNX file, operator by operator."""
     draft = Draft(model)
     taken: set[int] = set()
     for index, node in enumerate(model.graph.node):
         made_here = any(draft.constants.depends(name) for name in outputs_of(node))
         if index not in taken and node.op_type not in SIZES and made_here:
             taken |= _operator(draft, index, node)
-    draft.made.graph = Graph(tuple(draft.nodes), draft.channels, draft.outputs)
+    draft.made.graph = FoldingGraph(tuple(draft.nodes), draft.channels, draft.outputs)
     return draft.made
 
 

@@ -6,15 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from onnx import NodeProto
 
 from bench.batch_norm_folding.formulas import Linear
 from bench.batch_norm_folding.onnx_files.constants import attributes
 from bench.batch_norm_folding.onnx_files.draft import CONSTANT
-from bench.batch_norm_folding.structure import Node, Role
+from bench.batch_norm_folding.structure import FoldingNode, Role
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
-
     from bench.batch_norm_folding.onnx_files.draft import Draft
 
 
@@ -31,7 +30,7 @@ def add(draft: Draft, index: int, node: NodeProto) -> bool:
             return False
         name = f"{CONSTANT}{draft.names[index]}"
         label = f"the constant that {draft.names[index]} adds"
-        draft.nodes.append(Node(name, Role.LAYER, (), (name,), label))
+        draft.nodes.append(FoldingNode(name, Role.LAYER, (), (name,), label))
         draft.made.weights[name] = Linear(np.zeros((len(value), 0)), value)
         draft.made.positions[name] = (index,)
         draft.channels[name] = len(value)
@@ -39,7 +38,7 @@ def add(draft: Draft, index: int, node: NodeProto) -> bool:
     elif len(inputs) != len(node.input):
         return False
     label = f"{draft.names[index]} ({node.op_type})"
-    draft.nodes.append(Node(draft.names[index], Role.ADD, tuple(inputs), (output,), label))
+    draft.nodes.append(FoldingNode(draft.names[index], Role.ADD, tuple(inputs), (output,), label))
     return True
 
 
@@ -56,13 +55,13 @@ def concatenation(draft: Draft, index: int, node: NodeProto) -> bool:
 
 def average(draft: Draft, index: int, node: NodeProto) -> bool:
     """``AveragePool``."""
-    found = attributes(node)
-    padded = found.get("auto_pad", b"NOTSET").startswith(b"SAME") or any(found.get("pads", ()))
-    return same(draft, index, node, zero_padded=bool(padded and found.get("count_include_pad", 0)))
+    settings = attributes(node)
+    padded = settings.get("auto_pad", b"NOTSET").startswith(b"SAME") or any(settings.get("pads", ()))
+    return same(draft, index, node, zero_padded=bool(padded and settings.get("count_include_pad", 0)))
 
 
 def same(draft: Draft, index: int, node: NodeProto, **more: Any) -> bool:
-    """What hands a map of channels on."""
+    """Operators that pass a map of channels on unchanged."""
     if node.input[0] in draft.channels:
         draft.channels.setdefault(node.output[0], draft.channels[node.input[0]])
     return draft.append(index, node, Role.PASS, **more)
@@ -70,8 +69,8 @@ def same(draft: Draft, index: int, node: NodeProto, **more: Any) -> bool:
 
 def mean(draft: Draft, index: int, node: NodeProto) -> bool:
     """``ReduceMean`` over positions."""
-    found, rank = attributes(node), len(draft.shapes.get(node.input[0], ()))
-    axes = found.get("axes")
+    settings, rank = attributes(node), len(draft.shapes.get(node.input[0], ()))
+    axes = settings.get("axes")
     if axes is None and len(node.input) > 1:
         axes = draft.constants(node.input[1])
     if axes is None or not rank or any(int(axis) % rank < 2 for axis in axes) or not len(axes):
@@ -81,12 +80,12 @@ def mean(draft: Draft, index: int, node: NodeProto) -> bool:
 
 def pad(draft: Draft, index: int, node: NodeProto) -> bool:
     """``Pad`` of positions, by zeros or by what is there."""
-    found = attributes(node)
-    mode = found.get("mode", b"constant").decode()
-    sizes = found.get("pads", found.get("paddings"))
+    settings = attributes(node)
+    mode = settings.get("mode", b"constant").decode()
+    sizes = settings.get("pads", settings.get("paddings"))
     if sizes is None and len(node.input) > 1:
         sizes = draft.constants(node.input[1])
-    value = found.get("value", 0.0)
+    value = settings.get("value", 0.0)
     if len(node.input) > 2 and node.input[2]:
         given = draft.constants(node.input[2])
         value = math.nan if given is None else float(given.reshape(-1)[0])

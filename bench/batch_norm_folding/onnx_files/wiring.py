@@ -1,12 +1,10 @@
-"""How the operators of an ONNX graph hang together: what each reads, makes, and is called."""
+"""The values that each operator of an ONNX graph reads and makes, and its name."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto
 
 
 def outputs_of(node: NodeProto) -> list[str]:

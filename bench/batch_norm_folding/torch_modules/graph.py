@@ -1,24 +1,25 @@
-"""A torch module as the graph that folding looks at, by torch.fx."""
+"""Reads a torch module as a folding graph, by torch.fx."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
 from bench.batch_norm_folding.formulas import Affine
-from bench.batch_norm_folding.structure import Graph, Node, Role
+from bench.batch_norm_folding.structure import FoldingGraph, FoldingNode, Role
 from bench.batch_norm_folding.torch_modules.layers import as_layer, known, pads_with_zeros, read_weights
 from bench.batch_norm_folding.torch_modules.operations import Operations
 from bench.batch_norm_folding.torch_modules.tracing import Shapes, as_node, asks_for_sizes, attribute, trace
-
-if TYPE_CHECKING:
-    from torch import fx, nn
 
 
 class TorchGraph(NamedTuple):
     """The graph, its layers' weights in float64, and why further BatchNorms cannot be looked at."""
 
-    graph: Graph
+    graph: FoldingGraph
     weights: dict[str, Affine]
     unseen: dict[str, str]
 
@@ -34,14 +35,12 @@ def read_module(module: nn.Module, shape: tuple[int, ...]) -> TorchGraph:
         module: a torch module in eval mode; it is run once on zeros and left as it was.
         shape: of one input.
     """
-    from torch.nn.modules.batchnorm import _BatchNorm
-
     norms = [name for name, child in module.named_modules() if isinstance(child, _BatchNorm)]
     try:
         traced, shapes = trace(module, shape)
     except Exception as error:  # tracing runs the network's own code: whatever it raises, nothing can be folded
         reason = f"torch.fx cannot trace the network: {' '.join(str(error).split())[:200]}"
-        return TorchGraph(Graph((), {}), {}, dict.fromkeys(norms, reason))
+        return TorchGraph(FoldingGraph((), {}), {}, dict.fromkeys(norms, reason))
     reader = _Reader(module, traced, shapes)
     steps = [node for node in traced.nodes if node.op not in ("placeholder", "output", "get_attr")]
     nodes = tuple(reader.node(node) for node in steps if not asks_for_sizes(node))
@@ -51,7 +50,7 @@ def read_module(module: nn.Module, shape: tuple[int, ...]) -> TorchGraph:
     unseen |= {name: reader.refused[name] for name in called & set(unseen) if name in reader.refused}
     outputs = frozenset(value.name for node in traced.nodes if node.op == "output" for value in node.all_input_nodes)
     channels = {name: size[1] for name, size in shapes.items() if len(size) > 1}
-    return TorchGraph(Graph(nodes, channels, outputs), reader.weights, unseen)
+    return TorchGraph(FoldingGraph(nodes, channels, outputs), reader.weights, unseen)
 
 
 class _Reader:
@@ -66,17 +65,13 @@ class _Reader:
         self.read = [id(attribute(module, str(node.target))) for node in traced.nodes if node.op == "get_attr"]
         self.owners = Counter(id(value) for child in module.modules() for value in child.parameters(recurse=False))
 
-    def node(self, node: fx.Node) -> Node:
+    def node(self, node: fx.Node) -> FoldingNode:
         if node.op == "call_module":
             return self.layer(node)
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
         return self.operations.function(node, str(name))
 
-    def layer(self, node: fx.Node) -> Node:
-        from torch import nn
-        from torch.nn.modules.batchnorm import _BatchNorm
-        from torch.nn.modules.conv import _ConvNd
-
+    def layer(self, node: fx.Node) -> FoldingNode:
         name, child = str(node.target), self.modules[str(node.target)]
         label = f"{name} ({type(child).__name__})"
         if isinstance(child, (_ConvNd, nn.Linear, _BatchNorm)):
@@ -94,9 +89,6 @@ class _Reader:
 
     def obstacle(self, node: fx.Node, child: Any) -> str:
         """Why a layer's weights cannot be changed, or a BatchNorm not be folded; empty where they can."""
-        from torch import nn
-        from torch.nn.modules.batchnorm import _BatchNorm
-
         if len(node.all_input_nodes) != 1 or len(node.args) != 1:
             return "takes more than one value"
         if isinstance(child, _BatchNorm):

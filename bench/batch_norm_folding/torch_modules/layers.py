@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.batch_norm_folding.formulas import Affine, Linear, after, batch_norm, before
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 AS_CONVOLUTION = 1e-9  # relative, in float64
 
 
 def read_weights(child: Any) -> Affine:
     """A layer's weights in float64, missing biases as zeros."""
-    import numpy as np
-    from torch.nn.modules.batchnorm import _BatchNorm
 
     def array(value: torch.Tensor | None, size: int, default: float) -> Any:
         return np.full(size, default) if value is None else value.detach().cpu().double().numpy().copy()
@@ -35,9 +34,6 @@ def read_weights(child: Any) -> Affine:
 
 def write_weights(child: Any, made: Affine) -> None:
     """Put new weights into a layer in place, cast once to its type; a BatchNorm keeps its statistics."""
-    import torch
-    from torch.nn.modules.batchnorm import _BatchNorm
-
     with torch.no_grad():
         if isinstance(made, Linear):
             child.weight.copy_(torch.from_numpy(made.weight))
@@ -53,10 +49,6 @@ def write_weights(child: Any, made: Affine) -> None:
 
 def prepare(module: nn.Module, batch_norm_name: str, takers: tuple[str, ...]) -> None:
     """Put an ``Identity`` in a BatchNorm's place and give the layers that take it over weights to hold it; in place."""
-    import torch
-    from torch import nn
-    from torch.nn.modules.batchnorm import _BatchNorm
-
     for name in takers:
         child: Any = module.get_submodule(name)
         if type(child) is nn.Identity:  # a BatchNorm that took this map over and went later itself
@@ -74,16 +66,12 @@ def prepare(module: nn.Module, batch_norm_name: str, takers: tuple[str, ...]) ->
 
 def known(child: nn.Module) -> bool:
     """Whether a layer runs torch's own forward."""
-    from torch import nn
-
     kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     return type(child) in kinds
 
 
 def pads_with_zeros(child: Any) -> bool:
     """Whether zeros may stand around a layer's input; edges of transposed convolutions count as such."""
-    from torch import nn
-
     if isinstance(child, nn.Linear):
         return False
     if not known(child) or child.transposed:
@@ -95,8 +83,6 @@ def pads_with_zeros(child: Any) -> bool:
 
 def as_layer(child: Any, shape: tuple[int, ...]) -> str:
     """Whether a subclass's own forward answers to weight and bias as its base class does, on seeded noise."""
-    import torch
-
     own = torch.Generator().manual_seed(0)
     plain, changed = copy.deepcopy(child).double(), copy.deepcopy(child).double()
     x = torch.randn(shape, dtype=torch.float64, generator=own)
@@ -112,7 +98,7 @@ def as_layer(child: Any, shape: tuple[int, ...]) -> str:
     write_weights(changed, made)
     with torch.no_grad():
         wanted = plain(x) * factors.view(-1, *tail) + shift.view(-1, *tail)
-        found = changed(x * gain.view(-1, *tail))
-    if float((wanted - found).abs().max()) <= AS_CONVOLUTION * float(wanted.abs().max()):
+        output = changed(x * gain.view(-1, *tail))
+    if float((wanted - output).abs().max()) <= AS_CONVOLUTION * float(wanted.abs().max()):
         return ""
     return "computes more than its weight and bias say"

@@ -1,16 +1,17 @@
-"""What torch's operations without weights are to a map of channels: sums, concatenations, averages, flattening."""
+"""Roles of torch's operations without weights in a folding graph: sums, concatenations, averages, flattening."""
 
 from __future__ import annotations
 
 import math
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.batch_norm_folding.structure import Node, Role
+import torch
+from torch import fx, nn
+from torch.nn import functional
+
+from bench.batch_norm_folding.structure import FoldingNode, Role
 from bench.batch_norm_folding.torch_modules.tracing import Shapes, argument, as_node, as_tuple
-
-if TYPE_CHECKING:
-    from torch import fx, nn
 
 ADDED = ("add", "add_", "__add__", "__iadd__")
 SAME = ("contiguous", "clone", "detach", "to", "float", "double")
@@ -22,31 +23,26 @@ class Operations:
     def __init__(self, shapes: Shapes) -> None:
         self.shapes = shapes
 
-    def module(self, node: fx.Node, child: nn.Module, label: str) -> Node:
+    def module(self, node: fx.Node, child: nn.Module, label: str) -> FoldingNode:
         """Modules without weights that hand a map of channels on."""
-        from torch import nn
-
         kind = type(child)
         handing = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
         adaptive = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
         mirrored = (nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReplicationPad1d, nn.ReplicationPad2d)
         if kind in handing or ((kind in adaptive or kind in mirrored) and self.rank(node, 0) > 2):
             return as_node(node, Role.PASS, label)
-        found: Any = child
-        if kind in (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d) and getattr(found, "divisor_override", None) is None:
-            padded = found.count_include_pad and any(as_tuple(found.padding))
+        layer: Any = child
+        if kind in (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d) and getattr(layer, "divisor_override", None) is None:
+            padded = layer.count_include_pad and any(as_tuple(layer.padding))
             return as_node(node, Role.PASS, label, zero_padded=padded)
-        if kind is nn.ZeroPad2d or (kind is nn.ConstantPad2d and found.value == 0):
+        if kind is nn.ZeroPad2d or (kind is nn.ConstantPad2d and layer.value == 0):
             return as_node(node, Role.PASS, label, zero_padded=True)
         if kind is nn.Flatten:
             return self._flattening(node, label)
         return as_node(node, Role.BARRIER, label)
 
-    def function(self, node: fx.Node, name: str) -> Node:
+    def function(self, node: fx.Node, name: str) -> FoldingNode:
         """Functions and methods: sums, concatenations, averages, flattening; a barrier otherwise."""
-        import torch
-        from torch.nn import functional
-
         target = node.target
         method = node.op == "call_method"
         if target in (operator.add, operator.iadd, torch.add) or (method and name in ADDED):
@@ -89,14 +85,14 @@ class Operations:
         sizes = {self.shapes.get(value.name) for value in values}
         return len(sizes) == 1 and None not in sizes and all(value.op != "get_attr" for value in values)
 
-    def _mean(self, node: fx.Node) -> Node:
+    def _mean(self, node: fx.Node) -> FoldingNode:
         rank = self.rank(node, 0)
         axes = argument(node, 1, "dim", None)
         listed = as_tuple(axes) if axes is not None else ()
         spatial = bool(listed) and all(isinstance(axis, int) and axis % rank > 1 for axis in listed)
         return as_node(node, Role.PASS if rank > 2 and spatial else Role.BARRIER)
 
-    def _pad(self, node: fx.Node) -> Node:
+    def _pad(self, node: fx.Node) -> FoldingNode:
         sizes = as_tuple(argument(node, 1, "pad", ()))
         mode, value = argument(node, 2, "mode", "constant"), argument(node, 3, "value", None)
         spatial = len(sizes) <= 2 * (self.rank(node, 0) - 2)
@@ -104,18 +100,18 @@ class Operations:
         fits = spatial and (zeros or mode in ("reflect", "replicate"))
         return as_node(node, Role.PASS if fits else Role.BARRIER, zero_padded=zeros)
 
-    def _flattening(self, node: fx.Node, label: str) -> Node:
+    def _flattening(self, node: fx.Node, label: str) -> FoldingNode:
         """(batch, channels, ...) as (batch, features), or the same shape, or positions of size 1 dropped."""
         before, now = self.shape(node, 0), self.shapes.get(node.name, ())
         sizes_only = [value for value in node.all_input_nodes[1:] if value.name in self.shapes]
         if sizes_only or len(before) < 2 or len(now) < 2 or now[0] != before[0]:
             return as_node(node, Role.BARRIER, label)
         repeat = math.prod(before[2:])
-        whole = Node(label, Role.PASS, (node.all_input_nodes[0].name,), (node.name,), label)
+        whole = FoldingNode(label, Role.PASS, (node.all_input_nodes[0].name,), (node.name,), label)
         if now == before or (now[1] == before[1] and math.prod(now[2:]) == repeat):
             return whole
         if len(now) == 2 and now[1] == before[1] * repeat:
-            return Node(label, Role.PASS, whole.inputs, whole.outputs, label, repeat=repeat)
+            return FoldingNode(label, Role.PASS, whole.inputs, whole.outputs, label, repeat=repeat)
         return as_node(node, Role.BARRIER, label)
 
     def shape(self, node: fx.Node, position: int) -> tuple[int, ...]:

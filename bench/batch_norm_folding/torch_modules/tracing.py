@@ -1,24 +1,21 @@
-"""What torch.fx records of a forward pass: steps, shapes of values, arguments."""
+"""Traces a forward pass with torch.fx: steps, shapes of values, arguments."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.batch_norm_folding.structure import Node, Role
+import torch
+from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
-if TYPE_CHECKING:
-    from torch import fx, nn
+from bench.batch_norm_folding.structure import FoldingNode, Role
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def trace(module: nn.Module, shape: tuple[int, ...]) -> tuple[fx.Graph, Shapes]:
     """The traced graph and the shape of each value for two zeros."""
-    import torch
-    from torch import fx, nn
-    from torch.nn.modules.batchnorm import _BatchNorm
-    from torch.nn.modules.conv import _ConvNd
-
     whole = (_ConvNd, nn.Linear, _BatchNorm)
 
     class Tracer(fx.Tracer):
@@ -42,13 +39,13 @@ def trace(module: nn.Module, shape: tuple[int, ...]) -> tuple[fx.Graph, Shapes]:
     return graph, shapes
 
 
-def as_node(node: fx.Node, role: Role, label: str = "", **more: Any) -> Node:
+def as_node(node: fx.Node, role: Role, label: str = "", **more: Any) -> FoldingNode:
     """A traced step as a node of a role."""
     inputs = tuple(value.name for value in node.all_input_nodes)
     if role is Role.ADD or role is Role.CONCAT:
         inputs = tuple(value.name for value in _flat(node.args) if hasattr(value, "name"))
     name = str(node.target) if node.op == "call_module" else node.name
-    return Node(name, role, inputs, (node.name,), label or node.name, **more)
+    return FoldingNode(name, role, inputs, (node.name,), label or node.name, **more)
 
 
 def asks_for_sizes(node: fx.Node) -> bool:
@@ -59,7 +56,7 @@ def asks_for_sizes(node: fx.Node) -> bool:
 
 
 def attribute(module: nn.Module, path: str) -> Any:
-    """What a module holds at a dotted path."""
+    """The attribute of a module at a dotted path."""
     owner, _, name = path.rpartition(".")
     return getattr(module.get_submodule(owner), name)
 
@@ -75,7 +72,7 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _flat(arguments: Any) -> list[Any]:
-    found: list[Any] = []
+    flat: list[Any] = []
     for value in arguments:
-        found += _flat(value) if isinstance(value, (list, tuple)) else [value]
-    return found
+        flat += _flat(value) if isinstance(value, (list, tuple)) else [value]
+    return flat

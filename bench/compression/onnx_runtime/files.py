@@ -1,4 +1,4 @@
-"""What the ONNX Runtime steps share: their frame, simplifying a file, its version, its order of bytes, their record."""
+"""Files before and after the ONNX Runtime steps: checks, simplifying, calibration inputs, bytes in order, figures."""
 
 from __future__ import annotations
 
@@ -6,75 +6,30 @@ import io
 import logging
 import tempfile
 import warnings
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper, version_converter
+from onnxruntime.quantization import quant_pre_process
 
 from bench.batch_norm_folding.onnx_files.wiring import read_by
-from bench.compression.base import Step, StepContext
-from bench.compression.onnx_runtime.opsets import modern
+from bench.compression.base import StepContext
 from bench.errors import UserError
 from bench.functional.onnx_cost import onnx_figures
 from bench.models.training import preprocess
-from bench.networks.network import Network, OnnxNetwork
+from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, operators, optimised_operators
 from bench.runtimes.onnx_runtime import OnnxRuntime
 from bench.runtimes.onnx_session import reason
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from onnx import ModelProto
-
 OPSET_21_IR: Final = 10  # the format's version that opset 21 needs
-QUANTISED_ALREADY: Final = {
-    "torch": "it takes an ONNX file; put onnx-export before it",
-    "torch-quantised": "the network is quantised already",
-    "onnx-quantised": "the network is quantised already",
-}
-
-
-class OrtStep(Step):
-    """A step from an ONNX file to an ONNX file: a subclass writes ``convert`` and, where it must, ``check``."""
-
-    packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx")
-    consumes: ClassVar[frozenset[str]] = frozenset({"onnx"})
-    refusal: ClassVar[dict[str, str]] = QUANTISED_ALREADY
-    quantises: ClassVar[bool] = True
-
-    def produces(self, kind: str) -> str:
-        """A quantised ONNX file, unless the step only changes the floating-point format."""
-        return "onnx-quantised" if self.quantises else kind
-
-    def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
-        """Convert the file and describe what came out.
-
-        Raises:
-            UserError: a file that cannot be raised to opset 13, or one that the step cannot convert.
-        """
-        assert isinstance(network, OnnxNetwork)
-        check_file(network.model, self.name)
-        source, notes = modern(network, self.name)
-        model, own = self.convert(source, context)
-        made = OnnxNetwork(model, network.input, quantised=self.quantises)
-        record = describe(network, made)
-        self.check(record["operators"])
-        return made, own | record | ({"notes": notes} if notes else {})
-
-    @abstractmethod
-    def convert(self, network: OnnxNetwork, context: StepContext) -> tuple[bytes, dict[str, Any]]:
-        """The new file, in canonical order of bytes, and what the step itself has to record."""
-
-    def check(self, operators: Mapping[str, int]) -> None:
-        """Refuse what came out, judged by how often each operator stands in it; accepts everything by default."""
-
-    def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
-        """The file itself is the structure: an empty one that is replaced."""
-        return OnnxNetwork(b"", network.input, quantised=self.quantises)
 
 
 def calibration_inputs(network: OnnxNetwork, context: StepContext) -> tuple[str, NDArray[Any], int]:
@@ -83,8 +38,6 @@ def calibration_inputs(network: OnnxNetwork, context: StepContext) -> tuple[str,
     Raises:
         UserError: there are too few calibration samples, or ONNX Runtime cannot run the file.
     """
-    import torch
-
     if len(context.calibration) == 0:
         raise UserError.at("data.calibration", "no calibration samples", "give 1 or more; ranges are read off them")
     predictor = OnnxRuntime().open(network, Target(name="calibration", runtime="onnxruntime"), "cpu")
@@ -102,8 +55,6 @@ def check_file(model: bytes, step: str) -> None:
     Raises:
         UserError: the file holds float16 weights, or cannot be read.
     """
-    import onnx
-
     try:
         loaded = onnx.load_model_from_string(model)
     except Exception as error:  # protobuf's own class is not a public name
@@ -120,9 +71,6 @@ def simplified(model: bytes, opset: int | None = None) -> ModelProto:
     Raises:
         UserError: the file cannot be raised to that opset.
     """
-    import onnx
-    from onnxruntime.quantization import quant_pre_process
-
     with tempfile.TemporaryDirectory() as folder, quiet():
         source, simple = Path(folder) / "source.onnx", Path(folder) / "simple.onnx"
         source.write_bytes(model)
@@ -138,8 +86,6 @@ def simplified(model: bytes, opset: int | None = None) -> ModelProto:
 
 def _flatten_biases(model: ModelProto) -> None:
     """Stored biases of Gemm as (outputs,): the static quantiser reads no others, such as (1, outputs)."""
-    from onnx import numpy_helper
-
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     replaced: set[str] = set()
     for node in model.graph.node:
@@ -159,8 +105,6 @@ def _flatten_biases(model: ModelProto) -> None:
 
 
 def _raised(model: ModelProto, opset: int) -> ModelProto:
-    from onnx import version_converter
-
     try:
         made = version_converter.convert_version(model, opset)
     except Exception as error:  # the converter's exceptions share no base class of their own

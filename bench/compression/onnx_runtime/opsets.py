@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+import onnx
+import torch
+from onnx import ModelProto, version_converter
 
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
@@ -13,10 +16,6 @@ from bench.runtimes.base import Target
 from bench.runtimes.onnx_runtime import OnnxRuntime
 from bench.runtimes.onnx_session import reason
 from bench.stats.streams import generator
-
-if TYPE_CHECKING:
-    import torch
-    from onnx import ModelProto
 
 OLDEST_OPSET: Final = 13  # below it, one scale a channel is silently dropped
 OLDEST_IR: Final = 7  # the format's version that opset 13 needs
@@ -33,14 +32,11 @@ def modern(network: OnnxNetwork, step: str) -> tuple[OnnxNetwork, list[str]]:
     Raises:
         UserError: the file cannot be raised, or answers otherwise once it is.
     """
-    import onnx
-    from onnx import version_converter
-
     model = onnx.load_model_from_string(network.model)
-    found = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OLDEST_OPSET)
-    if found >= OLDEST_OPSET:
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OLDEST_OPSET)
+    if opset >= OLDEST_OPSET:
         return network, []
-    what, right = f"the file uses opset {found}", f"export it with opset {OLDEST_OPSET} or newer"
+    what, right = f"the file uses opset {opset}", f"export it with opset {OLDEST_OPSET} or newer"
     try:
         made = version_converter.convert_version(model, OLDEST_OPSET)
     except Exception as error:  # the converter's exceptions share no base class of their own
@@ -52,7 +48,7 @@ def modern(network: OnnxNetwork, step: str) -> tuple[OnnxNetwork, list[str]]:
     if not difference <= SAME:
         what += f" and answers otherwise at {OLDEST_OPSET}, by {difference:.2g} of its largest output"
         raise UserError.at(step, what, right)
-    return raised, [f"raised from opset {found} to {OLDEST_OPSET}; outputs on {PROBES} probes stay the same"]
+    return raised, [f"raised from opset {opset} to {OLDEST_OPSET}; outputs on {PROBES} probes stay the same"]
 
 
 def _only_real_inputs(model: ModelProto) -> None:
@@ -77,8 +73,6 @@ def _difference(before: OnnxNetwork, after: OnnxNetwork, step: str, right: str) 
 
 
 def _probes(network: OnnxNetwork) -> torch.Tensor:
-    import torch
-
     low, high = network.input.bounds
     values = generator("opset").uniform(low, high, (PROBES, *network.input.shape))
     return torch.from_numpy(values.astype(np.float32))

@@ -1,4 +1,4 @@
-"""Which channels of a network belong together, and taking them out."""
+"""Groups of coupled channels of a network, and their removal."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import torch
+import torch_pruning
+from torch import nn
 
 from bench.models.training import reproducible
 from bench.networks.network import InputSpec
 from bench.networks.tied_weights import shared_layers
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 History: TypeAlias = list[list[Any]]  # [layer name, output channels or not, channel indices]
 
@@ -71,8 +71,6 @@ class Channels:
 
 def weighted_kinds() -> tuple[type[nn.Module], ...]:
     """Layers whose output channels have weights of their own."""
-    from torch import nn
-
     return (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -99,16 +97,16 @@ def find_channels(module: nn.Module, declared: InputSpec, kept: Mapping[str, str
         graph = _dependencies(traced, declared)
         outputs = _output_layers(graph)
         names = {layer: name for name, layer in traced.named_modules()}
-        found = [_read(group, graph, names) for group in _groups(graph, outputs)]
+        groups = [_read(group, graph, names) for group in _groups(graph, outputs)]
         if kept is not None:
-            return Channels(tuple(group for group in found if group.name not in kept), dict(kept))
-        refused = _sharing(module, found) | _merging(found)
-        refused |= _refused(module, declared, [group for group in found if group.name not in refused])
+            return Channels(tuple(group for group in groups if group.name not in kept), dict(kept))
+        refused = _sharing(module, groups) | _merging(groups)
+        refused |= _refused(module, declared, [group for group in groups if group.name not in refused])
     reasons = {names[layer]: "its channels are the outputs" for layer in outputs}
-    reasons |= {maker: refused[group.name] for group in found if group.name in refused for maker in group.makers}
-    known = set(reasons) | {maker for group in found for maker in group.makers}
+    reasons |= {maker: refused[group.name] for group in groups if group.name in refused for maker in group.makers}
+    known = set(reasons) | {maker for group in groups for maker in group.makers}
     reasons |= {name: "its channels are tied to the outputs" for name in widths(module) if name not in known}
-    return Channels(tuple(group for group in found if group.name not in refused), reasons)
+    return Channels(tuple(group for group in groups if group.name not in refused), reasons)
 
 
 def remove(
@@ -147,10 +145,10 @@ def shrink(
         graph = _dependencies(smaller, declared)
     left = list(range(group.size))
     for cut in cuts:
-        places = [place for place, unit in enumerate(left) if unit in set(cut)]
-        if places:
+        positions = [position for position, unit in enumerate(left) if unit in set(cut)]
+        if positions:
             with _tracing():
-                channels = replace(group, size=len(left)).channels(places)
+                channels = replace(group, size=len(left)).channels(positions)
                 graph.load_pruning_history([[group.name, True, channels]])
             left = [unit for unit in left if unit not in set(cut)]
         yield smaller
@@ -159,8 +157,6 @@ def shrink(
 @contextmanager
 def _tracing() -> Iterator[None]:
     """Gradients on, one thread, no global random state changed, and no word of parameters that no layer owns."""
-    import torch
-
     with reproducible("pruning"), warnings.catch_warnings(), torch.enable_grad():
         warnings.simplefilter("ignore")
         yield
@@ -168,15 +164,11 @@ def _tracing() -> Iterator[None]:
 
 def _example(module: nn.Module, declared: InputSpec) -> tuple[torch.Tensor]:
     """An input in a tuple: a bare tensor would be unpacked along its batch."""
-    import torch
-
     first = next(module.parameters(), None)
     return (torch.zeros(2, *declared.network_shape, dtype=None if first is None else first.dtype),)
 
 
 def _dependencies(module: nn.Module, declared: InputSpec) -> Any:
-    import torch_pruning
-
     module.requires_grad_(True)  # torch-pruning finds the graph through autograd
     return torch_pruning.DependencyGraph().build_dependency(
         module.eval(), example_inputs=_example(module, declared), verbose=False
@@ -186,7 +178,7 @@ def _dependencies(module: nn.Module, declared: InputSpec) -> Any:
 def _output_layers(graph: Any) -> list[nn.Module]:
     """The layers whose channels are the network's outputs: the first with weights, walking back from each end."""
     ends = [node for node in graph.module2node.values() if not node.outputs]
-    found: list[nn.Module] = []
+    layers: list[nn.Module] = []
     visited: set[int] = set()
     while ends:
         node = ends.pop()
@@ -194,10 +186,10 @@ def _output_layers(graph: Any) -> list[nn.Module]:
             continue
         visited.add(id(node))
         if isinstance(node.module, weighted_kinds()):
-            found.append(node.module)
+            layers.append(node.module)
         else:
             ends.extend(node.inputs)
-    return found
+    return layers
 
 
 def _groups(graph: Any, outputs: list[nn.Module]) -> list[Any]:
@@ -223,8 +215,6 @@ def _read(group: Any, graph: Any, names: Mapping[Any, str]) -> ChannelGroup:
 
 def _repeats(layer: Any) -> int:
     """Into how many equal parts a layer cuts its channels; a depthwise convolution treats each by itself."""
-    from torch import nn
-
     if isinstance(layer, nn.GroupNorm):
         return layer.num_groups
     if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) and layer.groups != layer.out_channels:
@@ -281,8 +271,6 @@ def _refused(module: nn.Module, declared: InputSpec, groups: Sequence[ChannelGro
 
 def _runs(module: nn.Module, declared: InputSpec) -> bool:
     """Whether the module gives one output a class."""
-    import torch
-
     with torch.no_grad():
         out = module.eval()(*_example(module, declared))
     return tuple(out.shape) == (2, len(declared.classes))

@@ -1,14 +1,18 @@
-"""How much each channel matters: one score a unit, from weights, gradients or chance."""
+"""The importance of channels: one score a unit, from weights, gradients or chance."""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
 
 from bench.compression.pruning.graph import ChannelGroup, Entry
+from bench.compression.pruning.options import Importance
 from bench.errors import UserError
 from bench.models.training import labelled_tensors, reproducible
 from bench.networks.memory_layout import keep_contiguous
@@ -16,12 +20,8 @@ from bench.networks.network import InputSpec
 from bench.stats.streams import generator
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
     from bench.data.base import Samples
 
-Importance = Literal["l1", "l2", "group-norm", "bn-scale", "taylor", "random"]
 Scores: TypeAlias = dict[str, NDArray[np.float64]]  # group -> (units,)
 
 TAYLOR_BATCH = 32  # part of the result: signed first-order terms are summed within a batch, squared over batches
@@ -102,9 +102,6 @@ def _weight_score(module: nn.Module, group: ChannelGroup, importance: Importance
 def _taylor(
     module: nn.Module, groups: tuple[ChannelGroup, ...], declared: InputSpec, samples: Samples | None
 ) -> Scores:
-    import torch
-    from torch.nn import functional
-
     if samples is None or len(samples) == 0 or samples.y is None:
         what = "importance 'taylor' needs labelled training or calibration samples, there are none"
         raise UserError.at("structured-prune", what, "give labels, or choose another importance")
@@ -166,8 +163,6 @@ def _rows(module: nn.Module, entry: Entry, *, gradient: bool = False) -> torch.T
 
 def _scale(module: nn.Module, entry: Entry) -> torch.Tensor | None:
     """The scales of a BatchNorm's channels; None for another layer or one without scales."""
-    from torch import nn
-
     layer = module.get_submodule(entry.layer)
     if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) or layer.weight is None:
         return None

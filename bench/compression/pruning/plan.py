@@ -6,9 +6,11 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import torch
+from torch import nn
 
 from bench.compression.pruning.graph import ChannelGroup, weighted_kinds
 from bench.compression.pruning.importance import Scores
@@ -16,11 +18,7 @@ from bench.errors import UserError
 from bench.functional.module_cost import multiply_accumulates
 from bench.networks.network import InputSpec
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-Kept: TypeAlias = dict[str, int]  # group -> units that stay
+UnitsKept: TypeAlias = dict[str, int]  # group -> units that stay
 Curves: TypeAlias = Mapping[str, Mapping[float, float]]  # group -> ratio -> damage
 
 HALVINGS = 40
@@ -61,8 +59,6 @@ class Cost:
 
 def cost_of(module: nn.Module, declared: InputSpec, groups: tuple[ChannelGroup, ...]) -> Cost:
     """Measure the layers of a module once, on one sample of zeros."""
-    import torch
-
     layers: dict[str, LayerCost] = {}
     counted = copy.deepcopy(module).eval()
 
@@ -87,7 +83,7 @@ def cost_of(module: nn.Module, declared: InputSpec, groups: tuple[ChannelGroup, 
 
 
 @dataclass(frozen=True)
-class Setting:
+class CutRules:
     """What a plan may do with each group: units at the start and now, how finely it may be cut, ratios given for it."""
 
     groups: tuple[ChannelGroup, ...]
@@ -96,14 +92,16 @@ class Setting:
     fixed: dict[str, float]  # groups with a ratio of their own
 
     @classmethod
-    def of(cls, groups: tuple[ChannelGroup, ...], round_to: int, fixed: dict[str, float]) -> Setting:
+    def of(cls, groups: tuple[ChannelGroup, ...], round_to: int, fixed: dict[str, float]) -> CutRules:
         """Of a network before its first cut; ``round_to`` counts channels."""
         grain = {group.name: math.lcm(round_to, group.repeats) // group.repeats for group in groups}
         return cls(groups, {group.name: group.size for group in groups}, grain, fixed)
 
-    def at(self, groups: tuple[ChannelGroup, ...], progress: float) -> Setting:
+    def at(self, groups: tuple[ChannelGroup, ...], progress: float) -> CutRules:
         """In a round after which a share of ``progress`` of all cuts is done, with the groups as they are now."""
-        return Setting(groups, self.initial, self.grain, {name: ratio * progress for name, ratio in self.fixed.items()})
+        return CutRules(
+            groups, self.initial, self.grain, {name: ratio * progress for name, ratio in self.fixed.items()}
+        )
 
     def keep(self, group: ChannelGroup, ratio: float) -> int:
         """Units of a group that stay."""
@@ -120,32 +118,32 @@ def units_kept(initial: int, ratio: float, grain: int, now: int) -> int:
     return min(math.ceil(wanted / grain) * grain, now)
 
 
-def local_plan(setting: Setting, ratio: float) -> Kept:
+def local_plan(rules: CutRules, ratio: float) -> UnitsKept:
     """Every group loses the same share, or its own where it has one."""
-    return {group.name: setting.keep(group, setting.fixed.get(group.name, ratio)) for group in setting.groups}
+    return {group.name: rules.keep(group, rules.fixed.get(group.name, ratio)) for group in rules.groups}
 
 
-def global_plan(setting: Setting, scores: Scores, ratio: float) -> Kept:
+def global_plan(rules: CutRules, scores: Scores, ratio: float) -> UnitsKept:
     """The lowest scores of all groups together go, up to a share of all units; groups with an own ratio lose that.
 
     The best units of a group, one grain of them, are never taken: a layer without channels is no network.
     """
-    free = [group for group in setting.groups if group.name not in setting.fixed]
-    kept = local_plan(setting, 0.0)
+    free = [group for group in rules.groups if group.name not in rules.fixed]
+    kept = local_plan(rules, 0.0)
     takable: list[tuple[float, int, int]] = []
-    for place, group in enumerate(free):
+    for group_index, group in enumerate(free):
         ordered = sorted(float(score) for score in scores[group.name])
-        takable += [(score, place, unit) for unit, score in enumerate(ordered[: -setting.grain[group.name]])]
-    total = sum(setting.initial[group.name] for group in free)
+        takable += [(score, group_index, unit) for unit, score in enumerate(ordered[: -rules.grain[group.name]])]
+    total = sum(rules.initial[group.name] for group in free)
     spare = sum(group.size for group in free) - math.floor(total * (1 - ratio) + 1e-9)
-    counts = np.bincount([place for _, place, _ in sorted(takable)[: max(0, spare)]], minlength=len(free))
+    counts = np.bincount([group_index for _, group_index, _ in sorted(takable)[: max(0, spare)]], minlength=len(free))
     for group, lost in zip(free, counts, strict=True):
-        grain = setting.grain[group.name]
+        grain = rules.grain[group.name]
         kept[group.name] = min(math.ceil((group.size - int(lost)) / grain) * grain, group.size)
     return kept
 
 
-def meet_budget(plan: Callable[[float], Kept], cost: Cost, budget: float, original: int) -> Kept:
+def meet_budget(plan: Callable[[float], UnitsKept], cost: Cost, budget: float, original: int) -> UnitsKept:
     """The mildest plan of at most ``budget`` multiply-accumulates, by bisection of its ratio.
 
     Raises:
@@ -167,7 +165,7 @@ def unreachable(budget: float, least: int, original: int) -> UserError:
     return UserError.at("structured-prune", what, f"give macs = {math.ceil(1000 * least / original) / 1000:g} or more")
 
 
-def least_damage(setting: Setting, curves: Curves, cost: Cost, budget: float, original: int) -> dict[str, float]:
+def least_damage(rules: CutRules, curves: Curves, cost: Cost, budget: float, original: int) -> dict[str, float]:
     """A ratio for each group so that the budget is met at little predicted damage.
 
     Greedy: again and again the group and ratio with the least added damage for each multiply-accumulate saved, then
@@ -176,13 +174,13 @@ def least_damage(setting: Setting, curves: Curves, cost: Cost, budget: float, or
     Raises:
         UserError: the largest ratios of the curves do not save enough.
     """
-    free = {group.name: 0.0 for group in setting.groups if group.name not in setting.fixed}
-    ratios = setting.fixed | free
+    free = {group.name: 0.0 for group in rules.groups if group.name not in rules.fixed}
+    ratios = rules.fixed | free
     levels = {name: {0.0: 0.0, **curves[name]} for name in free}
 
     def macs(name: str = "", ratio: float = 0.0) -> int:
         changed = ratios | ({name: ratio} if name else {})
-        return cost.macs({group.name: setting.keep(group, changed[group.name]) for group in setting.groups})
+        return cost.macs({group.name: rules.keep(group, changed[group.name]) for group in rules.groups})
 
     now = macs()
     while now > budget:
@@ -220,8 +218,8 @@ def _choices(levels: Curves, ratios: Mapping[str, float], *, stronger: bool) -> 
     ]
 
 
-def weakest(scores: Scores, groups: tuple[ChannelGroup, ...], kept: Kept) -> dict[str, list[int]]:
-    """The units that go: the lowest scores of each group, the first of equal ones.
+def weakest(scores: Scores, groups: tuple[ChannelGroup, ...], kept: UnitsKept) -> dict[str, list[int]]:
+    """The units to remove: the lowest scores of each group, the first of equal ones.
 
     >>> group = ChannelGroup("conv", 3, 1, ())
     >>> weakest({"conv": np.array([2.0, 1.0, 3.0])}, (group,), {"conv": 2})

@@ -1,20 +1,21 @@
-"""What pruning one layer alone does to the network: measured, layer by layer."""
+"""The sensitivity of a network to pruning one layer alone, measured layer by layer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+import torch
+from torch import nn
+
 from bench.compression.pruning.graph import ChannelGroup, Channels, find_channels, shrink
-from bench.compression.pruning.importance import Importance, Scores, score_units
+from bench.compression.pruning.importance import Scores, score_units
+from bench.compression.pruning.options import Importance
 from bench.compression.pruning.plan import units_kept, weakest
 from bench.models.training import accuracy, preprocess, reproducible
 from bench.networks.network import InputSpec, TorchNetwork
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
     from bench.data.base import Samples
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -46,14 +47,14 @@ def prune_sensitivity(
     Raises:
         UserError: the importance does not apply, or accuracy is asked without labels.
     """
-    found = find_channels(network.module, network.input)
-    scores = score_units(network.module, found.groups, importance, network.input, samples, seed)
-    return scan(network, found, scores, samples, ratios, measure)
+    channels = find_channels(network.module, network.input)
+    scores = score_units(network.module, channels.groups, importance, network.input, samples, seed)
+    return scan(network, channels, scores, samples, ratios, measure)
 
 
 def scan(
     network: TorchNetwork,
-    found: Channels,
+    channels: Channels,
     scores: Scores,
     samples: Samples,
     ratios: Sequence[float] = RATIOS,
@@ -61,7 +62,7 @@ def scan(
 ) -> dict[str, dict[float, float]]:
     """``prune_sensitivity`` for channels that are found and scored already."""
     figure = _figure(network.module, samples, network.input, measure)
-    return {group.name: _curve(network, group, scores, ratios, figure) for group in found.groups}
+    return {group.name: _curve(network, group, scores, ratios, figure) for group in channels.groups}
 
 
 def _curve(
@@ -88,16 +89,14 @@ def _figure(
     expected = _log_probabilities(reference, samples, declared)
 
     def divergence(module: nn.Module) -> float:
-        found = _log_probabilities(module, samples, declared)
-        return max(0.0, float((expected.exp() * (expected - found)).sum(1).mean()))
+        log_probabilities = _log_probabilities(module, samples, declared)
+        return max(0.0, float((expected.exp() * (expected - log_probabilities)).sum(1).mean()))
 
     return divergence
 
 
 def _log_probabilities(module: nn.Module, samples: Samples, declared: InputSpec) -> torch.Tensor:
     """(n, classes) in float64."""
-    import torch
-
     x = preprocess(torch.from_numpy(samples.x), declared)
     with reproducible("sensitivity"), torch.no_grad():
         out = torch.cat([module.eval()(part) for part in torch.split(x, 256)]).double()

@@ -6,15 +6,15 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
 
 from bench.compression.quantisation.graph import quantised_graph
-from bench.compression.quantisation.quantisers import Scheme, quiet_brevitas
+from bench.compression.quantisation.options import Scheme
+from bench.compression.quantisation.quantisers import quiet_brevitas
 from bench.models.training import reproducible
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 CHOICES = (8, 4, 2)  # weight bits, most first
 BATCH = 256
@@ -110,11 +110,9 @@ def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[st
         x: preprocessed samples (n, channels, height, width).
         scheme: how weight ranges are found.
     """
-    import torch
-
     probe = copy.deepcopy(module).eval()
     batches = list(torch.split(x, BATCH))
-    found: dict[str, dict[int, float]] = {}
+    damage: dict[str, dict[int, float]] = {}
     with reproducible("sensitivity"), quiet_brevitas(), torch.no_grad():
         expected = _log_probabilities(probe, batches)
         for bits in CHOICES:
@@ -128,12 +126,10 @@ def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[st
                 rounded: Any = quantised.get_submodule(name)
                 layer.weight.data = rounded.quant_weight().value
                 rows = expected.exp() * (expected - _log_probabilities(probe, batches))
-                found.setdefault(name, {})[bits] = max(float(rows.sum(dim=1).mean()), 0.0)
+                damage.setdefault(name, {})[bits] = max(float(rows.sum(dim=1).mean()), 0.0)
                 layer.weight.data = kept
-    return found
+    return damage
 
 
 def _log_probabilities(module: nn.Module, batches: list[torch.Tensor]) -> torch.Tensor:
-    import torch
-
     return torch.cat([module(batch) for batch in batches]).double().log_softmax(dim=1)

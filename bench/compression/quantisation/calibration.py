@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from brevitas.nn import QuantIdentity
+from torch import nn
 
 from bench.compression.quantisation.graph import bound_ranges, too_small_ranges
-from bench.compression.quantisation.quantisers import Scheme, quiet_brevitas, reach_zero, set_activation_range
+from bench.compression.quantisation.options import Scheme
+from bench.compression.quantisation.quantisers import quiet_brevitas, reach_zero, set_activation_range
 from bench.compression.quantisation.ranges import covering, least_squares
 from bench.errors import UserError
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 BATCH = 256  # part of the result: percentiles are averaged over calibration batches
 BINS = 4096  # of the histograms in which mse calibration looks
@@ -28,8 +28,6 @@ def calibrate(module: nn.Module, x: torch.Tensor, scheme: Scheme, *, bias_correc
     it removes the mean error of rounded weights, not that of rounded activations. Returns the lower limits that some
     layers' weight ranges needed.
     """
-    import torch
-
     with quiet_brevitas():
         from brevitas.graph.calibrate import bias_correction_mode, calibration_mode
 
@@ -59,21 +57,17 @@ def calibrate(module: nn.Module, x: torch.Tensor, scheme: Scheme, *, bias_correc
 
 
 def _quantisers(module: nn.Module) -> dict[str, nn.Module]:
-    from brevitas.nn import QuantIdentity
-
     return {name: part for name, part in module.named_modules() if isinstance(part, QuantIdentity)}
 
 
 def _observed_ranges(module: nn.Module, batches: list[torch.Tensor], scheme: Scheme) -> dict[str, tuple[float, float]]:
     """What each quantiser's range is to be, from its float inputs; the graph is in calibration mode."""
-    import torch
-
     seen: dict[str, tuple[float, float]] = {}
 
     def extremes(name: str, value: torch.Tensor) -> None:
         low, high = seen.get(name, (0.0, 0.0))
-        found = value.aminmax()
-        seen[name] = (min(low, float(found.min)), max(high, float(found.max)))
+        ends = value.aminmax()
+        seen[name] = (min(low, float(ends.min)), max(high, float(ends.max)))
 
     _watch(module, batches, extremes)
     _refuse_overflow(seen)
@@ -111,8 +105,8 @@ def _least_squares(seen: tuple[float, float], counts: torch.Tensor, bits: int, s
         return seen
     middles = low + (np.arange(BINS) + 0.5) * (high - low) / BINS
     full = covering(np.array([low]), np.array([high]))
-    found = least_squares(middles[None], counts.numpy()[None], full, bits, scheme.activation_grid)
-    return float(found.low[0]), float(found.high[0])
+    best = least_squares(middles[None], counts.numpy()[None], full, bits, scheme.activation_grid)
+    return float(best.low[0]), float(best.high[0])
 
 
 def _refuse_overflow(seen: dict[str, tuple[float, float]]) -> None:
@@ -142,8 +136,6 @@ def quantiser_states(module: nn.Module, placed: dict[str, Any]) -> dict[str, Any
 
 def load_states(module: nn.Module, states: dict[str, Any]) -> None:
     """Put recorded quantiser states back, in place."""
-    import torch
-
     for name, found in states.items():
         state = {key: torch.tensor(value) for key, value in found["state"].items()}
         module.get_submodule(name).load_state_dict(state, strict=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import fx
+from torch import fx, nn
 
 
 def separate_calls(traced: fx.GraphModule) -> dict[str, str]:
@@ -22,8 +20,6 @@ def separate_calls(traced: fx.GraphModule) -> dict[str, str]:
     >>> separate_calls(fx.symbolic_trace(nn.Sequential(layer, nn.ReLU(), layer)))
     {'0_call_2': '0'}
     """
-    from torch import nn
-
     calls: dict[str, int] = {}
     made = {}
     for node in traced.graph.nodes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn import functional
 
 from bench.networks.hooks import has_hooks
-
-if TYPE_CHECKING:
-    import torch
-    from torch import fx, nn
 
 ROUNDS = 20
 LARGEST = 1e4  # of a channel's factor and its inverse
@@ -41,8 +41,6 @@ def equalise(module: nn.Module) -> Equalised:
     equal. Repeated over all pairs until nothing moves. A channel without weights on one side keeps them.
     Nagel et al., arXiv:1906.04721.
     """
-    import torch
-
     made = copy.deepcopy(module).eval()
     pairs = find_pairs(made)
     layers: dict[str, Any] = {name: made.get_submodule(name) for pair in pairs for name in (pair.first, pair.second)}
@@ -73,13 +71,11 @@ def equalise(module: nn.Module) -> Equalised:
 
 def _factors(first: torch.Tensor, second: torch.Tensor, depthwise: bool) -> torch.Tensor:
     """``sqrt(max|V_i| / max|W_:i|)`` a channel; 1 where either is zero."""
-    import torch
-
     rows = first.flatten(1).abs().amax(dim=1)
     columns = second.abs() if depthwise else second.abs().transpose(0, 1)
     ends = columns.reshape(len(rows), -1).amax(dim=1)
-    found = (rows / ends.clamp_min(torch.finfo(ends.dtype).tiny)).sqrt()
-    return torch.where((rows > 0) & (ends > 0), found, torch.ones_like(found))
+    factors = (rows / ends.clamp_min(torch.finfo(ends.dtype).tiny)).sqrt()
+    return torch.where((rows > 0) & (ends > 0), factors, torch.ones_like(factors))
 
 
 def _scale_inputs(weight: torch.Tensor, factors: torch.Tensor, depthwise: bool) -> torch.Tensor:
@@ -99,8 +95,6 @@ def find_pairs(module: nn.Module) -> tuple[LayerPair, ...]:
     Both are 2d convolutions or linear layers that are called once and share nothing; the value between them goes
     nowhere else and passes only ReLU, leaky ReLU, dropout, pooling and flattening.
     """
-    from torch import fx
-
     try:
         traced = fx.symbolic_trace(module)
     except (fx.proxy.TraceError, TypeError, RuntimeError):
@@ -123,8 +117,6 @@ def find_pairs(module: nn.Module) -> tuple[LayerPair, ...]:
 
 
 def _layer(traced: fx.GraphModule, node: fx.Node, calls: dict[int, int]) -> Any:
-    from torch import nn
-
     if node.op != "call_module":
         return None
     layer = traced.get_submodule(str(node.target))
@@ -142,10 +134,6 @@ def _next_layer(traced: fx.GraphModule, node: fx.Node) -> fx.Node | None:
 
 
 def _homogeneous(traced: fx.GraphModule, node: fx.Node) -> bool:
-    import torch
-    from torch import nn
-    from torch.nn import functional
-
     if len(node.all_input_nodes) != 1:
         return False
     if node.op == "call_module":

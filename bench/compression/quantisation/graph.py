@@ -6,11 +6,16 @@ import copy
 import functools
 import operator
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from brevitas.nn.quant_layer import QuantWeightBiasInputOutputLayer
+from torch import fx, nn
+from torch.nn import functional
 
 from bench.compression.quantisation.calls import separate_calls
+from bench.compression.quantisation.options import Scheme
 from bench.compression.quantisation.quantisers import (
-    Scheme,
     activation_quantiser,
     layer_classes,
     plain_value,
@@ -20,11 +25,6 @@ from bench.compression.quantisation.quantisers import (
 )
 from bench.errors import NotApplicable
 from bench.networks.hooks import refuse_hooks
-
-if TYPE_CHECKING:
-    import torch
-    from torch import fx, nn
-
 
 BIAS_LIMIT = 2**30  # half of 32 bits: the sum of products needs room too
 
@@ -41,9 +41,6 @@ def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, 
     Layers that share a weight go on sharing it, and so do the calls of one layer, each with scales of its own. Raises
     ``NotApplicable`` where torch.fx cannot trace the module, nothing in it can be quantised, or a hook would be lost.
     """
-    import torch
-    from torch import fx
-
     try:
         traced = fx.symbolic_trace(copy.deepcopy(module).eval())
     except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
@@ -63,8 +60,6 @@ def quantised_graph(module: nn.Module, scheme: Scheme) -> tuple[fx.GraphModule, 
 
 def _touched(traced: fx.GraphModule) -> list[tuple[str, nn.Module]]:
     """The layers that are replaced, and those that quantisers look through."""
-    from torch import nn
-
     passing = {str(node.target) for node in traced.graph.nodes if _preserves_values(traced, node)}
     return [
         (name, layer)
@@ -74,8 +69,6 @@ def _touched(traced: fx.GraphModule) -> list[tuple[str, nn.Module]]:
 
 
 def _replace_layers(traced: fx.GraphModule, scheme: Scheme, calls: Mapping[str, str]) -> dict[str, Any]:
-    from torch import nn
-
     layers: dict[str, Any] = {}
     first: dict[int, str] = {}
     called = {str(node.target) for node in traced.graph.nodes if node.op == "call_module"}
@@ -107,9 +100,7 @@ def too_small_ranges(module: nn.Module, x: torch.Tensor) -> dict[str, float]:
     The scale of a bias is that of the input times that of the weights. Where a channel's weights are all zero or
     nearly (a channel that BatchNorm switched off), it is so small that the bias would be cut off.
     """
-    import torch
-
-    found: dict[str, float] = {}
+    smallest: dict[str, float] = {}
 
     def look(layer: Any, inputs: tuple[Any, ...], name: str) -> None:
         if layer.bias is None or layer.scheme.activations is None:
@@ -117,7 +108,9 @@ def too_small_ranges(module: nn.Module, x: torch.Tensor) -> dict[str, float]:
         scale = inputs[0].scale.detach() * layer.quant_weight().scale.detach().flatten()
         if bool((layer.bias.detach().abs() > BIAS_LIMIT * scale).any()):
             needed = float(layer.bias.detach().abs().max() / inputs[0].scale.detach()) / BIAS_LIMIT
-            found[name] = needed * (2 ** (layer.bits - 1) - 1 if layer.scheme.weight_symmetric else 2**layer.bits - 1)
+            smallest[name] = needed * (
+                2 ** (layer.bits - 1) - 1 if layer.scheme.weight_symmetric else 2**layer.bits - 1
+            )
 
     handles = [
         layer.register_forward_pre_hook(functools.partial(look, name=name))
@@ -128,7 +121,7 @@ def too_small_ranges(module: nn.Module, x: torch.Tensor) -> dict[str, float]:
         module(x)
     for handle in handles:
         handle.remove()
-    return found
+    return smallest
 
 
 def _place_quantisers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
@@ -169,9 +162,7 @@ def _pass_values_on(traced: fx.GraphModule, node: fx.Node, carrying: set[fx.Node
 
 def _sources(traced: fx.GraphModule) -> tuple[list[fx.Node], set[fx.Node]]:
     """The values to quantise, in the graph's order, and the value-preserving nodes on the way from them."""
-    from torch import fx
-
-    found: set[fx.Node] = set()
+    sources: set[fx.Node] = set()
     path: set[fx.Node] = set()
     for node in traced.graph.nodes:
         if not _reads_quantised(traced, node):
@@ -180,23 +171,17 @@ def _sources(traced: fx.GraphModule) -> tuple[list[fx.Node], set[fx.Node]]:
             while _preserves_values(traced, operand) and isinstance(operand.args[0], fx.Node):
                 path.add(operand)
                 operand = operand.args[0]
-            found.add(operand)
-    return [node for node in traced.graph.nodes if node in found], path
+            sources.add(operand)
+    return [node for node in traced.graph.nodes if node in sources], path
 
 
 def _is_layer(traced: fx.GraphModule, node: fx.Node) -> bool:
-    from brevitas.nn.quant_layer import QuantWeightBiasInputOutputLayer
-
     return node.op == "call_module" and isinstance(
         traced.get_submodule(str(node.target)), QuantWeightBiasInputOutputLayer
     )
 
 
 def _reads_quantised(traced: fx.GraphModule, node: fx.Node) -> bool:
-    import torch
-    from torch import nn
-    from torch.nn import functional
-
     if _is_layer(traced, node):
         return True
     if node.op == "call_module":
@@ -210,10 +195,6 @@ def _reads_quantised(traced: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _preserves_values(traced: fx.GraphModule, node: fx.Node) -> bool:
-    import torch
-    from torch import nn
-    from torch.nn import functional
-
     if node.op == "call_module":
         kinds = nn.MaxPool2d | nn.Flatten | nn.Dropout | nn.Dropout2d | nn.Identity
         return isinstance(traced.get_submodule(str(node.target)), kinds)
@@ -224,8 +205,6 @@ def _preserves_values(traced: fx.GraphModule, node: fx.Node) -> bool:
 
 def _left_float(traced: fx.GraphModule) -> list[str]:
     """Modules with parameters of their own that stay in floating point."""
-    from brevitas.nn.quant_layer import QuantWeightBiasInputOutputLayer
-
     done = [name for name, part in traced.named_modules() if isinstance(part, QuantWeightBiasInputOutputLayer)]
     return [
         name

@@ -4,56 +4,26 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
+import brevitas.nn as qnn
 import numpy as np
+import torch
+from brevitas.core.zero_point import ParameterFromRuntimeZeroPoint, ParameterZeroPoint
+from brevitas.inject import this
+from brevitas.quant import (
+    Int8ActPerTensorFloat,
+    Int8WeightPerChannelFloat,
+    Int8WeightPerTensorFloat,
+    Int32Bias,
+    ShiftedUint8ActPerTensorFloat,
+)
+from torch import nn
 
-from bench.compression.quantisation.ranges import Grid, Ranges, covering, least_squares
-
-if TYPE_CHECKING:
-    from torch import nn
-
-Calibration = Literal["percentile", "min-max", "mse"]
-WeightRange = Literal["max", "mse"]
-
-PERCENTILE = 99.999
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """How a network is quantised: widths in bits, and how each quantiser finds its range."""
-
-    weights: int
-    activations: int | None  # none: weights only
-    per_channel: bool  # one weight scale an output channel, else one a tensor
-    weight_symmetric: bool = True
-    activation_symmetric: bool = False
-    weight_range: WeightRange = "max"
-    calibration: Calibration = "percentile"
-    percentile: float = PERCENTILE
-    layer_bits: Mapping[str, int] = field(default_factory=dict)  # where they differ from ``weights``
-
-    @property
-    def stored_ranges(self) -> bool:
-        """Whether weight ranges are numbers of their own, else the largest weight at every pass."""
-        return self.weight_range == "mse" or not self.weight_symmetric
-
-    @property
-    def weight_grid(self) -> Grid:
-        """Which integers weights take."""
-        return "symmetric-narrow" if self.weight_symmetric else "asymmetric"
-
-    @property
-    def activation_grid(self) -> Grid:
-        """Which integers activations take."""
-        return "symmetric" if self.activation_symmetric else "asymmetric"
-
-    def bits_of(self, layer: str) -> int:
-        """The weight bits of a layer."""
-        return self.layer_bits.get(layer, self.weights)
+from bench.compression.quantisation.options import PERCENTILE, Scheme
+from bench.compression.quantisation.ranges import Ranges, covering, least_squares
 
 
 @contextmanager
@@ -71,9 +41,6 @@ def quantised_layer(layer: Any, scheme: Scheme, bits: int, smallest: float = 0.0
 
     ``smallest`` is a lower limit of the weights' range. The layer keeps ``scheme`` and ``bits`` as attributes.
     """
-    from brevitas.quant import Int32Bias
-    from torch import nn
-
     convolution, linear = layer_classes()
     biased = layer.bias is not None
     options = {
@@ -121,8 +88,6 @@ def set_activation_range(quantiser: Any, low: float, high: float) -> None:
 
 def reach_zero(quantiser: Any) -> None:
     """Widen a calibrated range that ends below zero up to it, in place; percentiles of negative values leave 0 out."""
-    import torch
-
     core = quantiser.act_quant.fused_activation_quant_proxy.tensor_quant
     if hasattr(core.zero_point_impl, "value"):
         with torch.no_grad():
@@ -132,8 +97,6 @@ def reach_zero(quantiser: Any) -> None:
 
 def _store(core: Any, ranges: Ranges, symmetric: bool) -> None:
     """Write ranges into a brevitas quantiser: its threshold is the whole range, or the largest size."""
-    import torch
-
     value = core.scaling_impl.value
     width = np.maximum(-ranges.low, ranges.high) if symmetric else ranges.high - ranges.low
     with torch.no_grad():
@@ -150,7 +113,6 @@ def layer_classes() -> tuple[type, type]:
     Their results are not integers of a known scale, so brevitas need not derive one (and warn that it cannot where
     the input has a zero point).
     """
-    import brevitas.nn as qnn
 
     class Convolution(qnn.QuantConv2d):  # type: ignore[misc]
         def inner_forward_impl(self, x: Any, quant_weight: Any, quant_bias: Any) -> Any:
@@ -171,10 +133,6 @@ def plain_value(x: Any) -> Any:
 @functools.cache
 def _weight_quantiser(per_channel: bool, symmetric: bool, stored: bool) -> type:
     """Signed integers without, or unsigned ones with a zero point (exports and runtimes take no negative one)."""
-    from brevitas.core.zero_point import ParameterZeroPoint
-    from brevitas.inject import this
-    from brevitas.quant import Int8WeightPerChannelFloat, Int8WeightPerTensorFloat
-
     base: Any = Int8WeightPerChannelFloat if per_channel else Int8WeightPerTensorFloat
     if not stored:
         return base  # type: ignore[no-any-return]
@@ -199,8 +157,6 @@ def _weight_quantiser(per_channel: bool, symmetric: bool, stored: bool) -> type:
 
 def activation_quantiser(scheme: Scheme) -> nn.Module:
     """An activation quantiser, not yet calibrated; its results know their scale."""
-    import brevitas.nn as qnn
-
     options: dict[str, Any] = {}
     if scheme.percentile != PERCENTILE:
         options = {"high_percentile_q": scheme.percentile}
@@ -218,9 +174,6 @@ def activation_quantiser(scheme: Scheme) -> nn.Module:
 @functools.cache
 def _activation_class(symmetric: bool) -> type:
     """Signed integers, or unsigned ones with a zero point, range by percentiles; no warning on its state."""
-    from brevitas.core.zero_point import ParameterFromRuntimeZeroPoint
-    from brevitas.quant import Int8ActPerTensorFloat, ShiftedUint8ActPerTensorFloat
-
     if symmetric:
         return Int8ActPerTensorFloat  # type: ignore[no-any-return]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.compression.quantisation.options import Grid
+
 Float = NDArray[np.float64]
-Grid = Literal["symmetric", "symmetric-narrow", "asymmetric"]
 
 SHRINKS = np.arange(1, 101) / 100  # candidates: shares of the full range
 

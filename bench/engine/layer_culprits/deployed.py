@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bench.data.base import Samples
-from bench.engine.layer_culprits.outcome import Outcome
+from bench.engine.layer_culprits.output_damage import OutputDamage
 from bench.errors import NotApplicable, UserError
 from bench.functional.divergences import LARGEST_DIVERGENCE
 from bench.networks.network import Network, OnnxNetwork
@@ -38,30 +39,28 @@ def deploy(network: Network, samples: Samples, where: str, integer_sums: Integer
     """
     if not isinstance(network, OnnxNetwork):
         predictor = open_predictor(network, Target(name="as it is"))
-        found = _logits(predictor, samples)
-        return Deployed(found, found, predictor)
+        logits = _logits(predictor, samples)
+        return Deployed(logits, logits, predictor)
     target = Target(name="as it is", runtime="onnxruntime", integer_sums=integer_sums)
     try:
         predictor = open_predictor(network, target)
     except NotApplicable as error:
         raise UserError.at(where, str(error), "leave --integer-sums out") from error
-    found = _logits(predictor, samples)
+    logits = _logits(predictor, samples)
     if not network.quantised or predictor.spec.integer_sums == "exact":
-        return Deployed(found, found, predictor)
+        return Deployed(logits, logits, predictor)
     try:
         exact = _logits(open_predictor(network, replace(target, integer_sums="exact")), samples)
     except NotApplicable:
-        exact = found
-    return Deployed(found, exact, predictor)
+        exact = logits
+    return Deployed(logits, exact, predictor)
 
 
 def _logits(predictor: Predictor, samples: Samples) -> Float:
-    import torch
-
     return np.asarray(predictor.logits(torch.from_numpy(samples.x))[0].numpy(), dtype=np.float64)
 
 
-def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -> dict[str, Any]:
+def parted(layers: OutputDamage, pair: tuple[Deployed, Deployed], samples: Samples) -> dict[str, Any]:
     """The divergence of the pair as deployed, and what of it the layers, the optimisation and the processor bring in.
 
     Args:
@@ -75,28 +74,26 @@ def parted(layers: Outcome, pair: tuple[Deployed, Deployed], samples: Samples) -
         do, null where there is none; ``integer_sums`` of the variant, null where it has no 8-bit products.
     """
     labels = samples.y
-    exact = Outcome(pair[0].exact, pair[1].exact, labels)
-    whole = Outcome(pair[0].logits, pair[1].logits, labels)
-    told = whole.divergence()
+    exact = OutputDamage(pair[0].exact, pair[1].exact, labels)
+    whole = OutputDamage(pair[0].logits, pair[1].logits, labels)
+    divergence = whole.divergence()
     added = {OPTIMISATION: (layers, exact), PROCESSOR: (exact, whole)}
     parts: dict[str, Any] = {"layers": layers.divergence()["js"]}
     for name in RUNTIME:
-        first, second = (outcome.before for outcome in added[name])
+        first, second = (damage.before for damage in added[name])
         estimate, interval = added_change(first, second, whole.resamples, largest=LARGEST_DIVERGENCE)
         parts[name] = {"estimate": estimate, "ci": [interval.low, interval.high]}
     total = float(whole.before.mean())
     share = sum(parts[name]["estimate"] for name in RUNTIME) / total if total > 0 else None
     share = share if share is None else min(max(share, 0.0), 1.0)
-    return {**told, "parts": parts, "runtime_share": share, "integer_sums": _sums(pair[1].predictor, samples)}
+    return {**divergence, "parts": parts, "runtime_share": share, "integer_sums": _sums(pair[1].predictor, samples)}
 
 
 def _sums(predictor: Predictor, samples: Samples) -> dict[str, Any] | None:
-    import torch
-
-    from bench.runtimes.onnx_runtime import OnnxPredictor
+    from bench.runtimes.onnx_predictor import OnnxPredictor
     from bench.runtimes.saturation import sums_of
 
     if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:
         return None
-    told = sums_of(predictor, torch.from_numpy(samples.x))
-    return {**told, "asked": predictor.spec.target.integer_sums}
+    sums = sums_of(predictor, torch.from_numpy(samples.x))
+    return {**sums, "asked": predictor.spec.target.integer_sums}

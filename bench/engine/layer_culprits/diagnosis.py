@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import onnx
+import torch
 from numpy.typing import NDArray
 
 from bench.data.base import Dataset, Samples
@@ -16,7 +18,7 @@ from bench.engine.layer_culprits.channel_maps import ChannelMaps
 from bench.engine.layer_culprits.deployed import deploy, parted
 from bench.engine.layer_culprits.files import as_onnx, fidelity
 from bench.engine.layer_culprits.observing import UNMATCHED, as_json, observe
-from bench.engine.layer_culprits.outcome import Outcome
+from bench.engine.layer_culprits.output_damage import OutputDamage
 from bench.engine.layer_culprits.ranking import RULE, culprits, ranking
 from bench.engine.layer_culprits.restoring import Impossible, Layers, Matching, restore
 from bench.engine.layer_culprits.runs import Side, batches
@@ -26,7 +28,7 @@ from bench.functional.layer_divergence import Figures
 from bench.networks.network import InputSpec, Network
 from bench.runtimes.base import IntegerSums
 from bench.suite.given_network import GivenNetwork
-from bench.suite.given_pair import COMMAND_LINE, UNDECLARED, Inputs, Places, given_pair
+from bench.suite.given_pair import COMMAND_LINE, UNDECLARED, ArgumentNames, Inputs, given_pair
 from bench.suite.suite import Outside
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def why_diverged(
     integer_sums: IntegerSums = "native",
     inputs: Inputs = UNDECLARED,
     y: Any = None,
-    places: Places = COMMAND_LINE,
+    argument_names: ArgumentNames = COMMAND_LINE,
 ) -> dict[str, Any]:
     """Rank the layers of a pair by guilt.
 
@@ -58,7 +60,7 @@ def why_diverged(
         integer_sums: how ONNX Runtime sums 8-bit products where the networks are deployed.
         inputs: how the networks take their input.
         y: labels (n,), if known.
-        places: what errors call what was given.
+        argument_names: what errors call what was given.
 
     Returns:
         What ``diagnose`` returns.
@@ -66,7 +68,7 @@ def why_diverged(
     Raises:
         UserError: whatever is wrong in what was given; no layer of one answers to a layer of the other.
     """
-    how: dict[str, Any] = {"integer_sums": integer_sums, "inputs": inputs, "places": places}
+    how: dict[str, Any] = {"integer_sums": integer_sums, "inputs": inputs, "argument_names": argument_names}
     pair = given_pair(reference, variant, x, y, bounds=bounds, **how)
     _, dataset = pair_suite(pair)
     given = pair.reference, pair.variant
@@ -113,7 +115,7 @@ def diagnose(
     *raw, seen = observe(matching, sides, parts, maps)
     logits = [item.answers(found) for item, found in zip(taken, raw, strict=True)]
     _check_finite(logits[0])
-    outcome = Outcome(logits[0], logits[1], samples.y)
+    damage = OutputDamage(logits[0], logits[1], samples.y)
     pair = deploy(reference, samples, NAMES[0], integer_sums), deploy(variant, samples, NAMES[1], integer_sums)
     _check_finite(pair[0].logits)
     truth = {
@@ -121,17 +123,17 @@ def diagnose(
         for network, own, found, where in zip(networks, pair, logits, NAMES, strict=True)
     }
     rows = []
-    listed = [place for place in range(len(graphs[0].layers)) if _computes(matching, place)]
-    for position, place in enumerate(listed):
-        row = _row(matching, place, position) | seen[place].figures() | _channels(matching, place, maps, unclear)
-        shown(position, len(listed), row["name"])
-        rows.append(row | _restored(layers, place, parts, maps, outcome, taken[1]))
+    listed = [position for position in range(len(graphs[0].layers)) if _computes(matching, position)]
+    for number, position in enumerate(listed):
+        row = _row(matching, position, number) | seen[position].figures() | _channels(matching, position, maps, unclear)
+        shown(number, len(listed), row["name"])
+        rows.append(row | _restored(layers, position, parts, maps, damage, taken[1]))
     alone = [graphs[1].layers[p.variant].name for p in matching.pairs if p.reference is None and p.variant is not None]
-    rounding = outcome.rounding(pair[0].exact)
+    rounding = damage.rounding(pair[0].exact)
     return {
         "samples": len(samples),
-        "deployed": parted(outcome, pair, samples),
-        "divergence": {**outcome.divergence(), "rounding": rounding},
+        "deployed": parted(damage, pair, samples),
+        "divergence": {**damage.divergence(), "rounding": rounding},
         "fidelity": truth,
         "layers": rows,
         "ranking": ranking(rows, rounding),
@@ -151,24 +153,18 @@ class TakenApart(NamedTuple):
 
     def given(self, samples: Samples) -> NDArray[Any]:
         """The samples as the network takes them."""
-        import torch
-
         from bench.networks.interface import to_network
 
         return to_network(torch.from_numpy(samples.x), self.declared).numpy().astype(self.dtype)
 
-    def answers(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+    def answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the network put out, as logits of the data's classes."""
-        import torch
-
         from bench.networks.interface import class_scores, to_logits
 
-        return to_logits(torch.from_numpy(class_scores(found)), self.declared, self.smallest).numpy()
+        return to_logits(torch.from_numpy(class_scores(outputs)), self.declared, self.smallest).numpy()
 
 
 def _taken_apart(network: Network, where: str) -> TakenApart:
-    import onnx
-
     from bench.layer_matching import in_qdq_form, read_layers
     from bench.onnx_files.class_scores import scored, smallest_positive
 
@@ -191,9 +187,9 @@ def _matched(reference: LayerGraph, variant: LayerGraph) -> Matching:
     from bench.layer_matching import align
 
     matching = Matching(reference, variant, tuple(align(reference.layers, variant.layers)))
-    if not any(layer.weighted and place in matching.to_variant for place, layer in enumerate(reference.layers)):
+    if not any(layer.weighted and position in matching.to_variant for position, layer in enumerate(reference.layers)):
         kinds = [sorted({layer.kind for layer in graph.layers if layer.weighted}) for graph in (reference, variant)]
-        first, second = (" and ".join(found) or "no" for found in kinds)
+        first, second = (" and ".join(names) or "no" for names in kinds)
         what = f"no layer can be matched: the reference has {first} layers, the variant {second} layers"
         raise UserError.at("VARIANT", what, "give a variant of the same architecture")
     return matching
@@ -206,22 +202,22 @@ def _check_finite(logits: NDArray[np.float64]) -> None:
         raise UserError.at("REFERENCE", what, "give a reference that works on the data")
 
 
-def _counterpart(matching: Matching, place: int) -> Layer | None:
-    return matching.variant.layers[matching.to_variant[place]] if place in matching.to_variant else None
+def _counterpart(matching: Matching, position: int) -> Layer | None:
+    return matching.variant.layers[matching.to_variant[position]] if position in matching.to_variant else None
 
 
-def _computes(matching: Matching, place: int) -> bool:
+def _computes(matching: Matching, position: int) -> bool:
     """Whether a layer computes anything; the input itself does not, unless something rounds or scales it."""
-    theirs = _counterpart(matching, place)
-    return bool(matching.reference.layers[place].operators or (theirs and theirs.operators))
+    theirs = _counterpart(matching, position)
+    return bool(matching.reference.layers[position].operators or (theirs and theirs.operators))
 
 
-def _row(matching: Matching, place: int, position: int) -> dict[str, Any]:
-    ours, theirs = matching.reference.layers[place], _counterpart(matching, place)
+def _row(matching: Matching, position: int, number: int) -> dict[str, Any]:
+    ours, theirs = matching.reference.layers[position], _counterpart(matching, position)
     layers = {"reference": ours, "variant": theirs}
     return {
         "name": ours.name,
-        "position": position,
+        "position": number,
         "kind": ours.kind,
         "variant_name": None if theirs is None else theirs.name,
         "operators": {side: None if layer is None else list(layer.operators) for side, layer in layers.items()},
@@ -229,35 +225,35 @@ def _row(matching: Matching, place: int, position: int) -> dict[str, Any]:
     }
 
 
-def _channels(matching: Matching, place: int, maps: ChannelMaps, unclear: frozenset[str]) -> dict[str, Any]:
+def _channels(matching: Matching, position: int, maps: ChannelMaps, unclear: frozenset[str]) -> dict[str, Any]:
     """What of a layer's output the variant's next layers take back, None for nothing; whether that can be told."""
-    exits = matching.exits(place) if place in matching.to_variant else {}
-    found = [maps[name] for name in exits if name in maps]
-    told = {"divided_out": None, "unclear": not unclear.isdisjoint(exits)}
-    if not found:
-        return told
-    last = found[-1]
+    exits = matching.exits(position) if position in matching.to_variant else {}
+    mapped = [maps[name] for name in exits if name in maps]
+    figures = {"divided_out": None, "unclear": not unclear.isdisjoint(exits)}
+    if not mapped:
+        return figures
+    last = mapped[-1]
     scales, shifts = ([float(v.min()), float(v.max())] for v in (last.scale, last.shift))
-    return {**told, "divided_out": {"channels": last.moved, "of": len(last.scale), "scale": scales, "shift": shifts}}
+    return {**figures, "divided_out": {"channels": last.moved, "of": len(last.scale), "scale": scales, "shift": shifts}}
 
 
 def _restored(
     layers: Layers,
-    place: int,
+    position: int,
     parts: list[slice],
     maps: ChannelMaps,
-    outcome: Outcome,
+    damage: OutputDamage,
     variant: TakenApart,
 ) -> dict[str, Any]:
     try:
-        if place not in layers.matching.to_variant:
+        if position not in layers.matching.to_variant:
             raise Impossible(UNMATCHED)
-        logits, added = restore(layers, place, parts, maps)
+        logits, added = restore(layers, position, parts, maps)
     except Impossible as error:
         return {"added": None, "restored": None, "restored_reason": str(error)}
     own = as_json(added)
     return {
         "added": {name: own[name] for name in (*Figures._fields, "identical")} if added.finite.any() else None,
-        "restored": outcome.restored(variant.answers(logits)),
+        "restored": damage.restored(variant.answers(logits)),
         "restored_reason": None,
     }

@@ -14,7 +14,7 @@ from bench.engine.layer_culprits.runs import Side, Values
 from bench.functional.layer_divergence import Figures, Moments, joined, moments, per_sample, pooled
 
 if TYPE_CHECKING:
-    from bench.layer_matching import Pair
+    from bench.layer_matching import LayerPair
 
 QUANTILES = (0.05, 0.5, 0.95)
 UNMATCHED = "the variant has no layer that answers to it"
@@ -45,11 +45,11 @@ class Seen:
         }
 
 
-def as_json(found: Moments | None) -> dict[str, Any]:
+def as_json(moments: Moments | None) -> dict[str, Any]:
     """Figures pooled over samples, and their 5 %, 50 % and 95 % quantiles over samples; null where infinite."""
-    if found is None or not found.finite.any():
+    if moments is None or not moments.finite.any():
         return {**dict.fromkeys(Figures._fields), "identical": False, "spread": None}
-    whole, each = pooled(found), per_sample(found)
+    whole, each = pooled(moments), per_sample(moments)
     spread = {
         name: [_number(q) for q in np.quantile(getattr(each, name), QUANTILES, method="inverted_cdf")]
         for name in Figures._fields
@@ -82,7 +82,7 @@ def observe(
 
 
 def _observe_layer(
-    seen: Seen, matching: Matching, pair: Pair, values: tuple[Values, Values], maps: ChannelMaps
+    seen: Seen, matching: Matching, pair: LayerPair, values: tuple[Values, Values], maps: ChannelMaps
 ) -> None:
     if pair.reference is None or pair.variant is None:
         seen.reason = UNMATCHED

@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.functional.layer_divergence import Moments, joined, moments
 
 if TYPE_CHECKING:
-    from bench.layer_matching import LayerGraph, Pair
+    from bench.layer_matching import LayerGraph, LayerPair
 
 
 class Impossible(Exception):
@@ -29,39 +29,39 @@ class Matching:
 
     reference: LayerGraph
     variant: LayerGraph
-    pairs: tuple[Pair, ...]
+    pairs: tuple[LayerPair, ...]
 
     @cached_property
     def to_variant(self) -> dict[int, int]:
         """Positions in the reference to positions in the variant; what reads the output reads the output."""
-        found = {p.reference: p.variant for p in self.pairs if p.reference is not None and p.variant is not None}
-        return {**found, -1: -1}
+        positions = {p.reference: p.variant for p in self.pairs if p.reference is not None and p.variant is not None}
+        return {**positions, -1: -1}
 
     @cached_property
     def to_reference(self) -> dict[int, int]:
         """The inverse of ``to_variant``."""
         return {other: own for own, other in self.to_variant.items()}
 
-    def exits(self, place: int) -> dict[str, str]:
+    def exits(self, position: int) -> dict[str, str]:
         """The reference's value for each value that others read of the variant's layer, as far as they answer."""
-        ours, theirs = self.reference.layers[place].exits, self.variant.layers[self.to_variant[place]].exits
+        ours, theirs = self.reference.layers[position].exits, self.variant.layers[self.to_variant[position]].exits
         back = self.to_reference
-        found = {}
+        exits = {}
         for index, name in enumerate(theirs):
             readers = {back[reader] for reader in self.variant.readers[name] if reader in back}
             fitting = [own for own in ours if readers & self.reference.readers[own]]
             if len(fitting) == 1 or (fitting and len(ours) != len(theirs)):
-                found[name] = fitting[0]
+                exits[name] = fitting[0]
             elif len(ours) == 1 or len(ours) == len(theirs):
-                found[name] = ours[0 if len(ours) == 1 else index]
-        return found
+                exits[name] = ours[0 if len(ours) == 1 else index]
+        return exits
 
-    def entries(self, place: int) -> dict[str, str]:
+    def entries(self, position: int) -> dict[str, str]:
         """The variant's value for each value that the reference's layer reads; ``Impossible`` where there is none."""
-        ours, theirs = self.reference.layers[place].entries, self.variant.layers[self.to_variant[place]].entries
+        ours, theirs = self.reference.layers[position].entries, self.variant.layers[self.to_variant[position]].entries
         if len(ours) == len(theirs) == 1:
             return {ours[0]: theirs[0]}
-        found = {}
+        entries = {}
         for name in ours:
             maker = self.reference.owner[name]
             siblings = [own for own in ours if self.reference.owner[own] == maker]
@@ -69,8 +69,8 @@ class Matching:
             if not fitting or (len(siblings) > 1 and len(fitting) != len(siblings)):
                 layer = self.reference.layers[maker].name
                 raise Impossible(f"it reads {layer!r} in the reference and not its counterpart in the variant")
-            found[name] = fitting[siblings.index(name)] if len(siblings) > 1 else fitting[0]
-        return found
+            entries[name] = fitting[siblings.index(name)] if len(siblings) > 1 else fitting[0]
+        return entries
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +96,8 @@ class Alone:
         for own, other in self.entries.items():
             value = maps[other].back(seen[other]) if other in maps else seen[other]
             given[own] = _shaped(value, reference, own)
-        found = self.run({self.matching.reference.input: reference.x[part], **given})
-        return {other: _shaped(found[own], variant, other) for other, own in self.exits.items()}
+        values = self.run({self.matching.reference.input: reference.x[part], **given})
+        return {other: _shaped(values[own], variant, other) for other, own in self.exits.items()}
 
 
 class Layers:
@@ -107,25 +107,25 @@ class Layers:
         self.matching, self.sides = matching, sides
         self._made: dict[int, Alone | Impossible] = {}
 
-    def at(self, place: int) -> Alone:
+    def at(self, position: int) -> Alone:
         """The layer at a position of the reference.
 
         Raises:
             Impossible: the two layers do not read or make values of the same shapes, or it cannot run alone.
         """
-        if place not in self._made:
+        if position not in self._made:
             try:
-                self._made[place] = self._alone(place)
+                self._made[position] = self._alone(position)
             except Impossible as error:
-                self._made[place] = error
-        found = self._made[place]
-        if isinstance(found, Impossible):
-            raise found
-        return found
+                self._made[position] = error
+        made = self._made[position]
+        if isinstance(made, Impossible):
+            raise made
+        return made
 
-    def _alone(self, place: int) -> Alone:
+    def _alone(self, position: int) -> Alone:
         reference, variant = self.sides
-        entries, exits = self.matching.entries(place), _checked_exits(self.matching, place)
+        entries, exits = self.matching.entries(position), _checked_exits(self.matching, position)
         for own, other in entries.items():
             _fit("reads", reference, own, variant, other)
         for other, own in exits.items():
@@ -143,7 +143,7 @@ class Restored(NamedTuple):
     added: Moments  # the reference's layer against the variant's, both on the variant's inputs
 
 
-def restore(layers: Layers, place: int, parts: Sequence[slice], maps: ChannelMaps) -> Restored:
+def restore(layers: Layers, position: int, parts: Sequence[slice], maps: ChannelMaps) -> Restored:
     """Run the variant with one layer's arithmetic replaced.
 
     The reference's layer computes on what the variant's layer reads, and the rest of the variant runs on what came
@@ -153,7 +153,7 @@ def restore(layers: Layers, place: int, parts: Sequence[slice], maps: ChannelMap
     Raises:
         Impossible: the two layers do not read or make values of the same shapes.
     """
-    alone, variant = layers.at(place), layers.sides[1]
+    alone, variant = layers.at(position), layers.sides[1]
     try:
         logits, added = [], []
         for part in parts:
@@ -171,9 +171,9 @@ def _cannot_run(error: Exception) -> Impossible:
     return Impossible(f"ONNX Runtime cannot run the reference's layer in the variant: {error}")
 
 
-def _checked_exits(matching: Matching, place: int) -> dict[str, str]:
-    exits = matching.exits(place)
-    left = [name for name in matching.variant.layers[matching.to_variant[place]].exits if name not in exits]
+def _checked_exits(matching: Matching, position: int) -> dict[str, str]:
+    exits = matching.exits(position)
+    left = [name for name in matching.variant.layers[matching.to_variant[position]].exits if name not in exits]
     if left or not exits:
         raise Impossible(f"nothing in the reference answers to its value {(left or ['?'])[0]!r}")
     return exits

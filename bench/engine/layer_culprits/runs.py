@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto, helper
 
 from bench.errors import UserError
 from bench.onnx_files.running import holds_loop, run_session
@@ -16,8 +17,6 @@ from bench.runtimes.base import Target
 from bench.runtimes.onnx_session import reason, session_options, start_session
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
-
     from bench.layer_matching import LayerGraph
 
 Values = dict[str, NDArray[Any]]
@@ -26,7 +25,7 @@ TARGET = Target(name="layers", runtime="onnxruntime", optimisation="disabled")
 
 
 @dataclass(frozen=True)
-class Kept:
+class ValueType:
     """Type and shape (without the batch) of a value."""
 
     element: int
@@ -60,10 +59,10 @@ class Part:
         """The values of one batch; ``RuntimeError`` where ONNX Runtime cannot run it."""
         feeds = {name: np.ascontiguousarray(given[name], dtype=self.types[name]) for name in self.inputs}
         try:
-            found = run_session(self.session, feeds, loops=self.loops)
+            outputs = run_session(self.session, feeds, loops=self.loops)
         except Exception as error:  # the runtime's exceptions share no base class of their own
             raise RuntimeError(reason(error)) from error
-        return dict(zip(self.outputs, found, strict=True))
+        return dict(zip(self.outputs, outputs, strict=True))
 
 
 class Side:
@@ -71,7 +70,7 @@ class Side:
 
     def __init__(self, graph: LayerGraph, x: NDArray[Any], where: str) -> None:
         self.graph, self.x, self.where = graph, x, where
-        self.kept: dict[str, Kept] = {graph.input: kept_as(x)}
+        self.kept: dict[str, ValueType] = {graph.input: kept_as(x)}
         self._between = self.part([graph.input], self._names())
         self._seen: dict[int, Values] = {}
         self._weights: dict[int, Weights | None] = {}
@@ -94,10 +93,10 @@ class Side:
         """Every value between layers for one batch; remembered where all batches fit."""
         if part.start in self._seen:
             return self._seen[part.start]
-        found = self._run(self.x[part])
+        values = self._run(self.x[part])
         if self.bytes_each * len(self.x) <= BATCH_BYTES:
-            self._seen[part.start] = found
-        return found
+            self._seen[part.start] = values
+        return values
 
     def with_values(self, part: slice, replaced: Values) -> NDArray[Any]:
         """The network's output for one batch, some values between layers replaced; ``RuntimeError`` as ``Part``."""
@@ -106,28 +105,28 @@ class Side:
             given |= {f"{name}/use": name in replaced, f"{name}/given": replaced.get(name, 0)}
         return self._replaceable(given)[self.graph.output]
 
-    def weights(self, place: int) -> Weights | None:
+    def weights(self, position: int) -> Weights | None:
         """A layer's constant real weights; None where they are not known."""
-        if place not in self._weights:
-            self._weights[place] = self._read_weights(place)
-        return self._weights[place]
+        if position not in self._weights:
+            self._weights[position] = self._read_weights(position)
+        return self._weights[position]
 
-    def _read_weights(self, place: int) -> Weights | None:
+    def _read_weights(self, position: int) -> Weights | None:
         from bench.layer_matching import weight_value
 
-        named = weight_value(self.graph, place)
+        named = weight_value(self.graph, position)
         if named is None:
             return None
         wanted = [named.name, *([named.bias] if named.bias else [])]
         try:
-            found = self.part([], wanted)({})
+            arrays = self.part([], wanted)({})
         except (RuntimeError, ValueError, UserError):
             return None
-        weights = found[named.name]
+        weights = arrays[named.name]
         if weights.dtype.kind != "f" or (named.transposed and weights.ndim != 2):
             return None
         weights = weights.T if named.transposed else weights
-        bias = found.get(named.bias or "", np.zeros(len(weights)) if named.bias is not None else None)
+        bias = arrays.get(named.bias or "", np.zeros(len(weights)) if named.bias is not None else None)
         return Weights(weights, None if bias is None or bias.size != len(weights) else bias.reshape(-1))
 
     @cached_property
@@ -158,11 +157,9 @@ class Side:
             raise UserError.at(self.where, what, "export it with standard operators") from error
 
 
-def kept_as(value: NDArray[Any]) -> Kept:
+def kept_as(value: NDArray[Any]) -> ValueType:
     """Type and shape of an array of samples."""
-    from onnx import helper
-
-    return Kept(helper.np_dtype_to_tensor_dtype(value.dtype), value.dtype, tuple(value.shape[1:]))
+    return ValueType(helper.np_dtype_to_tensor_dtype(value.dtype), value.dtype, tuple(value.shape[1:]))
 
 
 def batches(sides: Sequence[Side]) -> list[slice]:

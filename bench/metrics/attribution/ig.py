@@ -9,7 +9,7 @@ from pydantic import Field
 
 from bench.functional.similarity import all_zero, cosine_distance, spearman_distance
 from bench.metrics.base import Family, Metric, metrics
-from bench.metrics.values import Arrays, Change, Derived, Value
+from bench.metrics.values import Arrays, Change, Derived, Value, with_tail
 from bench.probes.base import Probe
 from bench.probes.integrated_gradients import IntegratedGradients as IntegratedGradientsProbe
 from bench.registry import parameters
@@ -34,8 +34,8 @@ class IntegratedGradients(Metric):
     headline: ClassVar[str | None] = "cosine_distance"
     derived: ClassVar[tuple[Derived, ...]] = (Derived("zero_map", all_zero, of="attribution"),)
     values: ClassVar[tuple[Value, ...]] = (
-        Change("cosine_distance", cosine_distance, of="attribution", power=2, largest=2.0),
-        Change("spearman_distance", spearman_distance, of="attribution", power=2, largest=2.0),
+        *with_tail(Change("cosine_distance", cosine_distance, of="attribution", power=2, largest=2.0)),
+        *with_tail(Change("spearman_distance", spearman_distance, of="attribution", power=2, largest=2.0)),
     )
 
     @property

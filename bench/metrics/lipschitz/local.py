@@ -9,7 +9,7 @@ import numpy as np
 from bench.functional.jacobian import SMALLEST, jacobian_difference, log_norms, spectral_norms
 from bench.metrics.base import Family, Metric
 from bench.metrics.base import metrics as registry
-from bench.metrics.values import Array, Arrays, Bound, BoundFigures, Change, Derived, Mean, Value
+from bench.metrics.values import Array, Arrays, Bound, BoundFigures, Change, Derived, Mean, Value, with_tail
 from bench.probes.base import Probe
 from bench.probes.jacobian import Jacobian
 from bench.registry import parameters
@@ -39,7 +39,7 @@ class LocalLipschitz(Metric):
         Derived("log_norm", log_norms, of="norm"),
     )
     values: ClassVar[tuple[Value, ...]] = (
-        Change("jacobian_difference", jacobian_difference, of="jacobian", power=1),
+        *with_tail(Change("jacobian_difference", jacobian_difference, of="jacobian", power=1)),
         Mean("log_jacobian_norm", of="log_norm", better="lower", unit="log"),
         Bound(
             "largest_jacobian_norm", _largest, of="norm", evidence="lower", norm="l2->l2", domain="evaluation samples"

@@ -14,7 +14,7 @@ from bench.functional.calibration import (
 )
 from bench.functional.predictions import absolute_difference, correct, top_probability
 from bench.metrics.base import Family, Metric, metrics
-from bench.metrics.values import LABELS, Arrays, Change, Derived, Mean, Statistic, Value
+from bench.metrics.values import LABELS, Arrays, Change, Derived, Mean, Statistic, Value, with_tail
 from bench.probes.base import Probe
 from bench.probes.logits import Logits
 from bench.registry import parameters
@@ -44,7 +44,7 @@ class Calibration(Metric):
         Derived("correct", correct, of=("log_probabilities", LABELS)),
     )
     values: ClassVar[tuple[Value, ...]] = (
-        Change("confidence_change", absolute_difference, of="confidence", power=1, largest=1.0),
+        *with_tail(Change("confidence_change", absolute_difference, of="confidence", power=1, largest=1.0)),
         Mean("nll", of="nll", better="lower", unit="nats"),
         Mean("brier", of="brier", better="lower", largest=2.0),
         Statistic("ce2_debiased", debiased_squared_calibration_error, of=JUDGED, better="lower", recentre=True),

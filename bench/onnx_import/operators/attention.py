@@ -7,7 +7,7 @@ from math import sqrt
 import torch
 
 from bench.onnx_import.operators.activations import normalised_exponentials
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import TORCH_TYPES
 
 
@@ -18,7 +18,7 @@ def _heads(x: torch.Tensor, heads: int | None) -> torch.Tensor:
 
 @operator("Attention", since=23)
 def attention(
-    node: Node,
+    node: OnnxNode,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -27,7 +27,7 @@ def attention(
     past_value: torch.Tensor | None = None,
     valid: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, ...]:
-    """Softmax(Q K' scale + mask) V, of (n, heads, tokens, size) or (n, tokens, heads * size).
+    """``softmax(Q K' scale + mask) V``, of (n, heads, tokens, size) or (n, tokens, heads * size).
 
     Returns the output, the keys and values including the past's, and the scores at the stage asked for.
     """
@@ -55,7 +55,7 @@ def attention(
     return (y.transpose(1, 2).flatten(2) if flat else y), *present, stage.to(query.dtype)
 
 
-def _softmax(node: Node, scores: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def _softmax(node: OnnxNode, scores: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """Over the keys; zero for a query that may see none."""
     if "softmax_precision" in node.attributes:
         scores = scores.to(TORCH_TYPES[node.get("softmax_precision")])
@@ -64,7 +64,7 @@ def _softmax(node: Node, scores: torch.Tensor, bias: torch.Tensor) -> torch.Tens
 
 
 def _bias(
-    node: Node, scores: torch.Tensor, mask: torch.Tensor | None, before: int, valid: torch.Tensor | None
+    node: OnnxNode, scores: torch.Tensor, mask: torch.Tensor | None, before: int, valid: torch.Tensor | None
 ) -> torch.Tensor:
     """What is added to the scores: the mask, and minus infinity where a query may not look."""
     queries, keys = scores.shape[-2:]
@@ -94,13 +94,13 @@ def _bias(
 
 @operator("RotaryEmbedding", since=23)
 def rotary_embedding(
-    node: Node, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, places: torch.Tensor | None = None
+    node: OnnxNode, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, position_ids: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Pairs of features turned by an angle for each position (arXiv 2104.09864)."""
     tokens = _heads(x, node.get("num_heads")).transpose(1, 2)
     turned = node.get("rotary_embedding_dim", 0) or tokens.shape[-1]
-    if places is not None:
-        cosine, sine = cosine[places.to(torch.int64)], sine[places.to(torch.int64)]
+    if position_ids is not None:
+        cosine, sine = cosine[position_ids.to(torch.int64)], sine[position_ids.to(torch.int64)]
     cosine, sine = cosine.unsqueeze(2), sine.unsqueeze(2)
     part, rest = tokens[..., :turned], tokens[..., turned:]
     interleaved = node.get("interleaved", 0)

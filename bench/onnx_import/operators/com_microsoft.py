@@ -11,7 +11,7 @@ from torch.nn import functional
 from bench.onnx_import.operators.convolution import conv
 from bench.onnx_import.operators.linear import gemm
 from bench.onnx_import.operators.normalisation import layer_normalisation
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 
 MICROSOFT = "com.microsoft"
 
@@ -36,7 +36,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor, list[float]], torch.Tensor]] = {
 """What ONNX Runtime fuses into a convolution or matrix product, with their parameters in its order."""
 
 
-def activated(node: Node, x: torch.Tensor, parameters: list[float]) -> torch.Tensor:
+def activated(node: OnnxNode, x: torch.Tensor, parameters: list[float]) -> torch.Tensor:
     """The activation that is fused into the node; ``ValueError`` for one that is not known."""
     name = node.get("activation", "")
     if name not in ACTIVATIONS:
@@ -46,7 +46,7 @@ def activated(node: Node, x: torch.Tensor, parameters: list[float]) -> torch.Ten
 
 @operator("FusedConv", domain=MICROSOFT)
 def fused_conv(
-    node: Node,
+    node: OnnxNode,
     x: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None = None,
@@ -58,7 +58,7 @@ def fused_conv(
 
 
 @operator("FusedGemm", domain=MICROSOFT)
-def fused_gemm(node: Node, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
+def fused_gemm(node: OnnxNode, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
     """``activation(alpha A' B' + beta C)``."""
     names = ("activation_alpha", "activation_beta", "activation_gamma")
     parameters = [node.get(name) for name in names if node.get(name) is not None]
@@ -66,7 +66,7 @@ def fused_gemm(node: Node, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor | N
 
 
 @operator("FusedMatMul", domain=MICROSOFT)
-def fused_matmul(node: Node, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def fused_matmul(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """``alpha A' B'``; transBatch moves the first axis behind the other ones of the batch."""
     left, right = (_turned(node, x, letter) for x, letter in ((a, "A"), (b, "B")))
     alpha = node.get("alpha", 1.0)
@@ -74,39 +74,39 @@ def fused_matmul(node: Node, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return product if alpha == 1.0 else alpha * product
 
 
-def _turned(node: Node, x: torch.Tensor, letter: str) -> torch.Tensor:
+def _turned(node: OnnxNode, x: torch.Tensor, letter: str) -> torch.Tensor:
     if node.get(f"transBatch{letter}", 0):
         x = x.movedim(0, -2)
     return x.mT if node.get(f"trans{letter}", 0) and x.ndim > 1 else x
 
 
 @operator("Gelu", domain=MICROSOFT)
-def gelu(node: Node, x: torch.Tensor) -> torch.Tensor:
+def gelu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """``x Phi(x)``."""
     return functional.gelu(x)
 
 
 @operator("BiasGelu", domain=MICROSOFT)
-def bias_gelu(node: Node, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def bias_gelu(node: OnnxNode, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """``gelu(x + bias)``."""
     return functional.gelu(x + bias)
 
 
 @operator("FastGelu", domain=MICROSOFT)
-def fast_gelu(node: Node, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+def fast_gelu(node: OnnxNode, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """The approximation of ``gelu(x + bias)`` by tanh."""
     return functional.gelu(x if bias is None else x + bias, approximate="tanh")
 
 
 @operator("QuickGelu", domain=MICROSOFT)
-def quick_gelu(node: Node, x: torch.Tensor) -> torch.Tensor:
+def quick_gelu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """``x sigmoid(alpha x)``."""
     return x * torch.sigmoid(node.get("alpha", 1.702) * x)
 
 
 @operator("SkipLayerNormalization", domain=MICROSOFT)
 def skip_layer_normalisation(
-    node: Node,
+    node: OnnxNode,
     x: torch.Tensor,
     skip: torch.Tensor,
     scale: torch.Tensor,
@@ -115,5 +115,5 @@ def skip_layer_normalisation(
 ) -> tuple[Any, ...]:
     """The layer normalisation of ``x + skip + bias`` over the last axis, its statistics, and that sum."""
     total = x + skip if bias is None else x + skip + bias
-    normal = Node(node.name, "LayerNormalization", "", 17, (), (), {"epsilon": node.get("epsilon", 1e-5)})
+    normal = OnnxNode(node.name, "LayerNormalization", "", 17, (), (), {"epsilon": node.get("epsilon", 1e-5)})
     return (*layer_normalisation(normal, total, scale, shift), total)

@@ -9,7 +9,7 @@ import torch
 from torch.utils.weak import WeakIdKeyDictionary
 
 from bench.onnx_import.operators.com_microsoft import MICROSOFT
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 
 ON_INTEGERS = 4
 """The accuracy level at which ONNX Runtime rounds the activations to 8 bits as well."""
@@ -36,7 +36,7 @@ def unpacked(packed: torch.Tensor, bits: int) -> torch.Tensor:
     return torch.stack(parts, dim=-1).flatten(-2).float()
 
 
-def _blocks(node: Node, weight: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor | None) -> _Blocks:
+def _blocks(node: OnnxNode, weight: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor | None) -> _Blocks:
     bits, columns = node.get("bits", 4), node.get("N")
     if bits not in (2, 4, 8):
         raise ValueError(f"weights of {bits} bits")
@@ -53,7 +53,7 @@ def _blocks(node: Node, weight: torch.Tensor, scales: torch.Tensor, zeros: torch
 
 @operator("MatMulNBits", domain=MICROSOFT)
 def matmul_bits(
-    node: Node,
+    node: OnnxNode,
     a: torch.Tensor,
     weight: torch.Tensor,
     scales: torch.Tensor,
@@ -79,7 +79,7 @@ def matmul_bits(
     return made.to(a.dtype)
 
 
-def _rounded(node: Node, a: torch.Tensor, size: int) -> torch.Tensor:
+def _rounded(node: OnnxNode, a: torch.Tensor, size: int) -> torch.Tensor:
     """Each block of the last axis on 255 levels between plus and minus its largest magnitude."""
     inputs = a.shape[-1]
     padded = torch.nn.functional.pad(a, (0, -inputs % size))

@@ -26,7 +26,7 @@ from bench.onnx_import.operators.quantised_linear import (
     total,
 )
 from bench.onnx_import.saturation import lost_in_product
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import Codes, as_codes
 
 
@@ -45,7 +45,7 @@ def fused(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
     return (a.double() * b.double() + c.double()).float()
 
 
-def _already_shifted(node: Node, values: torch.Tensor, zero: torch.Tensor, element: int) -> Codes:
+def _already_shifted(node: OnnxNode, values: torch.Tensor, zero: torch.Tensor, element: int) -> Codes:
     """Codes of values that hold the zero point already: they are rounded as they are."""
     low, high = range_of(node, element)
     if values.requires_grad and float(zero) == low:
@@ -55,7 +55,7 @@ def _already_shifted(node: Node, values: torch.Tensor, zero: torch.Tensor, eleme
 
 @operator("QLinearAdd", domain=MICROSOFT)
 def qlinear_add(
-    node: Node,
+    node: OnnxNode,
     a: Numbers,
     a_scale: torch.Tensor,
     a_zero: Numbers | None,
@@ -74,7 +74,7 @@ def qlinear_add(
 
 @operator("QLinearMul", domain=MICROSOFT)
 def qlinear_mul(
-    node: Node,
+    node: OnnxNode,
     a: Numbers,
     a_scale: torch.Tensor,
     a_zero: Numbers | None,
@@ -92,7 +92,7 @@ def qlinear_mul(
 
 @operator("QGemm", domain=MICROSOFT)
 def qgemm(
-    node: Node,
+    node: OnnxNode,
     a: Numbers,
     a_scale: torch.Tensor,
     a_zero: Numbers | None,
@@ -118,7 +118,7 @@ def qgemm(
 
 @operator("MatMulIntegerToFloat", domain=MICROSOFT)
 def matmul_integer_to_float(
-    node: Node,
+    node: OnnxNode,
     a: Numbers,
     b: Numbers,
     a_scale: torch.Tensor,
@@ -135,7 +135,7 @@ def matmul_integer_to_float(
 
 @operator("DynamicQuantizeMatMul", domain=MICROSOFT)
 def dynamic_quantize_matmul(
-    node: Node,
+    node: OnnxNode,
     a: torch.Tensor,
     b: Numbers,
     b_scale: torch.Tensor,
@@ -150,14 +150,14 @@ def dynamic_quantize_matmul(
 
 @operator("QLinearGlobalAveragePool", domain=MICROSOFT)
 def qlinear_global_average_pool(
-    node: Node,
+    node: OnnxNode,
     x: Numbers,
     x_scale: torch.Tensor,
     x_zero: Numbers,
     y_scale: torch.Tensor,
     y_zero: Numbers,
 ) -> Codes:
-    """``saturate(round(Σ (x - x_zero) · x_scale / (y_scale n)) + y_zero)`` over the n places of a channel."""
+    """``saturate(round(Σ (x - x_zero) · x_scale / (y_scale n)) + y_zero)`` over the n positions of a channel."""
     codes = as_codes(x)
     axes = tuple(range(1, codes.ndim - 1) if node.get("channels_last", 0) else range(2, codes.ndim))
     count = 1
@@ -169,7 +169,7 @@ def qlinear_global_average_pool(
 
 
 def _through_reals(
-    node: Node,
+    node: OnnxNode,
     function: Callable[[torch.Tensor], torch.Tensor],
     x: Numbers,
     x_parameters: tuple[torch.Tensor, Numbers | None],
@@ -184,7 +184,7 @@ def _through_reals(
 
 @operator("QLinearAveragePool", domain=MICROSOFT)
 def qlinear_average_pool(
-    node: Node,
+    node: OnnxNode,
     x: Numbers,
     x_scale: torch.Tensor,
     x_zero: Numbers | None,
@@ -203,7 +203,7 @@ def qlinear_average_pool(
 
 @operator("QLinearLeakyRelu", domain=MICROSOFT)
 def qlinear_leaky_relu(
-    node: Node,
+    node: OnnxNode,
     x: Numbers,
     x_scale: torch.Tensor,
     x_zero: Numbers | None,
@@ -219,7 +219,7 @@ def qlinear_leaky_relu(
 
 @operator("QLinearSigmoid", domain=MICROSOFT)
 def qlinear_sigmoid(
-    node: Node,
+    node: OnnxNode,
     x: Numbers,
     x_scale: torch.Tensor,
     x_zero: Numbers | None,
@@ -232,7 +232,7 @@ def qlinear_sigmoid(
 
 @operator("QLinearSoftmax", domain=MICROSOFT)
 def qlinear_softmax(
-    node: Node,
+    node: OnnxNode,
     x: Numbers,
     x_scale: torch.Tensor,
     x_zero: Numbers | None,
@@ -256,7 +256,7 @@ def qlinear_softmax(
 
 
 @operator("QLinearConcat", domain=MICROSOFT)
-def qlinear_concat(node: Node, y_scale: torch.Tensor, y_zero: Numbers, *parts: Numbers) -> Codes:
+def qlinear_concat(node: OnnxNode, y_scale: torch.Tensor, y_zero: Numbers, *parts: Numbers) -> Codes:
     """Each part (codes, scale, zero point) requantised to the output's scale, joined along the axis."""
     made = [
         _through_reals(node, lambda reals: reals, x, (as_codes(scale), zero), (y_scale, y_zero))
@@ -266,8 +266,8 @@ def qlinear_concat(node: Node, y_scale: torch.Tensor, y_zero: Numbers, *parts: N
 
 
 @operator("NhwcMaxPool", domain=MICROSOFT)
-def nhwc_max_pool(node: Node, x: Numbers) -> Codes:
+def nhwc_max_pool(node: OnnxNode, x: Numbers) -> Codes:
     """The largest code of each window, channels last."""
-    found = max_pool(node, as_codes(x).movedim(-1, 1))
-    assert isinstance(found, torch.Tensor)
-    return Codes(found.movedim(1, -1), element_of(x))
+    largest = max_pool(node, as_codes(x).movedim(-1, 1))
+    assert isinstance(largest, torch.Tensor)
+    return Codes(largest.movedim(1, -1), element_of(x))

@@ -8,19 +8,19 @@ import torch
 
 from bench.limits import LOOP_ROUNDS
 from bench.onnx_import.execution import run_graph
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import Codes, Value
 
 
 @operator("If")
-def branch(node: Node, condition: torch.Tensor, *, outer: Mapping[str, Value]) -> tuple[Value, ...]:
+def branch(node: OnnxNode, condition: torch.Tensor, *, outer: Mapping[str, Value]) -> tuple[Value, ...]:
     """What one of two graphs makes."""
     return run_graph(node.get("then_branch" if bool(condition) else "else_branch"), (), outer)
 
 
 @operator("Loop")
 def loop(
-    node: Node,
+    node: OnnxNode,
     rounds: torch.Tensor | None,
     condition: torch.Tensor | None,
     *carried: Value,

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from bench.onnx_import.saturation import Reach
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import allowed
 
 _CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -18,7 +18,7 @@ _TRANSPOSED = {
 
 
 def paddings(
-    node: Node, shape: torch.Size, kernel: list[int], strides: list[int], dilations: list[int]
+    node: OnnxNode, shape: torch.Size, kernel: list[int], strides: list[int], dilations: list[int]
 ) -> list[tuple[int, int]]:
     """How far each spatial axis is padded before and after, by ``pads`` or ``auto_pad``."""
     mode = node.get("auto_pad", "NOTSET")
@@ -28,13 +28,13 @@ def paddings(
         return list(zip(pads[:axes], pads[axes:], strict=True))
     if mode == "VALID":
         return [(0, 0)] * axes
-    found = []
+    sizes = []
     for size, k, stride, dilation in zip(shape[2:], kernel, strides, dilations, strict=True):
         out = -(-size // stride)
         both = max((out - 1) * stride + (k - 1) * dilation + 1 - size, 0)
         less, more = both // 2, both - both // 2
-        found.append((less, more) if mode == "SAME_UPPER" else (more, less))
-    return found
+        sizes.append((less, more) if mode == "SAME_UPPER" else (more, less))
+    return sizes
 
 
 def flat(pads: list[tuple[int, int]]) -> list[int]:
@@ -47,7 +47,7 @@ def flat(pads: list[tuple[int, int]]) -> list[int]:
 
 
 def padded(x: torch.Tensor, pads: list[tuple[int, int]], value: float) -> torch.Tensor:
-    """X with its last axes padded by a value."""
+    """``x`` with its last axes padded by a value."""
     if not any(before or after for before, after in pads):
         return x
     spatial = (size + before + after for size, (before, after) in zip(x.shape[2:], pads, strict=True))
@@ -63,7 +63,7 @@ def positive(numbers: list[int], what: str) -> list[int]:
 
 
 @operator("Conv")
-def conv(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+def conv(node: OnnxNode, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """Cross-correlation of (n, c, ...) with (m, c / group, ...), in one to three dimensions."""
     axes = x.ndim - 2
     kernel = list(weight.shape[2:])
@@ -79,23 +79,25 @@ def conv(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor |
     return _CONVOLUTIONS[axes](x, weight, bias, strides, same, dilations, group)
 
 
-def reach(node: Node, x: torch.Tensor, kernel: list[int], value: float) -> Reach:
-    """What a convolution of x (n, c, ...) reads at each place, x padded by a value."""
+def reach(node: OnnxNode, x: torch.Tensor, kernel: list[int], value: float) -> Reach:
+    """What a convolution of x (n, c, ...) reads at each position, x padded by a value."""
     axes = len(kernel)
     strides = positive(node.get("strides", [1] * axes), "strides")
     dilations = positive(node.get("dilations", [1] * axes), "dilations")
     x = padded(x, paddings(node, x.shape, kernel, strides, dilations), value).contiguous()
     steps = [int(step) for step in x.stride()]
-    places, taps = torch.arange(x.shape[0]) * steps[0], torch.arange(x.shape[1]) * steps[1]
+    offsets, taps = torch.arange(x.shape[0]) * steps[0], torch.arange(x.shape[1]) * steps[1]
     for size, k, stride, dilation, step in zip(x.shape[2:], kernel, strides, dilations, steps[2:], strict=True):
         count = (size - (k - 1) * dilation - 1) // stride + 1
-        places = places.unsqueeze(-1) + torch.arange(count) * stride * step
+        offsets = offsets.unsqueeze(-1) + torch.arange(count) * stride * step
         taps = taps.unsqueeze(-1) + torch.arange(k) * dilation * step
-    return Reach(x, places.to(x.device), taps.to(x.device))
+    return Reach(x, offsets.to(x.device), taps.to(x.device))
 
 
 @operator("ConvTranspose")
-def conv_transpose(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+def conv_transpose(
+    node: OnnxNode, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+) -> torch.Tensor:
     """The transpose of a convolution of (m, n / group, ...): all of it, then cropped by the pads."""
     axes = x.ndim - 2
     kernel = list(weight.shape[2:])
@@ -115,7 +117,7 @@ def conv_transpose(node: Node, x: torch.Tensor, weight: torch.Tensor, bias: torc
     return y if bias is None else y + bias.reshape(-1, *[1] * axes)
 
 
-def _crops(node: Node, shape: torch.Size, strides: list[int], whole: list[int]) -> list[tuple[int, int]]:
+def _crops(node: OnnxNode, shape: torch.Size, strides: list[int], whole: list[int]) -> list[tuple[int, int]]:
     """What ``pads``, ``auto_pad`` or ``output_shape`` take off the whole transposed convolution."""
     mode = node.get("auto_pad", "NOTSET")
     wanted = node.get("output_shape")

@@ -6,18 +6,18 @@ from itertools import pairwise
 
 import torch
 
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import allowed, sizes
 
 
 @operator("Concat", since=4, codes=True)
-def concat(node: Node, *tensors: torch.Tensor) -> torch.Tensor:
+def concat(node: OnnxNode, *tensors: torch.Tensor) -> torch.Tensor:
     """One after the other along an axis."""
     return torch.cat(tensors, node.get("axis"))
 
 
 @operator("Split", since=2, codes=True)
-def split(node: Node, x: torch.Tensor, lengths: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+def split(node: OnnxNode, x: torch.Tensor, lengths: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
     """Parts of given lengths, or equal ones of which the last may be shorter."""
     axis = node.get("axis", 0)
     given = node.get("split") if lengths is None else sizes(lengths)
@@ -32,7 +32,7 @@ def split(node: Node, x: torch.Tensor, lengths: torch.Tensor | None = None) -> t
 
 
 @operator("Slice", codes=True)
-def slice_by_attribute(node: Node, x: torch.Tensor) -> torch.Tensor:
+def slice_by_attribute(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Ranges that are attributes, before opset 10."""
     starts, ends = node.get("starts"), node.get("ends")
     return _sliced(x, starts, ends, node.get("axes", range(len(starts))), [1] * len(starts))
@@ -40,7 +40,7 @@ def slice_by_attribute(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 @operator("Slice", since=10, codes=True)
 def slice_by_input(
-    node: Node,
+    node: OnnxNode,
     x: torch.Tensor,
     starts: torch.Tensor,
     ends: torch.Tensor,
@@ -61,21 +61,21 @@ def _sliced(
         if step < 0:  # torch slices forward only
             x = x.flip(axis)
             chosen = range(x.shape[axis] - 1 - chosen.start, x.shape[axis] - 1 - chosen.stop, -step)
-        places: list[slice] = [slice(None)] * x.ndim
-        places[axis] = slice(chosen.start, max(chosen.stop, chosen.start), chosen.step)
-        x = x[tuple(places)]
+        positions: list[slice] = [slice(None)] * x.ndim
+        positions[axis] = slice(chosen.start, max(chosen.stop, chosen.start), chosen.step)
+        x = x[tuple(positions)]
     return x
 
 
 @operator("Pad", since=2, codes=True)
-def pad_by_attribute(node: Node, x: torch.Tensor) -> torch.Tensor:
+def pad_by_attribute(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Sizes and value are attributes, before opset 11."""
     return _padded(x, node.get("pads"), range(x.ndim), node.get("mode", "constant"), node.get("value", 0.0))
 
 
 @operator("Pad", since=11, codes=True)
 def pad(
-    node: Node,
+    node: OnnxNode,
     x: torch.Tensor,
     pads: torch.Tensor,
     value: torch.Tensor | None = None,
@@ -107,25 +107,25 @@ def _halves(pads: list[int]) -> tuple[list[int], list[int]]:
 
 
 def _places(size: int, before: int, after: int, mode: str) -> torch.Tensor:
-    """Which element of an axis stands at each place of the padded axis.
+    """Which element of an axis stands at each position of the padded axis.
 
     >>> _places(3, 2, 1, "reflect").tolist(), _places(3, 2, 1, "edge").tolist(), _places(3, 2, 1, "wrap").tolist()
     ([2, 1, 0, 1, 2, 1], [0, 0, 0, 1, 2, 2], [1, 2, 0, 1, 2, 0])
     """
-    places = torch.arange(-before, size + after)
+    positions = torch.arange(-before, size + after)
     if mode == "edge":
-        return places.clamp(0, size - 1)
+        return positions.clamp(0, size - 1)
     if mode == "wrap":
-        return places % size
+        return positions % size
     if mode != "reflect":
         raise ValueError(f"mode {mode!r}")
     period = max(2 * (size - 1), 1)
-    folded = places % period
+    folded = positions % period
     return torch.where(folded < size, folded, period - folded)
 
 
 @operator("CenterCropPad", codes=True)
-def centre_crop_pad(node: Node, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+def centre_crop_pad(node: OnnxNode, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
     """Cropped or padded with zeros about the centre to a shape."""
     for axis, wanted in zip(node.get("axes", range(x.ndim)), allowed(sizes(shape), x.numel()), strict=True):
         size = x.shape[axis]

@@ -1,22 +1,22 @@
-"""Matrix products."""
+"""Matrix products: MatMul, Gemm and Einsum."""
 
 from __future__ import annotations
 
 import torch
 
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import through_int64
 
 
 @operator("MatMul")
-def matmul(node: Node, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """A B, with numpy's broadcasting of stacks."""
+def matmul(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """``A B``, with numpy's broadcasting of stacks."""
     return through_int64(torch.matmul, a, b)
 
 
 @operator("Gemm", since=6)
-def gemm(node: Node, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
-    """Alpha A' B' + beta C."""
+def gemm(node: OnnxNode, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
+    """``alpha A' B' + beta C``."""
     left = a.mT if node.get("transA", 0) else a
     right = b.mT if node.get("transB", 0) else b
     product = left @ right
@@ -29,6 +29,6 @@ def gemm(node: Node, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor | None = 
 
 
 @operator("Einsum")
-def einsum(node: Node, *tensors: torch.Tensor) -> torch.Tensor:
+def einsum(node: OnnxNode, *tensors: torch.Tensor) -> torch.Tensor:
     """The sum of products that the equation names."""
     return torch.einsum(node.get("equation"), *tensors)

@@ -6,7 +6,7 @@ from math import ceil
 
 import torch
 
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import TORCH_TYPES, Codes, allowed, sizes
 
 _CONSTANTS = {
@@ -18,7 +18,7 @@ _CONSTANTS = {
 
 
 @operator("Constant")
-def constant(node: Node) -> torch.Tensor | Codes:
+def constant(node: OnnxNode) -> torch.Tensor | Codes:
     """A tensor that the node holds."""
     if "value" in node.attributes:
         stored: torch.Tensor | Codes = node.attributes["value"]
@@ -30,14 +30,14 @@ def constant(node: Node) -> torch.Tensor | Codes:
 
 
 @operator("ConstantOfShape", since=9)
-def constant_of_shape(node: Node, shape: torch.Tensor) -> torch.Tensor:
+def constant_of_shape(node: OnnxNode, shape: torch.Tensor) -> torch.Tensor:
     """A tensor of a shape, filled with one value."""
     value: torch.Tensor = node.get("value", torch.zeros(1))
     return value.reshape(()).repeat(allowed(sizes(shape))) if shape.numel() else value.reshape(())
 
 
 @operator("Shape")
-def shape_of(node: Node, x: torch.Tensor | Codes) -> torch.Tensor:
+def shape_of(node: OnnxNode, x: torch.Tensor | Codes) -> torch.Tensor:
     """The sizes of the axes from ``start`` to ``end``."""
     held = x.codes if isinstance(x, Codes) else x
     chosen = list(held.shape)[slice(node.get("start", 0), node.get("end"))]
@@ -45,14 +45,14 @@ def shape_of(node: Node, x: torch.Tensor | Codes) -> torch.Tensor:
 
 
 @operator("Size")
-def size_of(node: Node, x: torch.Tensor | Codes) -> torch.Tensor:
+def size_of(node: OnnxNode, x: torch.Tensor | Codes) -> torch.Tensor:
     """How many elements there are."""
     held = x.codes if isinstance(x, Codes) else x
     return torch.tensor(held.numel(), device=held.device)
 
 
 @operator("Range")
-def number_range(node: Node, start: torch.Tensor, limit: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+def number_range(node: OnnxNode, start: torch.Tensor, limit: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
     """Numbers from start in steps of delta, below limit."""
     count = max(ceil((limit.item() - start.item()) / delta.item()), 0)
     allowed([count])
@@ -60,7 +60,7 @@ def number_range(node: Node, start: torch.Tensor, limit: torch.Tensor, delta: to
 
 
 @operator("EyeLike")
-def eye_like(node: Node, x: torch.Tensor) -> torch.Tensor:
+def eye_like(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Ones on the k-th diagonal of a matrix of x's shape."""
     dtype = TORCH_TYPES[node.attributes["dtype"]] if "dtype" in node.attributes else x.dtype
     rows, columns = x.shape
@@ -69,14 +69,14 @@ def eye_like(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("Cast", since=6)
-def cast(node: Node, x: torch.Tensor | Codes) -> torch.Tensor | Codes:
-    """X as another element type; codes stay codes as integers, and become floating point with their gradient."""
+def cast(node: OnnxNode, x: torch.Tensor | Codes) -> torch.Tensor | Codes:
+    """``x`` as another element type; codes stay codes as integers, and become floating point with their gradient."""
     return _cast(x, node.get("to"))
 
 
 @operator("CastLike", since=15)
-def cast_like(node: Node, x: torch.Tensor | Codes, like: torch.Tensor | Codes) -> torch.Tensor | Codes:
-    """X as the element type of another tensor."""
+def cast_like(node: OnnxNode, x: torch.Tensor | Codes, like: torch.Tensor | Codes) -> torch.Tensor | Codes:
+    """``x`` as the element type of another tensor."""
     if isinstance(like, Codes):
         return _cast(x, like.element)
     return _cast(x, next(element for element, dtype in TORCH_TYPES.items() if dtype == like.dtype))

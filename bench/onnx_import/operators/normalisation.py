@@ -1,20 +1,20 @@
-"""Normalisations."""
+"""Normalisations over batches, instances, layers, groups, channels and axes."""
 
 from __future__ import annotations
 
 import torch
 from torch.nn import functional
 
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 
 _TRAINING = "it normalises by the batch's own statistics, as in training; export the network for inference"
 
 
 @operator("BatchNormalization", since=6)
 def batch_normalisation(
-    node: Node, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor
+    node: OnnxNode, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor
 ) -> torch.Tensor:
-    """Scale (x - mean) / sqrt(variance + epsilon) + bias with stored statistics."""
+    """``scale (x - mean) / sqrt(variance + epsilon) + bias`` with stored statistics."""
     trains = node.get("training_mode", 0) or (node.opset < 7 and not node.get("is_test", 0))
     if trains or len([name for name in node.outputs if name]) > 1:
         raise ValueError(_TRAINING)
@@ -36,21 +36,21 @@ def _standardised(x: torch.Tensor, axes: tuple[int, ...], epsilon: float) -> tup
 
 
 @operator("InstanceNormalization", since=6)
-def instance_normalisation(node: Node, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def instance_normalisation(node: OnnxNode, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """Each channel of each sample by its own mean and variance."""
     shape = (1, -1, *[1] * (x.ndim - 2))
     standardised, *_ = _standardised(x, tuple(range(2, x.ndim)), node.get("epsilon", 1e-5))
     return standardised * scale.reshape(shape) + bias.reshape(shape)
 
 
-def _stashed(node: Node, x: torch.Tensor) -> torch.Tensor:
-    """X in the type that the statistics are computed in: at least float32 where ``stash_type`` says so."""
+def _stashed(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
+    """``x`` in the type that the statistics are computed in: at least float32 where ``stash_type`` says so."""
     return x.float() if node.get("stash_type", 1) == 1 and x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 @operator("LayerNormalization", since=17)
 def layer_normalisation(
-    node: Node, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor | None = None
+    node: OnnxNode, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Over the axes from ``axis`` on; also the mean and the inverse standard deviation."""
     axes = tuple(range(node.get("axis", -1) % x.ndim, x.ndim))
@@ -60,8 +60,8 @@ def layer_normalisation(
 
 
 @operator("RMSNormalization", since=23)
-def rms_normalisation(node: Node, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """X over its root mean square over the axes from ``axis`` on, times scale."""
+def rms_normalisation(node: OnnxNode, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """``x`` over its root mean square over the axes from ``axis`` on, times scale."""
     axes = tuple(range(node.get("axis", -1) % x.ndim, x.ndim))
     wide = _stashed(node, x)
     root = torch.rsqrt(wide.square().mean(axes, keepdim=True) + node.get("epsilon", 1e-5))
@@ -69,7 +69,7 @@ def rms_normalisation(node: Node, x: torch.Tensor, scale: torch.Tensor) -> torch
 
 
 @operator("GroupNormalization", since=18)
-def group_normalisation(node: Node, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def group_normalisation(node: OnnxNode, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """Each group of channels by its own mean and variance; before opset 21 one scale a group, then one a channel."""
     groups = node.get("num_groups")
     wide = _stashed(node, x).reshape(len(x), groups, -1)
@@ -83,8 +83,8 @@ def group_normalisation(node: Node, x: torch.Tensor, scale: torch.Tensor, bias: 
 
 
 @operator("LRN")
-def local_response_normalisation(node: Node, x: torch.Tensor) -> torch.Tensor:
-    """X / (bias + alpha / size * the sum of squares over size neighbouring channels) ** beta."""
+def local_response_normalisation(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
+    """``x / (bias + alpha / size * squares) ** beta``; squares are summed over ``size`` neighbouring channels."""
     size, alpha, beta = int(node.get("size")), node.number("alpha", 1e-4), node.number("beta", 0.75)
     before = (size - 1) // 2
     if not 1 <= size <= 2 * x.shape[1] + 1:
@@ -95,15 +95,15 @@ def local_response_normalisation(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("LpNormalization")
-def lp_normalisation(node: Node, x: torch.Tensor) -> torch.Tensor:
-    """X over its p-norm along an axis; zero where that is zero."""
+def lp_normalisation(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
+    """``x`` over its p-norm along an axis; zero where that is zero."""
     axis, p = node.get("axis", -1), node.get("p", 2)
     norm = x.abs().sum(axis, keepdim=True) if p == 1 else x.square().sum(axis, keepdim=True).sqrt()
     return torch.where(norm == 0, torch.zeros_like(x), x / norm.where(norm != 0, torch.ones_like(norm)))
 
 
 @operator("MeanVarianceNormalization", since=9)
-def mean_variance_normalisation(node: Node, x: torch.Tensor) -> torch.Tensor:
+def mean_variance_normalisation(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """(x - mean) / (standard deviation + 1e-9) over axes."""
     axes = tuple(node.get("axes", [0, 2, 3]))
     centred = x - x.mean(axes, keepdim=True)

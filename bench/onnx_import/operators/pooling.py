@@ -1,4 +1,4 @@
-"""Pools: over windows and over everything."""
+"""Maximum, average and p-norm pooling, over windows and over all positions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from bench.onnx_import.operators.convolution import padded, paddings, positive
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import allowed, sizes
 
 _MAXIMUM: dict[int, Callable[..., Any]] = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
@@ -34,7 +34,7 @@ class _Windows:
         return [(before, after + more) for (before, after), more in zip(self.pads, self.overhang, strict=True)]
 
 
-def _windows(node: Node, x: torch.Tensor) -> _Windows:
+def _windows(node: OnnxNode, x: torch.Tensor) -> _Windows:
     axes = x.ndim - 2
     kernel = positive(node.get("kernel_shape"), "kernel_shape")
     strides = positive(node.get("strides", [1] * axes), "strides")
@@ -53,34 +53,34 @@ def _windows(node: Node, x: torch.Tensor) -> _Windows:
 
 
 @operator("MaxPool", codes=True)
-def max_pool(node: Node, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+def max_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
     """The largest of each window, and where it lies in the flattened input if that is asked for."""
     windows = _windows(node, x)
     numbers = x if x.is_floating_point() else x.double()
     whole = padded(numbers, windows.whole, -torch.inf)
     wants_indices = len([name for name in node.outputs if name]) > 1
-    found = _MAXIMUM[x.ndim - 2](
+    pooled = _MAXIMUM[x.ndim - 2](
         whole, windows.kernel, windows.strides, 0, windows.dilations, False, return_indices=wants_indices
     )
     if not wants_indices:
-        alone: torch.Tensor = found.to(x.dtype)
+        alone: torch.Tensor = pooled.to(x.dtype)
         return alone
-    largest, places = found
-    return largest.to(x.dtype), _flat_indices(node, x.shape, places, whole.shape, windows)
+    largest, positions = pooled
+    return largest.to(x.dtype), _flat_indices(node, x.shape, positions, whole.shape, windows)
 
 
 def _flat_indices(
-    node: Node, shape: torch.Size, places: torch.Tensor, whole: torch.Size, windows: _Windows
+    node: OnnxNode, shape: torch.Size, positions: torch.Tensor, whole: torch.Size, windows: _Windows
 ) -> torch.Tensor:
-    """Places in one padded plane as places in the whole input."""
+    """Positions in one padded plane as positions in the whole input."""
     coordinates = []
     for size, (before, _) in zip(reversed(whole[2:]), reversed(windows.whole), strict=True):
-        coordinates.append(places % size - before)
-        places = places // size
+        coordinates.append(positions % size - before)
+        positions = positions // size
     axes = list(zip(shape[2:], reversed(coordinates), strict=True))
     if node.get("storage_order", 0):
         axes.reverse()
-    planes = torch.arange(prod(shape[:2]), device=places.device).reshape(*shape[:2], *[1] * len(axes))
+    planes = torch.arange(prod(shape[:2]), device=positions.device).reshape(*shape[:2], *[1] * len(axes))
     flat = planes
     for size, coordinate in axes:
         flat = flat * size + coordinate
@@ -89,9 +89,9 @@ def _flat_indices(
 
 @operator("MaxUnpool")
 def max_unpool(
-    node: Node, x: torch.Tensor, indices: torch.Tensor, output_shape: torch.Tensor | None = None
+    node: OnnxNode, x: torch.Tensor, indices: torch.Tensor, output_shape: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """The values put back to the places they came from, zero elsewhere."""
+    """The values put back to the positions they came from, zero elsewhere."""
     axes = x.ndim - 2
     kernel, strides = node.get("kernel_shape"), positive(node.get("strides", [1] * axes), "strides")
     pads = node.get("pads", [0] * 2 * axes)
@@ -130,7 +130,7 @@ def _window_sum(x: torch.Tensor, windows: _Windows) -> torch.Tensor:
 
 
 @operator("AveragePool")
-def average_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def average_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The mean of each window; the padding counts only if ``count_include_pad`` says so."""
     windows = _windows(node, x)
     total = _window_sum(padded(x, windows.whole, 0.0), windows)
@@ -143,7 +143,7 @@ def average_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("LpPool", since=2)
-def lp_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def lp_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The p-norm of each window."""
     windows = _windows(node, x)
     p = node.number("p", 2)
@@ -151,19 +151,19 @@ def lp_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("GlobalAveragePool")
-def global_average_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def global_average_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The mean over all spatial axes."""
     return x.mean(tuple(range(2, x.ndim)), keepdim=True)
 
 
 @operator("GlobalMaxPool", codes=True)
-def global_max_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def global_max_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The largest over all spatial axes."""
     return x.amax(tuple(range(2, x.ndim)), keepdim=True)
 
 
 @operator("GlobalLpPool", since=2)
-def global_lp_pool(node: Node, x: torch.Tensor) -> torch.Tensor:
+def global_lp_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The p-norm over all spatial axes."""
     p = node.number("p", 2)
     return (x.abs() ** p).sum(tuple(range(2, x.ndim)), keepdim=True) ** (1.0 / p)

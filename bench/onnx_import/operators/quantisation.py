@@ -7,7 +7,7 @@ from onnx import TensorProto
 
 from bench.errors import UserError
 from bench.onnx_import.rounding import Rounding
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import TORCH_TYPES, Codes, as_codes
 
 RANGES = {
@@ -30,7 +30,7 @@ def element_of(value: torch.Tensor | Codes) -> int:
     return value.element if isinstance(value, Codes) else ELEMENTS[value.dtype]
 
 
-def range_of(node: Node, element: int) -> tuple[int, int]:
+def range_of(node: OnnxNode, element: int) -> tuple[int, int]:
     """The smallest and the largest code of a type; ``UserError`` for one that is no integer code."""
     if element not in RANGES:
         kind = TensorProto.DataType.Name(element)
@@ -92,7 +92,7 @@ def dequantise(codes: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor | No
 @operator("QuantizeLinear", since=10)
 @operator("QuantizeLinear", domain="com.microsoft")
 def quantize_linear(
-    node: Node, x: torch.Tensor | Codes, scale: torch.Tensor, zero: torch.Tensor | Codes | None = None
+    node: OnnxNode, x: torch.Tensor | Codes, scale: torch.Tensor, zero: torch.Tensor | Codes | None = None
 ) -> Codes:
     """``saturate(round(x / scale) + zero)``: one scale a tensor, an index of the axis, or a block."""
     element = element_of(zero) if zero is not None else node.get("output_dtype", 0) or TensorProto.UINT8
@@ -105,7 +105,7 @@ def quantize_linear(
     return Codes(codes.float(), element)
 
 
-def _precision(node: Node, scale: torch.Tensor) -> torch.dtype:
+def _precision(node: OnnxNode, scale: torch.Tensor) -> torch.dtype:
     """In which type the division is done; halves hold no 16-bit code, so they are divided in float32."""
     asked = node.get("precision", 0)
     dtype = TORCH_TYPES[asked] if asked else scale.dtype
@@ -115,7 +115,7 @@ def _precision(node: Node, scale: torch.Tensor) -> torch.dtype:
 @operator("DequantizeLinear", since=10)
 @operator("DequantizeLinear", domain="com.microsoft")
 def dequantize_linear(
-    node: Node, x: torch.Tensor | Codes, scale: torch.Tensor, zero: torch.Tensor | Codes | None = None
+    node: OnnxNode, x: torch.Tensor | Codes, scale: torch.Tensor, zero: torch.Tensor | Codes | None = None
 ) -> torch.Tensor:
     """``(x - zero) scale``: one scale a tensor, an index of the axis, or a block."""
     axis, block = node.get("axis", 1), node.get("block_size", 0)
@@ -142,7 +142,7 @@ def dynamic_range(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @operator("DynamicQuantizeLinear", since=11)
-def dynamic_quantize_linear(node: Node, x: torch.Tensor) -> tuple[Codes, torch.Tensor, torch.Tensor]:
+def dynamic_quantize_linear(node: OnnxNode, x: torch.Tensor) -> tuple[Codes, torch.Tensor, torch.Tensor]:
     """Codes uint8 over the range of x itself, with their scale and zero point."""
     scale, zero = dynamic_range(x)
     codes = quantise(x, scale, zero, RANGES[TensorProto.UINT8], node.rounding)

@@ -12,7 +12,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from bench.onnx_import.operators.convolution import conv, reach
 from bench.onnx_import.operators.quantisation import RANGES, element_of, range_of, saturated
 from bench.onnx_import.saturation import is_kind, lost_in_convolution, lost_in_product
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import Codes, as_codes
 
 EXACT = 2**24
@@ -47,8 +47,8 @@ def weight_of(weight: Numbers, zero: Numbers | None, axes: tuple[int, ...], spre
     if kept is None or kept[0] is not zero or kept[1] != axes:
         kept = (zero, axes, _shifted(weight, zero, axes, spread))
         _weights[weight] = kept
-    found: Weight = kept[2]
-    return found
+    cached: Weight = kept[2]
+    return cached
 
 
 def _shifted(weight: Numbers, zero: Numbers | None, axes: tuple[int, ...], spread: tuple[int, ...]) -> Weight:
@@ -97,7 +97,7 @@ def total(
 
 
 def requantised(
-    node: Node,
+    node: OnnxNode,
     sums: torch.Tensor,
     factor: torch.Tensor,
     scale_zero: torch.Tensor | Codes | None,
@@ -118,14 +118,14 @@ def requantised(
     return Codes(saturated(values, zero, limits, node.rounding), element)
 
 
-def convolve(node: Node, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def convolve(node: OnnxNode, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """The convolution that the node's attributes describe; channels are last where it says so."""
     if not node.get("channels_last", 0):
         return conv(node, x, weight)
     return conv(node, x.movedim(-1, 1), weight).movedim(1, -1)
 
 
-def _channels(node: Node, values: torch.Tensor, rank: int) -> torch.Tensor:
+def _channels(node: OnnxNode, values: torch.Tensor, rank: int) -> torch.Tensor:
     """One value a channel in a shape that meets the convolution's result."""
     if values.numel() == 1:
         return values.reshape(())
@@ -133,7 +133,7 @@ def _channels(node: Node, values: torch.Tensor, rank: int) -> torch.Tensor:
 
 
 def _convolved(
-    node: Node, x: Numbers, zero: Numbers | None, weight: Numbers, weight_zero: Numbers | None, bias: Numbers | None
+    node: OnnxNode, x: Numbers, zero: Numbers | None, weight: Numbers, weight_zero: Numbers | None, bias: Numbers | None
 ) -> torch.Tensor:
     rank = (weight.codes if isinstance(weight, Codes) else weight).ndim
     prepared = weight_of(weight, weight_zero, tuple(range(1, rank)), (-1, *[1] * (rank - 1)))
@@ -142,7 +142,7 @@ def _convolved(
     return total(lambda a, b: convolve(node, a, b), x, zero, prepared, added, lost)
 
 
-def _lost(node: Node, x: Numbers, zero: Numbers | None, weight: Numbers) -> torch.Tensor | None:
+def _lost(node: OnnxNode, x: Numbers, zero: Numbers | None, weight: Numbers) -> torch.Tensor | None:
     """What saturation takes from a convolution's sums; None where they are exact.
 
     Products of uint8 with int8 codes saturate in QLinearConv, of int8 with uint8 codes in ConvInteger. One channel in
@@ -166,7 +166,7 @@ def _lost(node: Node, x: Numbers, zero: Numbers | None, weight: Numbers) -> torc
 @operator("QLinearConv", since=10)
 @operator("QLinearConv", domain="com.microsoft")
 def qlinear_conv(
-    node: Node,
+    node: OnnxNode,
     x: Numbers,
     x_scale: torch.Tensor,
     x_zero: Numbers,
@@ -185,7 +185,7 @@ def qlinear_conv(
 
 @operator("ConvInteger", since=10)
 def conv_integer(
-    node: Node, x: Numbers, w: Numbers, x_zero: Numbers | None = None, w_zero: Numbers | None = None
+    node: OnnxNode, x: Numbers, w: Numbers, x_zero: Numbers | None = None, w_zero: Numbers | None = None
 ) -> Codes:
     """``Σ (x - x_zero)(w - w_zero)`` as 32-bit integers."""
     return Codes(_convolved(node, x, x_zero, w, w_zero, None), TensorProto.INT32)
@@ -199,7 +199,7 @@ def matrix_weight(b: Numbers, zero: Numbers | None, *, transposed: bool = False)
     return weight_of(b, zero, (-2,), (1, -1))
 
 
-def multiplied(node: Node, a: Numbers, a_zero: Numbers | None, b: Numbers, b_zero: Numbers | None) -> torch.Tensor:
+def multiplied(node: OnnxNode, a: Numbers, a_zero: Numbers | None, b: Numbers, b_zero: Numbers | None) -> torch.Tensor:
     """``Σ_k (a_ik - a_zero)(b_kj - b_zero)``: a (..., m, k), b (..., k, n)."""
     vector = (b.codes if isinstance(b, Codes) else b).ndim == 1
     weight = weight_of(b, b_zero, (-1,), (1,)) if vector else matrix_weight(b, b_zero)
@@ -208,7 +208,7 @@ def multiplied(node: Node, a: Numbers, a_zero: Numbers | None, b: Numbers, b_zer
 
 @operator("MatMulInteger", since=10)
 def matmul_integer(
-    node: Node, a: Numbers, b: Numbers, a_zero: Numbers | None = None, b_zero: Numbers | None = None
+    node: OnnxNode, a: Numbers, b: Numbers, a_zero: Numbers | None = None, b_zero: Numbers | None = None
 ) -> Codes:
     """``Σ_k (a_ik - a_zero)(b_kj - b_zero)`` as 32-bit integers."""
     return Codes(multiplied(node, a, a_zero, b, b_zero), TensorProto.INT32)
@@ -216,7 +216,7 @@ def matmul_integer(
 
 @operator("QLinearMatMul", since=10)
 def qlinear_matmul(
-    node: Node,
+    node: OnnxNode,
     a: Numbers,
     a_scale: torch.Tensor,
     a_zero: Numbers,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import sizes, through_int64
 
 _Axes = tuple[int, ...]
@@ -55,16 +55,16 @@ _REDUCTIONS: dict[str, Callable[[torch.Tensor, _Axes, bool], torch.Tensor]] = {
 _EXTREMES = {"ReduceMax": True, "ReduceMin": False}
 
 
-def _axes(node: Node, x: torch.Tensor, axes: torch.Tensor | None) -> _Axes | None:
+def _axes(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None) -> _Axes | None:
     """The axes from the attribute or the input; None where nothing is to be done."""
-    found = node.get("axes", []) if axes is None else sizes(axes)
-    if not found:
+    listed = node.get("axes", []) if axes is None else sizes(axes)
+    if not listed:
         return None if node.get("noop_with_empty_axes", 0) else tuple(range(x.ndim))
-    return tuple(axis + x.ndim if axis < 0 else axis for axis in found)
+    return tuple(axis + x.ndim if axis < 0 else axis for axis in listed)
 
 
 @operator(*_REDUCTIONS)
-def reduction(node: Node, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
+def reduction(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
     """The reduction of the operator's name, in x's type."""
     over = _axes(node, x, axes)
     if over == () or over is None:  # a reduction of nothing still takes logarithms, squares and the like
@@ -74,7 +74,7 @@ def reduction(node: Node, x: torch.Tensor, axes: torch.Tensor | None = None) -> 
 
 
 @operator(*_EXTREMES, codes=True)
-def extreme(node: Node, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
+def extreme(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
     """The largest or smallest; of nothing, the smallest or largest number there is."""
     over = _axes(node, x, axes)
     if over == () or over is None:
@@ -84,7 +84,7 @@ def extreme(node: Node, x: torch.Tensor, axes: torch.Tensor | None = None) -> to
 
 
 @operator("ArgMax", "ArgMin", codes=True)
-def place_of_extreme(node: Node, x: torch.Tensor) -> torch.Tensor:
+def place_of_extreme(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Where the largest or smallest lies along an axis: the first, or with ``select_last_index`` the last."""
     axis, keep = int(node.number("axis", 0)), bool(node.get("keepdims", 1))
     find = torch.argmax if node.operator == "ArgMax" else torch.argmin
@@ -94,7 +94,7 @@ def place_of_extreme(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("TopK", codes=True)
-def top_k(node: Node, x: torch.Tensor, k: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+def top_k(node: OnnxNode, x: torch.Tensor, k: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """The k largest or smallest along an axis, of equals the first; sorted."""
     axis = node.get("axis", -1)
     count = node.get("k") if k is None else sizes(k)[0]
@@ -105,7 +105,7 @@ def top_k(node: Node, x: torch.Tensor, k: torch.Tensor | None = None) -> tuple[t
 
 
 @operator("CumSum", "CumProd")
-def cumulative(node: Node, x: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
+def cumulative(node: OnnxNode, x: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
     """Running sums or products along an axis; ``exclusive`` leaves the element itself out."""
     along = sizes(axis)[0]
     sums = node.operator == "CumSum"

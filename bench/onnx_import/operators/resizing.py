@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import allowed, sizes
 
 _Floats = NDArray[np.float64]
@@ -106,26 +106,26 @@ def _along(x: torch.Tensor, axis: int, matrix: _Floats) -> torch.Tensor:
 
 
 @operator("Upsample", since=7, codes=True)
-def upsample(node: Node, x: torch.Tensor, scales: torch.Tensor | None = None) -> torch.Tensor:
+def upsample(node: OnnxNode, x: torch.Tensor, scales: torch.Tensor | None = None) -> torch.Tensor:
     """Nearest or linear, to floor(scale size)."""
     factors = node.get("scales") if scales is None else scales.tolist()
     return _resized(x, [(float(f), floor(n * f)) for f, n in zip(factors, x.shape, strict=True)], _asymmetric(node))
 
 
 @operator("Resize", since=10, codes=True)
-def resize_asymmetric(node: Node, x: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+def resize_asymmetric(node: OnnxNode, x: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
     """As Upsample, and downwards too."""
     return upsample(node, x, scales)
 
 
-def _asymmetric(node: Node) -> Sampling:
+def _asymmetric(node: OnnxNode) -> Sampling:
     mode = node.get("mode", "nearest")
     return Sampling("linear" if mode == "bilinear" else mode, "asymmetric", "floor")
 
 
 @operator("Resize", since=11, codes=True)
 def resize(
-    node: Node,
+    node: OnnxNode,
     x: torch.Tensor,
     roi: torch.Tensor | None = None,
     scales: torch.Tensor | None = None,
@@ -153,7 +153,7 @@ def resize(
 
 
 def _steps(
-    node: Node, shape: list[int], scales: torch.Tensor | None, out: torch.Tensor | None
+    node: OnnxNode, shape: list[int], scales: torch.Tensor | None, out: torch.Tensor | None
 ) -> list[tuple[float, int]]:
     """The scale and the size of each resized axis."""
     if scales is not None and scales.numel():

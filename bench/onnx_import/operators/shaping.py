@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from bench.onnx_import.table import Node, operator
+from bench.onnx_import.table import OnnxNode, operator
 from bench.onnx_import.values import allowed, sizes
 
 
 @operator("Reshape", since=5, codes=True)
-def reshape(node: Node, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+def reshape(node: OnnxNode, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
     """To a shape; 0 keeps a size unless ``allowzero``, -1 is what is left."""
     wanted = sizes(shape)
     if not node.get("allowzero", 0):
@@ -18,7 +18,7 @@ def reshape(node: Node, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
 
 
 @operator("Flatten", codes=True)
-def flatten(node: Node, x: torch.Tensor) -> torch.Tensor:
+def flatten(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """To two axes: those before ``axis`` and the rest."""
     axis = node.get("axis", 1)
     axis = axis + x.ndim if axis < 0 else axis
@@ -26,7 +26,7 @@ def flatten(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("Squeeze", codes=True)
-def squeeze(node: Node, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
+def squeeze(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
     """Without the given axes, or without any of size 1."""
     given = node.get("axes") if axes is None else sizes(axes)
     if given is None:
@@ -37,8 +37,8 @@ def squeeze(node: Node, x: torch.Tensor, axes: torch.Tensor | None = None) -> to
 
 
 @operator("Unsqueeze", codes=True)
-def unsqueeze(node: Node, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
-    """With new axes of size 1 at given places of the result."""
+def unsqueeze(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
+    """With new axes of size 1 at given positions of the result."""
     given = node.get("axes") if axes is None else sizes(axes)
     rank = x.ndim + len(given)
     for axis in sorted(axis + rank if axis < 0 else axis for axis in given):
@@ -47,13 +47,13 @@ def unsqueeze(node: Node, x: torch.Tensor, axes: torch.Tensor | None = None) -> 
 
 
 @operator("Transpose", codes=True)
-def transpose(node: Node, x: torch.Tensor) -> torch.Tensor:
+def transpose(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Axes in another order; reversed where none is given."""
     return x.permute(node.get("perm", list(reversed(range(x.ndim)))))
 
 
 @operator("Expand", codes=True)
-def expand(node: Node, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+def expand(node: OnnxNode, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
     """Broadcast with a shape, which may be the smaller of the two."""
     wanted = allowed(sizes(shape), x.numel())
     rank = max(x.ndim, len(wanted))
@@ -63,7 +63,7 @@ def expand(node: Node, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
 
 
 @operator("Tile", since=6, codes=True)
-def tile(node: Node, x: torch.Tensor, repeats: torch.Tensor) -> torch.Tensor:
+def tile(node: OnnxNode, x: torch.Tensor, repeats: torch.Tensor) -> torch.Tensor:
     """Repeated along every axis."""
     times = sizes(repeats)
     allowed((size * count for size, count in zip(x.shape, times, strict=True)), x.numel())
@@ -71,7 +71,7 @@ def tile(node: Node, x: torch.Tensor, repeats: torch.Tensor) -> torch.Tensor:
 
 
 @operator("DepthToSpace", codes=True)
-def depth_to_space(node: Node, x: torch.Tensor) -> torch.Tensor:
+def depth_to_space(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Blocks of channels to blocks of pixels: depth first (DCR) or column first (CRD)."""
     n, c, h, w = x.shape
     b = node.get("blocksize")
@@ -83,7 +83,7 @@ def depth_to_space(node: Node, x: torch.Tensor) -> torch.Tensor:
 
 
 @operator("SpaceToDepth", codes=True)
-def space_to_depth(node: Node, x: torch.Tensor) -> torch.Tensor:
+def space_to_depth(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Blocks of pixels to blocks of channels: depth first (DCR) or column first (CRD)."""
     n, c, h, w = x.shape
     b = node.get("blocksize")

@@ -6,25 +6,25 @@ from bench.report.leaderboard.build import leaderboard
 from bench.report.leaderboard.marks import Mark, State
 from bench.report.leaderboard.model import (
     Column,
-    Cost,
-    Gap,
-    Harm,
-    Kind,
+    CostEntry,
+    GapEntry,
+    HarmEntry,
     Leaderboard,
     Missing,
+    MissingKind,
     ReferenceRow,
     Row,
 )
 
 __all__ = [
     "Column",
-    "Cost",
-    "Gap",
-    "Harm",
-    "Kind",
+    "CostEntry",
+    "GapEntry",
+    "HarmEntry",
     "Leaderboard",
     "Mark",
     "Missing",
+    "MissingKind",
     "ReferenceRow",
     "Row",
     "State",

@@ -9,7 +9,7 @@ from bench.cell_id import canonical_parameters
 from bench.families import FAMILIES, in_order
 from bench.report.leaderboard.marks import mark_of, state_of, within_arithmetic
 from bench.report.leaderboard.missing import missing
-from bench.report.leaderboard.model import Column, Cost, Gap, Harm, Leaderboard, ReferenceRow, Row
+from bench.report.leaderboard.model import Column, CostEntry, GapEntry, HarmEntry, Leaderboard, ReferenceRow, Row
 from bench.results import Cell, FamilyResult, Results, ValueReference, ValueResult, VariantResult
 from bench.wording import differing_parameters
 
@@ -90,21 +90,21 @@ def _row(
     )
 
 
-def _harm(column: Column, cells: Sequence[Cell]) -> Harm:
+def _harm(column: Column, cells: Sequence[Cell]) -> HarmEntry:
     value = column.of(cells)
     if value is None:
         cell = next((cell for cell in cells if column.is_of(cell)), None)
-        return Harm("absent") if cell is None else Harm(cell.status, cell.reason)
+        return HarmEntry("absent") if cell is None else HarmEntry(cell.status, cell.reason)
     low, high = value.ci or (None, None)
     same = within_arithmetic(value)
-    return Harm("ok", value.reason, value.estimate, low, high, mark_of(value), same, value)
+    return HarmEntry("ok", value.reason, value.estimate, low, high, mark_of(value), same, value)
 
 
-def _gap(name: str, family: FamilyResult | None, cells: Sequence[Cell]) -> Gap:
+def _gap(name: str, family: FamilyResult | None, cells: Sequence[Cell]) -> GapEntry:
     if family is None:
-        return Gap(name, measured=False)
+        return GapEntry(name, measured=False)
     low, high = family.gap_ci or (None, None)
-    return Gap(
+    return GapEntry(
         family=name,
         headline=family.headline,
         gap=family.gap,
@@ -123,12 +123,12 @@ def _yardstick_gaps(headline: ValueReference, cells: Sequence[Cell]) -> tuple[fl
     return () if value is None else tuple(value.yardstick_gaps)
 
 
-def _cost(cells: Sequence[Cell], names: Sequence[str], units: Sequence[str]) -> Cost:
+def _cost(cells: Sequence[Cell], names: Sequence[str], units: Sequence[str]) -> CostEntry:
     """The first cost of one of these names, else of one of these units."""
     costs = {name: value for cell in cells for name, value in cell.values.items() if value.kind == "cost"}
     chosen = next((costs[name] for name in names if name in costs), None)
     chosen = chosen or next((value for value in costs.values() if value.unit in units), None)
-    return Cost() if chosen is None else Cost(chosen.variant, chosen.estimate, chosen.unit, chosen)
+    return CostEntry() if chosen is None else CostEntry(chosen.variant, chosen.estimate, chosen.unit, chosen)
 
 
 def _references(cells: Sequence[Cell], columns: Sequence[Column]) -> tuple[ReferenceRow, ...]:
@@ -147,6 +147,6 @@ def _references(cells: Sequence[Cell], columns: Sequence[Column]) -> tuple[Refer
     return tuple(rows)
 
 
-def _of_reference(cells: Sequence[Cell], names: Sequence[str], units: Sequence[str]) -> Cost:
+def _of_reference(cells: Sequence[Cell], names: Sequence[str], units: Sequence[str]) -> CostEntry:
     found = _cost(cells, names, units)
-    return found if found.value is None else Cost(found.value.reference, 1.0, found.unit, found.value)
+    return found if found.value is None else CostEntry(found.value.reference, 1.0, found.unit, found.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from bench.report.leaderboard.model import Kind, Missing, Row
+from bench.report.leaderboard.model import Missing, MissingKind, Row
 
 
 def missing(rows: Sequence[Row]) -> tuple[Missing, ...]:
@@ -13,23 +13,23 @@ def missing(rows: Sequence[Row]) -> tuple[Missing, ...]:
 
     A gap is not listed where its cell is missing for the same reason.
     """
-    lacking: dict[tuple[Kind, str, str], dict[int, None]] = defaultdict(dict)
+    lacking: dict[tuple[MissingKind, str, str], dict[int, None]] = defaultdict(dict)
     for index, row in enumerate(rows):
         if not row.cells:
-            lacking[Kind.ERROR, "", ""][index] = None
+            lacking[MissingKind.ERROR, "", ""][index] = None
         broken = {cell.reason for cell in row.cells if cell.status != "ok" and cell.reason.strip()}
         for cell in row.cells:
             if cell.status != "ok":
-                lacking[Kind(cell.status), cell.reason, cell.metric][index] = None
+                lacking[MissingKind(cell.status), cell.reason, cell.metric][index] = None
         for gap in row.gaps:
             if gap.measured and gap.unknown and gap.headline is not None and gap.reason not in broken:
-                lacking[Kind.NO_GAP, gap.reason, gap.family][index] = None
-    merged: dict[tuple[Kind, str, tuple[int, ...]], list[str]] = defaultdict(list)
+                lacking[MissingKind.NO_GAP, gap.reason, gap.family][index] = None
+    merged: dict[tuple[MissingKind, str, tuple[int, ...]], list[str]] = defaultdict(list)
     for (kind, reason, what), where in lacking.items():
         merged[kind, reason, tuple(where)].append(what)
     return tuple(
         Missing(kind, tuple(filter(None, what)), where, reason)
-        for wanted in Kind
+        for wanted in MissingKind
         for (kind, reason, where), what in merged.items()
         if kind is wanted
     )

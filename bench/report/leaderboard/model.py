@@ -14,7 +14,7 @@ from bench.results import Cell, StepUse, ValueReference, ValueResult
 Status = Literal["ok", "skipped", "error", "absent"]
 
 
-class Kind(StrEnum):
+class MissingKind(StrEnum):
     """Why something is missing."""
 
     ERROR = "error"
@@ -44,7 +44,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Harm:
+class HarmEntry:
     """How much worse one value became; numbers in its own unit, positive is worse, None where there is none."""
 
     status: Status
@@ -58,7 +58,7 @@ class Harm:
 
 
 @dataclass(frozen=True)
-class Gap:
+class GapEntry:
     """A family of one variant on the yardsticks' scale: its headline and its alarm."""
 
     family: str
@@ -89,7 +89,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Cost:
+class CostEntry:
     """A cost of a network, and its ratio to the reference's; None where it was not measured."""
 
     own: float | None = None
@@ -109,10 +109,10 @@ class Row:
     state: State
     because: str
     steps: tuple[StepUse, ...]
-    harms: tuple[Harm, ...]  # a column each
-    gaps: tuple[Gap, ...]  # a family each
-    size: Cost
-    latency: Cost
+    harms: tuple[HarmEntry, ...]  # a column each
+    gaps: tuple[GapEntry, ...]  # a family each
+    size: CostEntry
+    latency: CostEntry
     cells: tuple[Cell, ...] = field(repr=False)
 
 
@@ -122,15 +122,15 @@ class ReferenceRow:
 
     target: str
     own: tuple[ValueResult | None, ...]  # a column each
-    size: Cost
-    latency: Cost
+    size: CostEntry
+    latency: CostEntry
 
 
 @dataclass(frozen=True)
 class Missing:
     """Cells or gaps that are missing for one and the same reason."""
 
-    kind: Kind
+    kind: MissingKind
     what: tuple[str, ...]  # metrics or families; nothing: no cell at all
     rows: tuple[int, ...]
     reason: str

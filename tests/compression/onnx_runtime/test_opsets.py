@@ -7,8 +7,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from bench.compression.base import StepContext, steps
+from bench.compression.chains import run_step
 from bench.compression.onnx_runtime.opsets import modern
-from bench.compression.record import run_step
 from bench.data.digits import Digits
 from bench.errors import UserError
 from bench.models.base import Recipe

@@ -7,13 +7,14 @@ import torch
 from torch import nn
 
 from bench.compression.base import StepContext
+from bench.compression.chains import run_step
 from bench.compression.pruning.graph import find_channels, remove, replay, shrink
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.restoring import restore, to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.models.base import models
 from bench.models.training import initialise
 from bench.networks.network import InputSpec, TorchNetwork
-from bench.outside_networks.source import source_record
+from bench.outside_networks.records import source_record
 
 IMAGE = InputSpec(shape=(1, 8, 8), classes=("a", "b", "c"))
 SMALL = {

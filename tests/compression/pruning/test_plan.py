@@ -6,8 +6,8 @@ import pytest
 from bench.compression.pruning.graph import ChannelGroup, Entry, find_channels, remove
 from bench.compression.pruning.plan import (
     Cost,
+    CutRules,
     LayerCost,
-    Setting,
     cost_of,
     global_plan,
     least_damage,
@@ -58,36 +58,36 @@ def test_predicted_costs_are_the_real_ones(name):
 
 def test_local_and_own_ratios():
     groups, _ = chain()
-    assert local_plan(Setting.of(groups, 1, {}), 0.3) == {"a": 2, "b": 7}
-    assert local_plan(Setting.of(groups, 1, {"a": 0.0}), 0.3) == {"a": 4, "b": 7}
-    assert local_plan(Setting.of(groups, 4, {}), 0.3) == {"a": 4, "b": 8}
+    assert local_plan(CutRules.of(groups, 1, {}), 0.3) == {"a": 2, "b": 7}
+    assert local_plan(CutRules.of(groups, 1, {"a": 0.0}), 0.3) == {"a": 4, "b": 7}
+    assert local_plan(CutRules.of(groups, 4, {}), 0.3) == {"a": 4, "b": 8}
     assert units_kept(10, 0.7, 1, 10) == 3  # 10 · (1 − 0.7) is 3.0000000000000004 or 2.9999999999999996
 
 
 def test_the_weakest_of_all_layers_go_but_never_a_whole_layer():
     groups, _ = chain()
     scores = {"a": np.array([0.1, 0.2, 0.3, 0.4]), "b": np.linspace(1, 2, 10)}
-    assert global_plan(Setting.of(groups, 1, {}), scores, 0.15) == {"a": 1, "b": 10}
-    assert global_plan(Setting.of(groups, 1, {}), scores, 0.5) == {"a": 1, "b": 6}
-    assert global_plan(Setting.of(groups, 1, {}), scores, 0.99) == {"a": 1, "b": 1}
-    assert global_plan(Setting.of(groups, 1, {"a": 0.25}), scores, 0.5) == {"a": 3, "b": 5}
-    assert global_plan(Setting.of(groups, 2, {}), scores, 0.3) == {"a": 2, "b": 8}
+    assert global_plan(CutRules.of(groups, 1, {}), scores, 0.15) == {"a": 1, "b": 10}
+    assert global_plan(CutRules.of(groups, 1, {}), scores, 0.5) == {"a": 1, "b": 6}
+    assert global_plan(CutRules.of(groups, 1, {}), scores, 0.99) == {"a": 1, "b": 1}
+    assert global_plan(CutRules.of(groups, 1, {"a": 0.25}), scores, 0.5) == {"a": 3, "b": 5}
+    assert global_plan(CutRules.of(groups, 2, {}), scores, 0.3) == {"a": 2, "b": 8}
     assert weakest(scores, groups, {"a": 3, "b": 10}) == {"a": [0], "b": []}
 
 
 def test_rounds_end_where_one_cut_would():
     groups, _ = chain()
-    setting = Setting.of(groups, 1, {"a": 0.5})
-    assert local_plan(setting.at(groups, 0.5), 0.3) == {"a": 3, "b": 7}
-    assert local_plan(setting.at(groups, 1.0), 0.6) == local_plan(setting, 0.6) == {"a": 2, "b": 4}
+    rules = CutRules.of(groups, 1, {"a": 0.5})
+    assert local_plan(rules.at(groups, 0.5), 0.3) == {"a": 3, "b": 7}
+    assert local_plan(rules.at(groups, 1.0), 0.6) == local_plan(rules, 0.6) == {"a": 2, "b": 4}
 
 
 def test_the_mildest_plan_within_the_budget():
     groups, cost = chain()
-    setting = Setting.of(groups, 1, {})
+    rules = CutRules.of(groups, 1, {})
 
     def plan(ratio):
-        return local_plan(setting, ratio)
+        return local_plan(rules, ratio)
 
     for budget in range(cost.macs(plan(0.999)), 64):
         kept = meet_budget(plan, cost, budget, 64)
@@ -100,17 +100,17 @@ def test_the_mildest_plan_within_the_budget():
 
 def test_least_damage_spends_where_it_hurts_least():
     groups, cost = chain()
-    setting = Setting.of(groups, 1, {})
+    rules = CutRules.of(groups, 1, {})
     curves = {"a": {0.25: 9.0, 0.5: 9.0}, "b": {0.2: 0.1, 0.4: 0.2, 0.6: 5.0}}
-    assert least_damage(setting, curves, cost, 60, 64) == {"a": 0.0, "b": 0.2}
-    assert least_damage(setting, curves, cost, 40, 64) == {"a": 0.0, "b": 0.4}
-    assert least_damage(Setting.of(groups, 1, {"b": 0.0}), curves, cost, 60, 64) == {"a": 0.25, "b": 0.0}
+    assert least_damage(rules, curves, cost, 60, 64) == {"a": 0.0, "b": 0.2}
+    assert least_damage(rules, curves, cost, 40, 64) == {"a": 0.0, "b": 0.4}
+    assert least_damage(CutRules.of(groups, 1, {"b": 0.0}), curves, cost, 60, 64) == {"a": 0.25, "b": 0.0}
     with pytest.raises(UserError, match="cannot be met: the smallest reachable share is"):
-        least_damage(setting, curves, cost, 10, 64)
+        least_damage(rules, curves, cost, 10, 64)
 
 
 def test_least_damage_goes_back_as_far_as_the_budget_allows():
     """The cheapest jump saves far more than is asked; afterwards the ratio comes down again."""
     groups, cost = chain()
     curves = {"a": {0.25: 9.0}, "b": {0.1: 0.5, 0.9: 0.6}}
-    assert least_damage(Setting.of(groups, 1, {}), curves, cost, 60, 64) == {"a": 0.0, "b": 0.1}
+    assert least_damage(CutRules.of(groups, 1, {}), curves, cost, 60, 64) == {"a": 0.0, "b": 0.1}

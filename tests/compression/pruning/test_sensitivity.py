@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from bench.compression.chains import run_step
 from bench.compression.pruning.sensitivity import RATIOS, prune_sensitivity
-from bench.compression.record import run_step, to_bytes
+from bench.compression.restoring import to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.errors import UserError
 from bench.models.training import accuracy

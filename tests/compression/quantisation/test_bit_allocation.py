@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.compression.quantisation.bit_allocation import CHOICES, allocate, sensitivities
-from bench.compression.quantisation.quantisers import Scheme
+from bench.compression.quantisation.options import Scheme
 
 LAYERS = ("a", "b", "c", "d")
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from bench.compression.quantisation.calibration import calibrate, load_states, quantiser_states
 from bench.compression.quantisation.graph import quantised_graph
-from bench.compression.quantisation.quantisers import Scheme
+from bench.compression.quantisation.options import Scheme
 from bench.errors import UserError
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from bench.compression.base import StepContext, steps
-from bench.compression.record import restore, run_step, to_bytes
+from bench.compression.chains import run_step
+from bench.compression.restoring import restore, to_bytes
 from bench.data.base import Samples
 from bench.functional.module_cost import parameter_count
 from bench.networks.network import InputSpec

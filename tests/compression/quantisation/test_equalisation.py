@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench.compression.quantisation.equalisation import LayerPair, equalise, find_pairs
-from bench.compression.quantisation.quantisers import Scheme
+from bench.compression.quantisation.options import Scheme
 
 
 class Mixed(nn.Module):

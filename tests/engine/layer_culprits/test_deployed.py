@@ -11,7 +11,7 @@ from bench.cli import run_cli
 from bench.data.base import Samples
 from bench.engine.layer_culprits import why_diverged
 from bench.engine.layer_culprits.deployed import Deployed, parted
-from bench.engine.layer_culprits.outcome import Outcome
+from bench.engine.layer_culprits.output_damage import OutputDamage
 from bench.networks.network import InputSpec, TorchNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
@@ -82,7 +82,7 @@ def test_no_interval_of_few_samples_leaves_its_range(files):
     samples = Samples(tuple("abcde"), np.zeros((5, 1, 4, 4), np.float32), None)
     own = Deployed(sure, sure, predictor)
     for layers, processor, share in ((sure * 1.01, turned, 1.0), (turned, sure * 1.01, 0.0)):
-        found = parted(Outcome(sure, layers, None), (own, Deployed(processor, layers, predictor)), samples)
+        found = parted(OutputDamage(sure, layers, None), (own, Deployed(processor, layers, predictor)), samples)
         assert 0 <= found["js"]["ci"][0] <= found["js"]["ci"][1] <= np.log(2)
         for part in found["parts"].values():
             assert -np.log(2) <= part["ci"][0] <= part["ci"][1] <= np.log(2)

@@ -1,4 +1,4 @@
-"""Checking the variants: their chains, their files and where they run."""
+"""Checks a suite's variants: their chains, their files and their targets."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.compression.base import Step, steps
-from bench.compression.record import check_chain
+from bench.compression.chains import check_chain
 from bench.errors import UserError
 from bench.limits import SUITE_STEPS
 from bench.registry import nearest
 from bench.runtimes.base import Target
+from bench.suite.check_networks import build_object, build_outside, can_run, tables_in
 from bench.suite.findings import Findings
-from bench.suite.networks import build_object, build_outside, can_run, tables_in
 from bench.suite.suite import Reference, Variant
 from bench.suite.tables import StepTable, VariantTable
-from bench.suite.validation_errors import Place
+from bench.suite.validation_errors import KeyPath
 
 
 @dataclass(frozen=True)
-class Setting:
+class VariantContext:
     """What a variant is checked against; None where that has problems of its own."""
 
     reference: Reference | None
@@ -29,47 +29,51 @@ class Setting:
     calibration: int | None
 
 
-def build_variant(findings: Findings, raw: dict[str, Any], place: Place, setting: Setting) -> Variant | None:
+def build_variant(
+    findings: Findings, raw: dict[str, Any], key_path: KeyPath, context: VariantContext
+) -> Variant | None:
     """A variant whose chain can run on its targets; None where it has problems."""
     given = [key for key in ("onnx", "factory") if key in raw]
     if len(given) > 1:
-        findings.add(place, f"{' and '.join(given)} are {len(given)} sources", "give one")
+        findings.add(key_path, f"{' and '.join(given)} are {len(given)} sources", "give one")
     if not {"steps", "onnx", "factory", "checkpoint"} & set(raw):
-        findings.add(place, "neither steps nor a source", "give steps, or onnx, factory or checkpoint")
-    outside = build_outside(findings, raw, place, None if setting.reference is None else setting.reference.outside)
-    start = "onnx" if "onnx" in raw else "torch" if {"factory", "checkpoint"} & set(raw) else setting.kind
-    chain, kind = _build_chain(findings, raw, place, start, setting)
-    targets = _choose_targets(findings, raw, place, kind, setting)
-    table = findings.parse(VariantTable, raw, place, quiet=True)
+        findings.add(key_path, "neither steps nor a source", "give steps, or onnx, factory or checkpoint")
+    outside = build_outside(findings, raw, key_path, None if context.reference is None else context.reference.outside)
+    start = "onnx" if "onnx" in raw else "torch" if {"factory", "checkpoint"} & set(raw) else context.kind
+    chain, kind = _build_chain(findings, raw, key_path, start, context)
+    targets = _choose_targets(findings, raw, key_path, kind, context)
+    table = findings.parse(VariantTable, raw, key_path, quiet=True)
     if table is None:
         return None
     if table.stages and not chain and outside is None and not raw.get("steps"):
-        _check_stages(findings, place, targets, setting)
+        _check_stages(findings, key_path, targets, context)
     return Variant(table.name, chain, outside, targets, table.stages)
 
 
-def _check_stages(findings: Findings, place: Place, names: tuple[str, ...] | None, setting: Setting) -> None:
+def _check_stages(
+    findings: Findings, key_path: KeyPath, names: tuple[str, ...] | None, context: VariantContext
+) -> None:
     """The reference itself has stages only where a target exports or optimises it."""
-    chosen = [target for target in setting.targets if names is None or target.name in names]
-    if chosen and all(target.runtime == setting.kind for target in chosen):
-        findings.add((*place, "stages"), "no step, and its targets run the reference as it is", "leave it out")
+    chosen = [target for target in context.targets if names is None or target.name in names]
+    if chosen and all(target.runtime == context.kind for target in chosen):
+        findings.add((*key_path, "stages"), "no step, and its targets run the reference as it is", "leave it out")
 
 
 def _build_chain(
-    findings: Findings, raw: dict[str, Any], place: Place, start: str | None, setting: Setting
+    findings: Findings, raw: dict[str, Any], key_path: KeyPath, start: str | None, context: VariantContext
 ) -> tuple[tuple[Step, ...], str | None]:
     """The steps and the kind of network that comes out; None where that cannot be told."""
     chain: list[Step] = []
     kind = start
-    if findings.limited(SUITE_STEPS, len(tables_in(raw, "steps")), (*place, "steps")):
+    if findings.limited(SUITE_STEPS, len(tables_in(raw, "steps")), (*key_path, "steps")):
         return (), None
     for index, entry in tables_in(raw, "steps"):
-        here = (*place, "steps", index)
+        here = (*key_path, "steps", index)
         step: Step | None = build_object(findings, steps, StepTable, entry, here, "use")
         if step is None:
             kind = None  # what follows it cannot be judged
             continue
-        _check_needs(findings, step, here, setting)
+        _check_needs(findings, step, here, context)
         chain.append(step)
         if kind is None or start is None:
             continue
@@ -81,35 +85,35 @@ def _build_chain(
     return tuple(chain), kind
 
 
-def _check_needs(findings: Findings, step: Step, place: Place, setting: Setting) -> None:
+def _check_needs(findings: Findings, step: Step, key_path: KeyPath, context: VariantContext) -> None:
     """What a step uses of the suite must be there."""
-    if "calibration" in step.demands() and setting.calibration == 0:
+    if "calibration" in step.demands() and context.calibration == 0:
         what = f"{step.name!r} calibrates, and there are no calibration samples"
-        findings.add(place, what, "give data.calibration = 128")
-    if "recipe" in step.uses() and setting.reference is not None and setting.reference.recipe is None:
+        findings.add(key_path, what, "give data.calibration = 128")
+    if "recipe" in step.uses() and context.reference is not None and context.reference.recipe is None:
         what = f"{step.name!r} trains by the reference's recipe, and there is none"
-        findings.add(place, what, "give reference.recipe, or leave the step out")
+        findings.add(key_path, what, "give reference.recipe, or leave the step out")
 
 
 def _choose_targets(
-    findings: Findings, raw: dict[str, Any], place: Place, kind: str | None, setting: Setting
+    findings: Findings, raw: dict[str, Any], key_path: KeyPath, kind: str | None, context: VariantContext
 ) -> tuple[str, ...] | None:
     """The named targets, each of which must exist and run the variant; by default some target must."""
     names = raw.get("targets")
-    by_name = {target.name: target for target in setting.targets}
+    by_name = {target.name: target for target in context.targets}
     if not isinstance(names, list):
-        if kind is not None and by_name and not any(can_run(target, kind) for target in setting.targets):
+        if kind is not None and by_name and not any(can_run(target, kind) for target in context.targets):
             what = f"no target runs it: it ends as an {kind} network"
-            findings.add(place, what, 'declare a [[target]] with runtime = "onnxruntime"')
+            findings.add(key_path, what, 'declare a [[target]] with runtime = "onnxruntime"')
         return None
     for index, name in enumerate(names):
-        here = (*place, "targets", index)
+        here = (*key_path, "targets", index)
         if not isinstance(name, str):
             continue
         if name in names[:index]:
             findings.add(here, f"{name!r} stands here twice", "name each target once")
-        elif name not in setting.target_names:
-            findings.add(here, f"unknown target {name!r}", nearest(name, setting.target_names))
+        elif name not in context.target_names:
+            findings.add(here, f"unknown target {name!r}", nearest(name, context.target_names))
         elif kind is not None and name in by_name and not can_run(by_name[name], kind):
             runtime = by_name[name].runtime
             what = f"target {name!r} has runtime {runtime!r}, which cannot run an {kind} network"

@@ -4,7 +4,8 @@ import pytest
 
 from bench.errors import UserError
 from bench.suite.load import load_suite
-from bench.suite.render import KINDS, describe, describe_suite, kinds_of, list_names, targets_of
+from bench.suite.plan_text import describe_suite, targets_of
+from bench.suite.registered_names import KINDS, describe, kinds_of, list_names
 from tests.suite.documents import text, write
 
 VARIANTS = """

@@ -1,4 +1,4 @@
-"""Checking the metrics: matrices, parameters and gates."""
+"""Checks a suite's metrics: matrices, parameters and gates."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.registry import nearest
 from bench.results import Rule
 from bench.results.rules import RULES, rule_on_own_figure, rules_of
+from bench.suite.check_networks import tables_in
 from bench.suite.findings import Findings, schema_of
-from bench.suite.networks import tables_in
 from bench.suite.suite import Gate, MetricUse
 from bench.suite.tables import GateTable, MetricTable
-from bench.suite.validation_errors import Place
+from bench.suite.validation_errors import KeyPath
 
 
 def build_metrics(
@@ -28,34 +28,34 @@ def build_metrics(
     uses: list[MetricUse] = []
     seen: dict[str, int] = {}
     for index, entry in tables_in(raw, "metric"):
-        place: Place = ("metric", index)
+        key_path: KeyPath = ("metric", index)
         name = entry.get("use")
-        cls = findings.find(metrics, name, (*place, "use")) if isinstance(name, str) else None
+        cls = findings.find(metrics, name, (*key_path, "use")) if isinstance(name, str) else None
         if cls is None:
             continue
-        gates = _build_gates(findings, entry, place, cls, yardstick)
-        for parameters, moved in _expand(findings, entry, place, cls):
-            metric: Metric | None = findings.build(cls, parameters, place, moved)
+        gates = _build_gates(findings, entry, key_path, cls, yardstick)
+        for parameters, moved in _expand(findings, entry, key_path, cls):
+            metric: Metric | None = findings.build(cls, parameters, key_path, moved)
             if metric is None:
                 continue
             if metric.samples is not None and evaluation is not None and metric.samples > evaluation:
                 what = f"{metric.samples} are more than the {evaluation} evaluation samples"
-                findings.add(moved.get("samples", (*place, "samples")), what, f"give at most {evaluation}")
+                findings.add(moved.get("samples", (*key_path, "samples")), what, f"give at most {evaluation}")
             identity = json.dumps([name, metric.parameters()], sort_keys=True, default=str)
             first = seen.get(identity)
             if first == index:
-                findings.add((*place, "matrix"), "it gives the same parameters twice", "leave one of them out")
+                findings.add((*key_path, "matrix"), "it gives the same parameters twice", "leave one of them out")
             elif first is not None:
                 what = f"{name!r} with these parameters is metric[{first}] already"
-                findings.add((*place, "use"), what, "leave one out, or change a parameter other than samples")
+                findings.add((*key_path, "use"), what, "leave one out, or change a parameter other than samples")
             seen.setdefault(identity, index)
             uses.append(MetricUse(metric, gates))
     return tuple(uses)
 
 
 def _expand(
-    findings: Findings, entry: dict[str, Any], place: Place, cls: type[Any]
-) -> Iterator[tuple[dict[str, Any], dict[str, Place]]]:
+    findings: Findings, entry: dict[str, Any], key_path: KeyPath, cls: type[Any]
+) -> Iterator[tuple[dict[str, Any], dict[str, KeyPath]]]:
     """The parameters of every combination, and where those that stand in the matrix really are."""
     fixed = MetricTable.parameters_in(entry)
     matrix = entry.get("matrix", {})
@@ -63,7 +63,7 @@ def _expand(
         return
     lists: dict[str, list[Any]] = {}
     for key, values in matrix.items():
-        here = (*place, "matrix", key)
+        here = (*key_path, "matrix", key)
         known = schema_of(cls).get("properties", {})
         if key not in known:
             findings.add(here, "unknown key", nearest(key, known))
@@ -71,22 +71,22 @@ def _expand(
             findings.add(here, f"{key!r} is given beside the matrix too", "give it once")
         else:  # what is no list is reported by the schema; its value can be judged all the same
             lists[key] = values if isinstance(values, list) else [values]
-    if findings.limited(SUITE_MATRIX, math.prod(map(len, lists.values())), (*place, "matrix")):
+    if findings.limited(SUITE_MATRIX, math.prod(map(len, lists.values())), (*key_path, "matrix")):
         return
     for chosen in itertools.product(*(range(len(values)) for values in lists.values())):
         picked = dict(zip(lists, chosen, strict=True))
         parameters = fixed | {key: lists[key][index] for key, index in picked.items()}
-        yield parameters, {key: (*place, "matrix", key, index) for key, index in picked.items()}
+        yield parameters, {key: (*key_path, "matrix", key, index) for key, index in picked.items()}
 
 
 def _build_gates(
-    findings: Findings, entry: dict[str, Any], place: Place, cls: type[Metric], yardstick: bool
+    findings: Findings, entry: dict[str, Any], key_path: KeyPath, cls: type[Metric], yardstick: bool
 ) -> tuple[Gate, ...]:
     """The gates that can be judged on this metric's values."""
     values = {value.name: value for value in cls.values}
     gates: list[Gate] = []
     for index, raw in tables_in(entry, "gate"):
-        here = (*place, "gate", index)
+        here = (*key_path, "gate", index)
         table = findings.parse(GateTable, raw, here, quiet=True)
         rules: list[Rule] = [rule for rule in RULES if rule in raw]
         if len(rules) != 1:
@@ -110,7 +110,7 @@ def _build_gates(
 
 def _whole(rule: Rule, value: Value, cls: type[Metric]) -> tuple[str, str] | None:
     """Why this gate can only be judged over all samples, and what would be right."""
-    apart = isinstance(value, Change | Mean | Proportion)
+    apart = _by_sample(value)
     if not apart:
         return f"{value.name!r} is no mean over samples", "leave per out"
     if RULES[rule].judges == "gap":
@@ -136,8 +136,15 @@ def _unfit(rule: Rule, value: Value, values: dict[str, Value], yardstick: bool) 
     if info.better is not None and value.better != info.better:  # type: ignore[union-attr]
         other = rule_on_own_figure(value.better)  # type: ignore[union-attr]
         advice = f"use {other}, or max_harm" if other else "gate another value"
-        found = f"better when {value.better}" if other else "neither better when higher nor when lower"  # type: ignore[union-attr]
-        return f"{value.name!r} is {found}", advice
+        direction = f"better when {value.better}" if other else "neither better when higher nor when lower"  # type: ignore[union-attr]
+        return f"{value.name!r} is {direction}", advice
     if isinstance(value, Statistic) and value.no_interval:
         return f"{value.name!r} has no interval, so no gate on it can be judged", value.no_interval
     return None
+
+
+def _by_sample(value: Value) -> bool:
+    """Whether it is the mean of what each sample contributes, whichever samples are looked at."""
+    if isinstance(value, Change):
+        return value.summary == "mean" and not value.where
+    return isinstance(value, Mean | Proportion)

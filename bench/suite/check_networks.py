@@ -1,4 +1,4 @@
-"""Checking the reference, the yardstick and the targets."""
+"""Checks a suite's reference, yardstick and targets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bench.models.base import Model, Recipe, models
 from bench.registry import Registry, check_code, nearest
 from bench.runtimes.base import Target, runtimes
 from bench.suite.findings import Findings
-from bench.suite.nodes import onnx_source, outside_kind
+from bench.suite.planned_networks import onnx_source, outside_kind
 from bench.suite.suite import Outside, Reference, Yardstick
 from bench.suite.tables import InputTable, NameTable, OpenTable, ReferenceTable, YardstickTable
-from bench.suite.validation_errors import Place
+from bench.suite.validation_errors import KeyPath
 
 SOURCES = ("model", "factory", "onnx")
 
@@ -36,21 +36,26 @@ def can_run(target: Target, kind: str) -> bool:
 
 def tables_in(raw: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
     """The tables of an array of tables, with their index; what is no table is reported by the schema."""
-    found = raw.get(key) if isinstance(raw, dict) else None
-    return [(i, item) for i, item in enumerate(found) if isinstance(item, dict)] if isinstance(found, list) else []
+    array = raw.get(key) if isinstance(raw, dict) else None
+    return [(i, item) for i, item in enumerate(array) if isinstance(item, dict)] if isinstance(array, list) else []
 
 
 def build_object(
-    findings: Findings, registry: Registry[Any], table: type[OpenTable], raw: dict[str, Any], place: Place, key: str
+    findings: Findings,
+    registry: Registry[Any],
+    table: type[OpenTable],
+    raw: dict[str, Any],
+    key_path: KeyPath,
+    key: str,
 ) -> Any:
     """The object of the registered class named under ``key``, with the table's further keys as its parameters."""
     name = raw.get(key)
-    found = findings.find(registry, name, (*place, key)) if isinstance(name, str) else None
-    return None if found is None else findings.build(found, table.parameters_in(raw), place)
+    cls = findings.find(registry, name, (*key_path, key)) if isinstance(name, str) else None
+    return None if cls is None else findings.build(cls, table.parameters_in(raw), key_path)
 
 
 def build_outside(
-    findings: Findings, raw: dict[str, Any], place: Place, reference: Outside | None = None
+    findings: Findings, raw: dict[str, Any], key_path: KeyPath, reference: Outside | None = None
 ) -> Outside | None:
     """A network from outside; None where it is none or its files do not serve.
 
@@ -62,29 +67,29 @@ def build_outside(
         try:
             check_code(raw["factory"], "")
         except UserError as error:
-            findings.add((*place, "factory"), error.problems[0].what, error.problems[0].right)
+            findings.add((*key_path, "factory"), error.problems[0].what, error.problems[0].right)
             return None
     factory = raw.get("factory", None if reference is None else reference.factory)
     if checkpoint is not None and (factory is None or onnx is not None):
         what = "weights need the network they belong to"
-        findings.add((*place, "checkpoint"), what, 'give factory = "module:object" beside it')
+        findings.add((*key_path, "checkpoint"), what, 'give factory = "module:object" beside it')
         return None
     if onnx is None and "factory" not in raw and checkpoint is None:
         if "input" in raw:
-            findings.add((*place, "input"), "the network is not from outside", "leave it out: the data declares it")
+            findings.add((*key_path, "input"), "the network is not from outside", "leave it out: the data declares it")
         return None
-    table = findings.parse(InputTable, raw.get("input", {}), (*place, "input"), quiet=True)
+    table = findings.parse(InputTable, raw.get("input", {}), (*key_path, "input"), quiet=True)
     if table is not None and (wrong := table.contradiction()):
-        findings.add((*place, "input"), *wrong)
+        findings.add((*key_path, "input"), *wrong)
     declared = {} if table is None else table.declared()
     if reference is not None and "input" not in raw:
         declared = dict(reference.input)
     if isinstance(onnx, str):
-        path = findings.file(onnx, (*place, "onnx"), (".onnx",))
+        path = findings.file(onnx, (*key_path, "onnx"), (".onnx",))
         return None if path is None else Outside(onnx=path, input=declared)
     weights = None
     if isinstance(checkpoint, str):
-        weights = findings.file(checkpoint, (*place, "checkpoint"), (".safetensors",))
+        weights = findings.file(checkpoint, (*key_path, "checkpoint"), (".safetensors",))
         if weights is None:
             return None
     return Outside(factory=factory, checkpoint=weights, input=declared) if isinstance(factory, str) else None
@@ -92,51 +97,55 @@ def build_outside(
 
 def build_reference(findings: Findings, raw: Any) -> Reference | None:
     """The reference: an architecture with its recipe, or a network from outside."""
-    place: Place = ("reference",)
+    key_path: KeyPath = ("reference",)
     if not isinstance(raw, dict):
         return None
     given = [key for key in SOURCES if key in raw]
     if len(given) != 1:
         what = f"{' and '.join(given)} are {len(given)} sources" if given else "no source"
-        findings.add(place, what, f"give exactly one of {', '.join(SOURCES)}")
-    table = findings.parse(ReferenceTable, {k: v for k, v in raw.items() if k == "recipe"}, place, quiet=True)
+        findings.add(key_path, what, f"give exactly one of {', '.join(SOURCES)}")
+    table = findings.parse(ReferenceTable, {k: v for k, v in raw.items() if k == "recipe"}, key_path, quiet=True)
     recipe = None if table is None else table.recipe
     if "onnx" in raw and "recipe" in raw:
-        findings.add((*place, "recipe"), "an ONNX file is not trained", "leave it out")
-    outside = build_outside(findings, raw, place)
+        findings.add((*key_path, "recipe"), "an ONNX file is not trained", "leave it out")
+    outside = build_outside(findings, raw, key_path)
     if "model" not in raw:
         strange = ReferenceTable.parameters_in(raw)
         for key in strange:
-            findings.add((*place, key), "unknown key", nearest(key, ReferenceTable.model_fields))
+            findings.add((*key_path, key), "unknown key", nearest(key, ReferenceTable.model_fields))
         return Reference(recipe=recipe, outside=outside) if outside is not None and len(given) == 1 else None
-    model: Model | None = build_object(findings, models, ReferenceTable, raw, place, "model")
+    model: Model | None = build_object(findings, models, ReferenceTable, raw, key_path, "model")
     weights = raw.get("weights")
     if not isinstance(weights, str):  # another type is reported where the table is parsed
         weights = None
-    folder = None if weights is None else findings.document.origin((*place, "weights")).parent / weights
+    folder = None if weights is None else findings.document.origin((*key_path, "weights")).parent / weights
     return None if model is None else Reference(model=model, recipe=recipe or Recipe(), weights=folder)
 
 
 def build_yardstick(findings: Findings, raw: Any, reference: Reference | None) -> Yardstick:
-    """The yardstick, if the reference can have it."""
-    place: Place = ("yardstick",)
-    table = findings.parse(YardstickTable, raw, place, quiet=True)
+    """The yardstick of a suite; one that the reference cannot have is a problem."""
+    key_path: KeyPath = ("yardstick",)
+    table = findings.parse(YardstickTable, raw, key_path, quiet=True)
     if table is None:
         return Yardstick()
     noises = [key for key in ("weight_noise", "weight_noise_sigma") if getattr(table, key) is not None]
     kinds = ["retrained"] * bool(table.retrained) + noises
     if len(kinds) > 1:
         what = f"{' and '.join(kinds)} are {'two' if len(kinds) == 2 else 'three'} yardsticks"
-        findings.add(place, what, "retrained networks where they can be trained, else weight_noise")
+        findings.add(key_path, what, "retrained networks where they can be trained, else weight_noise")
     if "count" in raw and not noises:
-        findings.add((*place, "count"), "counts the noisy copies of weight_noise", "give weight_noise, or leave it out")
+        findings.add(
+            (*key_path, "count"), "counts the noisy copies of weight_noise", "give weight_noise, or leave it out"
+        )
     if table.retrained and reference is not None and reference.model is None:
         what = "the reference is not trained here: it has no model with a recipe"
-        findings.add((*place, "retrained"), what, "give weight_noise = 0.01 as a substitute")
+        findings.add((*key_path, "retrained"), what, "give weight_noise = 0.01 as a substitute")
     if noises and reference is not None:
         kind = kind_of(reference)
         if kind not in steps.get("weight-noise").consumes:
-            findings.add((*place, noises[0]), f"weights of an {kind} network are not changed", "leave it out: no gaps")
+            findings.add(
+                (*key_path, noises[0]), f"weights of an {kind} network are not changed", "leave it out: no gaps"
+            )
     return Yardstick(table.retrained, table.weight_noise, table.weight_noise_sigma, table.count)
 
 
@@ -148,16 +157,18 @@ def build_targets(findings: Findings, raw: Any, kind: str | None) -> tuple[Targe
         return (Target(name=runtime, runtime=runtime),)
     targets = []
     for index, entry in entries:
-        place: Place = ("target", index)
-        target = findings.parse(Target, entry, place, quiet=True)
-        if target is None or findings.find(runtimes, target.runtime, (*place, "runtime")) is None:
+        key_path: KeyPath = ("target", index)
+        target = findings.parse(Target, entry, key_path, quiet=True)
+        if target is None or findings.find(runtimes, target.runtime, (*key_path, "runtime")) is None:
             continue
         if kind is not None and not can_run(target, kind):
             what = f"runtime {target.runtime!r} cannot run the reference, an {kind} network"
-            findings.add((*place, "runtime"), what, "every variant is compared with the reference on the same target")
+            findings.add(
+                (*key_path, "runtime"), what, "every variant is compared with the reference on the same target"
+            )
         if target.runtime == "torch" and target.integer_sums != "native":
             what = f"torch sums in floating point, and integer_sums is {target.integer_sums!r}"
-            findings.add((*place, "integer_sums"), what, 'leave it out, or give runtime = "onnxruntime"')
+            findings.add((*key_path, "integer_sums"), what, 'leave it out, or give runtime = "onnxruntime"')
         targets.append(target)
     return tuple(targets)
 
@@ -169,10 +180,10 @@ def check_names(findings: Findings, raw: Any, key: str, reserved: Sequence[str] 
         name = entry.get("name")
         if not isinstance(name, str):
             continue
-        place: Place = (key, index, "name")
+        key_path: KeyPath = (key, index, "name")
         findings.parse(NameTable, {"name": name}, (key, index))
         if name.casefold() in reserved:
-            findings.add(place, f"{name!r} is reserved", "give another name")
+            findings.add(key_path, f"{name!r} is reserved", "give another name")
         first = seen.setdefault(name.casefold(), index)
         if first != index:
-            findings.add(place, f"{name!r} is the name of {key}[{first}] already", "give another name")
+            findings.add(key_path, f"{name!r} is the name of {key}[{first}] already", "give another name")

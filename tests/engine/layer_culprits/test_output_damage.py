@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.engine.layer_culprits.outcome import Outcome
+from bench.engine.layer_culprits.output_damage import OutputDamage
 
 RANDOM = np.random.default_rng(1)
 REFERENCE = RANDOM.normal(size=(60, 4)) * 3
@@ -20,7 +20,7 @@ def _js(a, b):
 
 def test_figures_are_before_less_after():
     half = (REFERENCE + VARIANT) / 2
-    found = Outcome(REFERENCE, VARIANT, LABELS).restored(half)
+    found = OutputDamage(REFERENCE, VARIANT, LABELS).restored(half)
     before, after = _js(REFERENCE, VARIANT), _js(REFERENCE, half)
     assert found["js"]["before"] == pytest.approx(before.mean())
     assert found["js"]["after"] == pytest.approx(after.mean())
@@ -35,28 +35,28 @@ def test_figures_are_before_less_after():
 
 def test_a_layer_that_helps_has_an_interval_above_zero_and_its_mirror_below():
     good, bad = REFERENCE + 0.1 * (VARIANT - REFERENCE), REFERENCE + 3 * (VARIANT - REFERENCE)
-    outcome = Outcome(REFERENCE, VARIANT, LABELS)
+    damage = OutputDamage(REFERENCE, VARIANT, LABELS)
     for figure in ("js", "nll"):
-        assert outcome.restored(good)[figure]["ci"][0] > 0
-        assert outcome.restored(bad)[figure]["ci"][1] < 0
-    assert outcome.restored(bad)["accuracy"]["removed"] < 0
+        assert damage.restored(good)[figure]["ci"][0] > 0
+        assert damage.restored(bad)[figure]["ci"][1] < 0
+    assert damage.restored(bad)["accuracy"]["removed"] < 0
 
 
 def test_samples_without_finite_logits_are_as_far_as_can_be():
     broken = REFERENCE.copy()
     broken[:15, 0] = np.nan
-    outcome = Outcome(REFERENCE, broken, LABELS)
-    whole = outcome.divergence()
+    damage = OutputDamage(REFERENCE, broken, LABELS)
+    whole = damage.divergence()
     assert whole["js"]["estimate"] == pytest.approx(np.log(2) / 4)
     assert (whole["flips"], whole["not_finite"]) == (0.25, 15)
-    found = outcome.restored(REFERENCE)
+    found = damage.restored(REFERENCE)
     assert found["js"]["after"] == 0
     assert found["accuracy"]["removed"] == pytest.approx(0.25)
     assert "nll" not in found  # it does not exist
 
 
 def test_without_labels_there_is_no_harm():
-    assert set(Outcome(REFERENCE, VARIANT, None).restored(REFERENCE)) == {"js"}
+    assert set(OutputDamage(REFERENCE, VARIANT, None).restored(REFERENCE)) == {"js"}
 
 
 @pytest.mark.parametrize("count", [4, 5, 6, 8])
@@ -66,20 +66,20 @@ def test_no_interval_leaves_its_range(count):
     turned = np.arange(count) % 5 > 1
     variant = np.where(turned[:, None], reference[:, ::-1], reference + RANDOM.normal(scale=0.1, size=(count, 2)))
     for first, second in ((reference, variant), (variant, reference)):
-        outcome = Outcome(first, second, first.argmax(axis=1))
-        low, high = outcome.divergence()["js"]["ci"]
+        damage = OutputDamage(first, second, first.argmax(axis=1))
+        low, high = damage.divergence()["js"]["ci"]
         assert 0 <= low <= high <= np.log(2)
         for logits in (first, second[:, ::-1]):
-            found = outcome.restored(logits)
+            found = damage.restored(logits)
             for name, largest in (("js", np.log(2)), ("accuracy", 1.0)):
                 assert -largest <= found[name]["ci"][0] <= found[name]["ci"][1] <= largest
 
 
 def test_rounding_is_that_of_the_reference_run_another_way():
-    outcome = Outcome(REFERENCE, VARIANT, None)
+    damage = OutputDamage(REFERENCE, VARIANT, None)
     largest = np.abs(REFERENCE).max()
-    assert outcome.rounding(REFERENCE) == pytest.approx((1e-6 * largest) ** 2 / 8)
+    assert damage.rounding(REFERENCE) == pytest.approx((1e-6 * largest) ** 2 / 8)
     again = REFERENCE + 1e-3 * RANDOM.normal(size=REFERENCE.shape)
-    assert outcome.rounding(again) == pytest.approx(4 * _js(REFERENCE, again).mean(), rel=1e-6)
+    assert damage.rounding(again) == pytest.approx(4 * _js(REFERENCE, again).mean(), rel=1e-6)
     worst = REFERENCE + 1e-6 * largest * RANDOM.choice([-1, 1], size=REFERENCE.shape)  # the bound of the least
-    assert Outcome(REFERENCE, worst, None).divergence()["js"]["estimate"] <= outcome.rounding(REFERENCE)
+    assert OutputDamage(REFERENCE, worst, None).divergence()["js"]["estimate"] <= damage.rounding(REFERENCE)

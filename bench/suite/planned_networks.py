@@ -1,4 +1,4 @@
-"""What must be made: networks as a tree of sources and steps, each with the parts of its key."""
+"""The networks of a plan: a tree of sources and steps, each with the parts of its key; none is made here."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from bench.suite.suite import Outside, Suite, Variant
 
 Role = Literal["reference", "yardstick", "variant"]
 OUTSIDE_VERSION = 2  # rises when the same file or factory is taken in as another network
+INTAKE_SAMPLES = 64  # of the evaluation split, on which networks from outside are taken in
 SOURCE_VERSION = 1  # rises when the same recipe trains another network
 
 
@@ -62,7 +63,7 @@ def onnx_kind(source: Path | bytes) -> Kind:
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class PlannedNetwork:
     """A network to make: trained, from outside, or its parent after a step."""
 
     parts: dict[str, Any]
@@ -71,21 +72,21 @@ class Node:
     model: Model | None = None
     recipe: Recipe | None = None
     outside: Outside | None = None
-    parent: Node | None = None
+    parent: PlannedNetwork | None = None
     step: Step | None = None
     weights: Path | None = None
 
     @cached_property
     def key(self) -> str:
-        """Content address."""
+        """The sha256 of ``parts``: the address in the store."""
         return key_of(self.parts)
 
 
-def chain(node: Node | None) -> Iterator[Node]:
+def chain(network: PlannedNetwork | None) -> Iterator[PlannedNetwork]:
     """A network and those it was made of, last first."""
-    while node is not None:
-        yield node
-        node = node.parent
+    while network is not None:
+        yield network
+        network = network.parent
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def _recipe_parts(recipe: Recipe) -> dict[str, Any]:
     return {f.name: getattr(recipe, f.name) for f in fields(recipe)}
 
 
-def trained_node(model: Model, recipe: Recipe, seed: int, splits: Splits) -> Node:
-    """A network trained on the spot."""
+def plan_trained(model: Model, recipe: Recipe, seed: int, splits: Splits) -> PlannedNetwork:
+    """A network that the run trains."""
     parts = {
         "source": "trained",
         "version": SOURCE_VERSION,
@@ -118,10 +119,10 @@ def trained_node(model: Model, recipe: Recipe, seed: int, splits: Splits) -> Nod
         "input": splits.input,
         "packages": package_versions(("torch",)),
     }
-    return Node(parts, "torch", seed=seed, model=model, recipe=recipe)
+    return PlannedNetwork(parts, "torch", seed=seed, model=model, recipe=recipe)
 
 
-def weights_node(model: Model, recipe: Recipe, weights: Path, splits: Splits) -> Node:
+def plan_weights(model: Model, recipe: Recipe, weights: Path, splits: Splits) -> PlannedNetwork:
     """A network whose trained weights were kept: the file's content counts, not how or where it was trained."""
     if not weights.is_file():
         right = "write it with: crbench weights SUITE"
@@ -134,7 +135,7 @@ def weights_node(model: Model, recipe: Recipe, weights: Path, splits: Splits) ->
         "weights": file_sha256(weights),
         "input": splits.input,
     }
-    return Node(parts, "torch", model=model, recipe=recipe, weights=weights)
+    return PlannedNetwork(parts, "torch", model=model, recipe=recipe, weights=weights)
 
 
 def onnx_source(outside: Outside) -> Path | bytes | None:
@@ -153,7 +154,7 @@ def outside_kind(outside: Outside) -> Kind:
     return "function" if outside.held is not None and outside.held.kind == "function" else "torch"
 
 
-def outside_node(outside: Outside, splits: Splits) -> Node:
+def plan_outside(outside: Outside, splits: Splits) -> PlannedNetwork:
     """A network somebody else made; its content is hashed, not its path.
 
     What its answers mean is found on samples, which therefore count too.
@@ -170,15 +171,15 @@ def outside_node(outside: Outside, splits: Splits) -> Node:
         from bench.onnx_files.reading import onnx_sha256
 
         parts["onnx"] = onnx_sha256(file)
-        return Node(parts, onnx_kind(file), outside=outside)
+        return PlannedNetwork(parts, onnx_kind(file), outside=outside)
     if outside.held is not None:
-        return Node(parts | {"memory": outside.held.parts}, outside_kind(outside), outside=outside)
+        return PlannedNetwork(parts | {"memory": outside.held.parts()}, outside_kind(outside), outside=outside)
     assert outside.factory is not None
     parts["factory"] = outside.factory
     package = hub_package(outside.factory)
     parts["code"] = _factory_hash(outside.factory) if package is None else package_versions((package,))
     parts["checkpoint"] = None if outside.checkpoint is None else file_sha256(outside.checkpoint)
-    return Node(parts, "torch", outside=outside)
+    return PlannedNetwork(parts, "torch", outside=outside)
 
 
 def _factory_hash(factory: str) -> str:
@@ -191,8 +192,8 @@ def _factory_hash(factory: str) -> str:
     return file_sha256(Path(source)) if source else "unknown"
 
 
-def step_node(parent: Node, step: Step, seed: int, splits: Splits, recipe: Recipe | None) -> Node:
-    """The parent after one step."""
+def plan_step(parent: PlannedNetwork, step: Step, seed: int, splits: Splits, recipe: Recipe | None) -> PlannedNetwork:
+    """The network that a step makes of its parent."""
     parts: dict[str, Any] = {
         "source": "step",
         **step.canonical(),
@@ -205,48 +206,48 @@ def step_node(parent: Node, step: Step, seed: int, splits: Splits, recipe: Recip
             parts["recipe"] = None if recipe is None else _recipe_parts(recipe)
         else:
             parts[need] = getattr(splits, need)
-    return Node(parts, step.produces(parent.kind), seed=seed, recipe=recipe, parent=parent, step=step)
+    return PlannedNetwork(parts, step.produces(parent.kind), seed=seed, recipe=recipe, parent=parent, step=step)
 
 
-def reference_node(suite: Suite, splits: Splits, replicate: int) -> Node:
+def plan_reference(suite: Suite, splits: Splits, replicate: int) -> PlannedNetwork:
     """The reference of a replicate; one from outside is the same in all."""
     source = suite.reference
     if source.outside is not None:
-        return outside_node(source.outside, splits)
+        return plan_outside(source.outside, splits)
     assert source.model is not None
     assert source.recipe is not None
     if source.weights is not None:
-        return weights_node(source.model, source.recipe, source.weights / "reference.safetensors", splits)
-    return trained_node(source.model, source.recipe, derive_seed(suite.seed, "reference", replicate), splits)
+        return plan_weights(source.model, source.recipe, source.weights / "reference.safetensors", splits)
+    return plan_trained(source.model, source.recipe, derive_seed(suite.seed, "reference", replicate), splits)
 
 
-def yardstick_nodes(suite: Suite, splits: Splits) -> tuple[Node, ...]:
+def plan_yardsticks(suite: Suite, splits: Splits) -> tuple[PlannedNetwork, ...]:
     """Retrained networks, or declared noisy copies of the reference; seeds disjoint from the replicates'."""
     source = suite.reference
     if suite.yardstick.outside:
-        return tuple(outside_node(item, splits) for item in suite.yardstick.outside)
+        return tuple(plan_outside(item, splits) for item in suite.yardstick.outside)
     if suite.yardstick.noisy:
         amount = {"accuracy_loss": suite.yardstick.weight_noise, "sigma": suite.yardstick.weight_noise_sigma}
         noise = cast(Any, steps.get("weight-noise"))(**{k: v for k, v in amount.items() if v is not None})
-        reference = reference_node(suite, splits, 0)
+        reference = plan_reference(suite, splits, 0)
         seeds = [derive_seed(suite.seed, "yardstick", index) for index in range(suite.yardstick.count)]
-        return tuple(step_node(reference, noise, seed, splits, source.recipe) for seed in seeds)
+        return tuple(plan_step(reference, noise, seed, splits, source.recipe) for seed in seeds)
     if source.model is None or source.recipe is None:
         return ()
     if source.weights is not None:
         names = [f"yardstick-{index + 1}.safetensors" for index in range(suite.yardstick.retrained)]
-        return tuple(weights_node(source.model, source.recipe, source.weights / name, splits) for name in names)
+        return tuple(plan_weights(source.model, source.recipe, source.weights / name, splits) for name in names)
     seeds = [derive_seed(suite.seed, "yardstick", index) for index in range(suite.yardstick.retrained)]
-    return tuple(trained_node(source.model, source.recipe, seed, splits) for seed in seeds)
+    return tuple(plan_trained(source.model, source.recipe, seed, splits) for seed in seeds)
 
 
-def variant_node(suite: Suite, variant: Variant, splits: Splits, replicate: int) -> Node:
-    """A variant's chain; equal prefixes of chains are the same nodes, by key."""
+def plan_variant(suite: Suite, variant: Variant, splits: Splits, replicate: int) -> PlannedNetwork:
+    """A variant's chain; equal prefixes of chains are the same networks, by key."""
     if variant.outside is not None:
-        node = outside_node(variant.outside, splits)
+        network = plan_outside(variant.outside, splits)
     else:
-        node = reference_node(suite, splits, replicate)
+        network = plan_reference(suite, splits, replicate)
     for step in variant.steps:
         seed = derive_seed(suite.seed, "step", replicate)
-        node = step_node(node, step, seed, splits, suite.reference.recipe)
-    return node
+        network = plan_step(network, step, seed, splits, suite.reference.recipe)
+    return network

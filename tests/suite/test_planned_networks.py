@@ -10,13 +10,13 @@ from onnx import helper, numpy_helper
 from bench.errors import UserError
 from bench.networks.network import InputSpec
 from bench.onnx_files.reading import onnx_sha256, read_onnx
-from bench.suite.nodes import file_sha256
+from bench.suite.planned_networks import file_sha256
 
 
 def _save(path, weight, **where):
     ports = [helper.make_tensor_value_info(name, 1, ["n", 3]) for name in "xz"]
-    node = helper.make_node("MatMul", ["x", "w"], ["z"])
-    graph = helper.make_graph([node], "net", ports[:1], ports[1:], [numpy_helper.from_array(weight, "w")])
+    network = helper.make_node("MatMul", ["x", "w"], ["z"])
+    graph = helper.make_graph([network], "net", ports[:1], ports[1:], [numpy_helper.from_array(weight, "w")])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path, **where)
 
 
@@ -39,9 +39,9 @@ def _outside(location="w.bin", **more):
     return tensor
 
 
-def _graph(nodes, initialisers=(), inputs=()):
+def _graph(networks, initialisers=(), inputs=()):
     ports = [helper.make_tensor_value_info("w_out", 1, [3, 3])]
-    return helper.make_graph(nodes, "inner", inputs, ports, initialisers)
+    return helper.make_graph(networks, "inner", inputs, ports, initialisers)
 
 
 def _place(place, tensor):
@@ -51,15 +51,15 @@ def _place(place, tensor):
     yes = helper.make_node("Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True)))
     functions, initialisers = [], []
     if place == "initialiser":
-        nodes, initialisers = [same], [tensor]
+        networks, initialisers = [same], [tensor]
     elif place == "constant":
-        nodes = [constant]
+        networks = [constant]
     elif place.startswith("branch"):
         inner = _graph([same], [tensor]) if place == "branch initialiser" else _graph([constant])
         if place == "branch of a branch":
             nested = helper.make_node("If", ["yes"], ["w_out"], then_branch=inner, else_branch=inner)
             inner = _graph([nested])
-        nodes = [yes, helper.make_node("If", ["yes"], ["w_out"], then_branch=inner, else_branch=inner)]
+        networks = [yes, helper.make_node("If", ["yes"], ["w_out"], then_branch=inner, else_branch=inner)]
     else:
         opsets, defaults = [helper.make_opsetid("", 17)], []
         if place == "default of a function":
@@ -69,10 +69,10 @@ def _place(place, tensor):
         functions = [
             helper.make_function("own", "Matrix", [], ["w_out"], [constant], opsets, attribute_protos=defaults)
         ]
-        nodes = [helper.make_node("Matrix", [], ["w_out"], domain="own")]
+        networks = [helper.make_node("Matrix", [], ["w_out"], domain="own")]
     ports = [helper.make_tensor_value_info(name, 1, ["n", 3]) for name in "xz"]
-    nodes.append(helper.make_node("MatMul", ["x", "w_out"], ["z"]))
-    graph = helper.make_graph(nodes, "net", ports[:1], ports[1:], initialisers)
+    networks.append(helper.make_node("MatMul", ["x", "w_out"], ["z"]))
+    graph = helper.make_graph(networks, "net", ports[:1], ports[1:], initialisers)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
     return helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=10)
 
@@ -154,11 +154,11 @@ def test_a_broken_file_counts_by_its_bytes(tmp_path):
 
 def test_noise_of_a_given_size_is_a_yardstick_without_data(tmp_path):
     from bench.suite.load import load_suite
-    from bench.suite.nodes import Splits, yardstick_nodes
+    from bench.suite.planned_networks import Splits, plan_yardsticks
 
     text = 'name = "s"\n[data]\nloader = "digits"\nevaluation = 50\n[reference]\nmodel = "mlp"\n[yardstick]\n'
     text += 'weight_noise_sigma = 0.02\ncount = 3\n[[variant]]\nname = "v"\nsteps = [{ use = "bn-fold" }]\n'
     (tmp_path / "s.toml").write_text(text + '[[metric]]\nuse = "fidelity.predictions"\n')
-    nodes = yardstick_nodes(load_suite(tmp_path / "s.toml"), Splits("train", "calibration", {}))
-    assert [(node.step.name, node.step.sigma) for node in nodes] == [("weight-noise", 0.02)] * 3
-    assert len({node.key for node in nodes}) == 3
+    networks = plan_yardsticks(load_suite(tmp_path / "s.toml"), Splits("train", "calibration", {}))
+    assert [(network.step.name, network.step.sigma) for network in networks] == [("weight-noise", 0.02)] * 3
+    assert len({network.key for network in networks}) == 3

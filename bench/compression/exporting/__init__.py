@@ -1,0 +1,1 @@
+"""What ``onnx-export`` is made of: torch's exporters, and checks of the file against the network."""

@@ -1,0 +1,47 @@
+"""How a network is quantised: the options that quantising steps share, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Calibration = Literal["percentile", "min-max", "mse"]
+WeightRange = Literal["max", "mse"]
+Grid = Literal["symmetric", "symmetric-narrow", "asymmetric"]
+
+PERCENTILE = 99.999
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a network is quantised: widths in bits, and how each quantiser finds its range."""
+
+    weights: int
+    activations: int | None  # none: weights only
+    per_channel: bool  # one weight scale an output channel, else one a tensor
+    weight_symmetric: bool = True
+    activation_symmetric: bool = False
+    weight_range: WeightRange = "max"
+    calibration: Calibration = "percentile"
+    percentile: float = PERCENTILE
+    layer_bits: Mapping[str, int] = field(default_factory=dict)  # where they differ from ``weights``
+
+    @property
+    def stored_ranges(self) -> bool:
+        """Whether weight ranges are numbers of their own, else the largest weight at every pass."""
+        return self.weight_range == "mse" or not self.weight_symmetric
+
+    @property
+    def weight_grid(self) -> Grid:
+        """Which integers weights take."""
+        return "symmetric-narrow" if self.weight_symmetric else "asymmetric"
+
+    @property
+    def activation_grid(self) -> Grid:
+        """Which integers activations take."""
+        return "symmetric" if self.activation_symmetric else "asymmetric"
+
+    def bits_of(self, layer: str) -> int:
+        """The weight bits of a layer."""
+        return self.layer_bits.get(layer, self.weights)
