@@ -19,7 +19,7 @@ if threading.current_thread() is threading.main_thread():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
 
-from tests.zoo import degenerate, digits, linear, networks, predictors, rows, samples  # noqa: F401
+from tests.zoo import degenerate, digits, linear, networks, predictors, rows, samples, zoo  # noqa: F401
 
 TINY = """
 name = "tiny"

@@ -14,10 +14,6 @@ import bench
 from bench.compression.base import StepContext, steps
 from bench.compression.chains import run_step
 from bench.data.base import loaders
-from bench.models.base import Recipe, models
-from bench.models.training import initialise, train
-from bench.networks.network import TorchNetwork
-from bench.outside_networks.records import source_record
 
 mpl.use("agg")
 PAGE = Path(__file__).parents[1] / "docs" / "library.md"
@@ -38,16 +34,11 @@ variant = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, zoo):
     """``int8.onnx``, ``small.toml``, and what the page calls ``model``, ``retrained``, ``session``, ``x`` and ``y``."""
     data = loaders.get("digits")().load(200, 64)
-    recipe, mlp = Recipe(epochs=4), models.get("mlp")(hidden=(24,))
-
-    def trained(seed):
-        return train(initialise(mlp, data.input, seed), data.train, data.input, recipe, seed).eval()
-
-    model = trained(0)
-    network = TorchNetwork(model, data.input, source_record(mlp, data.input))
+    network = zoo("hidden")
+    model = network.module
     context = StepContext(data.train, data.calibration, None, 0)
     for step in (steps.get("onnx-export")(), steps.get("ort-static-quant")(reduce_range=True)):  # 7 bits: exact sums
         network = run_step(step, network, context)
@@ -55,7 +46,7 @@ def folder(tmp_path_factory):
     (place / "int8.onnx").write_bytes(network.model)
     (place / "small.toml").write_text(SUITE)
     session = onnxruntime.InferenceSession(network.model, providers=["CPUExecutionProvider"])
-    retrained = [trained(seed) for seed in (1, 2, 3, 4)]
+    retrained = [zoo("hidden", seed).module for seed in (1, 2, 3, 4)]
     names = {"model": model, "retrained": retrained, "session": session}
     return place, {**names, "x": data.evaluation.x, "y": data.evaluation.y}
 

@@ -1,6 +1,10 @@
-"""A small trained network, what compression makes of it, and how to run it: fixtures of every test."""
+"""Trained networks, each once for all tests; what compression makes of one of them, and how to run it."""
 
 import copy
+import hashlib
+from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,15 +14,31 @@ from bench.compression.base import StepContext, steps
 from bench.compression.chains import run_step
 from bench.data.base import Samples
 from bench.data.digits import Digits
-from bench.models.base import Recipe
+from bench.models.base import Model, Recipe
 from bench.models.convnet import Convnet
+from bench.models.mlp import Mlp
 from bench.models.training import initialise, train
+from bench.models.vit_tiny import VitTiny
 from bench.networks.network import InputSpec, TorchNetwork
 from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 
 MODEL = Convnet(widths=(8, 16), strides=(2, 2))
+NORMALISED = {"mean": (0.3,), "std": (0.4,)}  # so that preprocessing matters
+ZOO: dict[str, tuple[Model, int, dict[str, Any]]] = {  # architecture, epochs, how it takes its input
+    "small": (MODEL, 3, {}),
+    "pool": (Convnet(widths=(8, 12), strides=(1, 2)), 3, {}),
+    "flatten": (Convnet(widths=(6, 8), strides=(2, 2), head="flatten"), 3, {}),
+    "mlp": (Mlp(hidden=(24, 16), batch_norm=True), 3, {}),
+    "linear": (Mlp(hidden=()), 4, {}),
+    "hidden": (Mlp(hidden=(24,)), 4, {}),
+    "convnet": (Convnet(), 4, {}),
+    "convnet-normalised": (Convnet(), 5, NORMALISED),
+    "wide-normalised": (Convnet(widths=(8, 16), strides=(1, 2)), 3, NORMALISED),
+    "deep": (Convnet(widths=(8, 12, 12), strides=(1, 2, 1)), 4, {}),
+    "transformer": (VitTiny(width=16, heads=2, depth=1, patch=2), 2, {}),
+}
 TARGETS = {"torch": Target(name="torch"), "onnx": Target(name="edge", runtime="onnxruntime", integer_sums="exact")}
 
 
@@ -32,14 +52,37 @@ def samples(digits):
     return digits.evaluation
 
 
+def _content(module: torch.nn.Module) -> str:
+    return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in module.state_dict().values())).hexdigest()
+
+
 @pytest.fixture(scope="session")
-def networks(digits):
+def zoo():
+    """``zoo(name, seed=0)``: a trained network of ``ZOO``, trained once.
+
+    Its training split meets no test's evaluation or calibration split of 360 and 128 samples or fewer. No test may
+    change it: whoever wants to takes a copy.
+    """
+    data = Digits().load(360, 128)
+    contents: list[tuple[torch.nn.Module, str]] = []
+
+    @cache
+    def get(name: str, seed: int = 0) -> TorchNetwork:
+        model, epochs, declared = ZOO[name]
+        given = replace(data.input, **declared)
+        module = train(initialise(model, given, seed), data.train, given, Recipe(epochs=epochs), seed)
+        contents.append((module, _content(module)))
+        return TorchNetwork(module, given, source_record(model, given))
+
+    yield get
+    assert all(_content(module) == content for module, content in contents), "a test changed a network of the zoo"
+
+
+@pytest.fixture(scope="session")
+def networks(digits, zoo):
     """The reference, the same from another seed, four bits, and ONNX in floats, four and eight bits."""
     context = StepContext(digits.train, digits.calibration, None, 0)
-    made = {}
-    for name, seed in (("reference", 0), ("retrained", 1)):
-        module = train(initialise(MODEL, digits.input, seed), digits.train, digits.input, Recipe(epochs=3), seed)
-        made[name] = TorchNetwork(module, digits.input, source_record(MODEL, digits.input))
+    made = {name: zoo("small", seed) for name, seed in (("reference", 0), ("retrained", 1))}
     made["ptq4"] = run_step(steps.get("ptq")(bits=4), made["reference"], context)
     made["onnx"] = run_step(steps.get("onnx-export")(), made["reference"], context)
     made["onnx4"] = run_step(steps.get("onnx-export")(), made["ptq4"], context)

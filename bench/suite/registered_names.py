@@ -12,7 +12,7 @@ from bench.compression.base import Step, steps
 from bench.data.base import loaders
 from bench.errors import UserError
 from bench.metrics.base import Metric, metrics
-from bench.metrics.values import Change, Statistic, Value
+from bench.metrics.values import REFERENCE, Change, Statistic, Value
 from bench.models.base import models
 from bench.networks.network import Kind
 from bench.probes.base import Probe, probes
@@ -153,7 +153,11 @@ def _example(cls: type[Metric]) -> Metric | None:
 def _direction(value: Value) -> str:
     if isinstance(value, Change):
         draws = "" if value.coupling == "common" else ", independent draws"
-        return f"0 = same, power {value.power}{', counted' if value.count else ''}{draws}"
+        part = {"mean": "", "worst 5 %": "mean of the worst 5 %, ", "worst class": "largest over classes, "}[
+            value.summary
+        ]
+        where = f", where the reference is {value.where.removeprefix(REFERENCE)}" if value.where else ""
+        return f"{part}0 = same, power {value.power}{', counted' if value.count else ''}{draws}{where}"
     words = {"lower": "lower is better", "higher": "higher is better", "none": "neither direction is better"}
     text = words[value.better]
     if isinstance(value, Statistic) and value.no_interval:

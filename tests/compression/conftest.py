@@ -1,4 +1,4 @@
-"""A small trained network, its data, and what steps may use."""
+"""Small trained networks, their data, and what steps may use."""
 
 import pytest
 
@@ -6,17 +6,6 @@ from bench.compression.base import StepContext, steps
 from bench.compression.chains import run_step
 from bench.data.digits import Digits
 from bench.models.base import Recipe
-from bench.models.convnet import Convnet
-from bench.models.mlp import Mlp
-from bench.models.training import initialise, train
-from bench.networks.network import TorchNetwork
-from bench.outside_networks.records import source_record
-
-MODELS = {
-    "pool": Convnet(widths=(8, 12), strides=(1, 2)),
-    "flatten": Convnet(widths=(6, 8), strides=(2, 2), head="flatten"),
-    "mlp": Mlp(hidden=(24, 16), batch_norm=True),
-}
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +14,9 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def trained(digits):
-    """One network of each kind, trained for three epochs."""
-    networks = {}
-    for name, model in MODELS.items():
-        module = initialise(model, digits.input, 0)
-        module = train(module, digits.train, digits.input, Recipe(epochs=3), 0)
-        networks[name] = TorchNetwork(module, digits.input, source_record(model, digits.input))
-    return networks
+def trained(zoo):
+    """One network of each kind."""
+    return {name: zoo(name) for name in ("pool", "flatten", "mlp")}
 
 
 @pytest.fixture(scope="session")

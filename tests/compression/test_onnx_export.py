@@ -10,10 +10,9 @@ from bench.compression.chains import check_chain, run_step
 from bench.compression.exporting import checks
 from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
-from bench.models.base import Recipe, models
-from bench.models.training import initialise, train
+from bench.models.base import models
+from bench.models.training import initialise
 from bench.networks.network import OnnxNetwork, TorchNetwork
-from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
 from bench.runtimes.opening import open_predictor
@@ -22,9 +21,8 @@ MODEL = models.get("convnet")()
 
 
 @pytest.fixture(scope="module")
-def network(digits):
-    module = train(initialise(MODEL, digits.input, 0), digits.train, digits.input, Recipe(epochs=1), 0)
-    return TorchNetwork(module, digits.input, source_record(MODEL, digits.input))
+def network(zoo):
+    return zoo("convnet")
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,9 @@ from bench.compression.onnx_runtime.files import quiet, simplified
 from bench.compression.ort_static_quant import reader
 from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
-from bench.models.base import Recipe, models
-from bench.models.training import initialise, preprocess, train
-from bench.networks.network import OnnxNetwork, TorchNetwork
-from bench.outside_networks.records import source_record
+from bench.models.base import models
+from bench.models.training import preprocess
+from bench.networks.network import OnnxNetwork
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import optimised_operators
 from bench.runtimes.opening import open_predictor
@@ -24,12 +23,10 @@ MODEL = models.get("convnet")()
 EDGE = Target(name="edge", runtime="onnxruntime", integer_sums="exact")
 
 
-@pytest.fixture(scope="module", params=[((0.0,), (1.0,)), ((0.3,), (0.4,))], ids=["raw", "normalised"])
-def exported(digits, request):
-    declared = replace(digits.input, mean=request.param[0], std=request.param[1])
-    module = train(initialise(MODEL, declared, 0), digits.train, declared, Recipe(epochs=4), 0)
-    network = TorchNetwork(module, declared, source_record(MODEL, declared))
-    return run_step(steps.get("onnx-export")(), network, StepContext(digits.train, digits.calibration, None, 0))
+@pytest.fixture(scope="module", params=["convnet", "convnet-normalised"], ids=["raw", "normalised"])
+def exported(digits, zoo, request):
+    context = StepContext(digits.train, digits.calibration, None, 0)
+    return run_step(steps.get("onnx-export")(), zoo(request.param), context)
 
 
 def quantise(network, context, **options):

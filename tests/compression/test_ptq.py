@@ -19,10 +19,8 @@ from bench.compression.quantisation.options import Scheme
 from bench.compression.restoring import restore, to_bytes
 from bench.data.base import Samples
 from bench.errors import NotApplicable, UserError
-from bench.models.base import Recipe, models
-from bench.models.training import initialise, train
+from bench.models.base import models
 from bench.networks.network import InputSpec, TorchNetwork
-from bench.outside_networks.records import source_record
 from bench.runtimes.base import Target
 from bench.runtimes.onnx_operators import integer_kernels, optimised_operators
 from bench.runtimes.opening import open_predictor
@@ -32,9 +30,8 @@ TARGET = Target(name="torch")
 
 
 @pytest.fixture(scope="module")
-def network(digits):
-    module = train(initialise(MODEL, digits.input, 0), digits.train, digits.input, Recipe(epochs=4), 0)
-    return TorchNetwork(module, digits.input, source_record(MODEL, digits.input))
+def network(zoo):
+    return zoo("convnet")
 
 
 def quantise(network, context, **options):

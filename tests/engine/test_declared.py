@@ -5,10 +5,7 @@ import json
 import pytest
 from safetensors.torch import save_file
 
-from bench.data.base import loaders
 from bench.engine.declared import at_chance
-from bench.models.base import Recipe, models
-from bench.models.training import initialise, train
 
 SUITE = """
 [data]
@@ -31,11 +28,9 @@ use = "METRIC"
 
 
 @pytest.fixture(scope="module")
-def weights():
+def weights(zoo):
     """A linear classifier of digits that takes pixels 0..16 minus 8, in NHWC, and answers from 9 down to 0."""
-    digits = loaders.get("digits")().load(150, 8)
-    module = initialise(models.get("mlp")(hidden=()), digits.input, 0)
-    weight = train(module, digits.train, digits.input, Recipe(epochs=4), 0)[1]
+    weight = zoo("linear").module[1]
     bias = weight.bias + weight.weight.sum(1) / 2
     return {"weight": weight.weight.flip(0).contiguous() / 16, "bias": bias.flip(0).contiguous()}
 

@@ -13,13 +13,11 @@ from bench.engine.in_memory import answers
 from bench.errors import NotDifferentiable
 from bench.functional.linf_pgd import linf_pgd
 from bench.metrics.base import metrics as registered
-from bench.models.base import Recipe, models
-from bench.models.training import initialise, train
+from bench.models.base import Recipe
 from bench.networks.arithmetic import arithmetic
 from bench.networks.interface import to_network
-from bench.networks.network import InputSpec, OnnxNetwork, TorchNetwork
+from bench.networks.network import InputSpec, OnnxNetwork
 from bench.onnx_import.parity import Parity, output_step, parity_of
-from bench.outside_networks.records import source_record
 from bench.probes.base import Context
 from bench.probes.gradient_view import gradient_view
 from bench.runtimes.base import Target
@@ -44,12 +42,9 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def trained(data):
+def trained(zoo):
     """The digits suite's reference after five epochs, with a mean and std of its own."""
-    declared = replace(data.input, mean=(0.3,), std=(0.4,))
-    model = models.get("convnet")()
-    module = train(initialise(model, declared, 0), data.train, declared, Recipe(epochs=5), 0)
-    return TorchNetwork(module, declared, source_record(model, declared))
+    return zoo("convnet-normalised")
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,6 @@ from bench.data.digits import Digits
 from bench.engine.layer_culprits import diagnose
 from bench.engine.layer_culprits.files import as_onnx
 from bench.errors import UserError
-from bench.models.base import Recipe
-from bench.models.convnet import Convnet
-from bench.models.training import initialise, train
 from bench.networks.network import OnnxNetwork, TorchNetwork
 from bench.results.schema import json_schema
 
@@ -41,10 +38,8 @@ def samples(digits):
 
 
 @pytest.fixture(scope="module")
-def network(digits):
-    module = initialise(Convnet(widths=(8, 12, 12), strides=(1, 2, 1)), digits.input, 0)
-    module = train(module, digits.train, digits.input, Recipe(epochs=4), 0)
-    return TorchNetwork(module, digits.input)
+def network(zoo):
+    return zoo("deep")
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,7 @@ from bench.data.digits import Digits
 from bench.engine.layer_culprits import diagnose
 from bench.engine.layer_culprits.files import as_onnx
 from bench.models.base import Recipe
-from bench.models.convnet import Convnet
-from bench.models.training import initialise, train
-from bench.models.vit_tiny import VitTiny
+from bench.models.training import train
 from bench.networks.network import TorchNetwork
 
 LAYERS = ("c1", "c2", "fc")
@@ -189,9 +187,8 @@ def test_one_channel_that_is_not_undone_among_others_that_are(network, digits):
 
 
 @pytest.fixture(scope="module")
-def equalised(digits):
-    module = initialise(Convnet(widths=(8, 12, 12), strides=(1, 2, 1)), digits.input, 0)
-    reference = TorchNetwork(train(module, digits.train, digits.input, Recipe(epochs=4), 0), digits.input)
+def equalised(digits, zoo):
+    reference = zoo("deep")
     context = StepContext(digits.train, digits.calibration, None, 0)
     made = [steps.get("ptq")(bits=8, weight_bits=bits, equalise=True).apply(reference, context)[0] for bits in (8, 2)]
     return reference, made[0], made[1]
@@ -221,9 +218,8 @@ def _smoothed(module):
 
 
 @pytest.fixture(scope="module")
-def transformer(digits):
-    module = initialise(VitTiny(width=16, heads=2, depth=1, patch=2), digits.input, 0)
-    return TorchNetwork(train(module, digits.train, digits.input, Recipe(epochs=2), 0), digits.input)
+def transformer(zoo):
+    return zoo("transformer")
 
 
 READERS = ["attention1.inner.attend.heads.0.value", "perceptron1.inner.linear1"]
