@@ -7,6 +7,7 @@ from bench.engine import asking
 from bench.engine.asking import ask_in_blocks, block_size
 from bench.engine.observations import _check_finite
 from bench.engine.row_blocks import by_rows
+from bench.functional import divergences, jacobian, similarity
 from bench.probes.base import TRIAL, Context, Observation, Probe
 from bench.probes.integrated_gradients import IntegratedGradients
 from bench.probes.jacobian import Jacobian
@@ -117,3 +118,29 @@ def test_rows_made_in_blocks_are_those_made_at_once(monkeypatch):
         np.testing.assert_array_equal(found, whole)
     with pytest.raises(ValueError, match="rows of an array"):
         by_rows(lambda a, b: (a * b)[1:], [a, b])
+
+
+@pytest.mark.parametrize("block", [1, 100, 4001])
+def test_no_bit_of_what_metrics_make_row_by_row_depends_on_the_block(monkeypatch, block):
+    from bench.engine import row_blocks
+
+    random = np.random.default_rng(0)
+    maps, jacobians = random.normal(size=(2, 40, 1, 8, 8)), random.normal(size=(2, 40, 5, 64)).astype(np.float32)
+    maps[:, ::3] = np.round(maps[:, ::3])  # ties
+    logits = 5 * random.normal(size=(2, 40, 10))
+    asked = [
+        (similarity.cosine_distance, list(maps)),
+        (similarity.spearman_distance, list(maps)),
+        (similarity.all_zero, [maps[0]]),
+        (jacobian.jacobian_difference, list(jacobians)),
+        (jacobian.spectral_norms, [jacobians[0]]),
+        (divergences.jensen_shannon, [divergences.log_mean_probabilities(each[None]) for each in logits]),
+        (divergences.flips, list(logits)),
+        (divergences.centred, [logits[0]]),
+        (divergences.relative_difference, list(logits)),
+    ]
+    monkeypatch.setattr(row_blocks, "BLOCK", 2**40)
+    whole = [by_rows(function, arrays) for function, arrays in asked]
+    monkeypatch.setattr(row_blocks, "BLOCK", block)
+    for (function, arrays), expected in zip(asked, whole, strict=True):
+        np.testing.assert_array_equal(by_rows(function, arrays), expected, err_msg=function.__name__)
