@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from bench.errors import MissingExtra, UserError
     from bench.metrics.adversarial.pgd import ProjectedGradientDescent as PGD
     from bench.metrics.attribution.ig import IntegratedGradients
+    from bench.metrics.base import Metric
     from bench.metrics.cost.cost import Cost
     from bench.metrics.fidelity.accuracy import Accuracy
     from bench.metrics.fidelity.predictions import Predictions
     from bench.metrics.lipschitz.local import LocalLipschitz
     from bench.metrics.uncertainty.calibration import Calibration
+    from bench.metrics.values import Change, Derived, Mean, Proportion, Statistic
+    from bench.probes.logits import Logits
+    from bench.registry import parameters
     from bench.run_results import RunResults
 
 __version__ = "0.2.0"
@@ -30,13 +34,20 @@ __all__ = [
     "PGD",
     "Accuracy",
     "Calibration",
+    "Change",
     "Cost",
+    "Derived",
     "Inputs",
     "IntegratedGradients",
     "LocalLipschitz",
+    "Logits",
+    "Mean",
+    "Metric",
     "MissingExtra",
     "Predictions",
+    "Proportion",
     "RunResults",
+    "Statistic",
     "Study",
     "UserError",
     "__version__",
@@ -46,6 +57,7 @@ __all__ = [
     "load_suite",
     "network",
     "onnx",
+    "parameters",
     "run",
     "stats",
 ]
@@ -54,7 +66,11 @@ _MODULES: Final = ("functional", "onnx", "stats")
 _OBJECTS: Final = {
     **dict.fromkeys(("Inputs", "Study", "diff", "layers", "load_suite", "network", "run"), "bench.api"),
     **dict.fromkeys(("MissingExtra", "UserError"), "bench.errors"),
+    **dict.fromkeys(("Change", "Derived", "Mean", "Proportion", "Statistic"), "bench.metrics.values"),
+    "Logits": "bench.probes.logits",
+    "Metric": "bench.metrics.base",
     "RunResults": "bench.run_results",
+    "parameters": "bench.registry",
 }
 _METRICS: Final = {
     "Accuracy": "fidelity.accuracy",

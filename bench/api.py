@@ -1,4 +1,4 @@
-"""What Python callers use: ``load_suite``, ``run``, ``diff``; the command line stands on the same functions."""
+"""The Python interface: ``load_suite``, ``run``, ``diff``, ``layers``; the command line calls the same functions."""
 
 from __future__ import annotations
 
@@ -139,9 +139,9 @@ def layers(
     """
     from bench.engine.layer_culprits import why_diverged
 
-    shown = progress or (lambda done, total, name: None)
-    found = why_diverged(reference, variant, x, bounds, shown, integer_sums, inputs, y, PYTHON)
-    return RankedLayers(LayerReport.model_validate(found))
+    report_progress = progress or (lambda done, total, name: None)
+    ranked = why_diverged(reference, variant, x, bounds, report_progress, integer_sums, inputs, y, PYTHON)
+    return RankedLayers(LayerReport.model_validate(ranked))
 
 
 def measure_pair(

@@ -84,8 +84,8 @@ def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], number
         import pandas
     except ImportError:
         raise MissingExtra("pandas", "notebook") from None
-    found = pandas.DataFrame([dict(row) for row in rows], columns=list(columns))
-    return found.astype(dict.fromkeys(numbers, "float64"))
+    frame = pandas.DataFrame([dict(row) for row in rows], columns=list(columns))
+    return frame.astype(dict.fromkeys(numbers, "float64"))
 
 
 def values_frame(cells: Iterable[Cell]) -> pandas.DataFrame:

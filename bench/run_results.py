@@ -1,4 +1,4 @@
-"""What a run or a diff returns in Python: its results, and what is done with them."""
+"""The results of a run or a diff in Python: look-up, frame, plot, gate, report."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ class RunResults(Results):
     @classmethod
     def of(cls, results: Results, samples: RunSamples, *, pair: bool = False) -> RunResults:
         """The results with the per-sample arrays of what is gated; of a ``pair`` every value is shown."""
-        found = cls.model_validate(dict(results))
-        found._samples, found._pair = samples, pair
-        return found
+        made = cls.model_validate(dict(results))
+        made._samples, made._pair = samples, pair
+        return made
 
     @property
     def samples(self) -> RunSamples:
@@ -107,16 +107,16 @@ class RunResults(Results):
             NoSuchCell: a ``KeyError``: no cell, or more than one.
         """
         parts = key.split("/") if isinstance(key, str) else [str(part) for part in key]
-        found = [cell for cell in self.cells if _answers(cell, parts)]
-        if len(found) == 1:
-            return CellValues(found[0])
-        shown = "/".join(parts)
-        if not found:
+        matching = [cell for cell in self.cells if _answers(cell, parts)]
+        if len(matching) == 1:
+            return CellValues(matching[0])
+        given_name = "/".join(parts)
+        if not matching:
             known = sorted({name for cell in self.cells for name in (cell.metric, cell_label(cell))})
-            raise NoSuchCell.at(shown, "no such cell", nearest(shown, known))
-        labels = [cell_label(cell) for cell in found]
+            raise NoSuchCell.at(given_name, "no such cell", nearest(given_name, known))
+        labels = [cell_label(cell) for cell in matching]
         more = ", ..." if len(labels) > SHOWN else ""
-        raise NoSuchCell.at(shown, f"{len(found)} cells", f"say which: {', '.join(labels[:SHOWN])}{more}")
+        raise NoSuchCell.at(given_name, f"{len(matching)} cells", f"say which: {', '.join(labels[:SHOWN])}{more}")
 
     def ratio(self, first: str, second: str, value: str = "") -> Ratio:
         """How far one variant moved beside another: (Δ_first / Δ_second)^(1/p), with its paired interval.
@@ -205,8 +205,8 @@ class RunResults(Results):
 
         console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
         (render_pair if self._pair else render)(self, console)
-        shown: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return shown.strip("\n")
+        text: str = console.file.getvalue()  # type: ignore[attr-defined]
+        return text.strip("\n")
 
     __str__ = __repr__
 

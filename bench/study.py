@@ -15,6 +15,7 @@ from bench.data.downloads import kept_in
 from bench.engine.forecast import applicability, forecast
 from bench.engine.foresight import Foresight, foresee
 from bench.engine.inline import InlineEngine, Measured, Rerun
+from bench.engine.networks import check_unchanged
 from bench.engine.planning import PlannedSuite, plan_suite
 from bench.engine.run import Progress, run_plan
 from bench.engine.samples import collect
@@ -111,6 +112,7 @@ class Study:
         Raises:
             UserError: no cell matches, the device or a network from outside cannot be used.
         """
+        check_unchanged(self.plan)
         try:
             results, samples = run_plan(self.planned, self.engine, only, shard, self.progress)
         finally:
@@ -133,6 +135,7 @@ class Study:
         Raises:
             UserError: the device or a network from outside cannot be used at all.
         """
+        check_unchanged(self.plan)
         if self.rerun in ("missing", "always") and self.engine.cached(cell) is None:
             self.engine.preflight([cell])
         return self.engine.measure(cell)

@@ -259,12 +259,12 @@ def told_apart(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str,
 def differing_parameters(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str, str], tuple[str, ...]]:
     """For each (metric, parameters): the names of the parameters by which it differs from its like."""
     known = {(metric, canonical(params)): params for metric, params in uses}
-    found = {}
+    names = {}
     for metric, text in known:
         peers = [other for (name, _), other in known.items() if name == metric]
         keys = sorted({key for peer in peers for key in peer})
-        found[metric, text] = tuple(k for k in keys if len({canonical({"": peer.get(k)}) for peer in peers}) > 1)
-    return found
+        names[metric, text] = tuple(k for k in keys if len({canonical({"": peer.get(k)}) for peer in peers}) > 1)
+    return names
 
 
 def parameters_in_words(given: Iterable[tuple[str, Any]]) -> str:

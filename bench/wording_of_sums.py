@@ -16,19 +16,19 @@ def sums_told(cells: Iterable[Cell]) -> dict[str, Any] | None:
     """What cells of one variant on one target hold of its 8-bit sums; None where it has no 8-bit products."""
     for cell in cells:
         variant = cell.details.get("variant")
-        found = variant.get("integer_sums") if isinstance(variant, Mapping) else None
-        if isinstance(found, dict):
-            return found
+        sums = variant.get("integer_sums") if isinstance(variant, Mapping) else None
+        if isinstance(sums, dict):
+            return sums
     return None
 
 
-def layers_of(told: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def layers_of(sums: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The layers whose sums can saturate, the largest share of weight pairs first; unknown shares before all.
 
     >>> layers_of({"layers": [{"name": "a", "can_saturate": 0.1}, {"name": "b", "can_saturate": 0.2}]})[0]["name"]
     'b'
     """
-    found = told.get("layers") if isinstance(told, Mapping) else None
+    found = sums.get("layers") if isinstance(sums, Mapping) else None
     layers = [layer for layer in found if isinstance(layer, dict)] if isinstance(found, list) else []
     return sorted(layers, key=lambda layer: -(1.0 if layer.get("can_saturate") is None else layer["can_saturate"]))
 
@@ -43,17 +43,17 @@ def what_can_saturate(layers: Sequence[Mapping[str, Any]]) -> str:
     name = plain(worst.get("name", "?"))
     share = worst.get("can_saturate")
     if share is None:
-        told = f"the weights of layer '{name}' are no constants, so its sums may saturate"
+        text = f"the weights of layer '{name}' are no constants, so its sums may saturate"
     else:
-        told = f"{100 * share:.3g} % of weight pairs in layer '{name}' can saturate"
-    return told + (f", and of {more} more layer{'s' if more > 1 else ''}" if more else "")
+        text = f"{100 * share:.3g} % of weight pairs in layer '{name}' can saturate"
+    return text + (f", and of {more} more layer{'s' if more > 1 else ''}" if more else "")
 
 
-def caveat(told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None) -> str:
+def caveat(sums: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None) -> str:
     """What a verdict must say of a network that is another function on other processors; empty where it is not.
 
     Args:
-        told: of the variant on its target, as ``sums_told`` gives it.
+        sums: of the variant on its target, as ``sums_told`` gives it.
         elsewhere: names of targets on which the variant was measured, by the kind of their sums.
 
     >>> told = {"kind": "exact", "layers": [{"name": "conv1", "can_saturate": 0.02}]}
@@ -62,14 +62,14 @@ def caveat(told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]
     >>> print(caveat(told)[-49:])
     : measure it with integer_sums = "saturating" too
     """
-    layers = layers_of(told)
-    if told is None or not layers:
+    layers = layers_of(sums)
+    if sums is None or not layers:
         return ""
     what, measured = what_can_saturate(layers), elsewhere or {}
-    kind = told.get("kind")
+    kind = sums.get("kind")
     if kind is None:
         return f"how its provider sums 8-bit products is not known ({what}): measure it with exact and saturating sums"
-    if kind == "saturating" and told.get("asked", "native") == "saturating":
+    if kind == "saturating" and sums.get("asked", "native") == "saturating":
         return ""
     other = OTHER[str(kind)]
     processors = "on x86 without VNNI" if other == "saturating" else "where 8-bit sums are exact, as on x86 with VNNI"
@@ -78,23 +78,23 @@ def caveat(told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]
     return f"it is another function {processors} ({what}): {advice}"
 
 
-def unmeasured(told: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None) -> bool:
+def unmeasured(sums: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None) -> bool:
     """Whether there is a caveat, and nothing was measured that answers it."""
-    if told is None or not caveat(told, elsewhere):
+    if sums is None or not caveat(sums, elsewhere):
         return False
-    return not (elsewhere or {}).get(OTHER.get(str(told.get("kind")), ""))
+    return not (elsewhere or {}).get(OTHER.get(str(sums.get("kind")), ""))
 
 
-def sums_line(told: Mapping[str, Any]) -> str:
+def sums_line(sums: Mapping[str, Any]) -> str:
     """One line for a report: how sums were computed, what can saturate, what does on samples, and the remedy.
 
     >>> layer = {"name": "conv1", "can_saturate": 0.275, "saturated": 0.0312}
     >>> sums_line({"kind": "saturating", "simulated": True, "samples": 64, "layers": [layer]})[:75]
     "saturating, simulated; 27.5 % of weight pairs in layer 'conv1' can saturate"
     """
-    kind = told.get("kind") or "of a kind that its provider does not tell"
-    parts = [f"{plain(kind)}, simulated" if told.get("simulated") else plain(kind)]
-    layers = layers_of(told)
+    kind = sums.get("kind") or "of a kind that its provider does not tell"
+    parts = [f"{plain(kind)}, simulated" if sums.get("simulated") else plain(kind)]
+    layers = layers_of(sums)
     if not layers:
         return f"{parts[0]}; no pair of weights can saturate: the same function on every processor"
     parts.append(what_can_saturate(layers))
@@ -102,29 +102,29 @@ def sums_line(told: Mapping[str, Any]) -> str:
     if seen:
         most = max(seen, key=lambda layer: float(layer["saturated"]))
         where = f"of the pair sums of layer '{plain(most['name'])}' do on x86 without VNNI"
-        parts.append(f"on {told.get('samples', 0)} samples {100 * most['saturated']:.3g} % {where}")
-    elif told.get("reason"):
-        parts.append(f"what does on samples is not known: {plain(told['reason'])}")
+        parts.append(f"on {sums.get('samples', 0)} samples {100 * most['saturated']:.3g} % {where}")
+    elif sums.get("reason"):
+        parts.append(f"what does on samples is not known: {plain(sums['reason'])}")
     return "; ".join([*parts, REMEDY])
 
 
 def sums_lines(cells: Iterable[Cell]) -> list[tuple[str, str]]:
     """Every variant with 8-bit products once: (its name with its target, ``sums_line``)."""
-    found: dict[tuple[str, str], str] = {}
+    lines: dict[tuple[str, str], str] = {}
     for cell in cells:
-        told = sums_told([cell])
-        if told is not None:
-            found.setdefault((plain(cell.variant), plain(cell.target)), sums_line(told))
-    return [(f"{variant} ({target})", line) for (variant, target), line in found.items()]
+        sums = sums_told([cell])
+        if sums is not None:
+            lines.setdefault((plain(cell.variant), plain(cell.target)), sums_line(sums))
+    return [(f"{variant} ({target})", line) for (variant, target), line in lines.items()]
 
 
 def kinds_elsewhere(cells: Iterable[Cell], variant: str, target: str) -> dict[str, list[str]]:
     """The other targets on which a variant was measured, by the kind of their sums."""
-    found: dict[str, list[str]] = {}
+    targets: dict[str, list[str]] = {}
     for cell in cells:
-        told = sums_told([cell])
-        if told is not None and cell.status == "ok" and cell.variant == variant and cell.target != target:
-            names = found.setdefault(str(told.get("kind")), [])
+        sums = sums_told([cell])
+        if sums is not None and cell.status == "ok" and cell.variant == variant and cell.target != target:
+            names = targets.setdefault(str(sums.get("kind")), [])
             if cell.target not in names:
                 names.append(cell.target)
-    return found
+    return targets

@@ -1,4 +1,4 @@
-"""When a BatchNorm can go: the fix-point of roots and leaves, channel by channel."""
+"""Whether a BatchNorm can be folded: the fixed point of the layers before and behind it, channel by channel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Channels = NDArray[np.int64]
 
 
 class Obstacle(Exception):
-    """Why a BatchNorm stays; the message is part of a sentence."""
+    """Why a BatchNorm cannot be folded; the message is part of a sentence."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ SMALLEST = 1e-6  # of a scale that has to be undone
 
 @dataclass(frozen=True)
 class FoldedBatchNorm:
-    """A BatchNorm that went, the layers that took its map over, and those that now undo it."""
+    """A BatchNorm that was folded, the layers that took its map over, and those that now undo it."""
 
     batch_norm: str
     into: tuple[str, ...]
@@ -27,14 +27,14 @@ class FoldedBatchNorm:
 
 @dataclass(frozen=True)
 class KeptBatchNorm:
-    """A BatchNorm that stays, and why."""
+    """A BatchNorm that was not folded, and why."""
 
     batch_norm: str
     reason: str
 
 
 class FoldingResult(NamedTuple):
-    """What became of each BatchNorm, and the new weights of the layers that changed."""
+    """The folded and the kept BatchNorms, and the new weights of the layers that changed."""
 
     folded: tuple[FoldedBatchNorm, ...]
     kept: tuple[KeptBatchNorm, ...]
@@ -60,39 +60,39 @@ def fold_all(graph: FoldingGraph, weights: dict[str, Affine], *, across_concaten
             if name in folded:
                 continue
             try:
-                found = reach(graph, name, direction, across_concatenation=across_concatenation)
-                changed = _change(graph, found, current)
+                reached = reach(graph, name, direction, across_concatenation=across_concatenation)
+                changed = _change(graph, reached, current)
             except Obstacle as obstacle:
                 obstacles[name].append(f"{direction}: {obstacle}")
                 continue
             current |= changed
             graph = graph.without(name)
-            folded[name] = _report(found)
+            folded[name] = _report(reached)
     kept = tuple(KeptBatchNorm(name, "; ".join(why)) for name, why in obstacles.items() if name not in folded)
     done = tuple(folded[name] for name in obstacles if name in folded)
     return FoldingResult(done, kept, {name: made for name, made in current.items() if made is not weights[name]})
 
 
-def _report(found: Reach) -> FoldedBatchNorm:
-    roots, leaves = (tuple(node.name for node in nodes) for nodes in (found.roots, found.leaves))
-    into, undone = (roots, leaves) if found.direction == "backward" else (leaves, roots)
-    return FoldedBatchNorm(found.norm.name, into, found.direction, undone)
+def _report(reached: Reach) -> FoldedBatchNorm:
+    roots, leaves = (tuple(node.name for node in nodes) for nodes in (reached.roots, reached.leaves))
+    into, undone = (roots, leaves) if reached.direction == "backward" else (leaves, roots)
+    return FoldedBatchNorm(reached.norm.name, into, reached.direction, undone)
 
 
-def _change(graph: FoldingGraph, found: Reach, weights: dict[str, Affine]) -> dict[str, Affine]:
+def _change(graph: FoldingGraph, reached: Reach, weights: dict[str, Affine]) -> dict[str, Affine]:
     """The new weights of roots and leaves.
 
     Raises:
         Obstacle: a shift meets zero padding, or a scale is too small to be undone.
     """
-    norm = weights[found.norm.name]
+    norm = weights[reached.norm.name]
     assert isinstance(norm, Diagonal)
-    moved = shifts(graph, found, norm.shift)
-    backward = found.direction == "backward"
+    moved = shifts(graph, reached, norm.shift)
+    backward = reached.direction == "backward"
     changed: dict[str, Affine] = {}
 
     def take(node: FoldingNode, value: str, undo: bool, side_after: bool) -> None:
-        source = found.source[value]
+        source = reached.source[value]
         scale: Vector = np.where(source >= 0, norm.scale[source], 1.0)
         shift = moved[value]
         if undo:
@@ -102,8 +102,8 @@ def _change(graph: FoldingGraph, found: Reach, weights: dict[str, Affine]) -> di
         layer = changed.get(node.name, weights[node.name])
         changed[node.name] = after(layer, scale, shift) if side_after else before(layer, scale, shift)
 
-    for node in found.roots:
+    for node in reached.roots:
         take(node, node.outputs[0], not backward, True)
-    for node in found.leaves:
+    for node in reached.leaves:
         take(node, node.inputs[0], backward, False)
     return changed

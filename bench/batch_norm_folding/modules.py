@@ -15,7 +15,7 @@ __all__ = ["FoldedBatchNorm", "Folding", "KeptBatchNorm", "fold_batch_norms", "r
 
 
 class Folding(NamedTuple):
-    """A folded copy, and what became of each BatchNorm."""
+    """A folded copy of a module, its folded and its kept BatchNorms."""
 
     module: nn.Module
     folded: tuple[FoldedBatchNorm, ...]

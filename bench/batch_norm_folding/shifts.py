@@ -1,4 +1,4 @@
-"""How the shift of a folded BatchNorm is dealt out: sums add shifts up, and zero padding allows none."""
+"""Distributes the shift of a folded BatchNorm over the values it changes: sums add shifts, zero padding allows none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Coefficients = dict[str, Vector]  # a root's name -> how much of its shift each 
 SOLVED = 1e-9
 
 
-def shifts(graph: FoldingGraph, found: Reach, shift: Vector) -> dict[str, Vector]:
+def shifts(graph: FoldingGraph, reached: Reach, shift: Vector) -> dict[str, Vector]:
     """The shift of each channel of each value that a fold changes.
 
     Each root r may carry a share ``x_r`` of the BatchNorm's shift t_k of channel k. Values further on carry
@@ -23,15 +23,15 @@ def shifts(graph: FoldingGraph, found: Reach, shift: Vector) -> dict[str, Vector
 
     Args:
         graph: the network.
-        found: the values, roots and leaves.
+        reached: the values, roots and leaves.
         shift: (channels,) of the BatchNorm.
 
     Raises:
         Obstacle: zero padding is in the way of a shift.
     """
-    carried = _carried(graph, found)
+    carried = _carried(graph, reached)
     names = list(dict.fromkeys(name for held in carried.values() for name in held))
-    rows = _demands(graph, found, carried, names)
+    rows = _demands(graph, reached, carried, names)
     shares = np.zeros((len(shift), len(names)))
     solved: dict[bytes, Vector] = {}
     for channel, demands in enumerate(rows):
@@ -43,13 +43,13 @@ def shifts(graph: FoldingGraph, found: Reach, shift: Vector) -> dict[str, Vector
             solved[key] = _solve(matrix, demands)
         shares[channel] = solved[key]
     made = {}
-    for value, source in found.source.items():
+    for value, source in reached.source.items():
         total = np.zeros(len(source))
         for index, name in enumerate(names):
             if name in carried[value]:
                 total += carried[value][name] * np.where(source >= 0, (shares[:, index] * shift)[source], 0.0)
         made[value] = total
-    made[found.pinned] = shift[found.source[found.pinned]]  # without the solver's rounding
+    made[reached.pinned] = shift[reached.source[reached.pinned]]  # without the solver's rounding
     return made
 
 
@@ -63,19 +63,19 @@ def _solve(matrix: Vector, demands: list[tuple[Vector, int, str]]) -> Vector:
     return np.asarray(share.round(12), dtype=np.float64)
 
 
-def _carried(graph: FoldingGraph, found: Reach) -> dict[str, Coefficients]:
+def _carried(graph: FoldingGraph, reached: Reach) -> dict[str, Coefficients]:
     """Which roots' shifts each value carries, with what factor: along the order of the nodes."""
-    roots = {node.name for node in found.roots}
-    if found.direction == "forward":
-        roots.add(found.norm.name)
+    roots = {node.name for node in reached.roots}
+    if reached.direction == "forward":
+        roots.add(reached.norm.name)
     carried: dict[str, Coefficients] = {}
     for node in graph.nodes:
         for output in node.outputs:
-            if output not in found.source:
+            if output not in reached.source:
                 continue
-            touched = found.source[output] >= 0
+            touched = reached.source[output] >= 0
             if node.name in roots:
-                used = found.source[output][touched]
+                used = reached.source[output][touched]
                 if len(set(used.tolist())) != len(used):
                     raise Obstacle(f"two channels of {node.label} share a channel of it")
                 carried[output] = {node.name: touched.astype(np.float64)}
@@ -101,23 +101,23 @@ def _passed_on(graph: FoldingGraph, node: FoldingNode, carried: dict[str, Coeffi
 
 
 def _demands(
-    graph: FoldingGraph, found: Reach, carried: dict[str, Coefficients], names: list[str]
+    graph: FoldingGraph, reached: Reach, carried: dict[str, Coefficients], names: list[str]
 ) -> list[list[tuple[Vector, int, str]]]:
     """For each channel of the BatchNorm: rows of the system, their right-hand sides, and who asks."""
-    count = graph.channels[found.pinned]
+    count = graph.channels[reached.pinned]
     rows: list[dict[tuple[bytes, int], tuple[Vector, int, str]]] = [{} for _ in range(count)]
 
     def demand(value: str, wanted: int, label: str) -> None:
-        source = found.source[value]
+        source = reached.source[value]
         zeros = np.zeros(len(source))
         table = np.stack([carried[value].get(name, zeros) for name in names], axis=1)
         for channel, row in zip(source.tolist(), table, strict=True):
             if channel >= 0:
                 rows[channel].setdefault((row.tobytes(), wanted), (row, wanted, label))
 
-    demand(found.pinned, 1, found.norm.label)
-    for value in found.source:
+    demand(reached.pinned, 1, reached.norm.label)
+    for value in reached.source:
         for node in graph.consumers.get(value, ()):
-            if node.zero_padded and node.name != found.norm.name:
+            if node.zero_padded and node.name != reached.norm.name:
                 demand(value, 0, node.label)
     return [list(channel.values()) for channel in rows]

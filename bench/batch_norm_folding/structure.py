@@ -1,4 +1,4 @@
-"""The graph that folding looks at: affine layers, what maps of channels pass through, and what stops them."""
+"""The graph of a network as folding sees it: affine layers, operations that pass maps of channels on, and barriers."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class FoldingGraph:
     @cached_property
     def consumers(self) -> dict[str, tuple[FoldingNode, ...]]:
         """The nodes that read a value."""
-        found: dict[str, list[FoldingNode]] = {}
+        readers: dict[str, list[FoldingNode]] = {}
         for node in self.nodes:
             for value in dict.fromkeys(node.inputs):
-                found.setdefault(value, []).append(node)
-        return {value: tuple(nodes) for value, nodes in found.items()}
+                readers.setdefault(value, []).append(node)
+        return {value: tuple(nodes) for value, nodes in readers.items()}
 
     @cached_property
     def by_name(self) -> dict[str, FoldingNode]:

@@ -82,8 +82,8 @@ def _gated(run: Path, file: Path | None, strict: bool) -> Comparison:
     from bench.gate import conclude, judge_reference, load_baseline, load_run
 
     if file is None:
-        found = load_run(run)
-        return conclude(found.results, judge_reference(found.results), "the reference", strict=strict)
+        loaded = load_run(run)
+        return conclude(loaded.results, judge_reference(loaded.results), "the reference", strict=strict)
     known = load_baseline(file)
     name = legible(f"baseline {file.name}, accepted {known.accepted}")
     return _judged(load_run(run, arrays=True), known, name, strict)
@@ -150,21 +150,21 @@ def accept(run: Path, out: Path | None, timings: bool, restart: bool) -> int:
     from bench.gate import incomplete, load_run, write_baseline
     from bench.suite.tables import NAME_PATTERN
 
-    found = load_run(run, arrays=True)
-    assert found.samples is not None
-    lines = incomplete(found.results)
+    loaded = load_run(run, arrays=True)
+    assert loaded.samples is not None
+    lines = incomplete(loaded.results)
     if lines:
         click.echo(f"crbench: not accepted, the run is incomplete: {lines[0]} ({len(lines)} in all)", err=True)
         return ExitCode.INCOMPLETE
     if out is None:
         import re
 
-        name = found.results.suite.name
+        name = loaded.results.suite.name
         if not re.search(NAME_PATTERN, name):
             raise UserError.at("suite.name", f"{name!r} names no file", "give -o FILE")
         out = BASELINES / f"{name}.json"
     previous = _previous(out, restart)
-    accepted = accept_run(found.results, found.samples, previous, timings=timings, restart=restart)
+    accepted = accept_run(loaded.results, loaded.samples, previous, timings=timings, restart=restart)
     size = write_baseline(accepted.baseline, out)
     for word in ("added", "changed", "removed"):
         for cell in getattr(accepted, word):

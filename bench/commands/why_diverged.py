@@ -42,11 +42,11 @@ def why_diverged(
     limits = None if bounds is None else parse_bounds(bounds)
     declared = Inputs(both_inputs, reference_input, variant_input)
     with json_alone(as_json) as say:
-        found = _with_bar(
+        ranked = _with_bar(
             lambda shown: analyse(reference, variant, data, limits, shown, integer_sums, declared),
             quiet=quiet or as_json,
         )
-        report = LayerReport.model_validate(found)
+        report = LayerReport.model_validate(ranked)
         if as_json:
             say(report.model_dump_json())
             return 0

@@ -1,4 +1,4 @@
-"""Training on, from labels, from what a teacher answers, or from both."""
+"""Continued training on labels, on the outputs of a teacher, or on both."""
 
 from __future__ import annotations
 

@@ -57,9 +57,9 @@ class OrtFp16(OrtStep):
         largest = largest_values(simple, name, x, batch)
         given = {name: float(np.abs(x).max())} if x.dtype.kind == "f" else {}  # it is rounded too
         tensor, value = max(largest.items(), key=lambda item: item[1])
-        for found, magnitude in (given | largest).items():  # in the order of the graph: the first is the cause
+        for value_name, magnitude in (given | largest).items():  # in the order of the graph: the first is the cause
             if not magnitude * self.headroom <= LARGEST:
-                what = f"fp16 overflow: {found!r} reaches {magnitude:.3g} on the calibration samples"
+                what = f"fp16 overflow: {value_name!r} reaches {magnitude:.3g} on the calibration samples"
                 raise UserError.at(self.name, what, f"float16 ends at {LARGEST / self.headroom:.6g} here")
         record = {"largest_value": {"tensor": tensor, "value": value}, "calibration_samples": len(x) // batch * batch}
         return _convert(simple), record
@@ -83,8 +83,8 @@ def largest_values(model: ModelProto, name: str, x: NDArray[Any], batch: int) ->
     largest = dict.fromkeys((output for node in opened.graph.node for output in node.output if output), 0.0)
     names = [entry.name for entry in session.get_outputs() if entry.type == "tensor(float)"]
     for start in range(0, len(x) - batch + 1, batch):
-        found = run_session(session, {name: x[start : start + batch]}, names, loops=holds_loop(content))
-        for output, array in zip(names, found, strict=True):
+        outputs = run_session(session, {name: x[start : start + batch]}, names, loops=holds_loop(content))
+        for output, array in zip(names, outputs, strict=True):
             if array.size:
                 largest[output] = max(largest[output], float(np.abs(array).max()))
     return {output: largest[output] for output in largest if output in set(names)}

@@ -228,12 +228,12 @@ def storage(layers: dict[str, Any]) -> dict[str, Any]:
 
 def notes(scheme: Scheme) -> list[str]:
     """What a reader of sizes and timings must know."""
-    found = [STORAGE]
+    texts = [STORAGE]
     if scheme.activations is None:
-        found.append(WEIGHTS_ONLY)
+        texts.append(WEIGHTS_ONLY)
     elif scheme.activation_symmetric:
-        found.append(SIGNED)
-    return found
+        texts.append(SIGNED)
+    return texts
 
 
 def _parity(before: nn.Module, equalised: Equalised, x: torch.Tensor) -> float:
@@ -247,8 +247,8 @@ def _parity(before: nn.Module, equalised: Equalised, x: torch.Tensor) -> float:
     from bench.models.training import reproducible
 
     with reproducible("equalise"), torch.no_grad():
-        expected, found = before(x), equalised.module(x)
-    change = float((found - expected).abs().max() / expected.abs().max().clamp_min(torch.finfo(x.dtype).tiny))
+        expected, actual = before(x), equalised.module(x)
+    change = float((actual - expected).abs().max() / expected.abs().max().clamp_min(torch.finfo(x.dtype).tiny))
     if not change < EXACT:
         raise RuntimeError(f"equalisation changed the logits by {change:.3g} of their size before quantising")
     return change

@@ -133,8 +133,8 @@ class QuantisationAwareTraining(PostTrainingQuantisation):
             targets = None if teacher is None else _outputs(teacher, x, declared)
 
             def batch_loss(index: torch.Tensor) -> torch.Tensor:
-                found = _scores(module(x[index]), declared)
-                return self._loss(found, y[index], None if targets is None else targets[index])
+                scores = _scores(module(x[index]), declared)
+                return self._loss(scores, y[index], None if targets is None else targets[index])
 
             descent = Descent(self.epochs, self.learning_rate, self.weight_decay, key="qat.learning_rate")
             bounds = batches(len(x), self.batch, least=1)  # BatchNorm keeps its statistics
@@ -142,16 +142,16 @@ class QuantisationAwareTraining(PostTrainingQuantisation):
         module.zero_grad(set_to_none=True)
         module.requires_grad_(True).eval()
 
-    def _loss(self, found: torch.Tensor, y: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor:
+    def _loss(self, scores: torch.Tensor, y: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor:
         from torch.nn import functional
 
-        loss = functional.cross_entropy(found, y)
+        loss = functional.cross_entropy(scores, y)
         if target is None:
             return loss
-        return (1 - self.distillation) * loss + self.distillation * divergence(target, found, self.temperature)
+        return (1 - self.distillation) * loss + self.distillation * divergence(target, scores, self.temperature)
 
 
-def divergence(target: torch.Tensor, found: torch.Tensor, temperature: float) -> torch.Tensor:
+def divergence(target: torch.Tensor, scores: torch.Tensor, temperature: float) -> torch.Tensor:
     """``T^2 KL(softmax(target / T) || softmax(found / T))``, mean over logits (n, classes). Hinton, arXiv:1503.02531.
 
     >>> import torch
@@ -161,7 +161,7 @@ def divergence(target: torch.Tensor, found: torch.Tensor, temperature: float) ->
     """
     from torch.nn import functional
 
-    expected, other = (functional.log_softmax(logits / temperature, dim=1) for logits in (target, found))
+    expected, other = (functional.log_softmax(logits / temperature, dim=1) for logits in (target, scores))
     return temperature**2 * functional.kl_div(other, expected, reduction="batchmean", log_target=True)
 
 
@@ -193,20 +193,22 @@ def _trainable(module: nn.Module, ranges: bool) -> list[dict[str, Any]]:
 
     module.eval().requires_grad_(False)
     own: dict[int, nn.Parameter] = {}
-    found: dict[int, nn.Parameter] = {}
+    of_quantisers: dict[int, nn.Parameter] = {}
     for part in module.modules():
         if isinstance(part, nn.Dropout | nn.Dropout2d):
             part.train()
         if isinstance(part, QuantProxyFromInjector):
-            found.update((id(parameter), parameter) for parameter in part.parameters())
+            of_quantisers.update((id(parameter), parameter) for parameter in part.parameters())
     for part in module.modules():
         if isinstance(part, layer_classes()):
             own.update((id(parameter), parameter) for parameter in part.parameters(recurse=False))
-    stored = [parameter for key, parameter in found.items() if key not in own]  # quantisers list weights as theirs
+    stored = [
+        parameter for key, parameter in of_quantisers.items() if key not in own
+    ]  # quantisers list weights as theirs
     if ranges and not stored:
         what = "no range is stored: weights alone are quantised, up to the largest"
         raise UserError.at("qat.learn_ranges", what, 'leave it out, or give weight_range = "mse"')
-    weights = [parameter for key, parameter in _by_identity(module).items() if key in own or key not in found]
+    weights = [parameter for key, parameter in _by_identity(module).items() if key in own or key not in of_quantisers]
     groups: list[dict[str, Any]] = [{"params": weights}]
     if ranges:
         groups.append({"params": stored, "weight_decay": 0.0})

@@ -89,13 +89,13 @@ def _untie(module: nn.Module, state: dict[str, torch.Tensor]) -> None:
         setattr(module.get_submodule(path), tensor, nn.Parameter(state[name].clone()))
 
 
-def _check_state(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
+def _check_state(expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> None:
     """Strict in names, shapes and types: ``load_state_dict`` alone would cast silently."""
-    if set(expected) != set(found):
-        odd = sorted(set(expected) ^ set(found))
+    if set(expected) != set(given):
+        odd = sorted(set(expected) ^ set(given))
         raise UserError.at("weights", f"they do not fit the record: {', '.join(odd[:3])}", "make the network again")
     for name, value in expected.items():
-        other = found[name]
+        other = given[name]
         if value.shape != other.shape or value.dtype != other.dtype:
             what = f"{name} is {tuple(other.shape)} {other.dtype}, the record needs {tuple(value.shape)} {value.dtype}"
             raise UserError.at("weights", what, "make the network again")

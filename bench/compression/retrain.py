@@ -1,4 +1,4 @@
-"""Step ``retrain``: the control that shares nothing with the network but its structure and its recipe."""
+"""Step ``retrain``: the same structure and recipe from another seed, as a control."""
 
 from __future__ import annotations
 

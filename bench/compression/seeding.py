@@ -1,4 +1,4 @@
-"""A step's own seed beside the one of its replicate."""
+"""The seed of a step, derived from its own and from its replicate's."""
 
 from __future__ import annotations
 

@@ -118,23 +118,23 @@ class StructuredPrune(Step):
             raise UserError.at("structured-prune.batch_norm_samples", "the network has no BatchNorm", "leave it out")
         own = ((name, layer) for name, layer in network.module.named_modules() if list(layer.parameters(recurse=False)))
         refuse_hooks(own, "structured-prune would take for part of the layer")
-        found = find_channels(network.module, network.input)
-        if not found.groups:
-            why = "; ".join(f"{layer}: {reason}" for layer, reason in found.kept.items())
+        channels = find_channels(network.module, network.input)
+        if not channels.groups:
+            why = "; ".join(f"{layer}: {reason}" for layer, reason in channels.kept.items())
             raise NotApplicable(f"structured-prune found no channel that it may remove ({why})")
-        rules = CutRules.of(found.groups, self.round_to, self._fixed(found))
+        rules = CutRules.of(channels.groups, self.round_to, self._fixed(channels))
         ratios: dict[str, float] = {}
         if self.allocation == "sensitivity":
-            ratios = self._by_sensitivity(network, context, found, rules)
+            ratios = self._by_sensitivity(network, context, channels, rules)
             rules = CutRules(rules.groups, rules.initial, rules.grain, rules.fixed | ratios)
-        module, history, rounds = self._cut(network, context, found, rules)
+        module, history, rounds = self._cut(network, context, channels, rules)
         if not history:
             what = f"no layer loses a channel: too few for a ratio this small, or for round_to = {self.round_to}"
             raise UserError.at("structured-prune", what, "remove more, or round to less")
         if self.batch_norm_samples:
             seed = own_seed(context.seed, self.seed)
             module = estimate_again(module, draw(context.train, self.batch_norm_samples, seed), network.input)
-        record = {"history": history, "rounds": rounds, **_report(network, module), "kept": found.kept}
+        record = {"history": history, "rounds": rounds, **_report(network, module), "kept": channels.kept}
         return TorchNetwork(module.eval(), network.input), record | ({"ratios": ratios} if ratios else {})
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
@@ -148,23 +148,23 @@ class StructuredPrune(Step):
             done += cut["groups"]
         return TorchNetwork(module, network.input)
 
-    def _fixed(self, found: Channels) -> dict[str, float]:
+    def _fixed(self, channels: Channels) -> dict[str, float]:
         """The ratio of each group that has one of its own, by group."""
-        group_of = {maker: group.name for group in found.groups for maker in group.makers}
+        group_of = {maker: group.name for group in channels.groups for maker in group.makers}
         fixed: dict[str, float] = {}
         for layer, ratio in (self.layers or {}).items():
             where = f"layers.{layer}"
-            if layer in found.kept and ratio > 0:
-                raise UserError.at(where, f"{layer!r} cannot be pruned: {found.kept[layer]}", "leave it out")
-            if layer not in group_of and layer not in found.kept:
+            if layer in channels.kept and ratio > 0:
+                raise UserError.at(where, f"{layer!r} cannot be pruned: {channels.kept[layer]}", "leave it out")
+            if layer not in group_of and layer not in channels.kept:
                 raise UserError.at(where, f"no layer {layer!r}", nearest(layer, group_of))
             if layer in group_of:
                 name = group_of[layer]
                 if fixed.setdefault(name, ratio) != ratio:
-                    makers = ", ".join(next(group.makers for group in found.groups if group.name == name))
+                    makers = ", ".join(next(group.makers for group in channels.groups if group.name == name))
                     raise UserError.at(where, f"{makers} share their channels", "give them one ratio")
         if self.ratio is None and self.macs is None:
-            fixed |= {group.name: 0.0 for group in found.groups if group.name not in fixed}
+            fixed |= {group.name: 0.0 for group in channels.groups if group.name not in fixed}
         return fixed
 
     def _original(self, network: TorchNetwork) -> int:
@@ -178,7 +178,7 @@ class StructuredPrune(Step):
         return macs or 0
 
     def _cut(
-        self, network: TorchNetwork, context: StepContext, found: Channels, rules: CutRules
+        self, network: TorchNetwork, context: StepContext, channels: Channels, rules: CutRules
     ) -> tuple[nn.Module, History, list[dict[str, Any]]]:
         """All rounds; the module, its whole history, and how many groups each round cut."""
         from bench.compression.pruning.graph import find_channels, remove
@@ -188,11 +188,11 @@ class StructuredPrune(Step):
         original = self._original(network)
         history: History = []
         rounds: list[dict[str, Any]] = []
-        groups = found.groups
+        groups = channels.groups
         for number in range(1, self.rounds + 1):
             if number > 1:
                 module = self._between(module, network.input, context, number)
-                groups = find_channels(module, network.input, found.kept).groups
+                groups = find_channels(module, network.input, channels.kept).groups
             now = rules.at(groups, number / self.rounds)
             seed = derive_seed("round", own_seed(context.seed, self.seed), number)
             kept, chosen = self._choose(module, network.input, now, original, number / self.rounds, context, seed)
@@ -244,7 +244,7 @@ class StructuredPrune(Step):
         return train(module, context.train, declared, recipe, seed, context.progress)
 
     def _by_sensitivity(
-        self, network: TorchNetwork, context: StepContext, found: Channels, rules: CutRules
+        self, network: TorchNetwork, context: StepContext, channels: Channels, rules: CutRules
     ) -> dict[str, float]:
         """A ratio a group that meets the budget at little damage on the calibration samples."""
         from bench.compression.pruning.graph import Channels
@@ -255,12 +255,12 @@ class StructuredPrune(Step):
         assert self.macs is not None
         if len(context.calibration) == 0:
             raise UserError.at("data.calibration", "sensitivity is measured on it, it is empty", "give 1 or more")
-        free = Channels(tuple(g for g in found.groups if g.name not in rules.fixed), found.kept)
+        free = Channels(tuple(g for g in channels.groups if g.name not in rules.fixed), channels.kept)
         seed = own_seed(context.seed, self.seed)
         scores = score_units(network.module, free.groups, self.importance, network.input, self._labelled(context), seed)
         context.progress("measuring what each layer's pruning alone does")
         curves = scan(network, free, scores, context.calibration)
-        cost = cost_of(network.module, network.input, found.groups)
+        cost = cost_of(network.module, network.input, channels.groups)
         original = cost.macs({})
         chosen = least_damage(rules, curves, cost, original * self.macs, original)
         return {name: ratio for name, ratio in chosen.items() if name not in rules.fixed}
@@ -276,7 +276,7 @@ class StructuredPrune(Step):
 
 
 def _report(before: TorchNetwork, after: nn.Module) -> dict[str, Any]:
-    """What the cut saved."""
+    """Multiply-accumulates, parameters and widths before and after the cut."""
     from bench.compression.pruning.graph import widths
     from bench.functional.module_cost import multiply_accumulates, parameter_count
 

@@ -1,4 +1,4 @@
-"""Step ``train-small``: the control that was never large."""
+"""Step ``train-small``: a narrower network trained from scratch, the control of pruning."""
 
 from __future__ import annotations
 
@@ -70,17 +70,17 @@ class TrainSmall(Step):
         wanted = counted(network.module, network.input)
         if self.macs is not None:
             wanted = round(self.macs * original)
-        found = nearest_width(models.get(source["model"])(**source["parameters"]), network.input, wanted)
+        narrow = nearest_width(models.get(source["model"])(**source["parameters"]), network.input, wanted)
         seed = derive_seed("train-small", own_seed(context.seed, self.seed))
-        fresh = initialise(found.model, network.input, seed)
+        fresh = initialise(narrow.model, network.input, seed)
         module = train(fresh, context.train, network.input, context.recipe, seed, context.progress)
         record = {
-            "model": source_record(found.model, network.input),
-            "factor": found.factor,
+            "model": source_record(narrow.model, network.input),
+            "factor": narrow.factor,
             "macs_wanted": wanted,
             "macs_before": original,
-            "macs_after": found.macs,
-            "macs_share": found.macs / original,
+            "macs_after": narrow.macs,
+            "macs_share": narrow.macs / original,
             "parameters_after": parameter_count(module),
             "train_accuracy_after": accuracy(module, context.train, network.input),
         }
@@ -126,18 +126,18 @@ def nearest_width(model: Model, declared: InputSpec, wanted: int) -> Scaled:
     if largest == 0:
         what = f"{model.name!r} has no width to scale"
         raise UserError.at("train-small", what, "choose an architecture with widths, or leave train-small out")
-    found: dict[Model, Scaled] = {}
+    tried: dict[Model, Scaled] = {}
     count = min(largest, STEPS)
     for number in range(1, count + 1):
         factor = number / count
         scaled = replace(model, **{name: _scale(getattr(model, name), factor) for name in names})  # type: ignore[type-var]
-        if scaled not in found:
+        if scaled not in tried:
             try:
                 module = initialise(scaled, declared, 0)
             except UserError:
                 continue
-            found[scaled] = Scaled(scaled, factor, counted(module, declared))
-    return min(found.values(), key=lambda each: (abs(each.macs - wanted), each.macs))
+            tried[scaled] = Scaled(scaled, factor, counted(module, declared))
+    return min(tried.values(), key=lambda each: (abs(each.macs - wanted), each.macs))
 
 
 def _sizes(value: int | tuple[int, ...]) -> tuple[int, ...]:

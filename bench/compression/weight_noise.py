@@ -77,9 +77,9 @@ class WeightNoise(Step):
             return TorchNetwork(_noisy(network.module, noise, self.sigma), network.input), {"sigma": self.sigma}
         assert self.accuracy_loss is not None
         samples = _labelled(context)
-        found = _match(network.module, noise, samples, network.input, self.accuracy_loss)
-        record = {"sigma": found.sigma, "accuracy_loss": found.loss, "samples": len(samples)}
-        return TorchNetwork(_noisy(network.module, noise, found.sigma), network.input), record
+        matched = _match(network.module, noise, samples, network.input, self.accuracy_loss)
+        record = {"sigma": matched.sigma, "accuracy_loss": matched.loss, "samples": len(samples)}
+        return TorchNetwork(_noisy(network.module, noise, matched.sigma), network.input), record
 
 
 def tolerance(n: int) -> float:
@@ -108,10 +108,10 @@ def _noisy(module: nn.Module, noise: dict[str, torch.Tensor], sigma: float) -> n
     from bench.networks.torchscript import copied
 
     made = copied(module).eval()
-    found = dict(made.named_parameters())
+    parameters_by_name = dict(made.named_parameters())
     with torch.no_grad():
         for name, scaled in noise.items():
-            found[name].add_(scaled, alpha=sigma)
+            parameters_by_name[name].add_(scaled, alpha=sigma)
     return made
 
 

@@ -32,17 +32,22 @@ def array_samples(x: Any, y: Any, bounds: tuple[float, float], where: str = "") 
     Raises:
         UserError: wrong shapes or types, values not finite or out of bounds.
     """
-    pixels = images(as_array(x), f"{where}x")
+    pixels = images(as_array(x, f"{where}x"), f"{where}x")
     check_values(pixels, bounds, f"{where}x")
-    classes = None if y is None else labels(as_array(y), len(pixels), f"{where}y")
+    classes = None if y is None else labels(as_array(y, f"{where}y"), len(pixels), f"{where}y")
     return Samples(tuple(f"npz/{row:06d}" for row in range(len(pixels))), pixels, classes)
 
 
-def as_array(given: Any) -> NDArray[Any]:
+def as_array(given: Any, where: str) -> NDArray[Any]:
     """An array of anything like one; a torch tensor leaves its device and its gradient."""
-    if hasattr(given, "detach"):
-        given = given.detach().cpu().numpy()
-    return np.asarray(given)
+    try:
+        if hasattr(given, "detach"):
+            given = given.detach().cpu()
+            given = given.float() if str(given.dtype) == "torch.bfloat16" else given  # a type that numpy lacks
+        return np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        what = f"it is no array: {' '.join(str(error).split())[:200]}"
+        raise UserError.at(where, what, "give one array of numbers") from None
 
 
 def images(x: NDArray[Any], where: str) -> NDArray[np.float32]:
@@ -54,8 +59,8 @@ def images(x: NDArray[Any], where: str) -> NDArray[np.float32]:
     if x.ndim not in (2, 4) or 0 in x.shape:
         raise UserError.at(where, f"shape {x.shape}", LAYOUT)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
-        found = np.ascontiguousarray(x, dtype=np.float32)
-    return found if found.flags.writeable else found.copy()  # torch takes no array that it may not write into
+        samples = np.ascontiguousarray(x, dtype=np.float32)
+    return samples if samples.flags.writeable else samples.copy()  # torch takes no array that it may not write into
 
 
 def labels(y: NDArray[Any], n: int, where: str) -> NDArray[np.int64]:

@@ -89,8 +89,8 @@ Rows = NDArray[np.int64]
 def _folder(url: str) -> Path:
     """Where all four files lie, after a download if need be."""
     files = (*TRAIN, *TEST)
-    if found := find_folder(files, (DEBIAN,)):
-        return found
+    if folder := find_folder(files, (DEBIAN,)):
+        return folder
     kept = data_folder(NAME)
     for file in files:
         if not (kept / file.name).is_file():

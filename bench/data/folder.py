@@ -25,7 +25,7 @@ LARGE: Final = 256 * 2**20  # bytes of one split from which on it lies in a file
 
 
 class Picture(NamedTuple):
-    """One file and its class."""
+    """The path of an image and its class."""
 
     id: str
     label: int

@@ -1,4 +1,4 @@
-"""Reading idx files, the format of MNIST and its kin."""
+"""Reads idx files, the format of MNIST."""
 
 from __future__ import annotations
 

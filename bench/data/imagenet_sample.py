@@ -1,4 +1,4 @@
-"""foolbox's 20 images of ImageNet."""
+"""The loader of foolbox's 20 images of ImageNet."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def _paths() -> list[tuple[str, int, Path]]:
         raise MissingExtra("foolbox", NAME)
     folder = Path(spec.submodule_search_locations[0]) / "data"
     named = [(FILE.fullmatch(path.name), path) for path in sorted(folder.glob("imagenet_*"))]
-    found = [(match, path) for match, path in named if match]
-    if len(found) != COUNT:
+    matches = [(match, path) for match, path in named if match]
+    if len(matches) != COUNT:
         raise UserError.at(
-            "data", f"foolbox holds {len(found)} images of ImageNet, not {COUNT}", "install foolbox anew"
+            "data", f"foolbox holds {len(matches)} images of ImageNet, not {COUNT}", "install foolbox anew"
         )
-    return [(f"{NAME}/{match[1]}_{match[2]}", int(match[2]), path) for match, path in found]
+    return [(f"{NAME}/{match[1]}_{match[2]}", int(match[2]), path) for match, path in matches]

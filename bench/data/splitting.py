@@ -172,6 +172,6 @@ def _check_classes(dataset: Dataset) -> None:
     counts = np.bincount(evaluation.y, minlength=len(dataset.input.classes))
     empty = [name for name, count in zip(dataset.input.classes, counts, strict=True) if count == 0]
     if empty:
-        shown = ", ".join(repr(name) for name in empty[:5]) + (" and more" if len(empty) > 5 else "")
-        what = f"no evaluation sample of {len(empty)} of {len(counts)} classes: {shown}"
+        names = ", ".join(repr(name) for name in empty[:5]) + (" and more" if len(empty) > 5 else "")
+        what = f"no evaluation sample of {len(empty)} of {len(counts)} classes: {names}"
         raise UserError.at("data.evaluation", what, "ask for more samples or declare the classes that exist")

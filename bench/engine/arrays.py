@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.base import Samples
-from bench.engine.observations import Observed
+from bench.engine.observed import Observed
 from bench.engine.row_blocks import by_rows
 from bench.errors import NotApplicable
 from bench.metrics.base import Metric

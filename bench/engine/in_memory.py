@@ -9,7 +9,7 @@ import numpy as np
 from bench.data.base import Samples
 from bench.engine.arrays import Memo, NetworkArrays
 from bench.engine.asking import ask_in_blocks
-from bench.engine.observations import Observed
+from bench.engine.observed import Observed
 from bench.errors import NotApplicable
 from bench.metrics.base import Metric, reads, sources
 from bench.metrics.values import REFERENCE

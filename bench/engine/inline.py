@@ -13,6 +13,7 @@ from bench.data.base import Dataset
 from bench.engine.arrays import NO_LABELS, Memo, NetworkArrays
 from bench.engine.derive import Derivation, DerivedValue
 from bench.engine.evidence import Evidence, describe_details, describe_parity
+from bench.engine.failures import ObservationFailure, in_words
 from bench.engine.judged import judged_observations
 from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
 from bench.engine.observations import Observations
@@ -22,16 +23,11 @@ from bench.results import Cell
 from bench.store.keys import key_of
 from bench.store.store import Kind, Store
 from bench.store.stored import DamagedArrays
-from bench.suite.exporting import EXPORT
 from bench.suite.plan import Draw, Plan, PlannedCell, Role
-from bench.suite.planned_networks import PlannedNetwork, chain
+from bench.suite.planned_networks import PlannedNetwork
 
 Rerun = Literal["missing", "failed", "always", "never"]
 T = TypeVar("T")
-
-
-class ObservationFailure(Exception):
-    """A network could not be observed; says which."""
 
 
 @dataclass
@@ -40,19 +36,6 @@ class Measured:
 
     cell: Cell
     derived: dict[str, DerivedValue] = field(default_factory=dict)
-
-
-def told(error: NetworkFailure, cell: PlannedCell) -> str:
-    """The reason of a network that could not be made; where it is no variant's, whose it is, and how it is exported."""
-    yardsticks = [draw[0].network for mark in cell.yardsticks for draw in mark[:1]]
-    for role, nodes in {"reference": [cell.original], "yardstick": yardsticks}.items():
-        if error.network.key in {node.key for made in nodes for node in chain(made)}:
-            step = error.network.step
-            if step is None or step.name != EXPORT:
-                return f"{role}: {error}"
-            options = ", ".join(f"{name} {value}" for name, value in sorted(step.canonical()["parameters"].items()))
-            return f"{role} ({options}, as the suite's onnx-export steps agree on or by default): {error}"
-    return str(error)
 
 
 def _with_asked(details: dict[str, Any], cell: PlannedCell) -> dict[str, Any]:
@@ -160,7 +143,7 @@ class InlineEngine:
             with contained():
                 measured = self.derive(cell)
         except NetworkFailure as error:
-            measured = Measured(self._cell(cell, status="error", reason=told(error, cell)))
+            measured = Measured(self._cell(cell, status="error", reason=in_words(error, cell)))
         except ObservationFailure as error:
             measured = Measured(self._cell(cell, status="error", reason=str(error)))
         except Exception as error:

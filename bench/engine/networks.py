@@ -14,6 +14,7 @@ from bench.networks.network import InputSpec, Network, TorchNetwork
 from bench.outside_networks.records import source_record
 from bench.store.keys import canonical_json
 from bench.store.store import Store
+from bench.suite.plan import Plan
 from bench.suite.planned_networks import INTAKE_SAMPLES, PlannedNetwork
 
 OTHER = "it describes another network than its key does"
@@ -118,6 +119,19 @@ class Networks:
         module = initialise(node.model, declared, node.seed)
         trained = train(module, self.dataset.train, declared, node.recipe, node.seed, self.progress)
         return TorchNetwork(trained, declared, source_record(node.model, declared))
+
+
+def check_unchanged(plan: Plan) -> None:
+    """Raise ``UserError`` for a module in memory that is no longer what was planned: its key says another network."""
+    roots = {_root(node) for node in (*plan.references, *plan.yardsticks, *plan.variants.values())}
+    for outside, known in ((node.outside, node.parts.get("memory")) for node in roots):
+        held = None if outside is None else outside.held
+        if held is None or held.kind != "module":
+            continue
+        now = held.parts()
+        if now != known and now == held.parts():  # else it holds what cannot be looked into: no two looks are alike
+            what = f"the module {held.title!r} changed after the plan was made"
+            raise UserError.at("network", what, "plan anew: bench.run, bench.diff or another bench.Study")
 
 
 def rebuildable(node: PlannedNetwork) -> bool:

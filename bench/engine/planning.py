@@ -12,6 +12,7 @@ from bench.models.base import check_recipe
 from bench.suite.plan import Plan
 from bench.suite.planned_networks import INTAKE_SAMPLES, Splits
 from bench.suite.planner import Evaluation, Planner
+from bench.suite.reuse import taken_again
 from bench.suite.suite import Suite
 
 
@@ -32,6 +33,7 @@ def plan_suite(suite: Suite, device: str = "cpu", dataset: Dataset | None = None
     Raises:
         UserError: the data cannot be loaded, or does not fit what the suite asks of it.
     """
+    suite = taken_again(suite)
     dataset = dataset or _load(suite)
     if suite.reference.model is not None:
         suite.reference.model.check(dataset.input)

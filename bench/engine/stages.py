@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from bench.engine.arrays import NetworkArrays
 from bench.engine.evidence import Evidence, sample_distances
-from bench.engine.inline import InlineEngine, Measured, ObservationFailure, told
+from bench.engine.failures import ObservationFailure, in_words
+from bench.engine.inline import InlineEngine, Measured
 from bench.engine.networks import NetworkFailure, one_line
 from bench.interrupts import contained
 from bench.metrics.base import Metric
@@ -132,7 +133,7 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
         with contained():
             start = engine.evidence(cells[0])
     except NetworkFailure as error:
-        return [_blank(metric, "error", told(error, cells[0])) for _ in cells]
+        return [_blank(metric, "error", in_words(error, cells[0])) for _ in cells]
     except DamagedArrays:
         raise
     except Exception as error:
@@ -166,7 +167,7 @@ def _observe(engine: InlineEngine, cell: PlannedCell, reference: NetworkArrays) 
         with contained():
             arrays = engine.role("variant", cell, cell.observed, reference)
     except NetworkFailure as error:
-        return Shown(status="error", reason=told(error, cell))
+        return Shown(status="error", reason=in_words(error, cell))
     except DamagedArrays:
         raise
     except Exception as error:

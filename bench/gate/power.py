@@ -87,7 +87,8 @@ def few_yardsticks(count: int) -> str:
         return f"warning: few yardsticks: a gate on a gap has no limits with fewer than {NEEDED}; {advice}"
     now, then = (t_quantile(0.975, k - 1) * sqrt(1 + 1 / k) for k in (count, RECOMMENDED))
     spreads = f"{now:.1f} spreads of {count} yardsticks ({then:.1f} with {RECOMMENDED})"
-    return f"warning: few yardsticks: a gate on a gap fails beyond {spreads}, and most gaps near 1 stay undecided; {advice}"
+    told = f"a gate on a gap fails beyond {spreads}, and most gaps near 1 stay undecided"
+    return f"warning: few yardsticks: {told}; {advice}"
 
 
 def gate_powers(plan: Plan, dataset: Dataset, records: Store) -> Iterator[GatePower]:

@@ -44,7 +44,7 @@ SATURATING: Final[dict[str, tuple[str, str]]] = dict.fromkeys(OPERANDS, ("uint8"
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """One such node."""
+    """A node that sums products of 8-bit codes."""
 
     node: NodeProto
     types: tuple[str, str]  # of activation and weight; "" where the graph does not say
@@ -52,7 +52,7 @@ class Product:
 
     @property
     def name(self) -> str:
-        """As people know it."""
+        """The node's name, or that of its first output."""
         return str(self.node.name or self.node.output[0])
 
     def attribute(self, name: str, default: int) -> int:
@@ -144,7 +144,7 @@ def _product(node: NodeProto, constants: Mapping[str, NDArray[np.generic]], type
         return next((types[name] for name in names if types.get(name)), "")
 
     activation = "uint8" if operands.activation_zero < 0 else kind(operands.activation, operands.activation_zero)
-    found = constants.get(node.input[operands.weight])
-    weights = None if found is None else np.asarray(found)
+    constant = constants.get(node.input[operands.weight])
+    weights = None if constant is None else np.asarray(constant)
     weight = kind(operands.weight, operands.weight_zero) if weights is None else weights.dtype.name
     return Product(node, (activation, weight), weights)

@@ -39,7 +39,7 @@ def with_exact_sums(model: bytes) -> bytes:
 
 
 class _Rewriting:
-    """A graph while its weights are rewritten; what was made of a value once serves again."""
+    """A graph while its weights are rewritten; each value is rewritten once."""
 
     def __init__(self, model: ModelProto) -> None:
         self.graph = model.graph
@@ -98,8 +98,8 @@ class _Rewriting:
         telling = [
             node.input[at] for at in (operands.activation_zero, operands.activation) if 0 <= at < len(node.input)
         ]
-        told = next(filter(None, map(self._code_kind, telling)), activation)
-        if kind != weight or told != activation or (zero and zero not in self.constants):
+        actual = next(filter(None, map(self._code_kind, telling)), activation)
+        if kind != weight or actual != activation or (zero and zero not in self.constants):
             return False
         made = self._codes(node.input[operands.weight])
         if made is None:
@@ -204,13 +204,13 @@ class _Rewriting:
 
 def _read(graph: GraphProto) -> set[str]:
     """Names that somebody reads: nodes, also in the graphs inside them, and who takes the outputs."""
-    found = {value.name for value in graph.output}
+    names = {value.name for value in graph.output}
     for node in graph.node:
-        found.update(node.input)
+        names.update(node.input)
         for entry in node.attribute:
             for inner in (*entry.graphs, *([entry.g] if entry.HasField("g") else [])):
-                found |= _read(inner)
-    return found
+                names |= _read(inner)
+    return names
 
 
 def _moved(array: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -1,4 +1,4 @@
-"""ONNX graphs as weighted layers, and which layer of one graph answers to which of another."""
+"""Divides ONNX graphs into layers, and matches the layers of two graphs."""
 
 from bench.layer_matching.alignment import LayerPair, align
 from bench.layer_matching.layers import OUTPUT, Layer, LayerGraph, read_layers

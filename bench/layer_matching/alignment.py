@@ -1,4 +1,4 @@
-"""Which layer of one graph answers to which of another: an alignment of two sequences by kind, shape and position."""
+"""Matches the layers of two graphs: an alignment of two sequences by kind, shape and position."""
 
 from __future__ import annotations
 

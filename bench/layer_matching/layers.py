@@ -1,4 +1,4 @@
-"""An ONNX graph as layers: every node belongs to one, so that every damage has an owner."""
+"""Divides an ONNX graph into layers; every node belongs to exactly one."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ class _Scan:
         return [source for given in node.input for source in self.sources(given)]
 
     def entries(self, block: int) -> tuple[str, ...]:
-        found = [s for node in self.members[block] for name in node.input for s in self.sources(name)]
-        return tuple(dict.fromkeys(name for name in found if self.owner[name] != block or name == self.input))
+        sources = [s for node in self.members[block] for name in node.input for s in self.sources(name)]
+        return tuple(dict.fromkeys(name for name in sources if self.owner[name] != block or name == self.input))
 
     def weight(self, block: int) -> tuple[str, tuple[int, ...] | None]:
         """The name and shape (outputs first) of the first node's weights."""
@@ -210,7 +210,7 @@ def read_layers(model: ModelProto) -> LayerGraph:
     )
     owner = {name: position[block] for name, block in scan.owner.items() if block in position}
     dynamic = any(node.op_type == "DynamicQuantizeLinear" for node in scan.made_by.values())
-    frozen = {name: frozenset(found) for name, found in readers.items()}
+    frozen = {name: frozenset(positions) for name, positions in readers.items()}
     return LayerGraph(model, scan.input, scan.output, layers, owner, frozen, dynamic)
 
 
@@ -220,8 +220,8 @@ def _canonical(scan: _Scan, entries: list[tuple[str, ...]]) -> list[int]:
         list(dict.fromkeys(scan.owner[n] for n in names if scan.owner[n] != p)) for p, names in enumerate(entries)
     ]
     depth: list[int] = []
-    for found in parents:  # layers were made in an order that can run
-        depth.append(1 + max((depth[parent] for parent in found), default=0))
+    for block_parents in parents:  # layers were made in an order that can run
+        depth.append(1 + max((depth[parent] for parent in block_parents), default=0))
     order: list[int] = []
     done: set[int] = set()
     waiting = [(scan.owner[scan.output], False)]

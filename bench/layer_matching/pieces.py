@@ -1,4 +1,4 @@
-"""A part of an ONNX graph as a file of its own."""
+"""Cuts a part of an ONNX graph out as a model of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which value of a graph holds a layer's weights."""
+"""Finds the value of a graph that holds a layer's weights."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Reference networks, their training, and outside networks."""
+"""Reference networks and their training."""

@@ -1,4 +1,4 @@
-"""One step of attack with a random start, cheap enough for training."""
+"""A single-step attack with a random start, for adversarial training."""
 
 from __future__ import annotations
 

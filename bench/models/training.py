@@ -1,4 +1,4 @@
-"""Training that depends on its seed alone."""
+"""Training of reference networks, reproducible from the seed."""
 
 from __future__ import annotations
 
@@ -72,9 +72,11 @@ def initialise(model: Model, declared: InputSpec, seed: int) -> nn.Module:
     model.check(declared)
     with reproducible("initialise", seed):
         module = model.build(declared).eval()
-    if found := made_weights(module):
+    if computed := made_weights(module):
         right = "build it without, or train it elsewhere and hand it over with factory and checkpoint"
-        raise UserError.at("reference.model", f"{model.name!r} computes weights before each pass ({found[0]})", right)
+        raise UserError.at(
+            "reference.model", f"{model.name!r} computes weights before each pass ({computed[0]})", right
+        )
     return module
 
 
@@ -198,9 +200,9 @@ def accuracy(module: nn.Module, samples: Images, declared: InputSpec) -> float:
     was_training = module.training
     module.eval()
     with reproducible("accuracy"), torch.no_grad():
-        found = torch.cat([module(x[start : start + 256]).argmax(dim=1) for start in range(0, len(x), 256)])
+        predicted = torch.cat([module(x[start : start + 256]).argmax(dim=1) for start in range(0, len(x), 256)])
     module.train(was_training)
-    return int((found == y).sum()) / len(x)
+    return int((predicted == y).sum()) / len(x)
 
 
 def _cross_entropy(output: torch.Tensor, y: torch.Tensor, declared: InputSpec, smoothing: float = 0.0) -> torch.Tensor:

@@ -1,1 +1,1 @@
-"""Networks: what flows through everything, and how torch modules of any making are taken."""
+"""Networks and their declared input, and torch modules of any making taken in as such."""

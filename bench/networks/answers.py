@@ -1,4 +1,4 @@
-"""Modules whose answer is more than one tensor: the part of it that holds the class scores."""
+"""Modules with several outputs: the part that holds the class scores."""
 
 from __future__ import annotations
 
@@ -118,11 +118,11 @@ def _parts(answer: Any) -> Iterator[tuple[Part, Any]]:
 def _named(parts: dict[Part, Any], name: str, where: str) -> dict[Part, Any]:
     if not name:
         return parts
-    found = {part: value for part, value in parts.items() if str(part.name) == name}
-    if not found:
+    matching = {part: value for part, value in parts.items() if str(part.name) == name}
+    if not matching:
         known = [str(part.name) for part in parts]
         raise UserError.at(where, f"its answer has no part {name!r}", nearest(name, known) if any(known) else "")
-    return found
+    return matching
 
 
 def _told(parts: dict[Part, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a function of arrays answers, checked at every call."""
+"""Calls a function of arrays as a network, and checks its answer at every call."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def answers(network: FunctionNetwork, x: NDArray[Any], where: str = "function") 
     """
     try:
         with contained():
-            found = network.function(np.array(x, order="C"))
-            out = np.asarray(found.detach().cpu() if hasattr(found, "detach") else found)  # torch tensors too
+            answer = network.function(np.array(x, order="C"))
+            out = np.asarray(answer.detach().cpu() if hasattr(answer, "detach") else answer)  # torch tensors too
     except Exception as error:  # the user's own code may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         what = f"it fails on an array {x.shape} of {x.dtype}: {reason}"

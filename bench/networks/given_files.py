@@ -1,4 +1,4 @@
-"""Files that a user names: they must be there, hold no pickle, and are told by name."""
+"""Checks of files that a user names: they exist and hold no pickle."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def named(names: list[str]) -> str:
     >>> named(["a", "b", "c", "d"])
     "'a', 'b', 'c' and 1 more"
     """
-    shown = ", ".join(repr(name) for name in names[:3])
-    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    first = ", ".join(repr(name) for name in names[:3])
+    return first + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,4 +1,4 @@
-"""Forward hooks: code that runs around a layer and that its weights do not tell of."""
+"""Forward hooks: code that runs around a layer and does not show in its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between the user's input space and a network's own: what it is given, and what its answer means."""
+"""Conversions between the user's input space and a network's own, and from its output to logits."""
 
 from __future__ import annotations
 

@@ -26,13 +26,13 @@ def made_weights(module: nn.Module) -> list[str]:
     >>> made_weights(nn.Sequential(weight_norm(nn.Linear(2, 3)), nn.Linear(3, 3)))
     ['0.weight: weight_norm']
     """
-    found = []
+    weights = []
     for name, layer in module.named_modules():
         prefix = f"{name}." if name else ""
-        found += [f"{prefix}{tensor}: {kind}" for tensor, kind in _hooked(layer)]
+        weights += [f"{prefix}{tensor}: {kind}" for tensor, kind in _hooked(layer)]
         for tensor, chain in _parametrised(layer).items():
-            found.append(f"{prefix}{tensor}: {' and '.join(map(_kind, chain))}")
-    return found
+            weights.append(f"{prefix}{tensor}: {' and '.join(map(_kind, chain))}")
+    return weights
 
 
 def materialise(module: nn.Module, where: str = "", run: Callable[[], object] | None = None) -> list[str]:
@@ -54,13 +54,13 @@ def materialise(module: nn.Module, where: str = "", run: Callable[[], object] | 
         UserError: a weight changes from pass to pass, is not the one that the network computes with, or is no parameter
             for a reason that is not known.
     """
-    found = made_weights(module)
+    computed = made_weights(module)
     layers = list(reversed(list(module.named_modules())))
     for name, layer in layers:
         if any(torch.nn.parameter.is_lazy(value) for value in layer.parameters(recurse=False)):
             right = "let the factory run the network once on a batch before it returns it"
             raise UserError.at(where, f"layer {name!r} has no weights yet: it is lazy", right)
-    idle = [] if run is None or not found else _idle(layers, run)
+    idle = [] if run is None or not computed else _idle(layers, run)
     with torch.no_grad():
         made = [(name, layer, *_values(name, layer, where)) for name, layer in layers]
     for name, layer, hooked, _ in made:
@@ -72,7 +72,7 @@ def materialise(module: nn.Module, where: str = "", run: Callable[[], object] | 
         _unhook(layer, hooked, shared)
         _unparametrise(layer, parametrised, shared)
     refuse_plain(module, where)
-    return found
+    return computed
 
 
 def _known() -> tuple[tuple[type, str, str], ...]:
@@ -90,10 +90,10 @@ def _pre_hooks(layer: nn.Module) -> dict[int, Any]:
 
 def _hooked(layer: nn.Module) -> list[tuple[str, str]]:
     """Tensor and kind of each known hook, in the order in which they run."""
-    found = []
+    hooked = []
     for hook in _pre_hooks(layer).values():
-        found += [(getattr(hook, name), kind) for cls, name, kind in _known() if isinstance(hook, cls)]
-    return found
+        hooked += [(getattr(hook, name), kind) for cls, name, kind in _known() if isinstance(hook, cls)]
+    return hooked
 
 
 def _parametrised(layer: nn.Module) -> dict[str, Any]:
@@ -141,8 +141,8 @@ def _run_hooks(layer: nn.Module) -> None:
             hook(layer, ())
 
 
-def _same(found: torch.Tensor, value: torch.Tensor) -> bool:
-    return found.shape == value.shape and torch.equal(torch.nan_to_num(found), torch.nan_to_num(value))
+def _same(other: torch.Tensor, value: torch.Tensor) -> bool:
+    return other.shape == value.shape and torch.equal(torch.nan_to_num(other), torch.nan_to_num(value))
 
 
 Shared = dict[tuple[int, ...], "nn.Parameter"]

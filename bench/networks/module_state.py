@@ -77,12 +77,12 @@ class _Feeding:
             self.code(vars(type(module))["forward"])
 
     def value(self, value: Any) -> None:
-        """Any value."""
+        """A value of any type, once: a second sight of the same object is its number alone."""
         import torch
 
         if value is None or isinstance(value, bool | int | float | complex | str | bytes):
             self.text(type(value).__name__, repr(value))
-        elif isinstance(value, torch.dtype | torch.device | torch.Size | np.dtype):
+        elif isinstance(value, torch.dtype | torch.device | torch.Size | np.dtype | np.generic | range | slice):
             self.text(repr(value))
         elif isinstance(value, tuple):  # which objects share one is Python's affair
             self.inside(value)
@@ -94,7 +94,7 @@ class _Feeding:
             self.inside(value)
 
     def inside(self, value: Any) -> None:
-        """What may hold other values."""
+        """A tensor, array, container, module, function or object, with all it holds."""
         import torch
 
         if isinstance(value, torch.Tensor):

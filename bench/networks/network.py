@@ -1,4 +1,4 @@
-"""What flows through the pipeline: a network and how its input is declared."""
+"""Networks of every kind, and the declaration of their input and output."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def declared_axis(shape: Sequence[int]) -> str:
 
 
 def spelled(shape: Sequence[int]) -> str:
-    """What samples of a shape are, in words.
+    """Samples of a shape, in words.
 
     >>> spelled((64,)), spelled((2, 50))
     ('vectors of 64 features', 'samples of shape (2, 50)')

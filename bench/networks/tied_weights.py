@@ -16,12 +16,12 @@ def shared_names(module: nn.Module) -> dict[str, str]:
     {'1.weight': '0.weight'}
     """
     first: dict[int, str] = {}
-    found = {}
+    shared = {}
     for name, value in module.state_dict(keep_vars=True).items():
         other = first.setdefault(id(value), name)
         if other != name:
-            found[name] = other
-    return found
+            shared[name] = other
+    return shared
 
 
 def shared_layers(module: nn.Module) -> dict[str, str]:
@@ -37,11 +37,11 @@ def shared_layers(module: nn.Module) -> dict[str, str]:
     for name, layer in module.named_modules():
         for value in layer.parameters(recurse=False):
             holders.setdefault(id(value), []).append(name)
-    found: dict[str, str] = {}
+    shared: dict[str, str] = {}
     for names in holders.values():
         for name in names if len(names) > 1 else ():
-            found.setdefault(name, next(other for other in names if other != name))
-    return found
+            shared.setdefault(name, next(other for other in names if other != name))
+    return shared
 
 
 def contradictions(module: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A file that answers the same and stops where a loop or a size that only a run can tell goes beyond the limits."""
+"""Puts guards into a file: loops and sizes that only a run can tell fail beyond the limits; answers stay the same."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def bounded(model: bytes) -> bytes:
     Every value stays what it is: what is added to a condition or a shape is true or zero, or stops the run. The bytes
     as they are where there is nothing to bound.
     """
-    found = onnx.load_model_from_string(model)
-    opset = max((entry.version for entry in found.opset_import if entry.domain in ("", "ai.onnx")), default=1)
+    guarded = onnx.load_model_from_string(model)
+    opset = max((entry.version for entry in guarded.opset_import if entry.domain in ("", "ai.onnx")), default=1)
     if opset < 13:  # the guard's operators are those of opset 13
         return model
     count = 0
-    graphs = [*every_graph(found.graph)]
-    graphs += [inner for function in found.functions for node in function.node for inner in _inner(node)]
-    for graph in [*reversed(graphs), *found.functions]:  # the innermost first: what holds a node is written anew
+    graphs = [*every_graph(guarded.graph)]
+    graphs += [inner for function in guarded.functions for node in function.node for inner in _inner(node)]
+    for graph in [*reversed(graphs), *guarded.functions]:  # the innermost first: what holds a node is written anew
         nodes = []
         for node in graph.node:
             if node.domain in ("", "ai.onnx") and node.op_type == "Loop":
@@ -44,7 +44,7 @@ def bounded(model: bytes) -> bytes:
         kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
         del graph.node[:]
         graph.node.extend(kept)
-    return found.SerializeToString() if count else model
+    return guarded.SerializeToString() if count else model
 
 
 def _inner(node: Any) -> Iterator[Any]:
@@ -127,10 +127,10 @@ def _bound_range(node: Any, count: int) -> list[Any]:
 
 def refuse_excess(error: Exception, where: str) -> None:
     """Raise ``UserError`` where a run of what ``bounded`` made was stopped by it."""
-    found = str(error)
-    if GUARD not in found:
+    message = str(error)
+    if GUARD not in message:
         return
-    if f"{GUARD}_loop" in found:
+    if f"{GUARD}_loop" in message:
         what, limit = f"a loop in it takes more than {LOOP_ROUNDS.most} {LOOP_ROUNDS.unit}", LOOP_ROUNDS
     else:
         what, limit = f"it makes a value of more than {ONNX_ELEMENTS.most} {ONNX_ELEMENTS.unit}", ONNX_ELEMENTS

@@ -1,4 +1,4 @@
-"""What an ONNX file from outside takes and answers: checked as declared, and by a run on empty images."""
+"""Checks the input and output of an ONNX file from outside: as declared, and by a run on empty images."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def check_interface(model: onnx.ModelProto, declared: InputSpec, where: str) -> 
     _check_type(kind, inputs[0].name, declared, where)
     if not tensor.HasField("shape"):
         return
-    found = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-    shown = "(" + ", ".join("?" if size is None else str(size) for size in found) + ")"
+    sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    shape_text = "(" + ", ".join("?" if size is None else str(size) for size in sizes) + ")"
     needed = declared.network_shape
     wanted = f"(batch, {', '.join(map(str, needed))})"
-    pairs = zip(found[1:], needed, strict=False)
-    if len(found) != 1 + len(needed) or any(size not in (None, asked) for size, asked in pairs):
+    pairs = zip(sizes[1:], needed, strict=False)
+    if len(sizes) != 1 + len(needed) or any(size not in (None, asked) for size, asked in pairs):
         turned = replace(declared, layout="NHWC" if declared.layout == "NCHW" else "NCHW")
-        fits = turned.network_shape != needed and found[1:] == list(turned.network_shape)
+        fits = turned.network_shape != needed and sizes[1:] == list(turned.network_shape)
         right = f'declare input = {{ layout = "{turned.layout}" }}' if fits else "let network and data agree"
-        raise UnusableNetwork.at(where, f"the input has shape {shown}, the data has {wanted}", right)
+        raise UnusableNetwork.at(where, f"the input has shape {shape_text}, the data has {wanted}", right)
 
 
 def _check_type(kind: str, name: str, declared: InputSpec, where: str) -> None:
@@ -106,10 +106,10 @@ def probe_answer(model: bytes, declared: InputSpec, where: str) -> Answer:
         raise UnusableNetwork.at(where, error.problems[0].what, error.problems[0].right) from None
     except Exception as error:
         refuse_excess(error, where)
-        shown = ", ".join(map(str, (count, *declared.network_shape)))
+        shape_text = ", ".join(map(str, (count, *declared.network_shape)))
         free = [str(size) for size in entry.shape[1:] if not isinstance(size, int)]
         left = f"; the file leaves {', '.join(free)} open" if free else ""
-        what = f"ONNX Runtime cannot run it on inputs ({shown}): {one_line(error)}{left}"
+        what = f"ONNX Runtime cannot run it on inputs ({shape_text}): {one_line(error)}{left}"
         right = "export it with a dynamic batch and every other size fixed to the data's"
         raise UnusableNetwork.at(where, what, right) from None
     outputs = {entry.name: array for entry, array in zip(session.get_outputs(), made, strict=True)}
@@ -128,16 +128,16 @@ def _chosen(outputs: dict[str, Any], count: int, declared: InputSpec, where: str
         if scores and declared.output_name in ("", name) and (alone or not wanted or array.shape[1] == wanted):
             fitting[name] = int(array.shape[1])
     if not fitting:
-        shown = {name: outputs[name] for name in ([declared.output_name] if declared.output_name else outputs)}
-        told = "; ".join(f"{name!r} {_shape(array)}" for name, array in shown.items())
-        what = f"{'two images give' if count == 2 else f'a batch of {count} gives'} {told}"
+        candidates = {name: outputs[name] for name in ([declared.output_name] if declared.output_name else outputs)}
+        listed = "; ".join(f"{name!r} {_shape(array)}" for name, array in candidates.items())
+        what = f"{'two images give' if count == 2 else f'a batch of {count} gives'} {listed}"
         classes = "classes" if alone or not wanted else str(wanted)
         right = f"put out (batch, {classes}) in floating point, one score a class"
         raise UnusableNetwork.at(where, what, right)
     if not wanted and len(set(fitting.values())) > 1:
-        told = ", ".join(f"{name!r} ({count})" for name, count in fitting.items())
+        listed = ", ".join(f"{name!r} ({count})" for name, count in fitting.items())
         right = f"say which: input = {{ output_name = {json.dumps(list(fitting)[-1])} }}"
-        raise UnusableNetwork.at(where, f"several outputs may be class scores: {told}", right)
+        raise UnusableNetwork.at(where, f"several outputs may be class scores: {listed}", right)
     name, classes_found = next(iter(fitting.items()))
     return Answer(name, classes_found, alone)
 

@@ -1,4 +1,4 @@
-"""What an ONNX file asks for, looked at before anything sorts, folds or runs it."""
+"""Limits on the nodes, nesting, tensors and loops of an ONNX file, checked before anything sorts, folds or runs it."""
 
 from __future__ import annotations
 
@@ -145,9 +145,9 @@ def every_graph(graph: Any) -> Iterator[Any]:
     """A graph and all inside its nodes, at every depth, the outer one first."""
     waiting = [graph]
     while waiting:
-        found = waiting.pop()
-        yield found
-        waiting += [inner for node in found.node for inner in graphs_of(node)]
+        graph_inside = waiting.pop()
+        yield graph_inside
+        waiting += [inner for node in graph_inside.node for inner in graphs_of(node)]
 
 
 def _stripped(model: onnx.ModelProto, declared: InputSpec) -> onnx.ModelProto:

@@ -169,13 +169,13 @@ def _settle_version(model: onnx.ModelProto, where: str) -> bool:
 
 def _free_unknown_sizes(model: onnx.ModelProto) -> bool:
     """Sizes below zero, which some converters write, become open; True where there were any."""
-    found = False
+    changed = False
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for dim in value.type.tensor_type.shape.dim:
             if dim.HasField("dim_value") and dim.dim_value < 0:
                 dim.ClearField("dim_value")
-                found = True
-    return found
+                changed = True
+    return changed
 
 
 def _sort_nodes(model: onnx.ModelProto) -> bool:

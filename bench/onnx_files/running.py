@@ -25,7 +25,7 @@ def holds_loop(model: bytes) -> bool:
 def run_session(
     session: InferenceSession, feeds: Mapping[str, Any], outputs: list[str] | None = None, *, loops: bool = True
 ) -> list[Any]:
-    """What a session answers.
+    """The outputs of a session.
 
     Args:
         session: of ONNX Runtime.
@@ -61,7 +61,7 @@ def run_session(
                 what = f"one run of its loop takes more than {most} {LOOP_SECONDS.unit}"
                 raise UserError.at("onnx", what, LOOP_SECONDS.advice)
             try:
-                found, error = answers.get(timeout=min(left, 1.0))
+                run_outputs, error = answers.get(timeout=min(left, 1.0))
                 break
             except queue.Empty:
                 continue
@@ -72,5 +72,5 @@ def run_session(
     thread.join()
     if error is not None:
         raise error
-    assert found is not None
-    return found
+    assert run_outputs is not None
+    return run_outputs

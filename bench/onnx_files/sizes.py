@@ -1,4 +1,4 @@
-"""Sizes that a graph computes, computed: whatever follows from its constants and shapes alone."""
+"""Computes the sizes of a graph that follow from its constants and shapes alone."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def told(graph: onnx.GraphProto) -> dict[str, Any]:
         for attribute in node.attribute
         if node.op_type == "Constant" and node.output and attribute.HasField("t")
     ]
-    found = {}
+    numbers = {}
     for name, tensor in held:
         if np.prod([float(size) for size in tensor.dims]) <= MOST:
             array = numpy_helper.to_array(tensor)
             if array.dtype.kind in "iufb":
-                found[name] = array
-    return found
+                numbers[name] = array
+    return numbers
 
 
 def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
@@ -53,12 +53,12 @@ def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
     kept: list[Any] = []
     made: dict[str, Any] = {}
     for node in model.graph.node:
-        found = _computed(node, known, shapes, model) if len(made) < NODES else None
-        if found is None:
+        computed = _computed(node, known, shapes, model) if len(made) < NODES else None
+        if computed is None:
             kept.append(type(node).FromString(node.SerializeToString()))
         else:
-            known |= found
-            made |= found
+            known |= computed
+            made |= computed
     if made:
         del model.graph.node[:]
         model.graph.node.extend(kept)
@@ -69,7 +69,7 @@ def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
 def _computed(
     node: Any, known: dict[str, Any], shapes: dict[str, list[int]], model: onnx.ModelProto
 ) -> dict[str, Any] | None:
-    """What a node makes of numbers, by name; None where that cannot be told."""
+    """The outputs of a node on known numbers, by name; None where they cannot be computed."""
     if node.domain not in ("", "ai.onnx"):
         return None
     if node.op_type in ("Shape", "Size") and len(node.input) == 1 and node.input[0] in shapes:

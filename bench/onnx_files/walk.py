@@ -1,4 +1,4 @@
-"""Everything in an ONNX model, wherever it stands: nodes and stored tensors, of subgraphs and local functions too."""
+"""All nodes and stored tensors of an ONNX model, those of subgraphs and local functions too."""
 
 from __future__ import annotations
 

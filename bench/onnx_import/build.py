@@ -1,4 +1,4 @@
-"""From a model to steps: functions inlined, handlers looked up, constants folded, branches taken that are known."""
+"""Builds the steps of a model: inlines functions, looks up handlers, folds constants, takes branches that are known."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _called(function: FunctionProto) -> set[tuple[str, str]]:
 
 @dataclass(eq=False)
 class _Building:
-    """What is known of a graph half way through its nodes."""
+    """A graph while it is built, node after node."""
 
     opsets: Mapping[str, int]
     rounding: Rounding
@@ -125,7 +125,7 @@ class _Building:
         return replace(node, attributes=attributes)
 
     def _place(self, step: ExecutionStep) -> None:
-        """Fold it, take the branch that is known, or run it every time."""
+        """Fold a step, take the branch that is known, or keep the step for every pass."""
         node = step.node
         known = all(name in self.constants for name in node.inputs if name)
         if node.operator == "If" and node.domain == "" and known:
@@ -152,7 +152,7 @@ class _Building:
         self._place(ExecutionStep(alias, entry))
 
     def _fold(self, step: ExecutionStep) -> bool:
-        """Compute it once and for all; a step that fails is left to fail when it runs."""
+        """Compute a step on constants once; one that fails is left to fail when it runs."""
         try:
             with torch.no_grad():
                 made = run_step(step, self.constants)

@@ -28,7 +28,7 @@ KINDS = ("node", "pytorch-converted", "pytorch-operator", "simple")
 
 @dataclass(frozen=True, eq=False)
 class CaseResult:
-    """What became of one case: ``passed``, ``failed`` with the reason, or ``out`` of scope by a rule."""
+    """The result of one case: ``passed``, ``failed`` with the reason, or ``out`` of scope by a rule."""
 
     name: str  # as kind/test_name
     status: str
@@ -113,12 +113,12 @@ def _numbers(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     return numbers
 
 
-def _same(found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], rtol: float, atol: float) -> None:
-    assert found.shape == expected.shape, f"shape {found.shape} instead of {expected.shape}"
-    assert found.dtype == expected.dtype, f"{found.dtype} instead of {expected.dtype}"
-    if found.dtype.name == "bfloat16":
-        found, expected, rtol = found.astype(np.float32), expected.astype(np.float32), max(rtol, 2**-6)
-    np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
+def _same(actual: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], rtol: float, atol: float) -> None:
+    assert actual.shape == expected.shape, f"shape {actual.shape} instead of {expected.shape}"
+    assert actual.dtype == expected.dtype, f"{actual.dtype} instead of {expected.dtype}"
+    if actual.dtype.name == "bfloat16":
+        actual, expected, rtol = actual.astype(np.float32), expected.astype(np.float32), max(rtol, 2**-6)
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
 
 def out_of_scope(model: ModelProto) -> str:
@@ -169,11 +169,11 @@ def _trains(node: NodeProto, graph: GraphProto) -> bool:
 
 def summary() -> dict[str, Any]:
     """Counts, what passed, and what is left out by which rule."""
-    found = list(case_results())
-    passed = sorted(outcome.name for outcome in found if outcome.status == "passed")
-    failed = {outcome.name: outcome.reason for outcome in found if outcome.status == "failed"}
-    left_out = {outcome.name: outcome.reason for outcome in found if outcome.status == "out"}
-    counts = {"passed": len(passed), "in_scope": len(passed) + len(failed), "all": len(found)}
+    results = list(case_results())
+    passed = sorted(outcome.name for outcome in results if outcome.status == "passed")
+    failed = {outcome.name: outcome.reason for outcome in results if outcome.status == "failed"}
+    left_out = {outcome.name: outcome.reason for outcome in results if outcome.status == "out"}
+    counts = {"passed": len(passed), "in_scope": len(passed) + len(failed), "all": len(results)}
     return {"onnx": onnx.__version__, "counts": counts, "failed": failed, "left_out": left_out, "passed": passed}
 
 

@@ -1,4 +1,4 @@
-"""What protobuf holds, read with suspicion: nodes in an order that can run, attributes, initialisers."""
+"""Reads nodes in an order that can run, attributes and initialisers from protobuf, and refuses what is broken."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ExecutionStep:
 
 @dataclass(frozen=True, eq=False)
 class ExecutableGraph:
-    """What a module executes: inputs without initialisers, outputs, constants, steps in order."""
+    """The graph that a module executes: inputs without initialisers, outputs, constants, steps in order."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]

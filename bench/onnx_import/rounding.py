@@ -1,4 +1,4 @@
-"""Rounding with a chosen gradient: what makes an integer graph differentiable."""
+"""Rounding with a chosen gradient, by which an integer graph is differentiable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What saturation in 16 bits takes from sums of 8-bit products, with gradients and counts."""
+"""The difference that saturation in 16 bits makes to sums of 8-bit products, with gradients and counts."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def candidates(
     cache_key = (codes, matrix.shape, transposed, group)
     known = None if isinstance(weight, Codes) else _candidates.get(weight)
     if known is not None and known[0] == cache_key:
-        found: Candidates = known[1]
-        return found
+        cached: Candidates = known[1]
+        return cached
     weights = matrix.detach().cpu().numpy().astype(np.int64)
     able = can_saturate(weights, codes)
     pair, output = np.nonzero(able)
@@ -118,7 +118,7 @@ def of_matrix(rows: torch.Tensor) -> Reading:
     return Reading(rows.reshape(-1), torch.arange(m, device=rows.device) * k, torch.arange(k, device=rows.device))
 
 
-def lost(read: Reading, found: Candidates, outputs: int, counted: Counted | None) -> torch.Tensor:
+def lost(read: Reading, pairs: Candidates, outputs: int, counted: Counted | None) -> torch.Tensor:
     """``Σ (clip(p) - p)`` over an output's pair sums p, (m, outputs) float64: what saturation adds to the exact sums.
 
     Its gradient takes that of the exact sum back wherever a pair is clipped. Pairs that are clipped are few: they are
@@ -126,24 +126,24 @@ def lost(read: Reading, found: Candidates, outputs: int, counted: Counted | None
 
     Args:
         read: stored codes as whole numbers, and which of them each sum reads.
-        found: the pairs that can saturate; all others add nothing.
+        pairs: the pairs that can saturate; all others add nothing.
         outputs: how many there are.
         counted: where pair sums are counted.
     """
     total = read.codes.new_zeros((len(read.rows), outputs), dtype=torch.float64)
     if counted is not None:
-        counted.sums += len(read.rows) * found.pairs
+        counted.sums += len(read.rows) * pairs.pairs
     with torch.no_grad():
-        pair, row, above = _clipped(read, found)
+        pair, row, above = _clipped(read, pairs)
     if counted is not None:
         counted.clipped += len(pair)
     if not len(pair):
         return total
-    (a, b), (v, w) = (column[pair] for column in found.columns), (weight[pair] for weight in found.weights)
+    (a, b), (v, w) = (column[pair] for column in pairs.columns), (weight[pair] for weight in pairs.weights)
     start = read.rows[row]
     sums = read.codes[start + read.columns[a]] * v + read.codes[start + read.columns[b]] * w
     limit = torch.where(above, float(HIGHEST), float(LOWEST))
-    return total.index_put((row, found.outputs[pair]), (limit - sums).double(), accumulate=True)
+    return total.index_put((row, pairs.outputs[pair]), (limit - sums).double(), accumulate=True)
 
 
 def _clipped(read: Reading, found: Candidates) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -172,7 +172,7 @@ def _clipped(read: Reading, found: Candidates) -> tuple[torch.Tensor, torch.Tens
 def lost_in_product(
     summing: Summing, name: str, a: Numbers, b: Numbers, *, transposed: bool = False
 ) -> torch.Tensor | None:
-    """What a matrix product a (..., m, k) of b (..., k, n) loses; None where its sums are exact.
+    """The difference that saturation makes to a product of a (..., m, k) and b (..., k, n); None where sums are exact.
 
     Only products of uint8 with int8 codes saturate. ``transposed``: b is given turned.
     """
@@ -184,16 +184,16 @@ def lost_in_product(
     rows = left if left.ndim > 1 else left.unsqueeze(0)
     if wide.ndim == 2:
         flat = rows.reshape(-1, rows.shape[-1])
-        found = candidates(b, wide, _straight(wide), (0, 255), transposed=transposed)
-        out = lost(of_matrix(flat), found, wide.shape[1], counted).reshape(*rows.shape[:-1], wide.shape[1])
+        pairs = candidates(b, wide, _straight(wide), (0, 255), transposed=transposed)
+        out = lost(of_matrix(flat), pairs, wide.shape[1], counted).reshape(*rows.shape[:-1], wide.shape[1])
     else:
         batch = np.broadcast_shapes(rows.shape[:-2], wide.shape[:-2])
         lefts = rows.expand(*batch, *rows.shape[-2:]).reshape(-1, *rows.shape[-2:])
         rights = wide.expand(*batch, *wide.shape[-2:]).reshape(-1, *wide.shape[-2:])
         parts = []
         for one, other in zip(lefts, rights, strict=True):
-            found = candidates(Codes(other, TensorProto.INT8), other, _straight(other), (0, 255))
-            parts.append(lost(of_matrix(one), found, other.shape[1], counted))
+            pairs = candidates(Codes(other, TensorProto.INT8), other, _straight(other), (0, 255))
+            parts.append(lost(of_matrix(one), pairs, other.shape[1], counted))
         out = torch.stack(parts).reshape(*batch, rows.shape[-2], wide.shape[-1])
     out = out if right.ndim > 1 else out.squeeze(-1)
     return out if left.ndim > 1 else out.squeeze(-2 if right.ndim > 1 else -1)
@@ -202,7 +202,7 @@ def lost_in_product(
 def lost_in_convolution(
     summing: Summing, name: str, reach: Reach, weight: Numbers, group: int, *, signed: bool
 ) -> torch.Tensor:
-    """What a convolution loses, (n, outputs, *positions).
+    """The difference that saturation makes to a convolution, (n, outputs, *positions).
 
     Args:
         summing: counts, if it counts.
@@ -220,9 +220,9 @@ def lost_in_convolution(
     offsets = torch.arange(channels * size).reshape(1, channels, *kernel).expand(outputs, -1, *kernel)
     first = (torch.arange(outputs) // (outputs // group) * channels * size).reshape(-1, 1, *[1] * axes)
     matrix, columns = (table.permute(order).reshape(-1, outputs) for table in (numbers, offsets + first))
-    found = candidates(weight, matrix, columns, (-128, 127) if signed else (0, 255), group=group)
+    pairs = candidates(weight, matrix, columns, (-128, 127) if signed else (0, 255), group=group)
     read = Reading(reach.padded.reshape(-1), reach.offsets.reshape(-1), reach.kernel.reshape(-1))
-    out = lost(read, found, outputs, _counted(summing, name))
+    out = lost(read, pairs, outputs, _counted(summing, name))
     return out.reshape(*reach.offsets.shape, outputs).movedim(-1, 1)
 
 

@@ -16,7 +16,7 @@ _H = TypeVar("_H", bound=Handler)
 
 @dataclass(frozen=True, eq=False)
 class OnnxNode:
-    """One node as its handler sees it: attributes are Python values, tensors torch tensors, graphs ``Graph``."""
+    """A node as its handler sees it: attributes are Python values, torch tensors, or an ``ExecutableGraph``."""
 
     name: str
     operator: str
@@ -60,7 +60,7 @@ _TABLE: dict[tuple[str, str], list[Entry]] = {}
 
 
 def operator(*names: str, domain: str = "", since: int = 1, codes: bool = False) -> Callable[[_H], _H]:
-    """Enter a handler for opsets from ``since``; a later entry for a higher ``since`` takes over from there.
+    """Register a handler for opsets from ``since``; a later entry for a higher ``since`` takes over from there.
 
     Args:
         names: the operators it serves.

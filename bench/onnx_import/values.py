@@ -1,4 +1,4 @@
-"""What flows along the edges: torch tensors, and integer codes that keep a gradient."""
+"""The values of a graph: torch tensors, and integer codes that keep a gradient."""
 
 from __future__ import annotations
 
@@ -147,6 +147,6 @@ def allowed(shape: Iterable[int], given: int = 0) -> list[int]:
     if min(shape, default=0) < 0:
         raise ValueError(f"a tensor of shape {tuple(shape)} is not allowed")
     if prod(shape) > max(ONNX_ELEMENTS.most, _GROWTH * given):
-        told = ONNX_ELEMENTS.exceeded(prod(shape), f"a tensor of shape {tuple(shape)} is not allowed: ")
-        raise ValueError(f"{told}; {ONNX_ELEMENTS.advice}")
+        excess = ONNX_ELEMENTS.exceeded(prod(shape), f"a tensor of shape {tuple(shape)} is not allowed: ")
+        raise ValueError(f"{excess}; {ONNX_ELEMENTS.advice}")
     return shape

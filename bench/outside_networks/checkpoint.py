@@ -70,11 +70,11 @@ def fitted(
     wanted, bare = set(expected), dict(state)
     holding = None
     while True:
-        found, told = plain_checkpoint(bare, expected)
-        if set(found) == wanted:
-            return found, told
-        if holding is None and wanted and wanted <= set(found):
-            holding = found, told
+        fitting, made_plain = plain_checkpoint(bare, expected)
+        if set(fitting) == wanted:
+            return fitting, made_plain
+        if holding is None and wanted and wanted <= set(fitting):
+            holding = fitting, made_plain
         prefix = next((item for item in WRAPPERS if bare and all(key.startswith(item) for key in bare)), None)
         if prefix is None:
             return holding or (dict(state), [])
@@ -106,8 +106,8 @@ def check_finite(tensors: Iterable[tuple[str, torch.Tensor]], where: str) -> Non
         raise UserError.at(where, f"NaN or infinite weights in {named(bad)}", "give finite weights")
 
 
-def _check_keys(expected: Iterable[str], found: Iterable[str], where: str) -> None:
-    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+def _check_keys(expected: Iterable[str], given: Iterable[str], where: str) -> None:
+    missing, extra = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
     if missing or extra:
         parts = [f"missing {named(missing)}" if missing else "", f"extra {named(extra)}" if extra else ""]
         what = "the keys differ from the network's: " + "; ".join(part for part in parts if part)

@@ -19,7 +19,7 @@ ADVICE: Final = "save module.state_dict() with torch.save, nothing else"
 
 
 class Converted(NamedTuple):
-    """What was written."""
+    """The file that was written, and what it holds."""
 
     path: Path
     tensors: int

@@ -91,7 +91,7 @@ def check(name: Any, value: Any) -> None:
 
 
 def main(source: str, target: str, key: str = "") -> dict[str, str | int]:
-    """Convert; what went wrong is in ``error``."""
+    """Convert a checkpoint and describe the file that was written; a failure is described in ``error``."""
     import pickle
 
     import torch

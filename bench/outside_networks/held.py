@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from bench.identity import token_of
@@ -17,27 +16,31 @@ HeldKind: TypeAlias = Literal["module", "onnx", "function"]
 class Held:
     """A network in memory, by strong reference, and what stands for it in keys.
 
-    The bytes of an ONNX file are all there is of it. A module is its state, which is hashed when it is taken, and its
-    code, for which ``key`` stands; without a key the module's own object does, so that nothing measured of it is used
-    again in another process. Of a function nothing can be hashed: without a key it is another one at each taking.
+    The bytes of an ONNX file are all there is of it. A module is its state and its code, for which ``key`` stands;
+    without a key the module's own object does, so that nothing measured of it is used again in another process. Of a
+    function nothing can be hashed: without a key it is another one at each taking.
     """
 
     content: Any
     kind: HeldKind
     title: str
     key: str = ""
-    token: str = ""  # of a function without a key, by somebody who knows that it stays the same for a while
+    steady: bool = False  # a function that somebody knows to stay the same from one taking to the next
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def reusable(self) -> bool:
         """Whether what is measured of it may be used again in another process."""
         return self.kind == "onnx" or bool(self.key)
 
-    @cached_property
+    def again(self) -> Held:
+        """The same network, taken once more."""
+        return self if self.steady else replace(self, token=uuid.uuid4().hex)
+
     def parts(self) -> dict[str, Any]:
-        """What enters keys; of a module the state at the first look."""
+        """What enters keys; of a module the state as it is now."""
         if self.kind == "function":
-            return {"function": self.key or self.token or uuid.uuid4().hex}
+            return {"function": self.key or self.token}
         return {
             "module": self.key or token_of(self.content),
             "state": module_state(self.content, named=bool(self.key)),

@@ -24,8 +24,8 @@ def hub_package(factory: str) -> str | None:
     >>> hub_package("huggingface:google/vit-base-patch16-224"), hub_package("nets:build")
     ('transformers', None)
     """
-    found = NAMED.fullmatch(factory)
-    return PACKAGES[found[1]] if found else None
+    match = NAMED.fullmatch(factory)
+    return PACKAGES[match[1]] if match else None
 
 
 def build_named(factory: str, pretrained: bool, where: str) -> nn.Module:
@@ -35,9 +35,9 @@ def build_named(factory: str, pretrained: bool, where: str) -> nn.Module:
         MissingExtra: the package is not installed.
         UserError: the package does not know the name, or cannot give the weights.
     """
-    found = NAMED.fullmatch(factory)
-    assert found is not None
-    hub, name = found.groups()
+    match = NAMED.fullmatch(factory)
+    assert match is not None
+    hub, name = match.groups()
     try:
         package = import_module(PACKAGES[hub])
     except ModuleNotFoundError as error:

@@ -139,11 +139,11 @@ def _load_onnx(source: Path | bytes, declared: InputSpec, where: str) -> OnnxNet
     return OnnxNetwork(model, declared, record, quantised)
 
 
-def _with_classes(declared: InputSpec, found: int, where: str) -> InputSpec:
+def _with_classes(declared: InputSpec, count: int, where: str) -> InputSpec:
     if not declared.classes:
-        return replace(declared, classes=tuple(str(index) for index in range(found)))
-    if found != len(declared.classes):
-        what = f"the network puts out {found} classes, the data has {len(declared.classes)}"
+        return replace(declared, classes=tuple(str(index) for index in range(count)))
+    if count != len(declared.classes):
+        what = f"the network puts out {count} classes, the data has {len(declared.classes)}"
         raise UnusableNetwork.at(where, what, "let network and data agree")
     return declared
 

@@ -119,9 +119,9 @@ def renew_for(config: pytest.Config, path: Path) -> str:
     if lacking:
         what = f"{len(lacking)} of {len(cells)} cells were not measured or failed, such as {plain(lacking[0].label)}"
         raise UserError.at(path.name, what, "run the whole suite")
-    found = accept(results, results.samples, _previous(file))
-    size = write_baseline(found.baseline, file)
-    shown = relative(file, config)
-    added, changed, removed, skipped = (len(cells) for cells in found[1:])
+    accepted = accept(results, results.samples, _previous(file))
+    size = write_baseline(accepted.baseline, file)
+    file_text = relative(file, config)
+    added, changed, removed, skipped = (len(cells) for cells in accepted[1:])
     more = f", {skipped} accepted as skipped" if skipped else ""
-    return f"{shown}: {added} cells added, {changed} changed, {removed} removed{more}; {size} bytes"
+    return f"{file_text}: {added} cells added, {changed} changed, {removed} removed{more}; {size} bytes"

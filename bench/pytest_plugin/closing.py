@@ -73,12 +73,12 @@ class Closing:
         lines = []
         for against, counts in (("the reference", self.reference), ("the baseline", self.baseline)):
             gates = counts is self.reference
-            shown = [
+            parts = [
                 f"{counts[word]} {(info.gate if gates else '') or word}" for word, info in WORDS.items() if counts[word]
             ]
-            if shown:
+            if parts:
                 note = f" ({fails})" if counts["inconclusive"] else ""
-                lines.append(f"against {against}: {', '.join(shown)}{note}")
+                lines.append(f"against {against}: {', '.join(parts)}{note}")
         if self.suites and not lines:
             lines.append("no gate was judged: nothing was held against these cells")
         if self.untimed:

@@ -1,4 +1,4 @@
-"""What a cell says: in a failed item's text, and as properties for JUnit."""
+"""The results of a cell: as the text of a failed item, and as properties for JUnit."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ def _rule(item: Judgement) -> str:
 
 def properties(cell: Cell, judgements: Sequence[Judgement]) -> list[Property]:
     """Names and values for ``user_properties``: plain numbers, texts, null left out."""
-    found: list[Property] = [
+    listed: list[Property] = [
         ("variant", plain(cell.variant)), ("target", plain(cell.target)), ("metric", plain(cell.metric)),
         ("family", cell.family), ("status", cell.status), ("n", cell.n), ("reused", cell.cached),
     ]  # fmt: skip
-    found += [(f"parameter.{plain(key)}", plain(value)) for key, value in cell.params.items()]
+    listed += [(f"parameter.{plain(key)}", plain(value)) for key, value in cell.params.items()]
     if cell.replicate:
-        found.append(("replicate", cell.replicate))
+        listed.append(("replicate", cell.replicate))
     if cell.reason:
-        found.append(("reason", plain(cell.reason)))
+        listed.append(("reason", plain(cell.reason)))
     for name, value in cell.values.items():
-        found += [(f"{name}.{key}", shown) for key, shown in figures(value).items()]
-        found += [(f"{name}.{gate.rule}", f"{gate.verdict}: {gate.because}") for gate in value.gates]
+        listed += [(f"{name}.{key}", figure) for key, figure in figures(value).items()]
+        listed += [(f"{name}.{gate.rule}", f"{gate.verdict}: {gate.because}") for gate in value.gates]
     for item in judgements:
-        found.append((f"{item.value}.{item.against}", f"{item.verdict}: {item.because}"))
-    told = sums_told([cell])
-    if told is not None:
-        found.append(("integer_sums", plain(told.get("kind") or "unknown")))
+        listed.append((f"{item.value}.{item.against}", f"{item.verdict}: {item.because}"))
+    sums = sums_told([cell])
+    if sums is not None:
+        listed.append(("integer_sums", plain(sums.get("kind") or "unknown")))
     gates = sorted(judge_gates(cell), key=lambda item: list(WORDS).index(item.verdict))
-    return [*found, ("verdict", readable_word(gates[0]) if gates else "not gated")]
+    return [*listed, ("verdict", readable_word(gates[0]) if gates else "not gated")]
 
 
 def sums_note(cell: Cell, elsewhere: Mapping[str, Sequence[str]] | None = None) -> list[Property]:
@@ -77,10 +77,10 @@ def sums_note(cell: Cell, elsewhere: Mapping[str, Sequence[str]] | None = None) 
 
     ``elsewhere`` holds the targets that the suite measures it on, by the kind of their sums; None: a pair of a test.
     """
-    told = sums_told([cell])
-    if not unmeasured(told, elsewhere):
+    sums = sums_told([cell])
+    if not unmeasured(sums, elsewhere):
         return []
-    return [(SUMS_NOTE, f"{plain(cell.variant)} on {plain(cell.target)}: {caveat(told, elsewhere)}")]
+    return [(SUMS_NOTE, f"{plain(cell.variant)} on {plain(cell.target)}: {caveat(sums, elsewhere)}")]
 
 
 def figures(value: ValueResult) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def figures(value: ValueResult) -> dict[str, Any]:
         "interval": _limits(value.ci), "gap": value.gap, "gap_interval": _limits(value.gap_ci),
         "unit": plain(value.unit) or None, "reason": plain(value.reason) or None,
     }  # fmt: skip
-    return {key: shown for key, shown in known.items() if shown is not None}
+    return {key: figure for key, figure in known.items() if figure is not None}
 
 
 def _limits(limits: tuple[float | None, float | None] | None) -> str | None:

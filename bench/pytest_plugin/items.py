@@ -118,7 +118,7 @@ class SuiteItem(pytest.Function):
     heading = "baseline"  # never how the node id ends: pytest's -v would read points in it as nesting
 
     def judge(self, benchmark: BenchmarkFixture | None) -> None:
-        """Raise what fails the item."""
+        """Raise an error where the item fails."""
         raise NotImplementedError
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
@@ -182,7 +182,7 @@ class CellItem(SuiteItem):
 
     @property
     def closer(self) -> str:
-        """The command that looks closer."""
+        """The command that measures this cell alone."""
         store = self.config.getoption("crbench_store")
         return f"look closer: {closer(relative(self.path, self.config), self.planned.label, store)}"
 
@@ -231,7 +231,7 @@ class CellItem(SuiteItem):
             )
 
     def _note(self, said: list[Judgement]) -> None:
-        """Keep what the cell says for JUnit and for the closing lines."""
+        """Add the cell's results to the properties for JUnit, and to the closing lines."""
         here, planned = machine(self.run.suite.targets), self.planned
         elsewhere = other_sums(self.run.plan, here, planned.variant, planned.target.name)
         self.user_properties += [*properties(self.found, said), *sums_note(self.found, elsewhere)]

@@ -34,7 +34,7 @@ def _value(value: Any) -> str:
 
 
 def id_of(cell: PlannedCell) -> CellId:
-    """Which cell is planned."""
+    """The ``CellId`` of a planned cell."""
     metric = cell.use.metric
     defaults = {item.name: item.default for item in fields(metric) if item.default is not MISSING}
     defaults = {name: value for name, value in defaults.items() if name in metric.parameters()}
@@ -57,12 +57,12 @@ def unique(names: Iterable[str]) -> list[str]:
     ['a', 'a-2', 'a-2-2', 'a-3']
     """
     taken: set[str] = set()
-    found = []
+    numbered = []
     for name in names:
         candidate, count = name, 1
         while candidate in taken:
             count += 1
             candidate = f"{name}-{count}"
         taken.add(candidate)
-        found.append(candidate)
-    return found
+        numbered.append(candidate)
+    return numbered

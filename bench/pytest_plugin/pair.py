@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -142,9 +141,9 @@ class PairFixture:
         if not callable(network) or hasattr(network, "state_dict"):
             return _located(network, folder)
         if id(network) not in self._functions:
-            found = as_network(network, "network")
-            assert found.held is not None
-            self._functions[id(network)] = replace(found, held=replace(found.held, token=uuid.uuid4().hex))
+            item = as_network(network, "network")
+            assert item.held is not None
+            self._functions[id(network)] = replace(item, held=replace(item.held, steady=True))
         return self._functions[id(network)]
 
     def _data(self, folder: Path) -> tuple[Any, Any]:
@@ -185,10 +184,10 @@ class PairFixture:
 
     def gap(self, metric: str, value: str) -> Figure:
         """The change on the yardsticks' scale: 1 is as different as a network that was trained again."""
-        found = self._fitting(metric, value, "max_gap", "gap")
-        if found.gap is None:
-            raise _failed(f"{metric}, {title(value)}: no gap; {self._why_no_gap(found)}")
-        return Figure(found.gap, *(found.gap_ci or (None, None)))
+        fitting = self._fitting(metric, value, "max_gap", "gap")
+        if fitting.gap is None:
+            raise _failed(f"{metric}, {title(value)}: no gap; {self._why_no_gap(fitting)}")
+        return Figure(fitting.gap, *(fitting.gap_ci or (None, None)))
 
     def assert_harm_below(self, metric: str, value: str, limit: float) -> ValueResult:
         """Fail unless the harm is surely at most ``limit``."""
@@ -211,26 +210,26 @@ class PairFixture:
         return self._assert(metric, value, "max_value", limit, "own figure")
 
     def _estimate(self, metric: str, value: str, rule: Rule, word: str) -> Figure:
-        found = self._fitting(metric, value, rule, word)
-        if found.estimate is None:
-            raise _failed(f"{metric}, {title(value)}: no {word}; {plain(found.reason)}")
-        return Figure(found.estimate, *(found.ci or (None, None)))
+        fitting = self._fitting(metric, value, rule, word)
+        if fitting.estimate is None:
+            raise _failed(f"{metric}, {title(value)}: no {word}; {plain(fitting.reason)}")
+        return Figure(fitting.estimate, *(fitting.ci or (None, None)))
 
     def _fitting(self, metric: str, value: str, rule: Rule, word: str) -> ValueResult:
-        found = self.value(metric, value)
-        if found.kind not in RULES[rule].kinds:
-            raise _failed(f"{metric}, {title(value)} is a {found.kind}: it has no {word}")
-        return found
+        item = self.value(metric, value)
+        if item.kind not in RULES[rule].kinds:
+            raise _failed(f"{metric}, {title(value)} is a {item.kind}: it has no {word}")
+        return item
 
     def _assert(self, metric: str, value: str, rule: Rule, limit: float, word: str) -> ValueResult:
-        found = self._fitting(metric, value, rule, word)
-        judged = judge_gate(found, rule, limit)
+        fitting = self._fitting(metric, value, rule, word)
+        judged = judge_gate(fitting, rule, limit)
         if judged.verdict != "passed":
             advice = ""
-            if rule == "max_gap" and found.gap is None:
-                advice = f"\n  {self._why_no_gap(found)}"
+            if rule == "max_gap" and fitting.gap is None:
+                advice = f"\n  {self._why_no_gap(fitting)}"
             raise _failed(f"{metric}, {title(value)}: {judged.because} ({rule}, {judged.verdict}){advice}")
-        return found
+        return fitting
 
     def _why_no_gap(self, value: ValueResult) -> str:
         if self._given.get("yardsticks"):

@@ -31,7 +31,7 @@ OWN = frozenset({"extends", "reference", "variant", "metric"})  # tables that no
 
 
 def relative(path: Path, config: pytest.Config) -> str:
-    """A path as it is typed."""
+    """A path relative to the folder in which pytest was started."""
     return os.path.relpath(path, config.invocation_params.dir)
 
 

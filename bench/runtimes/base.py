@@ -1,4 +1,4 @@
-"""Targets and the one interface to a network."""
+"""Targets, runtimes, and predictors: the one interface to a network on a target."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Target:
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """What a predictor is."""
+    """The properties of a predictor: input, target, members, batch dependence, sums, softmax."""
 
     input: InputSpec
     target: Target

@@ -59,12 +59,12 @@ class FunctionPredictor(Predictor):
         import torch
 
         assert isinstance(self.network, FunctionNetwork)
-        found = answers(self.network, x.detach().cpu().numpy())
+        scores = answers(self.network, x.detach().cpu().numpy())
         classes = len(self.spec.input.classes)
-        if classes and found.shape[1] != classes:
-            what = f"it answers {found.shape[1]} scores a sample, and {classes} before"
+        if classes and scores.shape[1] != classes:
+            what = f"it answers {scores.shape[1]} scores a sample, and {classes} before"
             raise UserError.at("function", what, "answer (n, classes) for every batch")
-        return torch.from_numpy(found).unsqueeze(0)
+        return torch.from_numpy(scores).unsqueeze(0)
 
     def trust(self, x: torch.Tensor) -> None:
         """A function has no differentiable view: ``NotDifferentiable``."""

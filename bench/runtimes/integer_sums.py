@@ -44,11 +44,11 @@ def native_sums(provider: str = CPU) -> Sums | None:
         if session.get_providers()[0] != provider:
             return None
         given = {"a": np.full((1, 2), 255, np.uint8), "b": np.full((2, 1), 127, np.int8)}
-        found = int(session.run(None, given)[0][0, 0])
+        total = int(session.run(None, given)[0][0, 0])
     except Exception:  # the runtime's exceptions share no base class of their own
         return None
     known: dict[int, Sums] = {2 * 255 * 127: "exact", HIGHEST: "saturating"}
-    return known.get(found)
+    return known.get(total)
 
 
 def resolved_sums(target: Target) -> Sums | None:
@@ -97,25 +97,25 @@ def sums_of_nodes(graph: bytes, provider: str = CPU) -> list[NodeSums]:
     listed: both kinds are the same.
     """
     loaded = onnx.load_model_from_string(graph)
-    found = []
+    nodes = []
     for product in products_of(loaded):
-        told: Sums | None = None
+        sums: Sums | None = None
         try:
-            told = _ask(loaded, product, provider)
+            sums = _ask(loaded, product, provider)
         except _Same:
             continue
         except Exception:  # the runtime's exceptions share no base class: what the kernel does is not known
             pass
-        found.append(NodeSums(product.name, product.node.op_type, told, product.suspect))
-    return found
+        nodes.append(NodeSums(product.name, product.node.op_type, sums, product.suspect))
+    return nodes
 
 
 class _Same(Exception):
-    """Both kinds of sums are the same for every input."""
+    """Raised where both kinds of sums are the same for every input."""
 
 
 class _Witness(NamedTuple):
-    """Activations that tell what a kernel does."""
+    """Activations on which exact and saturating sums differ, with both sums."""
 
     feeds: dict[str, NDArray[np.generic]]
     output: int  # the one whose pair they drive out of 16 bits; all outputs of a batch count on

@@ -122,12 +122,12 @@ class OnnxPredictor(Predictor):
         size = 1 if self.spec.batch_dependent else self.batch_size
         try:
             with torch.no_grad():
-                shown = torch.cat([twin(batch) for batch in torch.split(x, size)])
+                logits = torch.cat([twin(batch) for batch in torch.split(x, size)])
         except UserError as error:
             raise NotDifferentiable(f"the imported graph does not run: {error}") from error
-        found = parity_of(shown, self._session_logits(x), output_step(twin.network))
-        self.parity = found.canonical()
-        self._refusal = "" if found.trusted else found.refusal
+        parity = parity_of(logits, self._session_logits(x), output_step(twin.network))
+        self.parity = parity.canonical()
+        self._refusal = "" if parity.trusted else parity.refusal
         if self.spec.softmax == "removed" and not self.spec.simulated:
             self.parity["shipped"] = self._from_shipped(x)
         if self._refusal:

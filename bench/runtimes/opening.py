@@ -1,4 +1,4 @@
-"""Open a network on a target."""
+"""Opens a network on a target as a predictor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of this processor, for keys of what a runtime does not tell by itself."""
+"""Feature flags of this processor, for the keys of providers that do not tell how they sum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a network's 8-bit sums can saturate on x86 without VNNI, read off its weights, and what does on samples."""
+"""Which 8-bit sums of a network can saturate on x86 without VNNI, by its weights, and how many do on samples."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def layers_that_can_saturate(network: OnnxNetwork, target: Target) -> list[dict[
     if cache_key not in _layers:
         own = replace(target, provider=CPU)
         products = products_of(onnx.load_model_from_string(graph_of(network.model, own)))
-        shown = [(product, product.share) for product in products]
+        shares = [(product, product.share) for product in products]
         _layers[cache_key] = [
             {"name": product.name, "operator": product.node.op_type, "can_saturate": share}
-            for product, share in shown
+            for product, share in shares
             if share != 0
         ]
     return [dict(layer) for layer in _layers[cache_key]]
@@ -52,16 +52,16 @@ def sums_of(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, Any]:
         a ``reason``, where the graph cannot be imported).
     """
     spec = predictor.spec
-    shown: dict[str, Any] = {"kind": spec.integer_sums, "simulated": spec.simulated, "reason": ""}
+    figures: dict[str, Any] = {"kind": spec.integer_sums, "simulated": spec.simulated, "reason": ""}
     layers = layers_that_can_saturate(predictor.network, spec.target)
     counted: dict[str, float] = {}
     try:
         counted = _counted(predictor, x[:SAMPLES]) if layers else {}
     except (NotApplicable, UserError) as error:
-        shown["reason"] = " ".join(str(error).split())[:300]
+        figures["reason"] = " ".join(str(error).split())[:300]
     for layer in layers:
         layer["saturated"] = counted.get(layer["name"])
-    return {**shown, "layers": layers, "samples": min(len(x), SAMPLES) if counted else 0}
+    return {**figures, "layers": layers, "samples": min(len(x), SAMPLES) if counted else 0}
 
 
 def _counted(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, float]:

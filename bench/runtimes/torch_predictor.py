@@ -150,9 +150,9 @@ class TorchPredictor(Predictor):
         right = self.logits(torch.from_numpy(x))[0].double()
         size = 1 if self.spec.batch_dependent else self.batch_size
         with torch.no_grad():
-            found = torch.cat([module(batch).cpu() for batch in torch.split(torch.from_numpy(x), size)]).double()
-        if not torch.allclose(found, right, rtol=1e-4, atol=1e-4 * float(right.std())):
-            gap = float((found - right).abs().max())
+            logits = torch.cat([module(batch).cpu() for batch in torch.split(torch.from_numpy(x), size)]).double()
+        if not torch.allclose(logits, right, rtol=1e-4, atol=1e-4 * float(right.std())):
+            gap = float((logits - right).abs().max())
             raise NotDifferentiable(f"straight through what rounds, its logits differ by up to {gap:.3g}")
         return module
 

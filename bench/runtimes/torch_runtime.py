@@ -33,15 +33,15 @@ class TorchRuntime(Runtime):
         from bench.runtimes.torch_predictor import TorchPredictor, find_device
 
         assert isinstance(network, TorchNetwork)
-        found = find_device(device)
+        where = find_device(device)
         if floor:
             try:
-                predictor = TorchPredictor(network, target, found, torch.float64, target.threads + 1)
+                predictor = TorchPredictor(network, target, where, torch.float64, target.threads + 1)
                 predictor.check()
             except (RuntimeError, TypeError, UserError):  # no float64 on this device or in this layer
-                predictor = TorchPredictor(network, target, found, torch.float32, target.threads + 1)
+                predictor = TorchPredictor(network, target, where, torch.float32, target.threads + 1)
             predictor.batch_size = FLOOR_BATCH
         else:
-            predictor = TorchPredictor(network, target, found, torch.float32, target.threads)
+            predictor = TorchPredictor(network, target, where, torch.float32, target.threads)
         predictor.check()
         return predictor

@@ -62,14 +62,8 @@ def mean_and_draws(values: Float, resamples: Resamples, level: float = LEVEL) ->
     if scale == 0:
         return Interval(mean, mean, "bootstrap"), np.full(resamples.draws, mean)
     resamples = resamples.ahead([change_vectors(values)])
-    shift, square = resamples.means(np.stack([centred, centred**2]))
-    variance = np.maximum(square - shift**2, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        student = np.where(variance > 1e-12, shift / np.sqrt(variance), np.sign(shift) * np.inf)
-    student[np.isnan(student)] = 0
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    under, over = np.quantile(student, tails, method="inverted_cdf")
-    low, high = np.quantile(shift, tails)
+    (under, over), shift = _studentised(centred, resamples, level)
+    low, high = np.quantile(shift, [(1 - level) / 2, (1 + level) / 2])
     error = sqrt(float(np.mean(centred**2)))
     low = -over * error if isfinite(over) else low
     high = -under * error if isfinite(under) else high
@@ -78,6 +72,29 @@ def mean_and_draws(values: Float, resamples: Resamples, level: float = LEVEL) ->
     if _sparse(values):
         draws = resamples.means(values)
     return interval, draws
+
+
+def _studentised(centred: Float, resamples: Resamples, level: float) -> tuple[tuple[float, float], Float]:
+    """Quantiles of T* = (m* - m) / sd* of deviations whose largest is 1, and their resampled means (B,)."""
+    shift, square = resamples.means(np.stack([centred, centred**2]))
+    variance = np.maximum(square - shift**2, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        student = np.where(variance > 1e-12, shift / np.sqrt(variance), np.sign(shift) * np.inf)
+    student[np.isnan(student)] = 0
+    under, over = np.quantile(student, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    return (float(under), float(over)), shift
+
+
+def student_quantiles(values: Float, resamples: Resamples, level: float = LEVEL) -> tuple[float, float]:
+    """Lower and upper quantile of (m* - m) / sd* over resamples, both 0 where nothing varies.
+
+    >>> student_quantiles(np.ones(3), Resamples(3, 5))
+    (0.0, 0.0)
+    """
+    _, scale, centred = _standardised(values)
+    if scale == 0:
+        return 0.0, 0.0
+    return _studentised(centred, resamples, level)[0]
 
 
 def change_vectors(distances: NDArray[Any], *, count: bool = False) -> Float:

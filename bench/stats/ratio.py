@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, Change, change, change_and_draws, change_vectors, checked, events
+from bench.stats.change import FEW, Change, change, change_and_draws, change_vectors, checked, events, student_quantiles
 from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
 from bench.stats.percentile import percentile_interval
 from bench.stats.quantiles import normal_quantile
@@ -39,9 +39,9 @@ def paired_ratio(
     """How far the first variant is from the reference beside the second: (mean d_1 / mean d_2)^(1/p).
 
     Below 1 where the first is nearer. It is the ratio of both gaps, in which the yardsticks cancel, so none are needed;
-    the samples are shared: percentile interval of the log-ratio over the resamples, Nam & Blackwelder's score interval
-    for counts (``count_ratio``). Whether two gap intervals overlap says nothing of this. It speaks of these two files;
-    a claim on two methods needs five replicates of each.
+    the samples are shared: percentile interval of the log-ratio over the resamples; Fieller's where fewer than half of
+    the samples differ; Nam & Blackwelder's score interval for counts (``count_ratio``). Whether two gap intervals
+    overlap says nothing of this. It speaks of these two files; a claim on two methods needs five replicates of each.
 
     Args:
         first: Distances of the first variant from the reference, (n,).
@@ -70,7 +70,7 @@ def paired_ratio(
     if count:
         known = [change(distances, resamples, count=True) for distances in pair]
     else:
-        resamples = resamples.ahead(map(change_vectors, pair))
+        resamples = resamples.ahead([ratio_vectors(*pair)])
         found = [change_and_draws(distances, resamples) for distances in pair]
         known, draws = [item for item, _ in found], [drawn for _, drawn in found]
     near = [item.interval.low is None or item.interval.low <= floor or item.estimate <= 0 for item in known]
@@ -82,12 +82,57 @@ def paired_ratio(
     few = min(int(np.count_nonzero(distances)) for distances in pair)
     if few < FEW:
         return Ratio(estimate, NO_INTERVAL, f"a variant differs in {few} samples; an interval needs {FEW}")
+    if _sparse(*pair):
+        interval = _root(_sparse_ratio(*pair, resamples), power)
+        return Ratio(
+            estimate, interval, "" if interval.method != "none" else f"a variant differs in {few} samples only"
+        )
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = (np.log(draws[0]) - np.log(draws[1])) / power
     low, high, method = percentile_interval(logs, samples=pair[0].size)
     if low is None or high is None:
         return Ratio(estimate, NO_INTERVAL, "the ratio does not exist in more than 5 % of the resamples")
     return Ratio(estimate, Interval(exp(low), exp(high), method))
+
+
+def ratio_vectors(first: NDArray[Any], second: NDArray[Any]) -> Float:
+    """The vectors (m, n) whose resampled means ``paired_ratio`` of two continuous changes needs: ``Resamples.ahead``.
+
+    >>> len(ratio_vectors(np.arange(1.0, 5.0), np.arange(2.0, 6.0)))  # two of each change
+    4
+    """
+    pair = checked(first), checked(second)
+    residual = [pair[0] - _ratio(*pair) * pair[1]] if _sparse(*pair) else []
+    return np.concatenate([change_vectors(values) for values in (*pair, *residual)])
+
+
+def _ratio(first: Float, second: Float) -> float:
+    return float(first.mean()) / float(second.mean())
+
+
+def _sparse(first: Float, second: Float) -> bool:
+    """Whether a variant differs in ten samples at least and in fewer than half of them."""
+    few = min(int(np.count_nonzero(distances)) for distances in (first, second))
+    return FEW <= few < first.size / 2 and second.mean() > 0
+
+
+def _sparse_ratio(first: Float, second: Float, resamples: Resamples) -> Interval:
+    """Fieller's interval of a ratio of means with a bootstrap's quantiles, where most distances are 0.
+
+    Every theta with t_low <= (m_1 - theta m_2) / sd(d_1 - theta d_2) <= t_high, t from the studentised bootstrap of
+    d_1 - R d_2 at the estimated ratio R (Fieller 1954, J. R. Statist. Soc. B 16:175). A limit that does not exist is
+    None.
+    """
+    one, two, variance = float(first.mean()), float(second.mean()), np.cov(first, second, bias=True)
+    limits: list[float | None] = []
+    for t in reversed(student_quantiles(first - _ratio(first, second) * second, resamples)):
+        # (one - theta two)^2 = t^2 (v11 - 2 theta v12 + theta^2 v22)
+        a = two**2 - t**2 * variance[1, 1]
+        b = one * two - t**2 * variance[0, 1]
+        square = b * b - a * (one**2 - t**2 * variance[0, 0])
+        theta = (b - np.sign(t) * sqrt(max(square, 0.0))) / a if a > 0 else 0.0
+        limits.append(float(theta) if theta > 0 else None)
+    return Interval(limits[0], limits[1], "bootstrap") if any(limits) else NO_INTERVAL
 
 
 def _one_limit(

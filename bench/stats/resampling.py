@@ -154,12 +154,13 @@ class Resamples:
 
     def _weights(self, size: int) -> Iterator[Float]:
         """Blocks of rows in float64, some ``size`` counts each, to be read before the next one is asked for."""
-        buffer = np.empty((max(2, min(self.draws, size // self.n)) + 1, self.n))
-        held = 0
+        buffer, held = np.empty((0, self.n)), 0
         for part in self._parts():
             if part.dtype == np.float64:
                 yield part
                 continue
+            if len(buffer) == 0:
+                buffer = np.empty((max(2, min(self.draws, size // self.n)) + 1, self.n))
             if held + len(part) > len(buffer):
                 yield buffer[:held]
                 held = 0

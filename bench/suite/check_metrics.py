@@ -1,4 +1,4 @@
-"""Checking the metrics: matrices, parameters and gates."""
+"""Checks a suite's metrics: matrices, parameters and gates."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ def _unfit(rule: Rule, value: Value, values: dict[str, Value], yardstick: bool) 
     if info.better is not None and value.better != info.better:  # type: ignore[union-attr]
         other = rule_on_own_figure(value.better)  # type: ignore[union-attr]
         advice = f"use {other}, or max_harm" if other else "gate another value"
-        found = f"better when {value.better}" if other else "neither better when higher nor when lower"  # type: ignore[union-attr]
-        return f"{value.name!r} is {found}", advice
+        direction = f"better when {value.better}" if other else "neither better when higher nor when lower"  # type: ignore[union-attr]
+        return f"{value.name!r} is {direction}", advice
     if isinstance(value, Statistic) and value.no_interval:
         return f"{value.name!r} has no interval, so no gate on it can be judged", value.no_interval
     return None

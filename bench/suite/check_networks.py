@@ -1,4 +1,4 @@
-"""Checking the reference, the yardstick and the targets."""
+"""Checks a suite's reference, yardstick and targets."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def can_run(target: Target, kind: str) -> bool:
 
 def tables_in(raw: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
     """The tables of an array of tables, with their index; what is no table is reported by the schema."""
-    found = raw.get(key) if isinstance(raw, dict) else None
-    return [(i, item) for i, item in enumerate(found) if isinstance(item, dict)] if isinstance(found, list) else []
+    array = raw.get(key) if isinstance(raw, dict) else None
+    return [(i, item) for i, item in enumerate(array) if isinstance(item, dict)] if isinstance(array, list) else []
 
 
 def build_object(
@@ -50,8 +50,8 @@ def build_object(
 ) -> Any:
     """The object of the registered class named under ``key``, with the table's further keys as its parameters."""
     name = raw.get(key)
-    found = findings.find(registry, name, (*key_path, key)) if isinstance(name, str) else None
-    return None if found is None else findings.build(found, table.parameters_in(raw), key_path)
+    cls = findings.find(registry, name, (*key_path, key)) if isinstance(name, str) else None
+    return None if cls is None else findings.build(cls, table.parameters_in(raw), key_path)
 
 
 def build_outside(
@@ -123,7 +123,7 @@ def build_reference(findings: Findings, raw: Any) -> Reference | None:
 
 
 def build_yardstick(findings: Findings, raw: Any, reference: Reference | None) -> Yardstick:
-    """The yardstick, if the reference can have it."""
+    """The yardstick of a suite; one that the reference cannot have is a problem."""
     key_path: KeyPath = ("yardstick",)
     table = findings.parse(YardstickTable, raw, key_path, quiet=True)
     if table is None:

@@ -1,4 +1,4 @@
-"""Checking the variants: their chains, their files and where they run."""
+"""Checks a suite's variants: their chains, their files and their targets."""
 
 from __future__ import annotations
 

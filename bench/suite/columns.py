@@ -1,4 +1,4 @@
-"""Text in columns."""
+"""Aligns rows of text in columns."""
 
 from collections.abc import Sequence
 

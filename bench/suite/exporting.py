@@ -1,4 +1,4 @@
-"""How a suite exports the torch networks that no step of its own exports: as its steps export the others."""
+"""The export of torch networks for ONNX Runtime, with the parameters of the suite's own export steps."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def exports_of(suite: Suite) -> Exports:
     Where only quantised networks are exported, float ones get what these get; a quantised network whose kind no step
     exports gets the others' operator set, since not every exporter takes it.
     """
-    found: dict[str, list[Step]] = {"torch": [], "torch-quantised": []}
+    exports: dict[str, list[Step]] = {"torch": [], "torch-quantised": []}
     for variant in suite.variants:
         kind = "torch"
         for step in variant.steps:
             if step.name == EXPORT:
-                found.setdefault(kind, []).append(step)
+                exports.setdefault(kind, []).append(step)
             kind = step.produces(kind)
-    floats, quantised = found["torch"], found["torch-quantised"]
+    floats, quantised = exports["torch"], exports["torch-quantised"]
     both = {"torch": _common(floats or quantised), "torch-quantised": _common(quantised or floats)}
     if not quantised:
         both["torch-quantised"].pop("exporter", None)

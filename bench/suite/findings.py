@@ -1,4 +1,4 @@
-"""Everything that is wrong with a suite, collected before anything is refused."""
+"""Collects every problem of a suite before any is raised."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class Findings:
         self.problems: dict[tuple[str, str], Problem] = {}
 
     def add(self, key_path: KeyPath, what: str, right: str = "") -> None:
-        """Note one problem; the same one is noted once."""
+        """Add a problem; the same one is added once."""
         where = spell(key_path)
         if (origin := self.document.origin(key_path)) != self.document.path:
             where += f" (in {origin.name})"
         self.problems.setdefault((where, what), Problem(where, what, right))
 
     def limited(self, limit: Limit, given: int, key_path: KeyPath) -> bool:
-        """Note where it is more than the limit, and answer whether it is."""
+        """Add a problem where a count exceeds a limit; returns whether it does."""
         if given <= limit.most:
             return False
         self.add(key_path, limit.exceeded(given), limit.advice)
@@ -84,10 +84,10 @@ class Findings:
             built: T = _adapter(cls).validate_json(json.dumps(raw, default=_date), strict=True)
             return built
         except ValidationError as error:
-            found = explain(error, raw, schema_of(cls))
+            problems = explain(error, raw, schema_of(cls))
         except UserError as error:
-            found = [((), problem) for problem in error.problems]
-        for within, problem in found if not quiet else []:
+            problems = [((), problem) for problem in error.problems]
+        for within, problem in problems if not quiet else []:
             at = (*key_path, *within)
             if moved and within and within[0] in moved:
                 at = (*moved[str(within[0])], *within[1:])

@@ -24,18 +24,18 @@ def parse_parameters(text: str, where: str) -> dict[str, Any]:
     Raises:
         UserError: a key is given twice, or a part has no ``=``.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for part in filter(None, re.split(r",(?![^\[]*\])", text)):
         name, sign, value = (piece.strip() for piece in part.partition("="))
         if not sign:
             raise UserError.at(where, f"{part.strip()!r} is not key=value", "write it as layout=NHWC,scale=255")
-        if name in found:
+        if name in values:
             raise UserError.at(where, f"given {name!r} twice", "give it once")
         try:
-            found[name] = tomllib.loads(f"value = {value}")["value"]
+            values[name] = tomllib.loads(f"value = {value}")["value"]
         except (ValueError, RecursionError):  # a number that Python does not read is a text too
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def parse_input(given: str | Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -56,9 +56,12 @@ def parse_input(given: str | Mapping[str, Any], where: str) -> dict[str, Any]:
     try:
         table = InputTable.model_validate_json(json.dumps(raw, default=str), strict=True)
     except ValidationError as error:
-        found = explain(error, raw, InputTable.model_json_schema())
+        problems = explain(error, raw, InputTable.model_json_schema())
         raise UserError(
-            [Problem(f"{where}: {'.'.join(map(str, key_path))}".rstrip(": "), p.what, p.right) for key_path, p in found]
+            [
+                Problem(f"{where}: {'.'.join(map(str, key_path))}".rstrip(": "), p.what, p.right)
+                for key_path, p in problems
+            ]
         ) from None
     if wrong := table.contradiction():
         raise UserError.at(where, *wrong)

@@ -52,23 +52,23 @@ def parse_metric(text: str, where: str = "--metric") -> Metric:
     """A metric as ``name`` or ``name[parameter=value,...]``; values are TOML literals."""
     import pydantic
 
-    found = re.fullmatch(r"([\w.:-]+)(?:\[(.*)\])?", text.strip())
-    if found is None:
+    match = re.fullmatch(r"([\w.:-]+)(?:\[(.*)\])?", text.strip())
+    if match is None:
         raise UserError.at(where, f"{text!r} cannot be read", 'write it as "adversarial.pgd[epsilon=0.1]"')
-    metric = _metric_class(found[1], where)
-    given = parse_parameters(found[2] or "", f"{where}: {found[1]}")
+    metric = _metric_class(match[1], where)
+    given = parse_parameters(match[2] or "", f"{where}: {match[1]}")
     known = [f.name for f in fields(metric)]
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise UserError([Problem(where, f"{found[1]} has no parameter {n!r}", nearest(n, known)) for n in unknown])
+        raise UserError([Problem(where, f"{match[1]} has no parameter {n!r}", nearest(n, known)) for n in unknown])
     try:
         return metric(**given)
     except pydantic.ValidationError as error:
         problems = [
             Problem(
                 where,
-                f"{found[1]}[{'.'.join(str(p) for p in e['loc'])}]: {e['msg']}",
-                f"see crbench describe {found[1]}",
+                f"{match[1]}[{'.'.join(str(p) for p in e['loc'])}]: {e['msg']}",
+                f"see crbench describe {match[1]}",
             )
             for e in error.errors()
         ]

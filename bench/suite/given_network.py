@@ -44,14 +44,14 @@ def network(source: GivenNetwork, *, key: str = "", **declared: Any) -> Outside:
     >>> network(lambda x: x.reshape(len(x), -1)[:, :10], key="first pixels", output="logits").title
     'function'
     """
-    found = as_network(source, "network", key=key)
-    return replace(found, input=parse_input(declared, "network")) if declared else found
+    item = as_network(source, "network", key=key)
+    return replace(item, input=parse_input(declared, "network")) if declared else item
 
 
 def as_network(given: Any, where: str, *, key: str = "") -> Outside:
     """Anything that may be a network, as ``network`` takes it; what errors name is ``where``."""
-    if isinstance(given, Outside):  # a module may have been trained since it was wrapped: its state is hashed anew
-        return given if given.held is None else replace(given, held=replace(given.held))
+    if isinstance(given, Outside):
+        return given if given.held is None else replace(given, held=given.held.again())
     if isinstance(given, str):
         return parse_network(given, where)
     if isinstance(given, os.PathLike):

@@ -26,7 +26,7 @@ Declared: TypeAlias = str | Mapping[str, Any] | None
 
 
 class ArgumentNames(NamedTuple):
-    """What errors call each thing that was given."""
+    """The names that errors give to each argument: those of Python, or of the command line."""
 
     reference: str = "reference"
     variant: str = "variant"
@@ -65,10 +65,10 @@ class Inputs(NamedTuple):
             argument_names.reference_input if self.reference is not None else argument_names.input,
             argument_names.variant_input,
         )
-        found = [
+        parsed = [
             {} if item is None else parse_input(item, name) for item, name in zip((first, second), names, strict=True)
         ]
-        return found[0], found[1]
+        return parsed[0], parsed[1]
 
 
 UNDECLARED: Final = Inputs()
@@ -130,15 +130,15 @@ def given_pair(
             *((item, argument_names.yardsticks, first) for item in yardsticks),
         )
     ]
-    found = as_metrics(metrics, argument_names.metrics, labelled=samples.y is not None)
-    for metric in found:
+    chosen = as_metrics(metrics, argument_names.metrics, labelled=samples.y is not None)
+    for metric in chosen:
         if metric.samples is not None and metric.samples > len(samples):
             what = f"samples={metric.samples} asked, {_named(x, 'x')} has {len(samples)}"
             raise UserError.at(argument_names.metrics, what)
     file = Path(x) if is_path(x) else None
     name = "arrays" if file is None else legible(file.name)
     return GivenPair(
-        networks[0], networks[1], samples, limits, name, file, found, tuple(networks[2:]), integer_sums, argument_names
+        networks[0], networks[1], samples, limits, name, file, chosen, tuple(networks[2:]), integer_sums, argument_names
     )
 
 
@@ -180,7 +180,7 @@ def _samples(
 
 
 def parse_bounds(text: str) -> tuple[float, float]:
-    """Read LO,HI.
+    """Two finite numbers from the text ``LO,HI``.
 
     >>> parse_bounds("0,255")
     (0.0, 255.0)

@@ -20,7 +20,7 @@ def with_variants(suite: Suite, given: Mapping[str, Any]) -> Suite:
         UserError: a name that no suite takes, one that is taken, or what is no network; all at once.
     """
     taken = {variant.name.casefold() for variant in suite.variants} | {"reference"}
-    found, problems = [], []
+    further, problems = [], []
     outside = suite.reference.outside
     for name, network in given.items():
         where = f"variants[{name!r}]"
@@ -36,7 +36,7 @@ def with_variants(suite: Suite, given: Mapping[str, Any]) -> Suite:
             continue
         if not item.input and outside is not None:
             item = replace(item, input=outside.input)
-        found.append(Variant(name, outside=item))
+        further.append(Variant(name, outside=item))
     if problems:
         raise UserError(problems)
-    return replace(suite, variants=(*suite.variants, *found)) if found else suite
+    return replace(suite, variants=(*suite.variants, *further)) if further else suite

@@ -24,7 +24,7 @@ STATISTICS_VERSION = 3  # rises when the same observations give another number
 
 @dataclass(frozen=True)
 class Machine:
-    """What of the machine can change a value."""
+    """Properties of the machine that can change a value."""
 
     cpu_features: tuple[str, ...]  # for quantised kernels of a provider that does not tell how it sums
     fingerprint: str  # for timings
@@ -54,7 +54,7 @@ class PlannedObservation:
 
     @cached_property
     def key(self) -> str:
-        """Content address."""
+        """The sha256 of ``parts``: the address in the store."""
         return key_of(self.parts)
 
 
@@ -66,8 +66,8 @@ def metric_label(metric: Metric) -> str:
     """Name and those parameters that are not at their defaults: ``adversarial.pgd[epsilon=0.1]``."""
     default = {item.name: item.default for item in fields(metric)}
     given = {name: value for name, value in metric.parameters().items() if value != default[name]}
-    shown = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
-    return f"{metric.name}[{shown}]" if shown else metric.name
+    parameters = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
+    return f"{metric.name}[{parameters}]" if parameters else metric.name
 
 
 def cell_label(variant: str, target: str, metric: str, replicate: int | None) -> str:
@@ -94,7 +94,7 @@ class PlannedCell:
 
     @cached_property
     def key(self) -> str:
-        """Content address."""
+        """The sha256 of ``parts``: the address in the store."""
         return key_of(self.parts)
 
     @property
@@ -106,7 +106,7 @@ class PlannedCell:
         return cell_label(self.variant, self.target.name, metric_label(self.use.metric), self.replicate)
 
     def every(self) -> Iterator[PlannedObservation]:
-        """Every observation that it stands on, those that others need among them."""
+        """Every observation that the cell is derived from, and those that these need."""
         for role in (self.observed, self.reference, *self.yardsticks, (self.floor,)):
             for draw in role:
                 for item in draw:
@@ -116,7 +116,7 @@ class PlannedCell:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All that a run does."""
+    """The networks and cells of a run."""
 
     suite: Suite
     references: tuple[PlannedNetwork, ...]  # by replicate
@@ -127,21 +127,21 @@ class Plan:
 
 def other_sums(plan: Plan, machine: Machine, variant: str, target: str) -> dict[str, list[str]]:
     """The other targets on which a variant is measured, by the kind of their 8-bit sums."""
-    found: dict[str, list[str]] = {}
+    targets: dict[str, list[str]] = {}
     for cell in plan.cells:
         if cell.variant == variant and cell.target.name != target:
-            names = found.setdefault(str(machine.sums(cell.target)), [])
+            names = targets.setdefault(str(machine.sums(cell.target)), [])
             if cell.target.name not in names:
                 names.append(cell.target.name)
-    return found
+    return targets
 
 
 def own_sources(metric: Metric, value: Value) -> frozenset[str]:
     """The observed arrays of a network itself that a value stands on, ``labels`` and ``ids`` among them."""
-    found: set[str] = set()
+    arrays: set[str] = set()
     for name in reads(value):
         try:
-            found |= sources(metric, name)
+            arrays |= sources(metric, name)
         except LookupError:  # a cost that no probe was asked for
             continue
-    return frozenset(name for name in found if not name.startswith(REFERENCE))
+    return frozenset(name for name in arrays if not name.startswith(REFERENCE))

@@ -31,8 +31,8 @@ def call(thing: Any, without: Sequence[str] = ()) -> str:
         value = getattr(thing, field.name)
         default = type(thing).__pydantic_fields__[field.name].default
         if value != default and field.name not in without:
-            shown = json.dumps(value, default=str)
-            plain.append(f"{field.name}={shown}")
+            text = json.dumps(value, default=str)
+            plain.append(f"{field.name}={text}")
     return f"{thing.name}({', '.join(plain)})" if plain else str(thing.name)
 
 
@@ -94,8 +94,8 @@ def _networks(suite: Suite) -> str:
     copies = suite.yardstick.count if suite.yardstick.noisy else suite.yardstick.retrained
     copies = len(suite.yardstick.outside) or copies
     times = f" x {suite.replicates}" if suite.replicates > 1 else ""
-    found = [plural(suite.replicates, "reference"), f"{plural(len(chains), 'network')}{times} by steps"]
-    return ", ".join([found[0], plural(copies, "yardstick"), found[1]])
+    counts = [plural(suite.replicates, "reference"), f"{plural(len(chains), 'network')}{times} by steps"]
+    return ", ".join([counts[0], plural(copies, "yardstick"), counts[1]])
 
 
 def _chain(variant: Variant) -> str:
@@ -134,5 +134,5 @@ def _metric_row(suite: Suite, index: int) -> tuple[str, ...]:
     use = suite.metrics[index]
     samples = use.metric.samples or suite.evaluation
     gates = ", ".join(f"{gate.value} {gate.rule} {gate.tolerance:g}" for gate in use.gates)
-    shown = call(use.metric, without=("samples",))
-    return shown, plural(samples, "sample"), f"gate: {gates}" if gates else ""
+    text = call(use.metric, without=("samples",))
+    return text, plural(samples, "sample"), f"gate: {gates}" if gates else ""

@@ -78,7 +78,7 @@ class PlannedNetwork:
 
     @cached_property
     def key(self) -> str:
-        """Content address."""
+        """The sha256 of ``parts``: the address in the store."""
         return key_of(self.parts)
 
 
@@ -108,7 +108,7 @@ def _recipe_parts(recipe: Recipe) -> dict[str, Any]:
 
 
 def plan_trained(model: Model, recipe: Recipe, seed: int, splits: Splits) -> PlannedNetwork:
-    """A network trained on the spot."""
+    """A network that the run trains."""
     parts = {
         "source": "trained",
         "version": SOURCE_VERSION,
@@ -173,7 +173,7 @@ def plan_outside(outside: Outside, splits: Splits) -> PlannedNetwork:
         parts["onnx"] = onnx_sha256(file)
         return PlannedNetwork(parts, onnx_kind(file), outside=outside)
     if outside.held is not None:
-        return PlannedNetwork(parts | {"memory": outside.held.parts}, outside_kind(outside), outside=outside)
+        return PlannedNetwork(parts | {"memory": outside.held.parts()}, outside_kind(outside), outside=outside)
     assert outside.factory is not None
     parts["factory"] = outside.factory
     package = hub_package(outside.factory)
@@ -193,7 +193,7 @@ def _factory_hash(factory: str) -> str:
 
 
 def plan_step(parent: PlannedNetwork, step: Step, seed: int, splits: Splits, recipe: Recipe | None) -> PlannedNetwork:
-    """The parent after one step."""
+    """The network that a step makes of its parent."""
     parts: dict[str, Any] = {
         "source": "step",
         **step.canonical(),

@@ -49,7 +49,7 @@ def executable(network: PlannedNetwork, target: Target, splits: Splits, exports:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What of the evaluation samples enters keys, part by part: a new label does not ask a network again."""
+    """Fingerprints of the evaluation samples, part by part: a changed label leaves observations of inputs valid."""
 
     inputs: str
     labels: str
@@ -59,7 +59,7 @@ class Evaluation:
 
     @classmethod
     def of(cls, samples: Samples, declared: InputSpec) -> Evaluation:
-        """Of the samples, and the data's declaration of its input."""
+        """The fingerprints of samples, and the declaration of their input."""
         prints = (samples.inputs_fingerprint, samples.labels_fingerprint, samples.ids_fingerprint)
         return cls(*prints, declared.canonical(), len(samples))
 
@@ -91,7 +91,7 @@ class Planner:
         draw: int = 0,
         floor: bool = False,
     ) -> PlannedObservation:
-        """A probe put to a network, with what of the reference it needs."""
+        """A probe of a network, with the observations of the reference that it needs."""
         runtime = runtimes.get(target.runtime, "target.runtime")
         needs = tuple(self.observation(needed, reference, target, reference, count) for needed in probe.needs)
         opposite = reference if probe.pair else None
@@ -115,7 +115,9 @@ class Planner:
             parts["code"] = token_of(type(probe))
         if target.runtime in ("torch", "function"):
             parts["device"] = self.device.split(":")[0]
-        elif any(item.kind.endswith("-quantised") for item in (network, opposite or network)):
+        if target.runtime != "torch" and any(
+            item.kind.endswith("-quantised") for item in (network, opposite or network)
+        ):
             known = self.machine.sums(target)
             parts["integer_sums"] = known or {"unknown": list(self.machine.cpu_features)}
         if needs:
@@ -129,20 +131,20 @@ class Planner:
         return PlannedObservation(probe, network, target, parts, self.suite.seed, count, draw, floor, needs, opposite)
 
     def _data(self, probe: Probe, count: int) -> dict[str, Any]:
-        """What of the data can change an answer."""
-        found: dict[str, Any] = {"input": self.evaluation.declared}
+        """Fingerprints of the data that a probe's answer depends on."""
+        fingerprints: dict[str, Any] = {"input": self.evaluation.declared}
         if probe.reads != "nothing":
-            found |= {"inputs": self.evaluation.inputs, "ids": self.evaluation.ids}
+            fingerprints |= {"inputs": self.evaluation.inputs, "ids": self.evaluation.ids}
         if probe.reads == "set":
-            found["samples"] = count
+            fingerprints["samples"] = count
         if probe.labelled:
-            found["labels"] = self.evaluation.labels
-        return found
+            fingerprints["labels"] = self.evaluation.labels
+        return fingerprints
 
     def cell(
         self, variant: str, network: PlannedNetwork, target: Target, use: MetricUse, replicate: int, plan: Plan
     ) -> PlannedCell:
-        """A cell with its observations."""
+        """A cell, with the observations of reference, variant and yardsticks that its metric needs."""
         metric = use.metric
         original = plan.references[replicate]
         reference = executable(original, target, self.splits, self.exports) or original
@@ -181,10 +183,10 @@ class Planner:
         )
 
     def _reads(self, metric: Metric) -> dict[str, str]:
-        """What of the samples, beside their inputs, its values are made of."""
-        found = frozenset().union(*(own_sources(metric, value) for value in metric.values))
+        """Fingerprints of labels and ids where a metric's values are derived from them."""
+        arrays = frozenset().union(*(own_sources(metric, value) for value in metric.values))
         known = {LABELS: self.evaluation.labels, IDS: self.evaluation.ids}
-        return {name: fingerprint for name, fingerprint in known.items() if name in found}
+        return {name: fingerprint for name, fingerprint in known.items() if name in arrays}
 
     def _targets(self, variant: Variant, runnable: dict[str, PlannedNetwork | None]) -> list[Target]:
         """The targets the variant names, else those that can run it; all (skipped, with the reason) where none can.
@@ -215,6 +217,6 @@ class Planner:
                     target.name: executable(network, target, self.splits, self.exports) for target in suite.targets
                 }
                 for target in self._targets(variant, runnable):
-                    shown = runnable[target.name] or network
-                    cells += [self.cell(variant.name, shown, target, use, replicate, plan) for use in suite.metrics]
+                    running = runnable[target.name] or network
+                    cells += [self.cell(variant.name, running, target, use, replicate, plan) for use in suite.metrics]
         return Plan(suite, references, plan.yardsticks, variants, tuple(cells))

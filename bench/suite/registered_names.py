@@ -12,7 +12,7 @@ from bench.compression.base import Step, steps
 from bench.data.base import loaders
 from bench.errors import UserError
 from bench.metrics.base import Metric, metrics
-from bench.metrics.values import Change, Statistic, Value
+from bench.metrics.values import REFERENCE, Change, Statistic, Value
 from bench.models.base import models
 from bench.networks.network import Kind
 from bench.probes.base import Probe, probes
@@ -35,10 +35,10 @@ KINDS: dict[str, Registry[Any]] = {
 
 def registry_of(kind: str) -> Registry[Any]:
     """The registry of a kind in the plural; an unknown one raises ``UserError``."""
-    found = KINDS.get(kind) or KINDS.get(f"{kind}s")
-    if found is None:
+    registry = KINDS.get(kind) or KINDS.get(f"{kind}s")
+    if registry is None:
         raise UserError.at("", f"unknown kind {kind!r}", nearest(kind, KINDS))
-    return found
+    return registry
 
 
 def list_names(kind: str) -> list[tuple[str, str]]:
@@ -60,10 +60,10 @@ def kinds_of(name: str) -> list[str]:
         if not kinds:
             raise UserError.at("", f"{name!r} is no metric, probe, step, model, loader or runtime")
         return kinds
-    found = [kind for kind, registry in KINDS.items() if name in registry.names()]
-    if not found:
+    kinds_with_name = [kind for kind, registry in KINDS.items() if name in registry.names()]
+    if not kinds_with_name:
         raise UserError.at("", f"unknown name {name!r}", nearest(name, {n for r in KINDS.values() for n in r.names()}))
-    return found
+    return kinds_with_name
 
 
 def describe(kind: str, name: str) -> str:
@@ -98,8 +98,8 @@ def _parameters(cls: type[Any]) -> list[str]:
         kind = ", ".join([type_in_words(own, schema), *ranges])
         optional = name not in schema.get("required", [])
         default = own.get("default")
-        shown = f"default {'none' if default is None else json.dumps(default)}" if optional else "required"
-        rows.append((name, kind, shown, own.get("description", "")))
+        default_text = f"default {'none' if default is None else json.dumps(default)}" if optional else "required"
+        rows.append((name, kind, default_text, own.get("description", "")))
     return ["", "parameters:", *(columns(rows) or ["  none"])]
 
 
@@ -153,7 +153,11 @@ def _example(cls: type[Metric]) -> Metric | None:
 def _direction(value: Value) -> str:
     if isinstance(value, Change):
         draws = "" if value.coupling == "common" else ", independent draws"
-        return f"0 = same, power {value.power}{', counted' if value.count else ''}{draws}"
+        part = {"mean": "", "worst 5 %": "mean of the worst 5 %, ", "worst class": "largest over classes, "}[
+            value.summary
+        ]
+        where = f", where the reference is {value.where.removeprefix(REFERENCE)}" if value.where else ""
+        return f"{part}0 = same, power {value.power}{', counted' if value.count else ''}{draws}{where}"
     words = {"lower": "lower is better", "higher": "higher is better", "none": "neither direction is better"}
     text = words[value.better]
     if isinstance(value, Statistic) and value.no_interval:

@@ -1,8 +1,9 @@
-"""What of a suite can be reused in another process, and what has to be said of the rest."""
+"""Whether the results of a suite can be reused in another process, and warnings where they cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from bench.identity import is_transient, tell_not_reused
@@ -10,13 +11,30 @@ from bench.suite.suite import Outside, Suite
 
 
 def outside_networks(suite: Suite) -> Iterator[Outside]:
-    """Every network of a suite that was not made here."""
-    found = [suite.reference.outside, *(variant.outside for variant in suite.variants), *suite.yardstick.outside]
-    return (item for item in found if item is not None)
+    """Every network of a suite that comes from outside."""
+    candidates = [suite.reference.outside, *(variant.outside for variant in suite.variants), *suite.yardstick.outside]
+    return (item for item in candidates if item is not None)
+
+
+def taken_again(suite: Suite) -> Suite:
+    """The suite with its functions in memory under new names: between two plans they may have become others."""
+
+    def again(item: Outside | None) -> Outside | None:
+        return item if item is None or item.held is None else replace(item, held=item.held.again())
+
+    if all(item.held is None for item in outside_networks(suite)):
+        return suite
+    marks = tuple(found for item in suite.yardstick.outside if (found := again(item)) is not None)
+    return replace(
+        suite,
+        reference=replace(suite.reference, outside=again(suite.reference.outside)),
+        variants=tuple(replace(variant, outside=again(variant.outside)) for variant in suite.variants),
+        yardstick=replace(suite.yardstick, outside=marks),
+    )
 
 
 def is_reusable(suite: Suite) -> bool:
-    """Whether all of it may be used again in another process."""
+    """Whether every network, metric and probe of a suite may be reused in another process."""
     networks = all(item.held is None or item.held.reusable for item in outside_networks(suite))
     asked = [thing for use in suite.metrics for thing in (use.metric, *use.metric.probes)]
     return networks and not any(is_transient(type(thing)) for thing in asked)

@@ -20,7 +20,7 @@ BY_THE_TARGET = frozenset({OPTIMISATION, PROCESSOR})
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A network on the way from the reference to what runs, and where it is looked at."""
+    """A network on the way from the reference to what runs, and the target on which it is observed."""
 
     name: str
     network: PlannedNetwork
@@ -81,14 +81,14 @@ def stages_of(
         Stage(name, item, plain_target(item, target, targets))
         for name, item in zip(_numbered(words), made, strict=True)
     ]
-    shown = executable(network, target, splits, exports) or network
-    if shown.key != network.key:
-        stages.append(Stage(EXPORT, shown, plain_target(shown, target, targets)))
-    inexact = shown.kind.endswith("-quantised") and target.runtime == "onnxruntime" and sums != "exact"
+    running = executable(network, target, splits, exports) or network
+    if running.key != network.key:
+        stages.append(Stage(EXPORT, running, plain_target(running, target, targets)))
+    inexact = running.kind.endswith("-quantised") and target.runtime == "onnxruntime" and sums != "exact"
     if stages[-1].target.canonical() != target.canonical():
-        stages.append(Stage(OPTIMISATION, shown, with_exact_sums(target, shown) if inexact else target))
+        stages.append(Stage(OPTIMISATION, running, with_exact_sums(target, running) if inexact else target))
     if inexact:
-        stages.append(Stage(PROCESSOR, shown, target))
+        stages.append(Stage(PROCESSOR, running, target))
     return tuple(stages)
 
 
@@ -131,8 +131,8 @@ def _numbered(names: Sequence[str]) -> list[str]:
     ['reference', 'finetune', 'ptq', 'finetune (2)', 'export (2)']
     """
     seen = Counter({EXPORT: 1, OPTIMISATION: 1, PROCESSOR: 1})
-    told = []
+    numbered = []
     for name in names:
         seen[name] += 1
-        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return told
+        numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return numbered

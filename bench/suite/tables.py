@@ -72,10 +72,10 @@ class InputTable(_Table):
 
     def declared(self) -> dict[str, Any]:
         """As ``InputSpec.canonical`` has it, what is declared alone; the data's own classes stay what they are."""
-        found = self.model_dump(exclude_none=True)
-        if "classes" in found:
-            found["order"] = found.pop("classes")
-        return found
+        declared = self.model_dump(exclude_none=True)
+        if "classes" in declared:
+            declared["order"] = declared.pop("classes")
+        return declared
 
 
 class DataTable(OpenTable):

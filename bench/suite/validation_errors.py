@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in the words of the suite file."""
+"""Turns pydantic's validation errors into problems of the suite file."""
 
 from __future__ import annotations
 
@@ -120,10 +120,10 @@ def expectation(schema: Schema, root: Schema, name: str) -> str:
 
 def properties(schema: Schema, root: Schema) -> dict[str, Schema]:
     """The keys a table may have, over all its alternatives."""
-    found: dict[str, Schema] = {}
+    declared: dict[str, Schema] = {}
     for option in branches(schema, root):
-        found |= option.get("properties", {})
-    return found
+        declared |= option.get("properties", {})
+    return declared
 
 
 def step_into(schema: Schema, part: str | int, root: Schema) -> Schema:
@@ -168,7 +168,7 @@ def locate(location: Sequence[str | int], value: Any, schema: Schema) -> Located
 
 def explain(error: ValidationError, value: Any, schema: Schema) -> list[tuple[KeyPath, Problem]]:
     """Every problem with its path of keys, relative to ``value``; one a path."""
-    found: dict[KeyPath, Problem] = {}
+    problems: dict[KeyPath, Problem] = {}
     for item in error.errors(include_url=False):
         key_path, own, parent, written = locate(item["loc"], value, schema)
         name = str(key_path[-1]) if key_path and isinstance(key_path[-1], str) else "value"
@@ -198,5 +198,5 @@ def explain(error: ValidationError, value: Any, schema: Schema) -> list[tuple[Ke
             problem = Problem("", what, f"give {expectation(own, schema, name)}")
         else:
             problem = Problem("", f"{show(given)}: {item['msg'][0].lower()}{item['msg'][1:]}")
-        found.setdefault(key_path, problem)
-    return list(found.items())
+        problems.setdefault(key_path, problem)
+    return list(problems.items())

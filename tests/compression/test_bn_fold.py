@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-import bench.compression.bn_fold as step_module
+import bench.batch_norm_folding.modules as modules
 from bench.batch_norm_folding.folding import FoldingResult
 from bench.compression.bn_fold import BnFold
 from bench.compression.chains import run_step
@@ -127,14 +127,14 @@ def test_a_file_without_any_is_handed_on_and_a_network_is_refused(files, trained
 
 
 def test_a_fold_that_changes_the_function_is_refused(digits, context, monkeypatch):
-    real = step_module.fold_batch_norms
+    real = modules.fold_batch_norms
 
     def wrong(module, shape, **options):
         folding = real(module, shape, **options)
         folding.module.linear.weight.data[0, 0] += 1e-6
         return folding
 
-    monkeypatch.setattr(step_module, "fold_batch_norms", wrong)
+    monkeypatch.setattr(modules, "fold_batch_norms", wrong)
     with pytest.raises(RuntimeError, match="folding changed the logits by"):
         run_step(BnFold(), TorchNetwork(mixed(), digits.input, {"source": "factory"}), context)
 

@@ -10,7 +10,7 @@ import pytest
 from bench.data.base import Samples
 from bench.engine import arrays
 from bench.engine.arrays import Memo, NetworkArrays, by_rows
-from bench.engine.observations import Observed
+from bench.engine.observed import Observed
 from bench.errors import NotApplicable
 from bench.metrics.base import Metric
 from bench.metrics.values import IDS, LABELS, Derived, Mean, of_reference

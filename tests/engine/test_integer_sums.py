@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.engine.planning import plan_suite
-from bench.runtimes import onnx_runtime
+from bench.runtimes import running_file
 from bench.runtimes.integer_sums import native_sums
 from bench.suite.load import load_suite
 
@@ -69,7 +69,7 @@ def test_every_8_bit_cell_names_the_kind_and_the_layers_that_can_saturate(both):
 def test_where_sums_do_not_saturate_they_are_simulated_and_marked(both, monkeypatch):
     for store in ("simulated", "real"):
         shutil.copytree(".crbench", store)
-    monkeypatch.setattr(onnx_runtime, "saturates", lambda network, target: False)
+    monkeypatch.setattr(running_file, "saturates", lambda network, target: False)
     assert both.run("run", "tiny.toml", "--quiet", "--only", "int8/avx2/*", "--store", "simulated") == 0
     simulated = by_cell(both.results())
     for (_, _, metric), cell in simulated.items():
@@ -91,7 +91,6 @@ def test_where_sums_do_not_saturate_they_are_simulated_and_marked(both, monkeypa
 
 
 def test_sums_that_cannot_be_had_skip_the_cells_and_name_the_node(measured, monkeypatch):
-    from bench.runtimes import running_file
     from bench.runtimes.integer_sums import NodeSums
 
     stays = [NodeSums("/hidden/Gemm", "QGemm", "saturating", True)]

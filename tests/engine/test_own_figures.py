@@ -7,7 +7,7 @@ from bench.data.base import Samples
 from bench.engine.arrays import Memo, NetworkArrays
 from bench.engine.derive import Derivation, DerivedValue
 from bench.engine.evidence import Evidence
-from bench.engine.observations import Observed
+from bench.engine.observed import Observed
 from bench.engine.replicates import _over_replicates
 from bench.metrics.fidelity.accuracy import Accuracy
 from bench.metrics.uncertainty.calibration import Calibration

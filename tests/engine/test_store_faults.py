@@ -215,11 +215,11 @@ def command(folder, *arguments):
 
 
 def within(*arguments):
-    """The command line in this process, its arguments as Python decodes them; its output is written as UTF-8."""
+    """The command line in this process, its arguments as Python decodes them."""
     return run_cli([os.fsdecode(argument) for argument in arguments])
 
 
-def test_paths_and_arguments_that_are_no_utf_8_never_cost_a_run(measured, monkeypatch, capsys):
+def test_paths_and_arguments_that_are_no_utf_8_never_cost_a_run(measured, monkeypatch, capfd):
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", str(root))
     odd = b"caf\xe9"
@@ -244,15 +244,15 @@ def test_paths_and_arguments_that_are_no_utf_8_never_cost_a_run(measured, monkey
         ("why", "noise", "--suite", suite, "--store", store),
         ("gc", "--store", store),
     ):
-        assert within(*arguments) == 0, (arguments, capsys.readouterr().err)
+        assert within(*arguments) == 0, (arguments, capfd.readouterr().err)
     for arguments in (("run", suite, "--only", odd, "-q"), ("why", odd, "--suite", suite), ("run", odd, "-q")):
-        capsys.readouterr()
+        capfd.readouterr()
         assert within(*arguments) == 2
-        said = capsys.readouterr().err
+        said = capfd.readouterr().err
         assert len(said.splitlines()) == 1, said
 
 
-def test_a_pair_of_files_whose_names_are_no_utf_8(tmp_path, monkeypatch, capsys):
+def test_a_pair_of_files_whose_names_are_no_utf_8(tmp_path, monkeypatch, capfd):
     from tests.pytest_plugin.conftest import write_files
 
     write_files(tmp_path)
@@ -265,10 +265,10 @@ def test_a_pair_of_files_whose_names_are_no_utf_8(tmp_path, monkeypatch, capsys)
     done = command(folder, *pair)
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(tmp_path)
-    capsys.readouterr()
+    capfd.readouterr()
     assert within(*pair, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["cells"][0]["variant"] == r"cl\udcf6se.onnx"
+    assert json.loads(capfd.readouterr().out)["cells"][0]["variant"] == r"cl\udcf6se.onnx"
     assert within("why-diverged", "reference.onnx", b"cl\xf6se.onnx", *data, "--json") == 0
-    capsys.readouterr()
+    capfd.readouterr()
     assert within("diff", "reference.onnx", b"n\xf6ne.onnx", *data, "-q") == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert len(capfd.readouterr().err.splitlines()) == 1

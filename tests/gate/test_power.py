@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bench.gate.power import few_yardsticks, gate_powers, power_lines
+from bench.gate.power import few_yardsticks, power_lines
 from bench.stats.power import detectable_rate, samples_for_rate
 from bench.stats.proportions import clopper_pearson
-from bench.suite.load import load_suite
+from bench.study import Study
 
 GATES = """gate = [
   { value = "accuracy", max_harm = 0.05 },
@@ -28,9 +28,14 @@ use = "cost" """
 def found(measured):
     def sights_of(old='gate = [{ value = "accuracy", max_harm = 0.5 }]', new=GATES, store=".crbench"):
         measured.write(old, new)
-        return list(gate_powers(load_suite("tiny.toml"), store, "cpu"))
+        return Study("tiny.toml", store).power()
 
     return sights_of
+
+
+def power_lines_of(store):
+    study = Study("tiny.toml", store)
+    return power_lines(study.plan, study.dataset, study.store)
 
 
 def test_before_a_run_the_spread_is_assumed_and_said_to_be(found):
@@ -70,9 +75,10 @@ gate = [
     assert "4 yardsticks rule it" in gap.because
     assert js.finds > 0.01
     assert logits.finds > 0.5
-    lines = power_lines(load_suite("tiny.toml"), "memory://none", "cpu")
+    lines = power_lines_of("memory://none")
     assert sum("not known before a first run" in line for line in lines) == 3
-    assert len(lines) == 1 + 5
+    assert len(lines) == 1 + 5 + 1
+    assert lines[-1].startswith("warning: few yardsticks: a gate on a gap fails beyond 3.6 spreads of 4")
 
 
 def test_own_means_and_harms_with_few_samples(measured):
@@ -87,10 +93,10 @@ gate = [
 [[metric]]
 use = "adversarial.pgd\""""
     measured.write('[[metric]]\nuse = "adversarial.pgd"', gated)
-    unknown, _ = [item for item in gate_powers(load_suite("tiny.toml"), ".crbench", "cpu") if item.value == "nll"]
+    unknown, _ = [item for item in Study("tiny.toml").power() if item.value == "nll"]
     assert unknown.source == "unknown"
     assert measured.run("run", "tiny.toml", "--quiet") == 0
-    ceiling, harm = [item for item in gate_powers(load_suite("tiny.toml"), ".crbench", "cpu") if item.value == "nll"]
+    ceiling, harm = [item for item in Study("tiny.toml").power() if item.value == "nll"]
     widths = [
         (cell["values"]["nll"]["own_ci"][1] - cell["values"]["nll"]["own_ci"][0]) / 3.919928
         for cell in measured.results()["cells"]
@@ -103,7 +109,7 @@ use = "adversarial.pgd\""""
 
 def test_no_gate_no_line(measured):
     measured.write('gate = [{ value = "accuracy", max_harm = 0.5 }]')
-    assert power_lines(load_suite("tiny.toml"), ".crbench", "cpu") == []
+    assert power_lines_of(".crbench") == []
 
 
 @pytest.mark.parametrize(

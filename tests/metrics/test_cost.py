@@ -13,7 +13,7 @@ from bench.engine.arrays import Memo, NetworkArrays
 from bench.engine.derive import Derivation
 from bench.engine.evidence import Evidence
 from bench.engine.in_memory import answers
-from bench.engine.observations import Observed
+from bench.engine.observed import Observed
 from bench.errors import NotApplicable
 from bench.metrics.cost.cost import Cost
 from bench.networks.network import InputSpec, OnnxNetwork, TorchNetwork

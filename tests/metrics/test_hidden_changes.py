@@ -7,7 +7,7 @@ from bench.data.base import Samples
 from bench.engine.arrays import Memo, NetworkArrays
 from bench.engine.derive import Derivation
 from bench.engine.evidence import Evidence
-from bench.engine.observations import Observed
+from bench.engine.observed import Observed
 from bench.functional.divergences import jensen_shannon
 from bench.metrics.base import metrics
 from bench.metrics.values import Change

@@ -10,7 +10,7 @@ from bench.compression.base import steps
 from bench.compression.chains import run_step
 from bench.errors import NotDifferentiable
 from bench.networks.network import InputSpec, OnnxNetwork
-from bench.runtimes import onnx_runtime
+from bench.runtimes import running_file
 from bench.runtimes.base import Target
 from bench.runtimes.integer_sums import native_sums
 from bench.runtimes.onnx_predictor import OnnxPredictor, SimulatedPredictor
@@ -93,7 +93,7 @@ def test_it_says_what_it_is(quantised):
 def test_it_is_taken_only_where_sessions_do_not_saturate(quantised, exported, monkeypatch):
     kinds = {}
     for saturating in (True, False):
-        monkeypatch.setattr(onnx_runtime, "saturates", lambda network, target, told=saturating: told)
+        monkeypatch.setattr(running_file, "saturates", lambda network, target, told=saturating: told)
         kinds[saturating] = [
             type(open_predictor(network, target)).__name__
             for network in (quantised["int8"], exported)
@@ -133,7 +133,7 @@ def test_a_session_that_differs_from_the_exact_twin_is_not_trusted(quantised, x,
 
 
 def test_the_floor_is_the_same_function_in_other_batches(quantised, x, monkeypatch):
-    monkeypatch.setattr(onnx_runtime, "saturates", lambda network, target: False)
+    monkeypatch.setattr(running_file, "saturates", lambda network, target: False)
     plain = open_predictor(quantised["operators"], OLD)
     floor = open_predictor(quantised["operators"], OLD, floor=True)
     assert isinstance(floor, SimulatedPredictor)

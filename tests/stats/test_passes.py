@@ -11,7 +11,7 @@ from bench.stats import resampling
 from bench.stats.change import added_change, change_and_draws, change_vectors
 from bench.stats.figure import mean_figure
 from bench.stats.gap import gap, gap_on
-from bench.stats.ratio import count_ratio, paired_ratio
+from bench.stats.ratio import count_ratio, paired_ratio, ratio_vectors
 from bench.stats.resampling import Resamples
 from bench.stats.yardstick import scale_of
 
@@ -45,6 +45,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         lambda: scale_of(SPARSE[1:], FURTHER),
         lambda: gap(DENSE[0], DENSE[1:], FURTHER, power=2),
         lambda: gap(EVENTS[0], EVENTS[1:], FURTHER, power=1, count=True),
+        lambda: paired_ratio(DENSE[0], DENSE[1], FURTHER, power=2),
         lambda: paired_ratio(DENSE[0], SPARSE[0], FURTHER, power=2),
         lambda: added_change(DENSE[0], DENSE[0] + EVENTS[0] * (np.arange(N) < 30), FURTHER),
     ],
@@ -69,7 +70,8 @@ def test_what_is_exact_or_does_not_vary_takes_none(ask: Callable[[], object], pa
 
 
 def test_a_pair_takes_one_pass(passes: list[int]) -> None:
-    known = FURTHER.ahead(change_vectors(row) for row in (*DENSE, *SPARSE))
+    vectors = [change_vectors(row) for row in (*DENSE, *SPARSE)]
+    known = FURTHER.ahead([*vectors, ratio_vectors(DENSE[0], DENSE[1]), ratio_vectors(SPARSE[0], SPARSE[1])])
     for table in (DENSE, SPARSE):
         found = change_and_draws(table[0], known)
         gap_on(scale_of(table[1:], known), table[0], known, 2, known=found)

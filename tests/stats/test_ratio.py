@@ -8,7 +8,7 @@ from math import exp, sqrt
 import numpy as np
 import pytest
 
-from bench.stats.change import change
+from bench.stats.change import change, student_quantiles
 from bench.stats.gap import gap
 from bench.stats.proportions import clopper_pearson
 from bench.stats.ratio import _ratio_score, count_ratio, paired_ratio
@@ -76,6 +76,22 @@ def test_near_the_floor_there_is_one_limit_alone(resamples: Resamples) -> None:
     assert "in any sample" in still.reason
 
 
+def test_few_that_differ_take_fiellers_limits(resamples: Resamples) -> None:
+    """The limits are where d_1 - theta d_2 has the studentised mean of the quantiles; they swap with the sides."""
+    random = np.random.default_rng(11)
+    first, second = (random.exponential(1, 300) * (random.random(300) < share) for share in (0.1, 0.2))
+    found = paired_ratio(first, second, resamples, power=1)
+    under, over = student_quantiles(first - found.estimate * second, resamples)  # type: ignore[operator]
+    for theta, t in zip(found.interval[:2], (over, under), strict=True):
+        apart = first - theta * second
+        assert apart.mean() / apart.std() == pytest.approx(t)
+    root = paired_ratio(first, second, resamples, power=2)
+    assert root.interval[:2] == pytest.approx(tuple(np.sqrt(np.array(found.interval[:2], dtype=float))))
+    turned = paired_ratio(second, first, resamples, power=1)
+    assert turned.interval.low == pytest.approx(1 / found.interval.high)  # type: ignore[operator]
+    assert paired_ratio(first, first, resamples, power=1).interval[:2] == (1, 1)
+
+
 def test_counts_without_an_event_have_one_limit(resamples: Resamples) -> None:
     some, none = np.r_[np.ones(12), np.zeros(288)], np.zeros(300)
     above, below = (paired_ratio(*pair, resamples, power=1, count=True) for pair in ((none, some), (some, none)))
@@ -138,7 +154,8 @@ def test_count_ratio_covers_95_percent(first: float, second: float, shared: floa
 
 
 @pytest.mark.parametrize(
-    ("law", "n", "power"), [("gamma", 300, 1), ("gamma", 100, 2), ("rare", 900, 2), ("flips", 900, 1)]
+    ("law", "n", "power"),
+    [("gamma", 300, 1), ("gamma", 100, 2), ("rare", 900, 2), ("zeros", 360, 1), ("flips", 900, 1)],
 )
 def test_intervals_cover_95_percent(law: str, n: int, power: int, at_least: Callable[[int, int, float], bool]) -> None:
     """Two variants that share what is difficult; the true ratio of the means is known."""
@@ -150,10 +167,13 @@ def test_intervals_cover_95_percent(law: str, n: int, power: int, at_least: Call
             first, second = (np.where(shared, 1.0, row) for row in own)
             truth = (0.04 + 0.96 * 0.01) / (0.04 + 0.96 * 0.05)
         else:
-            shape = 0.7 if law == "gamma" else 0.1
+            shape = 0.1 if law == "rare" else 0.7
             shared = random.gamma(shape, 1, n)
-            first, second = shared + random.gamma(shape, 0.5, n), shared + random.gamma(shape, 1.5, n)
+            rows = np.stack([shared, random.gamma(shape, 0.5, n), random.gamma(shape, 1.5, n)])
+            if law == "zeros":
+                rows *= random.random((3, n)) < 0.06
+            first, second = rows[0] + rows[1], rows[0] + rows[2]
             truth = 1.5 / 2.5
         low, high, _ = paired_ratio(first, second, resamples, power=power, count=law == "flips").interval  # type: ignore[arg-type]
-        hits += low <= exp(np.log(truth) / power) <= high  # type: ignore[operator]
+        hits += (low or 0) <= exp(np.log(truth) / power) <= (np.inf if high is None else high)
     assert at_least(hits, trials, 0.94)

@@ -1,1 +1,1 @@
-"""ONNX files as the graph that folding looks at, and folded files written out of them."""
+"""Reads ONNX files as folding graphs, and writes the folded files."""

@@ -1,4 +1,4 @@
-"""What an ONNX graph knows without its input: constants, and the shapes of values."""
+"""Constants of an ONNX graph, stored or computed from stored ones, and the shapes of its values."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def shapes_of(model: ModelProto) -> dict[str, tuple[int | str | None, ...]]:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except Exception:  # its errors share no public class; what it cannot infer is unknown
         inferred = model.graph
-    found: dict[str, tuple[int | str | None, ...]] = {}
+    shapes: dict[str, tuple[int | str | None, ...]] = {}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         tensor = value.type.tensor_type
         if tensor.HasField("shape"):
-            found[value.name] = tuple(
+            shapes[value.name] = tuple(
                 dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim
             )
-    return found
+    return shapes
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:

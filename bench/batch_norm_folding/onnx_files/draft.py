@@ -34,7 +34,7 @@ class OnnxFoldingGraph:
 
 
 class Draft:
-    """What is known of a file so far; values that depend on no input are worked out as they are asked for."""
+    """A folding graph while a file is read; values that depend on no input are worked out as they are asked for."""
 
     def __init__(self, model: ModelProto) -> None:
         self.model, self.constants, self.shapes = model, Constants(model), shapes_of(model)

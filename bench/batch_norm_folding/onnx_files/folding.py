@@ -113,8 +113,8 @@ class _Writer:
         node.input[input_index] = self.store(node.input[input_index], bias)
 
     def shapes_of(self, node: NodeProto) -> list[tuple[Any, ...]]:
-        found = shapes_of(self.model)
-        return [found[name] for name in (*node.input, *node.output) if name in found]
+        shapes = shapes_of(self.model)
+        return [shapes[name] for name in (*node.input, *node.output) if name in shapes]
 
     def dtype(self, name: str) -> np.dtype[Any]:
         value = self.constants(name)

@@ -1,4 +1,4 @@
-"""An ONNX file as the graph that folding looks at."""
+"""Reads an ONNX file as a folding graph."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HANDLERS: dict[str, Callable[[Draft, int, NodeProto], bool]] = {
 
 
 def read_file(model: ModelProto) -> OnnxFoldingGraph:
-    """What each operator of a float ONNX file is to a map of channels."""
+    """The folding graph of a float ONNX file, operator by operator."""
     draft = Draft(model)
     taken: set[int] = set()
     for index, node in enumerate(model.graph.node):

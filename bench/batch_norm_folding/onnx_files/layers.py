@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 def convolution(draft: Draft, index: int, node: NodeProto) -> bool:
     """``Conv`` and ``ConvTranspose``."""
-    found, transposed = attributes(node), node.op_type == "ConvTranspose"
+    settings, transposed = attributes(node), node.op_type == "ConvTranspose"
     weight = draft.constants(node.input[1])
     given = len(node.input) > 2 and bool(node.input[2])
     bias = draft.constants(node.input[2]) if given else None
     if weight is None or (given and bias is None):
         return False
-    groups = found.get("group", 1)
+    groups = settings.get("group", 1)
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     held = np.zeros(outputs) if bias is None else bias.astype(np.float64)
-    mode = found.get("auto_pad", b"NOTSET").decode()
-    padded = mode.startswith("SAME") or (mode == "NOTSET" and any(found.get("pads", ())))
+    mode = settings.get("auto_pad", b"NOTSET").decode()
+    padded = mode.startswith("SAME") or (mode == "NOTSET" and any(settings.get("pads", ())))
     made = Linear(weight.astype(np.float64), held, groups, transposed)
     return draft.layer(index, node, made, padded or transposed)
 
 
 def gemm(draft: Draft, index: int, node: NodeProto) -> bool:
     """``Gemm`` with its factors worked into the weights."""
-    found = attributes(node)
+    settings = attributes(node)
     weight = draft.constants(node.input[1])
     given = len(node.input) > 2 and bool(node.input[2])
     bias = draft.constants(node.input[2]) if given else None
-    if weight is None or (given and bias is None) or found.get("transA", 0):
+    if weight is None or (given and bias is None) or settings.get("transA", 0):
         return False
-    made = (weight if found.get("transB", 0) else weight.T).astype(np.float64) * found.get("alpha", 1.0)
-    held = np.zeros(1) if bias is None else bias.astype(np.float64) * found.get("beta", 1.0)
+    made = (weight if settings.get("transB", 0) else weight.T).astype(np.float64) * settings.get("alpha", 1.0)
+    held = np.zeros(1) if bias is None else bias.astype(np.float64) * settings.get("beta", 1.0)
     if held.size not in (1, len(made)) or (held.ndim > 1 and held.shape[-1] != held.size):
         return False
     return draft.layer(index, node, Linear(made, np.broadcast_to(held.reshape(-1), len(made)).copy()), False)
@@ -60,21 +60,21 @@ def matmul(draft: Draft, index: int, node: NodeProto) -> bool:
 
 def batch_normalisation(draft: Draft, index: int, node: NodeProto) -> set[int]:
     """Add a BatchNorm; answers the positions of the operators that are one with it."""
-    name, found = draft.names[index], attributes(node)
+    name, settings = draft.names[index], attributes(node)
     values = [draft.constants(entry) for entry in node.input[1:5]]
     reason = ""
     if any(value is None for value in values):
         reason = "its statistics or weights are no constants"
-    elif found.get("training_mode", 0) or (draft.opset < 7 and not found.get("is_test", 0)):
+    elif settings.get("training_mode", 0) or (draft.opset < 7 and not settings.get("is_test", 0)):
         reason = "it is in training mode"
-    elif not found.get("spatial", 1):
+    elif not settings.get("spatial", 1):
         reason = "it has statistics for each position"
     if reason:
         draft.made.unseen[name] = reason
         draft.append(index, node, Role.BARRIER)
         return set()
     arrays = [np.asarray(value, dtype=np.float64) for value in values]
-    made: Affine = batch_norm(arrays[0], arrays[1], arrays[2], arrays[3], found.get("epsilon", 1e-5))
+    made: Affine = batch_norm(arrays[0], arrays[1], arrays[2], arrays[3], settings.get("epsilon", 1e-5))
     positions, output = [index], node.output[0]
     for further, following in _scale_layer(draft, output):
         value = draft.per_channel(following, output, len(arrays[0]))

@@ -55,13 +55,13 @@ def concatenation(draft: Draft, index: int, node: NodeProto) -> bool:
 
 def average(draft: Draft, index: int, node: NodeProto) -> bool:
     """``AveragePool``."""
-    found = attributes(node)
-    padded = found.get("auto_pad", b"NOTSET").startswith(b"SAME") or any(found.get("pads", ()))
-    return same(draft, index, node, zero_padded=bool(padded and found.get("count_include_pad", 0)))
+    settings = attributes(node)
+    padded = settings.get("auto_pad", b"NOTSET").startswith(b"SAME") or any(settings.get("pads", ()))
+    return same(draft, index, node, zero_padded=bool(padded and settings.get("count_include_pad", 0)))
 
 
 def same(draft: Draft, index: int, node: NodeProto, **more: Any) -> bool:
-    """What hands a map of channels on."""
+    """Operators that pass a map of channels on unchanged."""
     if node.input[0] in draft.channels:
         draft.channels.setdefault(node.output[0], draft.channels[node.input[0]])
     return draft.append(index, node, Role.PASS, **more)
@@ -69,8 +69,8 @@ def same(draft: Draft, index: int, node: NodeProto, **more: Any) -> bool:
 
 def mean(draft: Draft, index: int, node: NodeProto) -> bool:
     """``ReduceMean`` over positions."""
-    found, rank = attributes(node), len(draft.shapes.get(node.input[0], ()))
-    axes = found.get("axes")
+    settings, rank = attributes(node), len(draft.shapes.get(node.input[0], ()))
+    axes = settings.get("axes")
     if axes is None and len(node.input) > 1:
         axes = draft.constants(node.input[1])
     if axes is None or not rank or any(int(axis) % rank < 2 for axis in axes) or not len(axes):
@@ -80,12 +80,12 @@ def mean(draft: Draft, index: int, node: NodeProto) -> bool:
 
 def pad(draft: Draft, index: int, node: NodeProto) -> bool:
     """``Pad`` of positions, by zeros or by what is there."""
-    found = attributes(node)
-    mode = found.get("mode", b"constant").decode()
-    sizes = found.get("pads", found.get("paddings"))
+    settings = attributes(node)
+    mode = settings.get("mode", b"constant").decode()
+    sizes = settings.get("pads", settings.get("paddings"))
     if sizes is None and len(node.input) > 1:
         sizes = draft.constants(node.input[1])
-    value = found.get("value", 0.0)
+    value = settings.get("value", 0.0)
     if len(node.input) > 2 and node.input[2]:
         given = draft.constants(node.input[2])
         value = math.nan if given is None else float(given.reshape(-1)[0])

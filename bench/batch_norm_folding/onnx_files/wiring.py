@@ -1,4 +1,4 @@
-"""How the operators of an ONNX graph hang together: what each reads, makes, and is called."""
+"""The values that each operator of an ONNX graph reads and makes, and its name."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Torch modules as the graph that folding looks at, and weights put back into them."""
+"""Reads torch modules as folding graphs, and writes new weights into them."""

@@ -1,4 +1,4 @@
-"""A torch module as the graph that folding looks at, by torch.fx."""
+"""Reads a torch module as a folding graph, by torch.fx."""
 
 from __future__ import annotations
 

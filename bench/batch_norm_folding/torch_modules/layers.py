@@ -98,7 +98,7 @@ def as_layer(child: Any, shape: tuple[int, ...]) -> str:
     write_weights(changed, made)
     with torch.no_grad():
         wanted = plain(x) * factors.view(-1, *tail) + shift.view(-1, *tail)
-        found = changed(x * gain.view(-1, *tail))
-    if float((wanted - found).abs().max()) <= AS_CONVOLUTION * float(wanted.abs().max()):
+        output = changed(x * gain.view(-1, *tail))
+    if float((wanted - output).abs().max()) <= AS_CONVOLUTION * float(wanted.abs().max()):
         return ""
     return "computes more than its weight and bias say"

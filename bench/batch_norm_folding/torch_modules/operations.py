@@ -1,4 +1,4 @@
-"""What torch's operations without weights are to a map of channels: sums, concatenations, averages, flattening."""
+"""Roles of torch's operations without weights in a folding graph: sums, concatenations, averages, flattening."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Operations:
         mirrored = (nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReplicationPad1d, nn.ReplicationPad2d)
         if kind in handing or ((kind in adaptive or kind in mirrored) and self.rank(node, 0) > 2):
             return as_node(node, Role.PASS, label)
-        found: Any = child
-        if kind in (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d) and getattr(found, "divisor_override", None) is None:
-            padded = found.count_include_pad and any(as_tuple(found.padding))
+        layer: Any = child
+        if kind in (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d) and getattr(layer, "divisor_override", None) is None:
+            padded = layer.count_include_pad and any(as_tuple(layer.padding))
             return as_node(node, Role.PASS, label, zero_padded=padded)
-        if kind is nn.ZeroPad2d or (kind is nn.ConstantPad2d and found.value == 0):
+        if kind is nn.ZeroPad2d or (kind is nn.ConstantPad2d and layer.value == 0):
             return as_node(node, Role.PASS, label, zero_padded=True)
         if kind is nn.Flatten:
             return self._flattening(node, label)

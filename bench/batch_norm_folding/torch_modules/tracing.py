@@ -1,4 +1,4 @@
-"""What torch.fx records of a forward pass: steps, shapes of values, arguments."""
+"""Traces a forward pass with torch.fx: steps, shapes of values, arguments."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def asks_for_sizes(node: fx.Node) -> bool:
 
 
 def attribute(module: nn.Module, path: str) -> Any:
-    """What a module holds at a dotted path."""
+    """The attribute of a module at a dotted path."""
     owner, _, name = path.rpartition(".")
     return getattr(module.get_submodule(owner), name)
 
@@ -72,7 +72,7 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _flat(arguments: Any) -> list[Any]:
-    found: list[Any] = []
+    flat: list[Any] = []
     for value in arguments:
-        found += _flat(value) if isinstance(value, (list, tuple)) else [value]
-    return found
+        flat += _flat(value) if isinstance(value, (list, tuple)) else [value]
+    return flat

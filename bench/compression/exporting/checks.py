@@ -73,9 +73,9 @@ def check_parity(network: TorchNetwork, exported: OnnxNetwork) -> dict[str, Any]
     for level in get_args(Optimisation):
         predictor = OnnxRuntime().open(exported, parity_target(level), "cpu")
         predictor.batch_size = 7
-        found = torch.cat([predictor.logits(x[:1])[0], predictor.logits(x[1:])[0]])
-        worst = (found - expected).abs().amax(dim=1)
-        flips = int((found.argmax(dim=1) != expected.argmax(dim=1)).sum())
+        actual = torch.cat([predictor.logits(x[:1])[0], predictor.logits(x[1:])[0]])
+        worst = (actual - expected).abs().amax(dim=1)
+        flips = int((actual.argmax(dim=1) != expected.argmax(dim=1)).sum())
         figures["levels"][level] = {"largest": float(worst.max()), "median": float(worst.median()), "flips": flips}
     _judge(figures["levels"]["disabled"], expected, network.quantised)
     return figures
@@ -83,10 +83,10 @@ def check_parity(network: TorchNetwork, exported: OnnxNetwork) -> dict[str, Any]
 
 def _judge(figures: dict[str, float], expected: torch.Tensor, quantised: bool) -> None:
     if quantised:
-        found, limit = figures["median"], QUANTISED_TOLERANCE * float(expected.std())
+        difference, limit = figures["median"], QUANTISED_TOLERANCE * float(expected.std())
     else:
-        found, limit = figures["largest"], FLOAT_TOLERANCE * float(expected.abs().max())
-    if not found <= max(limit, math.ulp(1.0)):
+        difference, limit = figures["largest"], FLOAT_TOLERANCE * float(expected.abs().max())
+    if not difference <= max(limit, math.ulp(1.0)):
         raise RuntimeError(
-            f"the exported file computes something else: logits differ by {found:.3g} (limit {limit:.3g})"
+            f"the exported file computes something else: logits differ by {difference:.3g} (limit {limit:.3g})"
         )

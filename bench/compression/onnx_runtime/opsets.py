@@ -33,10 +33,10 @@ def modern(network: OnnxNetwork, step: str) -> tuple[OnnxNetwork, list[str]]:
         UserError: the file cannot be raised, or answers otherwise once it is.
     """
     model = onnx.load_model_from_string(network.model)
-    found = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OLDEST_OPSET)
-    if found >= OLDEST_OPSET:
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OLDEST_OPSET)
+    if opset >= OLDEST_OPSET:
         return network, []
-    what, right = f"the file uses opset {found}", f"export it with opset {OLDEST_OPSET} or newer"
+    what, right = f"the file uses opset {opset}", f"export it with opset {OLDEST_OPSET} or newer"
     try:
         made = version_converter.convert_version(model, OLDEST_OPSET)
     except Exception as error:  # the converter's exceptions share no base class of their own
@@ -48,7 +48,7 @@ def modern(network: OnnxNetwork, step: str) -> tuple[OnnxNetwork, list[str]]:
     if not difference <= SAME:
         what += f" and answers otherwise at {OLDEST_OPSET}, by {difference:.2g} of its largest output"
         raise UserError.at(step, what, right)
-    return raised, [f"raised from opset {found} to {OLDEST_OPSET}; outputs on {PROBES} probes stay the same"]
+    return raised, [f"raised from opset {opset} to {OLDEST_OPSET}; outputs on {PROBES} probes stay the same"]
 
 
 def _only_real_inputs(model: ModelProto) -> None:

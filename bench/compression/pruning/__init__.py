@@ -1,1 +1,1 @@
-"""What pruning is made of: which channels belong together, what they are worth, how many go."""
+"""Parts of pruning: groups of coupled channels, their importance, how many of them are removed."""

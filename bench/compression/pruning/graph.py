@@ -1,4 +1,4 @@
-"""Which channels of a network belong together, and taking them out."""
+"""Groups of coupled channels of a network, and their removal."""
 
 from __future__ import annotations
 
@@ -97,16 +97,16 @@ def find_channels(module: nn.Module, declared: InputSpec, kept: Mapping[str, str
         graph = _dependencies(traced, declared)
         outputs = _output_layers(graph)
         names = {layer: name for name, layer in traced.named_modules()}
-        found = [_read(group, graph, names) for group in _groups(graph, outputs)]
+        groups = [_read(group, graph, names) for group in _groups(graph, outputs)]
         if kept is not None:
-            return Channels(tuple(group for group in found if group.name not in kept), dict(kept))
-        refused = _sharing(module, found) | _merging(found)
-        refused |= _refused(module, declared, [group for group in found if group.name not in refused])
+            return Channels(tuple(group for group in groups if group.name not in kept), dict(kept))
+        refused = _sharing(module, groups) | _merging(groups)
+        refused |= _refused(module, declared, [group for group in groups if group.name not in refused])
     reasons = {names[layer]: "its channels are the outputs" for layer in outputs}
-    reasons |= {maker: refused[group.name] for group in found if group.name in refused for maker in group.makers}
-    known = set(reasons) | {maker for group in found for maker in group.makers}
+    reasons |= {maker: refused[group.name] for group in groups if group.name in refused for maker in group.makers}
+    known = set(reasons) | {maker for group in groups for maker in group.makers}
     reasons |= {name: "its channels are tied to the outputs" for name in widths(module) if name not in known}
-    return Channels(tuple(group for group in found if group.name not in refused), reasons)
+    return Channels(tuple(group for group in groups if group.name not in refused), reasons)
 
 
 def remove(
@@ -178,7 +178,7 @@ def _dependencies(module: nn.Module, declared: InputSpec) -> Any:
 def _output_layers(graph: Any) -> list[nn.Module]:
     """The layers whose channels are the network's outputs: the first with weights, walking back from each end."""
     ends = [node for node in graph.module2node.values() if not node.outputs]
-    found: list[nn.Module] = []
+    layers: list[nn.Module] = []
     visited: set[int] = set()
     while ends:
         node = ends.pop()
@@ -186,10 +186,10 @@ def _output_layers(graph: Any) -> list[nn.Module]:
             continue
         visited.add(id(node))
         if isinstance(node.module, weighted_kinds()):
-            found.append(node.module)
+            layers.append(node.module)
         else:
             ends.extend(node.inputs)
-    return found
+    return layers
 
 
 def _groups(graph: Any, outputs: list[nn.Module]) -> list[Any]:

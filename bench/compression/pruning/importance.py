@@ -1,4 +1,4 @@
-"""How much each channel matters: one score a unit, from weights, gradients or chance."""
+"""The importance of channels: one score a unit, from weights, gradients or chance."""
 
 from __future__ import annotations
 

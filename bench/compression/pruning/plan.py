@@ -219,7 +219,7 @@ def _choices(levels: Curves, ratios: Mapping[str, float], *, stronger: bool) -> 
 
 
 def weakest(scores: Scores, groups: tuple[ChannelGroup, ...], kept: UnitsKept) -> dict[str, list[int]]:
-    """The units that go: the lowest scores of each group, the first of equal ones.
+    """The units to remove: the lowest scores of each group, the first of equal ones.
 
     >>> group = ChannelGroup("conv", 3, 1, ())
     >>> weakest({"conv": np.array([2.0, 1.0, 3.0])}, (group,), {"conv": 2})

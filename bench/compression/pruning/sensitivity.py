@@ -1,4 +1,4 @@
-"""What pruning one layer alone does to the network: measured, layer by layer."""
+"""The sensitivity of a network to pruning one layer alone, measured layer by layer."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def prune_sensitivity(
     Raises:
         UserError: the importance does not apply, or accuracy is asked without labels.
     """
-    found = find_channels(network.module, network.input)
-    scores = score_units(network.module, found.groups, importance, network.input, samples, seed)
-    return scan(network, found, scores, samples, ratios, measure)
+    channels = find_channels(network.module, network.input)
+    scores = score_units(network.module, channels.groups, importance, network.input, samples, seed)
+    return scan(network, channels, scores, samples, ratios, measure)
 
 
 def scan(
     network: TorchNetwork,
-    found: Channels,
+    channels: Channels,
     scores: Scores,
     samples: Samples,
     ratios: Sequence[float] = RATIOS,
@@ -62,7 +62,7 @@ def scan(
 ) -> dict[str, dict[float, float]]:
     """``prune_sensitivity`` for channels that are found and scored already."""
     figure = _figure(network.module, samples, network.input, measure)
-    return {group.name: _curve(network, group, scores, ratios, figure) for group in found.groups}
+    return {group.name: _curve(network, group, scores, ratios, figure) for group in channels.groups}
 
 
 def _curve(
@@ -89,8 +89,8 @@ def _figure(
     expected = _log_probabilities(reference, samples, declared)
 
     def divergence(module: nn.Module) -> float:
-        found = _log_probabilities(module, samples, declared)
-        return max(0.0, float((expected.exp() * (expected - found)).sum(1).mean()))
+        log_probabilities = _log_probabilities(module, samples, declared)
+        return max(0.0, float((expected.exp() * (expected - log_probabilities)).sum(1).mean()))
 
     return divergence
 

@@ -112,7 +112,7 @@ def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[st
     """
     probe = copy.deepcopy(module).eval()
     batches = list(torch.split(x, BATCH))
-    found: dict[str, dict[int, float]] = {}
+    damage: dict[str, dict[int, float]] = {}
     with reproducible("sensitivity"), quiet_brevitas(), torch.no_grad():
         expected = _log_probabilities(probe, batches)
         for bits in CHOICES:
@@ -126,9 +126,9 @@ def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[st
                 rounded: Any = quantised.get_submodule(name)
                 layer.weight.data = rounded.quant_weight().value
                 rows = expected.exp() * (expected - _log_probabilities(probe, batches))
-                found.setdefault(name, {})[bits] = max(float(rows.sum(dim=1).mean()), 0.0)
+                damage.setdefault(name, {})[bits] = max(float(rows.sum(dim=1).mean()), 0.0)
                 layer.weight.data = kept
-    return found
+    return damage
 
 
 def _log_probabilities(module: nn.Module, batches: list[torch.Tensor]) -> torch.Tensor:

@@ -66,8 +66,8 @@ def _observed_ranges(module: nn.Module, batches: list[torch.Tensor], scheme: Sch
 
     def extremes(name: str, value: torch.Tensor) -> None:
         low, high = seen.get(name, (0.0, 0.0))
-        found = value.aminmax()
-        seen[name] = (min(low, float(found.min)), max(high, float(found.max)))
+        ends = value.aminmax()
+        seen[name] = (min(low, float(ends.min)), max(high, float(ends.max)))
 
     _watch(module, batches, extremes)
     _refuse_overflow(seen)
@@ -105,8 +105,8 @@ def _least_squares(seen: tuple[float, float], counts: torch.Tensor, bits: int, s
         return seen
     middles = low + (np.arange(BINS) + 0.5) * (high - low) / BINS
     full = covering(np.array([low]), np.array([high]))
-    found = least_squares(middles[None], counts.numpy()[None], full, bits, scheme.activation_grid)
-    return float(found.low[0]), float(found.high[0])
+    best = least_squares(middles[None], counts.numpy()[None], full, bits, scheme.activation_grid)
+    return float(best.low[0]), float(best.high[0])
 
 
 def _refuse_overflow(seen: dict[str, tuple[float, float]]) -> None:

@@ -74,8 +74,8 @@ def _factors(first: torch.Tensor, second: torch.Tensor, depthwise: bool) -> torc
     rows = first.flatten(1).abs().amax(dim=1)
     columns = second.abs() if depthwise else second.abs().transpose(0, 1)
     ends = columns.reshape(len(rows), -1).amax(dim=1)
-    found = (rows / ends.clamp_min(torch.finfo(ends.dtype).tiny)).sqrt()
-    return torch.where((rows > 0) & (ends > 0), found, torch.ones_like(found))
+    factors = (rows / ends.clamp_min(torch.finfo(ends.dtype).tiny)).sqrt()
+    return torch.where((rows > 0) & (ends > 0), factors, torch.ones_like(factors))
 
 
 def _scale_inputs(weight: torch.Tensor, factors: torch.Tensor, depthwise: bool) -> torch.Tensor:

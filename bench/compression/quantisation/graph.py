@@ -100,7 +100,7 @@ def too_small_ranges(module: nn.Module, x: torch.Tensor) -> dict[str, float]:
     The scale of a bias is that of the input times that of the weights. Where a channel's weights are all zero or
     nearly (a channel that BatchNorm switched off), it is so small that the bias would be cut off.
     """
-    found: dict[str, float] = {}
+    smallest: dict[str, float] = {}
 
     def look(layer: Any, inputs: tuple[Any, ...], name: str) -> None:
         if layer.bias is None or layer.scheme.activations is None:
@@ -108,7 +108,9 @@ def too_small_ranges(module: nn.Module, x: torch.Tensor) -> dict[str, float]:
         scale = inputs[0].scale.detach() * layer.quant_weight().scale.detach().flatten()
         if bool((layer.bias.detach().abs() > BIAS_LIMIT * scale).any()):
             needed = float(layer.bias.detach().abs().max() / inputs[0].scale.detach()) / BIAS_LIMIT
-            found[name] = needed * (2 ** (layer.bits - 1) - 1 if layer.scheme.weight_symmetric else 2**layer.bits - 1)
+            smallest[name] = needed * (
+                2 ** (layer.bits - 1) - 1 if layer.scheme.weight_symmetric else 2**layer.bits - 1
+            )
 
     handles = [
         layer.register_forward_pre_hook(functools.partial(look, name=name))
@@ -119,7 +121,7 @@ def too_small_ranges(module: nn.Module, x: torch.Tensor) -> dict[str, float]:
         module(x)
     for handle in handles:
         handle.remove()
-    return found
+    return smallest
 
 
 def _place_quantisers(traced: fx.GraphModule, scheme: Scheme) -> dict[str, Any]:
@@ -160,7 +162,7 @@ def _pass_values_on(traced: fx.GraphModule, node: fx.Node, carrying: set[fx.Node
 
 def _sources(traced: fx.GraphModule) -> tuple[list[fx.Node], set[fx.Node]]:
     """The values to quantise, in the graph's order, and the value-preserving nodes on the way from them."""
-    found: set[fx.Node] = set()
+    sources: set[fx.Node] = set()
     path: set[fx.Node] = set()
     for node in traced.graph.nodes:
         if not _reads_quantised(traced, node):
@@ -169,8 +171,8 @@ def _sources(traced: fx.GraphModule) -> tuple[list[fx.Node], set[fx.Node]]:
             while _preserves_values(traced, operand) and isinstance(operand.args[0], fx.Node):
                 path.add(operand)
                 operand = operand.args[0]
-            found.add(operand)
-    return [node for node in traced.graph.nodes if node in found], path
+            sources.add(operand)
+    return [node for node in traced.graph.nodes if node in sources], path
 
 
 def _is_layer(traced: fx.GraphModule, node: fx.Node) -> bool:

@@ -87,8 +87,8 @@ def fit(reference: Sequence[NDArray[Any]], variant: Sequence[NDArray[Any]], axis
     """
     x, y = (np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]) for parts in (reference, variant))
     axes = {1, x.ndim - 1} if axis is None else {axis % x.ndim}
-    found = [_along(axis, x, y) for axis in sorted(axes)]
-    return min(found, key=lambda pair: pair[1])[0]
+    fits = [_along(axis, x, y) for axis in sorted(axes)]
+    return min(fits, key=lambda pair: pair[1])[0]
 
 
 def _along(axis: int, x: Float, y: Float) -> tuple[Fit, float]:

@@ -39,21 +39,21 @@ def deploy(network: Network, samples: Samples, where: str, integer_sums: Integer
     """
     if not isinstance(network, OnnxNetwork):
         predictor = open_predictor(network, Target(name="as it is"))
-        found = _logits(predictor, samples)
-        return Deployed(found, found, predictor)
+        logits = _logits(predictor, samples)
+        return Deployed(logits, logits, predictor)
     target = Target(name="as it is", runtime="onnxruntime", integer_sums=integer_sums)
     try:
         predictor = open_predictor(network, target)
     except NotApplicable as error:
         raise UserError.at(where, str(error), "leave --integer-sums out") from error
-    found = _logits(predictor, samples)
+    logits = _logits(predictor, samples)
     if not network.quantised or predictor.spec.integer_sums == "exact":
-        return Deployed(found, found, predictor)
+        return Deployed(logits, logits, predictor)
     try:
         exact = _logits(open_predictor(network, replace(target, integer_sums="exact")), samples)
     except NotApplicable:
-        exact = found
-    return Deployed(found, exact, predictor)
+        exact = logits
+    return Deployed(logits, exact, predictor)
 
 
 def _logits(predictor: Predictor, samples: Samples) -> Float:
@@ -76,7 +76,7 @@ def parted(layers: OutputDamage, pair: tuple[Deployed, Deployed], samples: Sampl
     labels = samples.y
     exact = OutputDamage(pair[0].exact, pair[1].exact, labels)
     whole = OutputDamage(pair[0].logits, pair[1].logits, labels)
-    told = whole.divergence()
+    divergence = whole.divergence()
     added = {OPTIMISATION: (layers, exact), PROCESSOR: (exact, whole)}
     parts: dict[str, Any] = {"layers": layers.divergence()["js"]}
     for name in RUNTIME:
@@ -86,7 +86,7 @@ def parted(layers: OutputDamage, pair: tuple[Deployed, Deployed], samples: Sampl
     total = float(whole.before.mean())
     share = sum(parts[name]["estimate"] for name in RUNTIME) / total if total > 0 else None
     share = share if share is None else min(max(share, 0.0), 1.0)
-    return {**told, "parts": parts, "runtime_share": share, "integer_sums": _sums(pair[1].predictor, samples)}
+    return {**divergence, "parts": parts, "runtime_share": share, "integer_sums": _sums(pair[1].predictor, samples)}
 
 
 def _sums(predictor: Predictor, samples: Samples) -> dict[str, Any] | None:
@@ -95,5 +95,5 @@ def _sums(predictor: Predictor, samples: Samples) -> dict[str, Any] | None:
 
     if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:
         return None
-    told = sums_of(predictor, torch.from_numpy(samples.x))
-    return {**told, "asked": predictor.spec.target.integer_sums}
+    sums = sums_of(predictor, torch.from_numpy(samples.x))
+    return {**sums, "asked": predictor.spec.target.integer_sums}

@@ -157,11 +157,11 @@ class TakenApart(NamedTuple):
 
         return to_network(torch.from_numpy(samples.x), self.declared).numpy().astype(self.dtype)
 
-    def answers(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+    def answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the network put out, as logits of the data's classes."""
         from bench.networks.interface import class_scores, to_logits
 
-        return to_logits(torch.from_numpy(class_scores(found)), self.declared, self.smallest).numpy()
+        return to_logits(torch.from_numpy(class_scores(outputs)), self.declared, self.smallest).numpy()
 
 
 def _taken_apart(network: Network, where: str) -> TakenApart:
@@ -189,7 +189,7 @@ def _matched(reference: LayerGraph, variant: LayerGraph) -> Matching:
     matching = Matching(reference, variant, tuple(align(reference.layers, variant.layers)))
     if not any(layer.weighted and position in matching.to_variant for position, layer in enumerate(reference.layers)):
         kinds = [sorted({layer.kind for layer in graph.layers if layer.weighted}) for graph in (reference, variant)]
-        first, second = (" and ".join(found) or "no" for found in kinds)
+        first, second = (" and ".join(names) or "no" for names in kinds)
         what = f"no layer can be matched: the reference has {first} layers, the variant {second} layers"
         raise UserError.at("VARIANT", what, "give a variant of the same architecture")
     return matching
@@ -228,13 +228,13 @@ def _row(matching: Matching, position: int, number: int) -> dict[str, Any]:
 def _channels(matching: Matching, position: int, maps: ChannelMaps, unclear: frozenset[str]) -> dict[str, Any]:
     """What of a layer's output the variant's next layers take back, None for nothing; whether that can be told."""
     exits = matching.exits(position) if position in matching.to_variant else {}
-    found = [maps[name] for name in exits if name in maps]
-    told = {"divided_out": None, "unclear": not unclear.isdisjoint(exits)}
-    if not found:
-        return told
-    last = found[-1]
+    mapped = [maps[name] for name in exits if name in maps]
+    figures = {"divided_out": None, "unclear": not unclear.isdisjoint(exits)}
+    if not mapped:
+        return figures
+    last = mapped[-1]
     scales, shifts = ([float(v.min()), float(v.max())] for v in (last.scale, last.shift))
-    return {**told, "divided_out": {"channels": last.moved, "of": len(last.scale), "scale": scales, "shift": shifts}}
+    return {**figures, "divided_out": {"channels": last.moved, "of": len(last.scale), "scale": scales, "shift": shifts}}
 
 
 def _restored(

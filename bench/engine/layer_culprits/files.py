@@ -98,12 +98,12 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def fidelity(network: Network, found: NDArray[np.float64], logits: NDArray[np.float64], where: str) -> dict[str, Any]:
+def fidelity(network: Network, actual: NDArray[np.float64], logits: NDArray[np.float64], where: str) -> dict[str, Any]:
     """What running layer by layer changes: torch as it is, or ONNX Runtime on the whole file, fully optimised.
 
     Args:
         network: as it was given.
-        found: (n, classes) as it answers where it is deployed.
+        actual: (n, classes) as it answers where it is deployed.
         logits: (n, classes) as the layers gave them.
         where: what an error names.
 
@@ -111,14 +111,17 @@ def fidelity(network: Network, found: NDArray[np.float64], logits: NDArray[np.fl
         UserError: the exported file computes something else than the torch network.
     """
     runtime = "torch" if isinstance(network, TorchNetwork) else "onnxruntime"
-    finite = np.isfinite(found).all(axis=1)
+    finite = np.isfinite(actual).all(axis=1)
     same = finite == np.isfinite(logits).all(axis=1)
     figures: dict[str, Any] = {"runtime": runtime, "largest_difference": None, "flips": None}
     finite &= same
     if finite.any():
-        gap = np.abs(found - logits)[finite].max(axis=1)
-        size = float(np.abs(found[finite]).max())
-        figures |= {"largest_difference": float(gap.max()), "flips": float(flips(found[finite], logits[finite]).mean())}
+        gap = np.abs(actual - logits)[finite].max(axis=1)
+        size = float(np.abs(actual[finite]).max())
+        figures |= {
+            "largest_difference": float(gap.max()),
+            "flips": float(flips(actual[finite], logits[finite]).mean()),
+        }
         figures["largest_logit"] = size
         same &= ~finite | (float(np.median(gap)) <= max(TOLERANCE * size, 1e-6))
     if runtime == "torch" and not same.all():

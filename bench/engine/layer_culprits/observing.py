@@ -45,11 +45,11 @@ class Seen:
         }
 
 
-def as_json(found: Moments | None) -> dict[str, Any]:
+def as_json(moments: Moments | None) -> dict[str, Any]:
     """Figures pooled over samples, and their 5 %, 50 % and 95 % quantiles over samples; null where infinite."""
-    if found is None or not found.finite.any():
+    if moments is None or not moments.finite.any():
         return {**dict.fromkeys(Figures._fields), "identical": False, "spread": None}
-    whole, each = pooled(found), per_sample(found)
+    whole, each = pooled(moments), per_sample(moments)
     spread = {
         name: [_number(q) for q in np.quantile(getattr(each, name), QUANTILES, method="inverted_cdf")]
         for name in Figures._fields

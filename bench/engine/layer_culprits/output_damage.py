@@ -1,4 +1,4 @@
-"""What a variant's output lost against the reference's, and what of it comes back with a layer restored."""
+"""The damage to a variant's outputs against the reference's, and how much of it a restored layer removes."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class OutputDamage:
         out = {"js": _removed(self.before, after, gain.interval)}
         if self.labels is None:
             return out
-        right = [self._right(found) for found in (self.reference, self.variant, logits)]
+        right = [self._right(outputs) for outputs in (self.reference, self.variant, logits)]
         gained = harm_of_proportions(right[1], right[2], better="lower")
         out["accuracy"] = _removed(right[0] - right[1], right[0] - right[2], gained.interval)
-        loss = [self._loss(found) for found in (self.reference, self.variant, logits)]
-        if all(np.isfinite(found).all() for found in loss):
+        loss = [self._loss(outputs) for outputs in (self.reference, self.variant, logits)]
+        if all(np.isfinite(outputs).all() for outputs in loss):
             saved = added_change(loss[2], loss[1], self.resamples).interval
             out["nll"] = _removed(loss[1] - loss[0], loss[2] - loss[0], saved)
         return out

@@ -83,9 +83,9 @@ def shift_undone_by(pair: WeightPair, scale: Float, shift: Float, sought: NDArra
         return None
     summed = _scaled(pair.reference, pair.outputs).reshape(*pair.reference.shape[:2], -1).sum(axis=2) / scale
     missing = pair.outputs * pair.biases[0] - pair.biases[1] - summed[:, ~sought] @ shift[~sought]
-    found = shift.copy()
-    found[sought] = np.linalg.lstsq(summed[:, sought], missing, rcond=None)[0]
-    return found
+    undone = shift.copy()
+    undone[sought] = np.linalg.lstsq(summed[:, sought], missing, rcond=None)[0]
+    return undone
 
 
 def followed_by(pair: WeightPair, scale: Float) -> bool:

@@ -34,8 +34,8 @@ class Matching:
     @cached_property
     def to_variant(self) -> dict[int, int]:
         """Positions in the reference to positions in the variant; what reads the output reads the output."""
-        found = {p.reference: p.variant for p in self.pairs if p.reference is not None and p.variant is not None}
-        return {**found, -1: -1}
+        positions = {p.reference: p.variant for p in self.pairs if p.reference is not None and p.variant is not None}
+        return {**positions, -1: -1}
 
     @cached_property
     def to_reference(self) -> dict[int, int]:
@@ -46,22 +46,22 @@ class Matching:
         """The reference's value for each value that others read of the variant's layer, as far as they answer."""
         ours, theirs = self.reference.layers[position].exits, self.variant.layers[self.to_variant[position]].exits
         back = self.to_reference
-        found = {}
+        exits = {}
         for index, name in enumerate(theirs):
             readers = {back[reader] for reader in self.variant.readers[name] if reader in back}
             fitting = [own for own in ours if readers & self.reference.readers[own]]
             if len(fitting) == 1 or (fitting and len(ours) != len(theirs)):
-                found[name] = fitting[0]
+                exits[name] = fitting[0]
             elif len(ours) == 1 or len(ours) == len(theirs):
-                found[name] = ours[0 if len(ours) == 1 else index]
-        return found
+                exits[name] = ours[0 if len(ours) == 1 else index]
+        return exits
 
     def entries(self, position: int) -> dict[str, str]:
         """The variant's value for each value that the reference's layer reads; ``Impossible`` where there is none."""
         ours, theirs = self.reference.layers[position].entries, self.variant.layers[self.to_variant[position]].entries
         if len(ours) == len(theirs) == 1:
             return {ours[0]: theirs[0]}
-        found = {}
+        entries = {}
         for name in ours:
             maker = self.reference.owner[name]
             siblings = [own for own in ours if self.reference.owner[own] == maker]
@@ -69,8 +69,8 @@ class Matching:
             if not fitting or (len(siblings) > 1 and len(fitting) != len(siblings)):
                 layer = self.reference.layers[maker].name
                 raise Impossible(f"it reads {layer!r} in the reference and not its counterpart in the variant")
-            found[name] = fitting[siblings.index(name)] if len(siblings) > 1 else fitting[0]
-        return found
+            entries[name] = fitting[siblings.index(name)] if len(siblings) > 1 else fitting[0]
+        return entries
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +96,8 @@ class Alone:
         for own, other in self.entries.items():
             value = maps[other].back(seen[other]) if other in maps else seen[other]
             given[own] = _shaped(value, reference, own)
-        found = self.run({self.matching.reference.input: reference.x[part], **given})
-        return {other: _shaped(found[own], variant, other) for other, own in self.exits.items()}
+        values = self.run({self.matching.reference.input: reference.x[part], **given})
+        return {other: _shaped(values[own], variant, other) for other, own in self.exits.items()}
 
 
 class Layers:
@@ -118,10 +118,10 @@ class Layers:
                 self._made[position] = self._alone(position)
             except Impossible as error:
                 self._made[position] = error
-        found = self._made[position]
-        if isinstance(found, Impossible):
-            raise found
-        return found
+        made = self._made[position]
+        if isinstance(made, Impossible):
+            raise made
+        return made
 
     def _alone(self, position: int) -> Alone:
         reference, variant = self.sides

@@ -59,10 +59,10 @@ class Part:
         """The values of one batch; ``RuntimeError`` where ONNX Runtime cannot run it."""
         feeds = {name: np.ascontiguousarray(given[name], dtype=self.types[name]) for name in self.inputs}
         try:
-            found = run_session(self.session, feeds, loops=self.loops)
+            outputs = run_session(self.session, feeds, loops=self.loops)
         except Exception as error:  # the runtime's exceptions share no base class of their own
             raise RuntimeError(reason(error)) from error
-        return dict(zip(self.outputs, found, strict=True))
+        return dict(zip(self.outputs, outputs, strict=True))
 
 
 class Side:
@@ -93,10 +93,10 @@ class Side:
         """Every value between layers for one batch; remembered where all batches fit."""
         if part.start in self._seen:
             return self._seen[part.start]
-        found = self._run(self.x[part])
+        values = self._run(self.x[part])
         if self.bytes_each * len(self.x) <= BATCH_BYTES:
-            self._seen[part.start] = found
-        return found
+            self._seen[part.start] = values
+        return values
 
     def with_values(self, part: slice, replaced: Values) -> NDArray[Any]:
         """The network's output for one batch, some values between layers replaced; ``RuntimeError`` as ``Part``."""
@@ -119,14 +119,14 @@ class Side:
             return None
         wanted = [named.name, *([named.bias] if named.bias else [])]
         try:
-            found = self.part([], wanted)({})
+            arrays = self.part([], wanted)({})
         except (RuntimeError, ValueError, UserError):
             return None
-        weights = found[named.name]
+        weights = arrays[named.name]
         if weights.dtype.kind != "f" or (named.transposed and weights.ndim != 2):
             return None
         weights = weights.T if named.transposed else weights
-        bias = found.get(named.bias or "", np.zeros(len(weights)) if named.bias is not None else None)
+        bias = arrays.get(named.bias or "", np.zeros(len(weights)) if named.bias is not None else None)
         return Weights(weights, None if bias is None or bias.size != len(weights) else bias.reshape(-1))
 
     @cached_property

@@ -54,10 +54,10 @@ def taken_back(layers: Layers, parts: Sequence[slice]) -> TakenBack:
     search = _Search(layers, [part for part in parts if part.start < SAMPLES])
     maps: dict[str, ChannelMap] = {}
     for number in range(ROUNDS):
-        found = search.backward(search.forward(maps, follow=number == 0))
-        if _equal(found, maps):
+        better = search.backward(search.forward(maps, follow=number == 0))
+        if _equal(better, maps):
             break
-        maps = found
+        maps = better
     return TakenBack(maps, frozenset(search.unclear))
 
 
@@ -88,21 +88,21 @@ class _Search:
 
     def forward(self, maps: ChannelMaps, *, follow: bool) -> dict[str, Fit]:
         """The fit of every value between layers; ``follow``: on the fits before it instead of the maps."""
-        found: dict[str, Fit] = {}
+        fits: dict[str, Fit] = {}
         known = dict(maps)
         for position, alone in self.alone.items():
             made = [alone.made(part, known) for part in self.probe]
             for other in alone.exits:
-                if other in found or not self.readers[other] or OUTPUT in self.layers.matching.variant.readers[other]:
+                if other in fits or not self.readers[other] or OUTPUT in self.layers.matching.variant.readers[other]:
                     continue
                 if made[0][other].ndim < 2:
                     continue
                 seen = [alone.sides[1].run(part)[other] for part in self.probe]
-                found[other] = fit([m[other] for m in made], seen, self._axis(other, position))
-                own = found[other].as_map()
+                fits[other] = fit([m[other] for m in made], seen, self._axis(other, position))
+                own = fits[other].as_map()
                 if follow and own is not None:
                     known[other] = own
-        return found
+        return fits
 
     def _axis(self, name: str, maker: int) -> int | None:
         """Which axis of a value are its channels, by the layers that read it, else by the one that makes it."""
@@ -116,7 +116,7 @@ class _Search:
 
     def backward(self, fits: dict[str, Fit]) -> dict[str, ChannelMap]:
         """Which maps stay, from the output on, since a layer is judged with its own outputs' maps."""
-        maps = {name: own for name, found in fits.items() if (own := found.as_map()) is not None}
+        maps = {name: own for name, fitted in fits.items() if (own := fitted.as_map()) is not None}
         self.unclear.clear()
         for name in reversed(fits):
             chosen = self._chosen(name, fits[name], maps)
@@ -127,10 +127,10 @@ class _Search:
                 self.unclear.add(name)
         return maps
 
-    def _chosen(self, name: str, found: Fit, maps: ChannelMaps) -> ChannelMap | None:
+    def _chosen(self, name: str, fitted: Fit, maps: ChannelMaps) -> ChannelMap | None:
         others = {other: own for other, own in maps.items() if other != name}
-        own = found.as_map()
-        options = [*([own] if own is not None else []), *self._filled(name, found, others)]
+        own = fitted.as_map()
+        options = [*([own] if own is not None else []), *self._filled(name, fitted, others)]
         plain = self._error(name, others) if options else 0.0
         if plain <= SAME:
             return None
@@ -159,29 +159,29 @@ class _Search:
             total += error if np.isfinite(error) else 1.0
         return total
 
-    def _filled(self, name: str, found: Fit, maps: ChannelMaps) -> list[ChannelMap]:
+    def _filled(self, name: str, fitted: Fit, maps: ChannelMaps) -> list[ChannelMap]:
         """The fit where the layer shows it, and what a reader's weights undo where it does not.
 
         The shift of such channels is tried as none, as the one that brings the lowest values together, which
         activations cut off alike, and as the one that the reader's bias undoes.
         """
-        pairs = self._weights(name, len(found.scale), maps)
-        undone, left = undone_by(pairs, len(found.scale))
+        pairs = self._weights(name, len(fitted.scale), maps)
+        undone, left = undone_by(pairs, len(fitted.scale))
         known, none = np.isfinite(undone), np.zeros(len(undone))
-        own = found.as_map() or ChannelMap(found.axis, none + 1, none)
-        contrary = known & found.exact & (np.abs(log_size(undone) - log_size(own.scale)) >= NEAR)
+        own = fitted.as_map() or ChannelMap(fitted.axis, none + 1, none)
+        contrary = known & fitted.exact & (np.abs(log_size(undone) - log_size(own.scale)) >= NEAR)
         # a map that the reader does not undo, or that it undoes to another one far more exactly than this one fits
-        overruled = contrary & (own.scale != 1) & ((np.abs(log_size(undone)) < NEAR) | (left * EXACTER <= found.left))
-        filled = known & (~found.exact | overruled)
+        overruled = contrary & (own.scale != 1) & ((np.abs(log_size(undone)) < NEAR) | (left * EXACTER <= fitted.left))
+        filled = known & (~fitted.exact | overruled)
         if not filled.any() or not (overruled.any() or spread(log_size(undone[known])) > NEAR):
             return []
-        kept = found.exact & ~overruled
+        kept = fitted.exact & ~overruled
         scale = np.where(kept, own.scale, np.where(filled, undone, 1.0))
         shift = np.where(kept, own.shift, 0.0)
-        bottom, low, high = found.ends
+        bottom, low, high = fitted.ends
         shifts = [shift, np.where(filled, bottom - scale * np.where(scale > 0, low, high), shift)]
         shifts += [solved for pair in pairs if (solved := shift_undone_by(pair, scale, shift, filled)) is not None]
-        return [ChannelMap(found.axis, scale, each) for each in shifts]
+        return [ChannelMap(fitted.axis, scale, each) for each in shifts]
 
     def _followed(self, name: str, own: ChannelMap, maps: ChannelMaps) -> bool:
         """Whether the sizes of all readers' weights follow the map, whatever else became of these weights."""
@@ -190,12 +190,12 @@ class _Search:
 
     def _weights(self, name: str, channels: int, maps: ChannelMaps) -> list[WeightPair]:
         """The weights of the layers that read a value, where both networks' are known."""
-        found = []
+        weights = []
         for position in self.readers[name]:
             twin = self.layers.matching.to_variant[position]
             pair = self.layers.sides[0].weights(position), self.layers.sides[1].weights(twin)
             outputs = maps.get(self.alone[position].main)
             made = WeightPair.of(*pair, None if outputs is None else outputs.scale)
             if made is not None and made.reference.shape[1] == channels:
-                found.append(made)
-        return found
+                weights.append(made)
+        return weights

@@ -1,4 +1,4 @@
-"""Activations."""
+"""Activation functions, element by element, and softmax."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def relu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 
 @operator("LeakyRelu")
 def leaky_relu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Alpha x below zero."""
+    """``x`` above zero, ``alpha x`` below."""
     return functional.leaky_relu(x, node.get("alpha", 0.01))
 
 
 @operator("PRelu")
 def prelu(node: OnnxNode, x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
-    """Slope x below zero; before opset 7 a slope of one axis belongs to the channels."""
+    """``x`` above zero, ``slope x`` below; before opset 7 a slope of one axis belongs to the channels."""
     if node.opset < 7 and slope.ndim == 1 and x.ndim > 1:
         slope = slope.reshape(-1, *[1] * (x.ndim - 2))
     return torch.where(x < 0, slope * x, x)
@@ -30,56 +30,56 @@ def prelu(node: OnnxNode, x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
 
 @operator("ThresholdedRelu")
 def thresholded_relu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X above alpha, else zero."""
+    """``x`` where it exceeds ``alpha``, else zero."""
     return torch.where(x > node.get("alpha", 1.0), x, torch.zeros_like(x))
 
 
 @operator("Elu")
 def elu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Alpha (exp x - 1) below zero."""
+    """``x`` above zero, ``alpha (exp(x) - 1)`` below."""
     return functional.elu(x, node.get("alpha", 1.0))
 
 
 @operator("Selu")
 def selu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Gamma elu(x, alpha)."""
+    """``gamma elu(x, alpha)``."""
     alpha, gamma = node.number("alpha", 1.6732632423543772), node.number("gamma", 1.0507009873554805)
     return gamma * functional.elu(x, alpha)
 
 
 @operator("Celu")
 def celu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Alpha (exp(x / alpha) - 1) below zero."""
+    """``x`` above zero, ``alpha (exp(x / alpha) - 1)`` below."""
     return functional.celu(x, node.get("alpha", 1.0))
 
 
 @operator("Gelu")
 def gelu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X Phi(x), or its approximation by tanh."""
+    """``x Phi(x)``, Phi the normal distribution function, or its approximation by tanh."""
     return functional.gelu(x, approximate=node.get("approximate", "none"))
 
 
 @operator("Sigmoid")
 def sigmoid(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """1 / (1 + exp -x)."""
+    """``1 / (1 + exp(-x))``."""
     return torch.sigmoid(x)
 
 
 @operator("HardSigmoid")
 def hard_sigmoid(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Alpha x + beta, clipped to [0, 1]."""
+    """``clip(alpha x + beta, 0, 1)``."""
     return (node.number("alpha", 0.2) * x + node.number("beta", 0.5)).clamp(0, 1)
 
 
 @operator("HardSwish")
 def hard_swish(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X clip(x / 6 + 1/2, 0, 1)."""
+    """``x clip(x / 6 + 1/2, 0, 1)``."""
     return x * (x / 6 + 0.5).clamp(0, 1)
 
 
 @operator("Swish")
 def swish(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X sigmoid(alpha x)."""
+    """``x sigmoid(alpha x)``."""
     return x * torch.sigmoid(node.get("alpha", 1.0) * x)
 
 
@@ -91,31 +91,31 @@ def swiglu(node: OnnxNode, gate: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 @operator("Tanh")
 def tanh(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Tanh x."""
+    """``tanh(x)``."""
     return torch.tanh(x)
 
 
 @operator("Softplus")
 def softplus(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Log(1 + exp x)."""
+    """``log(1 + exp(x))``."""
     return functional.softplus(x)
 
 
 @operator("Softsign")
 def softsign(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X / (1 + |x|)."""
+    """``x / (1 + |x|)``."""
     return functional.softsign(x)
 
 
 @operator("Mish")
 def mish(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X tanh(softplus x)."""
+    """``x tanh(softplus(x))``."""
     return functional.mish(x)
 
 
 @operator("Shrink")
 def shrink(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X moved by bias towards zero where |x| exceeds lambd, else zero."""
+    """``x`` moved by ``bias`` towards zero where ``|x|`` exceeds ``lambd``, else zero."""
     limit, bias = node.get("lambd", 0.5), node.get("bias", 0.0)
     moved = torch.where(x < -limit, x + bias, torch.where(x > limit, x - bias, torch.zeros_like(x)))
     return moved.to(x.dtype)
@@ -123,7 +123,7 @@ def shrink(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 
 @operator("Softmax", "LogSoftmax", "Hardmax")
 def softmax_flattened(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Before opset 13: over all axes from ``axis`` on."""
+    """Softmax and its kin before opset 13: over all axes from ``axis`` on together."""
     axis = node.get("axis", 1) % max(x.ndim, 1)
     rows = x.shape[:axis].numel()
     return _softmax(node.operator, x.reshape(rows, -1), 1).reshape(x.shape)
@@ -131,7 +131,7 @@ def softmax_flattened(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 
 @operator("Softmax", "LogSoftmax", "Hardmax", since=13)
 def softmax(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """From opset 13: over one axis."""
+    """Softmax and its kin from opset 13 on: over one axis."""
     return _softmax(node.operator, x, node.get("axis", -1))
 
 
@@ -155,7 +155,7 @@ def normalised_exponentials(x: torch.Tensor, axis: int) -> torch.Tensor:
 
 @operator("Clip", since=6, codes=True)
 def clip_by_attribute(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X clipped to attributes, before opset 11."""
+    """``clip(x, low, high)`` with limits in attributes, before opset 11."""
     low, high = node.get("min"), node.get("max")
     return x if low is None and high is None else x.clamp(low, high)
 
@@ -164,7 +164,7 @@ def clip_by_attribute(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 def clip(
     node: OnnxNode, x: torch.Tensor, low: torch.Tensor | None = None, high: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """X clipped to inputs; everything is ``high`` where low > high."""
+    """``clip(x, low, high)`` with limits in inputs; everything is ``high`` where low > high."""
     if low is None and high is None:
         return x
     bounds = (None if bound is None else bound.to(x.dtype) for bound in (low, high))

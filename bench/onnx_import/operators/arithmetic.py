@@ -46,7 +46,7 @@ def arithmetic(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor
 
 @operator("Div")
 def divide(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """A / b; integers towards zero."""
+    """``a / b``; integers are rounded towards zero."""
     b = aligned(node, a, b)
     if a.is_floating_point():
         return torch.div(a, b)
@@ -61,7 +61,7 @@ def modulo(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @operator("Pow")
 def power(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """A ** b in a's type."""
+    """``a ** b`` in a's type."""
     b = aligned(node, a, b)
     if a.is_floating_point():
         return torch.pow(a, b.to(a.dtype))
@@ -88,7 +88,7 @@ def bits(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @operator("BitShift")
 def bit_shift(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """A shifted by b bits, of unsigned integers."""
+    """Unsigned integers a, shifted by b bits."""
     left = node.get("direction") == "LEFT"
     return through_int64(torch.bitwise_left_shift if left else torch.bitwise_right_shift, a, b)
 
@@ -119,5 +119,5 @@ def mean(node: OnnxNode, *tensors: torch.Tensor) -> torch.Tensor:
 
 @operator("Where", codes=True)
 def where(node: OnnxNode, condition: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """A where the condition holds, else b."""
+    """``a`` where the condition holds, else ``b``."""
     return torch.where(condition, a, b)

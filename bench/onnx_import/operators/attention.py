@@ -27,7 +27,7 @@ def attention(
     past_value: torch.Tensor | None = None,
     valid: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, ...]:
-    """Softmax(Q K' scale + mask) V, of (n, heads, tokens, size) or (n, tokens, heads * size).
+    """``softmax(Q K' scale + mask) V``, of (n, heads, tokens, size) or (n, tokens, heads * size).
 
     Returns the output, the keys and values including the past's, and the scores at the stage asked for.
     """

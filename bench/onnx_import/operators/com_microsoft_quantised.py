@@ -268,6 +268,6 @@ def qlinear_concat(node: OnnxNode, y_scale: torch.Tensor, y_zero: Numbers, *part
 @operator("NhwcMaxPool", domain=MICROSOFT)
 def nhwc_max_pool(node: OnnxNode, x: Numbers) -> Codes:
     """The largest code of each window, channels last."""
-    found = max_pool(node, as_codes(x).movedim(-1, 1))
-    assert isinstance(found, torch.Tensor)
-    return Codes(found.movedim(1, -1), element_of(x))
+    largest = max_pool(node, as_codes(x).movedim(-1, 1))
+    assert isinstance(largest, torch.Tensor)
+    return Codes(largest.movedim(1, -1), element_of(x))

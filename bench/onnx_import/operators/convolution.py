@@ -28,13 +28,13 @@ def paddings(
         return list(zip(pads[:axes], pads[axes:], strict=True))
     if mode == "VALID":
         return [(0, 0)] * axes
-    found = []
+    sizes = []
     for size, k, stride, dilation in zip(shape[2:], kernel, strides, dilations, strict=True):
         out = -(-size // stride)
         both = max((out - 1) * stride + (k - 1) * dilation + 1 - size, 0)
         less, more = both // 2, both - both // 2
-        found.append((less, more) if mode == "SAME_UPPER" else (more, less))
-    return found
+        sizes.append((less, more) if mode == "SAME_UPPER" else (more, less))
+    return sizes
 
 
 def flat(pads: list[tuple[int, int]]) -> list[int]:
@@ -47,7 +47,7 @@ def flat(pads: list[tuple[int, int]]) -> list[int]:
 
 
 def padded(x: torch.Tensor, pads: list[tuple[int, int]], value: float) -> torch.Tensor:
-    """X with its last axes padded by a value."""
+    """``x`` with its last axes padded by a value."""
     if not any(before or after for before, after in pads):
         return x
     spatial = (size + before + after for size, (before, after) in zip(x.shape[2:], pads, strict=True))

@@ -78,17 +78,17 @@ def is_nan(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 @operator("IsInf")
 def is_inf(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """Whether x is infinite, of the signs asked for."""
-    found = torch.zeros_like(x, dtype=torch.bool)
+    infinite = torch.zeros_like(x, dtype=torch.bool)
     if node.get("detect_positive", 1):
-        found = found | torch.isposinf(x)
+        infinite = infinite | torch.isposinf(x)
     if node.get("detect_negative", 1):
-        found = found | torch.isneginf(x)
-    return found
+        infinite = infinite | torch.isneginf(x)
+    return infinite
 
 
 @operator("Not")
 def logical_not(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Not x."""
+    """The negation of truth values."""
     return torch.logical_not(x)
 
 
@@ -100,7 +100,7 @@ def bitwise_not(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 
 @operator("Identity", codes=True)
 def identity(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X."""
+    """``x`` itself."""
     return x
 
 
@@ -108,7 +108,7 @@ def identity(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 def dropout(
     node: OnnxNode, x: torch.Tensor, ratio: torch.Tensor | None = None, training: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """X and an all-true mask: inference."""
+    """``x`` itself, as in inference, and a mask of true values."""
     if (node.opset < 7 and not node.get("is_test", 0)) or (training is not None and bool(training)):
         raise ValueError("it drops at random, as in training; export the network for inference")
     return x, torch.ones(x.shape, dtype=torch.bool if node.opset >= 10 else x.dtype, device=x.device)

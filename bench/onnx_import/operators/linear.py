@@ -1,4 +1,4 @@
-"""Matrix products."""
+"""Matrix products: MatMul, Gemm and Einsum."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bench.onnx_import.values import through_int64
 
 @operator("MatMul")
 def matmul(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """A B, with numpy's broadcasting of stacks."""
+    """``A B``, with numpy's broadcasting of stacks."""
     return through_int64(torch.matmul, a, b)
 
 
 @operator("Gemm", since=6)
 def gemm(node: OnnxNode, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
-    """Alpha A' B' + beta C."""
+    """``alpha A' B' + beta C``."""
     left = a.mT if node.get("transA", 0) else a
     right = b.mT if node.get("transB", 0) else b
     product = left @ right

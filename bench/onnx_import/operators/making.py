@@ -70,13 +70,13 @@ def eye_like(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 
 @operator("Cast", since=6)
 def cast(node: OnnxNode, x: torch.Tensor | Codes) -> torch.Tensor | Codes:
-    """X as another element type; codes stay codes as integers, and become floating point with their gradient."""
+    """``x`` as another element type; codes stay codes as integers, and become floating point with their gradient."""
     return _cast(x, node.get("to"))
 
 
 @operator("CastLike", since=15)
 def cast_like(node: OnnxNode, x: torch.Tensor | Codes, like: torch.Tensor | Codes) -> torch.Tensor | Codes:
-    """X as the element type of another tensor."""
+    """``x`` as the element type of another tensor."""
     if isinstance(like, Codes):
         return _cast(x, like.element)
     return _cast(x, next(element for element, dtype in TORCH_TYPES.items() if dtype == like.dtype))

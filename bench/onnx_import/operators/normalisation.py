@@ -1,4 +1,4 @@
-"""Normalisations."""
+"""Normalisations over batches, instances, layers, groups, channels and axes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TRAINING = "it normalises by the batch's own statistics, as in training; export
 def batch_normalisation(
     node: OnnxNode, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor
 ) -> torch.Tensor:
-    """Scale (x - mean) / sqrt(variance + epsilon) + bias with stored statistics."""
+    """``scale (x - mean) / sqrt(variance + epsilon) + bias`` with stored statistics."""
     trains = node.get("training_mode", 0) or (node.opset < 7 and not node.get("is_test", 0))
     if trains or len([name for name in node.outputs if name]) > 1:
         raise ValueError(_TRAINING)
@@ -44,7 +44,7 @@ def instance_normalisation(node: OnnxNode, x: torch.Tensor, scale: torch.Tensor,
 
 
 def _stashed(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X in the type that the statistics are computed in: at least float32 where ``stash_type`` says so."""
+    """``x`` in the type that the statistics are computed in: at least float32 where ``stash_type`` says so."""
     return x.float() if node.get("stash_type", 1) == 1 and x.dtype in (torch.float16, torch.bfloat16) else x
 
 
@@ -61,7 +61,7 @@ def layer_normalisation(
 
 @operator("RMSNormalization", since=23)
 def rms_normalisation(node: OnnxNode, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """X over its root mean square over the axes from ``axis`` on, times scale."""
+    """``x`` over its root mean square over the axes from ``axis`` on, times scale."""
     axes = tuple(range(node.get("axis", -1) % x.ndim, x.ndim))
     wide = _stashed(node, x)
     root = torch.rsqrt(wide.square().mean(axes, keepdim=True) + node.get("epsilon", 1e-5))
@@ -84,7 +84,7 @@ def group_normalisation(node: OnnxNode, x: torch.Tensor, scale: torch.Tensor, bi
 
 @operator("LRN")
 def local_response_normalisation(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X / (bias + alpha / size * the sum of squares over size neighbouring channels) ** beta."""
+    """``x / (bias + alpha / size * squares) ** beta``; squares are summed over ``size`` neighbouring channels."""
     size, alpha, beta = int(node.get("size")), node.number("alpha", 1e-4), node.number("beta", 0.75)
     before = (size - 1) // 2
     if not 1 <= size <= 2 * x.shape[1] + 1:
@@ -96,7 +96,7 @@ def local_response_normalisation(node: OnnxNode, x: torch.Tensor) -> torch.Tenso
 
 @operator("LpNormalization")
 def lp_normalisation(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """X over its p-norm along an axis; zero where that is zero."""
+    """``x`` over its p-norm along an axis; zero where that is zero."""
     axis, p = node.get("axis", -1), node.get("p", 2)
     norm = x.abs().sum(axis, keepdim=True) if p == 1 else x.square().sum(axis, keepdim=True).sqrt()
     return torch.where(norm == 0, torch.zeros_like(x), x / norm.where(norm != 0, torch.ones_like(norm)))

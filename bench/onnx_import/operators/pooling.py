@@ -1,4 +1,4 @@
-"""Pools: over windows and over everything."""
+"""Maximum, average and p-norm pooling, over windows and over all positions."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def max_pool(node: OnnxNode, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tens
     numbers = x if x.is_floating_point() else x.double()
     whole = padded(numbers, windows.whole, -torch.inf)
     wants_indices = len([name for name in node.outputs if name]) > 1
-    found = _MAXIMUM[x.ndim - 2](
+    pooled = _MAXIMUM[x.ndim - 2](
         whole, windows.kernel, windows.strides, 0, windows.dilations, False, return_indices=wants_indices
     )
     if not wants_indices:
-        alone: torch.Tensor = found.to(x.dtype)
+        alone: torch.Tensor = pooled.to(x.dtype)
         return alone
-    largest, positions = found
+    largest, positions = pooled
     return largest.to(x.dtype), _flat_indices(node, x.shape, positions, whole.shape, windows)
 
 

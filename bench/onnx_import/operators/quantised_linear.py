@@ -47,8 +47,8 @@ def weight_of(weight: Numbers, zero: Numbers | None, axes: tuple[int, ...], spre
     if kept is None or kept[0] is not zero or kept[1] != axes:
         kept = (zero, axes, _shifted(weight, zero, axes, spread))
         _weights[weight] = kept
-    found: Weight = kept[2]
-    return found
+    cached: Weight = kept[2]
+    return cached
 
 
 def _shifted(weight: Numbers, zero: Numbers | None, axes: tuple[int, ...], spread: tuple[int, ...]) -> Weight:

@@ -57,10 +57,10 @@ _EXTREMES = {"ReduceMax": True, "ReduceMin": False}
 
 def _axes(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None) -> _Axes | None:
     """The axes from the attribute or the input; None where nothing is to be done."""
-    found = node.get("axes", []) if axes is None else sizes(axes)
-    if not found:
+    listed = node.get("axes", []) if axes is None else sizes(axes)
+    if not listed:
         return None if node.get("noop_with_empty_axes", 0) else tuple(range(x.ndim))
-    return tuple(axis + x.ndim if axis < 0 else axis for axis in found)
+    return tuple(axis + x.ndim if axis < 0 else axis for axis in listed)
 
 
 @operator(*_REDUCTIONS)

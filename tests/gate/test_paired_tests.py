@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from bench.gate.shifts import Figure, Pairing, _more_draws
 
+from bench.gate.paired_tests import Figure, Pairing, _more_draws
 from bench.stats import resampling
 from bench.stats.resampling import Resamples, resampled_means
 from bench.store.samples import ValueSamples
