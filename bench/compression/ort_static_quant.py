@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from bench.compression.base import Need, StepContext, steps
@@ -16,12 +13,6 @@ from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
 from bench.registry import parameters
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from onnx import ModelProto
-
-METHODS: Final = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
-TYPES: Final = {"int8": "QInt8", "uint8": "QUInt8", "int16": "QInt16", "uint16": "QUInt16"}
 WIDE_OPSET: Final = 21  # the first whose quantisers take 16 bits
 
 
@@ -86,82 +77,14 @@ class OrtStaticQuant(OrtStep):
             UserError: no calibration samples.
         """
         from bench.compression.onnx_runtime.files import calibration_inputs, simplified
+        from bench.compression.onnx_runtime.static_quantiser import quantised_file
 
         name, x, batch = calibration_inputs(network, context)
         wide = self.activations.endswith("16")
-        model = self._quantise(simplified(network.model, WIDE_OPSET if wide else None), name, x, batch)
+        model = quantised_file(self, simplified(network.model, WIDE_OPSET if wide else None), name, x, batch)
         return model, {"calibration_samples": len(x) // batch * batch}
 
     def check(self, operators: Mapping[str, int]) -> None:
         """Raise ``UserError`` where nothing in the file was quantised."""
         if not any(count for kind, count in operators.items() if kind.startswith(("Quantize", "QLinear"))):
             raise UserError.at(self.name, "ONNX Runtime found nothing to quantise in the file")
-
-    def _quantise(self, simple: ModelProto, name: str, x: NDArray[Any], batch: int) -> bytes:
-        """By the tool's own parts: its ready-made function does not pass the number of bins on."""
-        from onnxruntime.quantization import QuantType
-        from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
-        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-        from onnxruntime.quantization.quant_utils import QuantizationMode, load_model_with_shape_infer
-        from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
-
-        from bench.compression.onnx_runtime.files import canonical, quiet
-
-        kinds = sorted(QLinearOpsRegistry.keys() | QDQRegistry.keys())
-        with tempfile.TemporaryDirectory() as folder, quiet():
-            path = Path(folder) / "simple.onnx"
-            path.write_bytes(simple.SerializeToString())
-            ranges = self._ranges(path, kinds, reader(name, x, batch))
-            options = {"ActivationSymmetric": self.symmetric, "WeightSymmetric": self.weight_type == "int8"}
-            widths = [getattr(QuantType, TYPES[kind]) for kind in (self.weight_type, self.activations)]
-            first = [load_model_with_shape_infer(path), self.per_channel, self.reduce_range]
-            last = [*widths, ranges, [], [], kinds, options]
-            if self.format == "qoperator":
-                quantiser = ONNXQuantizer(*first, QuantizationMode.QLinearOps, True, *last)
-            else:
-                quantiser = QDQQuantizer(*first, *last)
-            quantiser.quantize_model()
-            result = Path(folder) / "result.onnx"  # saving it also sorts the nodes
-            quantiser.model.save_model_to_file(result)
-            return canonical(_read(result))
-
-    def _ranges(self, path: Path, kinds: list[str], samples: Any) -> Any:
-        from onnxruntime.quantization import CalibrationMethod, create_calibrator
-
-        options: dict[str, Any] = {"symmetric": self.symmetric and self.method == "percentile"}
-        if self.method != "minmax":
-            options["num_bins"] = self.bins
-        if self.method == "percentile":
-            options["percentile"] = self.percentile
-        calibrator = create_calibrator(
-            path,
-            kinds,
-            augmented_model_path=str(path.with_name("augmented.onnx")),
-            calibrate_method=getattr(CalibrationMethod, METHODS[self.method]),
-            providers=["CPUExecutionProvider"],
-            extra_options=options,
-        )
-        calibrator.collect_data(samples)
-        return calibrator.compute_data()
-
-
-def reader(name: str, x: NDArray[Any], batch: int) -> Any:
-    """Feed preprocessed samples x (n, channels, height, width) to the calibration, ``batch`` at a time."""
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.start = 0
-
-        def get_next(self) -> dict[str, NDArray[Any]] | None:
-            part = x[self.start : self.start + batch]
-            self.start += batch
-            return {name: np.ascontiguousarray(part)} if len(part) == batch else None
-
-    return Reader()
-
-
-def _read(path: Path) -> ModelProto:
-    import onnx
-
-    return onnx.load(path)

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 from bench.compression.base import StepContext, steps
 from bench.compression.chains import check_chain, run_step
 from bench.compression.onnx_runtime.files import quiet, simplified
-from bench.compression.ort_static_quant import reader
+from bench.compression.onnx_runtime.static_quantiser import reader
 from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
 from bench.models.base import models

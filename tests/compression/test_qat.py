@@ -8,7 +8,7 @@ from torch import nn
 
 from bench.compression.base import steps
 from bench.compression.chains import check_chain, run_step
-from bench.compression.qat import divergence
+from bench.compression.quantisation.training import divergence
 from bench.compression.restoring import restore, to_bytes
 from bench.errors import UserError
 from bench.networks.network import TorchNetwork

@@ -20,7 +20,7 @@ import pytest
 from bench.runtimes.integer_sums import native_sums
 
 SCRIPT = Path(__file__).with_name("kept_answers.py")
-KEPT = Path(__file__).parents[1] / "graph" / "integer_sums" / "expectations.npz"
+KEPT = Path(__file__).parents[1] / "integer_sums" / "expectations.npz"
 EMULATOR = shutil.which("qemu-x86_64")
 KINDS = {"exact", "saturating"}
 
