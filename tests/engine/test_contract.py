@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bench.data.base import Samples
+from bench.engine.in_memory import answers
 from bench.store.store import Store
 from bench.study import Study
 
@@ -492,3 +493,20 @@ def test_a_value_that_needs_labels_is_null_with_the_reason_without_them(own, met
     found = values(own.study(metric, dataset=unlabelled).run(), metric)
     assert found[read].ci is not None
     assert (found[name].variant, found[name].reason) == (None, "needs labels; the data has none")
+
+
+def test_in_memory_a_metric_gets_what_it_gets_in_a_suite(own):
+    study = own.study("Second", "Explains")
+    results = study.run()
+    shown = {"Second": ("agrees", "agreement"), "Explains": ("explained", "explained")}
+    for cell in study.plan.cells:
+        networks = [study.engine.observations.open(made, cell.target) for made in (cell.network, cell.original)]
+        metric = cell.use.metric
+        found = answers(metric, networks[0], study.dataset.evaluation, networks[1])
+        for item in cell.observed[0]:
+            for name, array in Store(".crbench").arrays("observations", item.key).items():
+                np.testing.assert_array_equal(found[name], array)
+        name, value = shown[type(metric).__name__]
+        measured = values(results, type(metric).__name__)[value]
+        assert found[name].mean() == pytest.approx(measured.variant)
+        assert measured.variant < measured.reference
