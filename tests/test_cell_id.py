@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from bench.cell_id import CellId, canonical_parameters, metric_label
 from bench.metrics.base import metrics
 from bench.results import Cell
-from bench.suite.plan import cell_label
-from bench.suite.plan import metric_label as label_of_metric
 
 
 def test_equal_parameters_in_any_order_are_one_cell() -> None:
@@ -48,13 +45,17 @@ def test_the_path_is_the_text_that_arrays_and_baselines_were_always_kept_under()
 
 
 @pytest.mark.parametrize("replicate", [0, 1, None])
-def test_the_label_is_the_planners(replicate: int | None) -> None:
-    uses: dict[str, dict[str, Any]] = {"adversarial.pgd": {"epsilon": 0.1}, "cost": {}, "lipschitz.local": {}}
-    for name, given in uses.items():
+def test_the_label_shows_what_is_not_at_its_default(replicate: int | None) -> None:
+    uses = {
+        "adversarial.pgd": ({"epsilon": 0.1}, "adversarial.pgd[epsilon=0.1]"),
+        "cost": ({"rounds": 3}, "cost[rounds=3]"),
+        "lipschitz.local": ({}, "lipschitz.local"),
+    }
+    for name, (given, label) in uses.items():
         metric = metrics.get(name)(**given)
-        defaults = {f.name: f.default for f in fields(metric) if f.default is not MISSING and f.name != "samples"}
-        cell = CellId.make("v", "t", name, metric.parameters(), replicate, defaults=defaults)
-        assert cell.label == cell_label("v", "t", label_of_metric(metric), replicate)
+        cell = CellId.make("v", "t", name, metric.parameters(), replicate, defaults=metric.defaults())
+        assert (cell.use, metric.label) == (label, label)
+        assert cell.label == f"v/t/{label}{'#1' if replicate else ''}"
 
 
 def test_a_cell_of_results_and_its_id_hold_the_same() -> None:

@@ -76,10 +76,10 @@ def test_a_network_that_ends_the_program_is_a_mistake_of_its_module(tiny, capsys
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_ends_the_program_while_it_is_measured_is_an_error_of_the_cell(tiny, capsys, ending):
-    variant(tiny, f'factory = "{module(tiny.folder, "later", ending)}:make"')
-    assert tiny.run("run", "tiny.toml", "--gate", "--quiet", "--only", "*/torch/fidelity.*") == 3
-    cells = {cell["variant"]: cell for cell in tiny.results()["cells"]}
+def test_what_ends_the_program_while_it_is_measured_is_an_error_of_the_cell(measured, capsys, ending):
+    variant(measured, f'factory = "{module(measured.folder, "later", ending)}:make"')
+    assert measured.run("run", "tiny.toml", "--gate", "--quiet", "--only", "*/torch/fidelity.*") == 3
+    cells = {cell["variant"]: cell for cell in measured.results()["cells"]}
     assert cells["mine"]["status"] == "error"
     assert f"it raised {ending.partition('(')[0]}" in cells["mine"]["reason"]
     assert cells["noise"]["status"] == "ok"
@@ -87,10 +87,10 @@ def test_what_ends_the_program_while_it_is_measured_is_an_error_of_the_cell(tiny
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_step_that_ends_the_program_is_an_error_of_its_cells(tiny, capsys, ending):
-    variant(tiny, f'steps = [{{ use = "{module(tiny.folder, "none", ending)}:Ends" }}]')
-    assert tiny.run("run", "tiny.toml", "--gate", "--quiet", "--only", "mine/torch/fidelity.*") == 3
-    assert {cell["status"] for cell in tiny.results()["cells"]} == {"error"}
+def test_a_step_that_ends_the_program_is_an_error_of_its_cells(measured, capsys, ending):
+    variant(measured, f'steps = [{{ use = "{module(measured.folder, "none", ending)}:Ends" }}]')
+    assert measured.run("run", "tiny.toml", "--gate", "--quiet", "--only", "mine/torch/fidelity.*") == 3
+    assert {cell["status"] for cell in measured.results()["cells"]} == {"error"}
     assert f"it raised {ending.partition('(')[0]}" in capsys.readouterr().err
 
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from bench.store.rows import Rows
 from bench.store.spill import release
 
-BLOCK = 2**22  # numbers worked on at a time
+BLOCK = 2**19  # numbers worked on at a time: 4 MB as float64
 
 
 def blocks(*arrays: NDArray[Any]) -> Iterator[slice]:
     """Rows to work on at a time; what was read of mapped arrays is let go of after each block.
 
-    >>> list(blocks(np.zeros((3, 2**21))))
+    >>> list(blocks(np.zeros((3, 2**18))))
     [slice(0, 2, None), slice(2, 3, None)]
     """
     n = len(arrays[0])

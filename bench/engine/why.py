@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from bench.cell_id import CellId
 from bench.engine.judged import arrays_lost
 from bench.errors import UserError
 from bench.registry import nearest
@@ -13,7 +15,6 @@ from bench.store.store import Record, Store
 from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Role
 from bench.suite.planned_networks import PlannedNetwork
 from bench.suite.selection import matches
-from bench.wording import canonical
 
 SHOWN = 4  # differences
 
@@ -36,10 +37,10 @@ def _explain(cell: PlannedCell, store: Store, observed: list[Record], known: lis
     if status == "ok" and arrays_lost(store, cell):
         return [f"{cell.label}: measured again, arrays that its gates need are lost", f"  key {cell.key}"]
     if record is not None and status in ("ok", "skipped"):
-        twin = _place(record)
-        if twin[:4] == _place_of(cell)[:4]:
+        twin = _id_of(record)
+        if twin is None or replace(twin, replicate=cell.replicate) == cell.id:
             return [f"{cell.label}: reused, nothing in its key changed", f"  key {cell.key}"]
-        same = f"{cell.label}: reused, it is the same work as {'/'.join(map(str, twin[:3]))}"
+        same = f"{cell.label}: reused, it is the same work as {twin.variant}/{twin.target}/{twin.metric}"
         return [same, f"  key {cell.key}", *_changes(cell, _former(cell, store, known))]
     if record is not None:
         reason = record.content.get("reason", "")
@@ -54,15 +55,12 @@ def _explain(cell: PlannedCell, store: Store, observed: list[Record], known: lis
     return lines
 
 
-def _place(record: Record) -> tuple[Any, ...]:
-    """The name under which a cell was measured."""
-    variant, target, metric, replicate = map(record.content.get, ("variant", "target", "metric", "replicate"))
-    return variant, target, metric, canonical(record.content.get("params", {})), replicate
-
-
-def _place_of(cell: PlannedCell) -> tuple[Any, ...]:
-    metric = cell.use.metric
-    return cell.variant, cell.target.name, metric.name, canonical(metric.parameters()), cell.replicate
+def _id_of(record: Record) -> CellId | None:
+    """The cell that a record was measured as; None where it holds no cell."""
+    variant, target, metric = map(record.content.get, ("variant", "target", "metric"))
+    if not (isinstance(variant, str) and isinstance(target, str) and isinstance(metric, str)):
+        return None
+    return CellId.make(variant, target, metric, record.content.get("params", {}), record.content.get("replicate"))
 
 
 def _changes(cell: PlannedCell, before: Mapping[str, dict[str, Any]]) -> list[str]:
@@ -94,7 +92,7 @@ def _role(role: str, probe: str, draw: int) -> str:
 
 def _former(cell: PlannedCell, store: Store, known: list[Record]) -> dict[str, dict[str, Any]]:
     """What the cell of this name was made of when it was last measured, by role; the most alike, then the latest."""
-    mine = [item for item in known if _place(item) == _place_of(cell) and _same_form(item)]
+    mine = [item for item in known if _id_of(item) == cell.id and _same_form(item)]
     if not mine:
         return {}
 

@@ -23,7 +23,7 @@ from bench.stats.power import (
 from bench.stats.quantiles import normal_quantile, t_quantile
 from bench.stats.yardstick import NEEDED
 from bench.store.store import Store
-from bench.suite.plan import Plan, PlannedCell, metric_label
+from bench.suite.plan import Plan, PlannedCell
 from bench.suite.suite import Gate
 from bench.wording import Limits, coverage_words, plain, significant, title
 
@@ -103,7 +103,7 @@ def gate_powers(plan: Plan, dataset: Dataset, records: Store) -> Iterator[GatePo
         for gate in use.gates:
             known = list(_known(records, cells, gate.value))
             count = max(1, n // classes) if gate.per else n
-            yield _power(metric_label(use.metric), values[gate.value], gate, count, n, known, plan)
+            yield _power(use.metric.label, values[gate.value], gate, count, n, known, plan)
 
 
 def _known(store: Store, cells: Sequence[PlannedCell], name: str) -> Iterator[ValueResult]:

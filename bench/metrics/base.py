@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from bench.cell_id import canonical_parameters, metric_label
 from bench.families import Family as Family
 from bench.metrics.values import IDS, LABELS, REFERENCE, Arrays, Change, Cost, Derived, Value, names
 from bench.probes.base import Probe
@@ -63,6 +65,22 @@ class Metric:
     def parameters(self) -> dict[str, Any]:
         """All parameters but ``samples``, as JSON."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "samples"}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The parameters that have a default, with it."""
+        known = {f.name: f.default for f in fields(cls) if f.name != "samples"}
+        return {name: value for name, value in known.items() if value is not MISSING}
+
+    @property
+    def label(self) -> str:
+        """Name and those parameters that are not at their defaults: ``adversarial.pgd[epsilon=0.1]``."""
+        return metric_label(self.name, json.loads(canonical_parameters(self.parameters())), self._known_defaults())
+
+    @classmethod
+    def _known_defaults(cls) -> dict[str, Any]:
+        known: dict[str, Any] = json.loads(canonical_parameters(cls.defaults()))
+        return known
 
 
 def reads(value: Value) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from bench.errors import UserError
 from bench.gate import Baseline, OldBaseline, accept, judge_baseline, load_baseline, write_baseline
 from bench.gate.skips import same_reason
 from bench.pytest_plugin import store_url
-from bench.pytest_plugin.names import id_of
 from bench.pytest_plugin.recognition import RUNS, relative
 from bench.results import Cell, Judgement, ReferenceResult, Results, SuiteInfo
 from bench.store.samples import RunSamples
@@ -67,7 +66,7 @@ class BaselineOfSuite:
 
     def absent(self) -> list[str]:
         """Cells of the baseline that the suite plans no more."""
-        planned = {id_of(cell) for cell in self.run.plan.cells}
+        planned = {cell.id for cell in self.run.plan.cells}
         known = self.baseline
         cells = [] if known is None else [*known.cells, *known.skipped]
         return [plain(cell.label) for cell in cells if cell.id not in planned]

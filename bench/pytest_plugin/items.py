@@ -27,7 +27,7 @@ from bench.pytest_plugin.explanation import (
     properties,
     sums_note,
 )
-from bench.pytest_plugin.names import cell_name, id_of, unique
+from bench.pytest_plugin.names import cell_name, unique
 from bench.pytest_plugin.recognition import RUNS, TALLY, Tally, relative
 from bench.results import Cell, Judgement
 from bench.results.consequences import failing
@@ -73,7 +73,7 @@ class SuiteFile(pytest.File):
         except UserError as error:
             raise self.CollectError("\n".join(self._line(problem) for problem in error.problems)) from None
         cells = sorted(self.run.plan.cells, key=self._order)
-        for cell, name in zip(cells, unique(cell_name(id_of(cell)) for cell in cells), strict=True):
+        for cell, name in zip(cells, unique(cell_name(cell.id) for cell in cells), strict=True):
             timed = cell.use.metric.timing and self.config.pluginmanager.hasplugin("benchmark")
             item = CellItem.from_parent(self, name=name, callobj=_timed_cell if timed else _cell)
             item.prepare(self.run, cell, self.baseline)
@@ -280,9 +280,7 @@ class CellItem(SuiteItem):
             if (other.variant, other.target, other.replicate) == (mine.variant, mine.target, mine.replicate)
             and other.use.metric.family != "cost"
         ]
-        return {
-            cell_name(id_of(other)): _table(cell) for other, cell in beside if cell is not None and cell.status == "ok"
-        }
+        return {cell_name(other.id): _table(cell) for other, cell in beside if cell is not None and cell.status == "ok"}
 
 
 def _table(cell: Cell) -> dict[str, dict[str, Any]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 from bench.cell_id import CellId
 
 if TYPE_CHECKING:
-    from bench.suite.plan import PlannedCell
+    pass
 
 LONGEST = 60  # characters of one parameter's value
 
@@ -31,16 +30,6 @@ def _value(value: Any) -> str:
     if len(text) <= LONGEST:
         return text
     return f"{text[:LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def id_of(cell: PlannedCell) -> CellId:
-    """The ``CellId`` of a planned cell."""
-    metric = cell.use.metric
-    defaults = {item.name: item.default for item in fields(metric) if item.default is not MISSING}
-    defaults = {name: value for name, value in defaults.items() if name in metric.parameters()}
-    return CellId.make(
-        cell.variant, cell.target.name, metric.name, metric.parameters(), cell.replicate, defaults=defaults
-    )
 
 
 def cell_name(cell: CellId) -> str:

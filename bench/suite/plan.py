@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from bench.cell_id import CellId
 from bench.integer_sums.pairs import Sums
 from bench.metrics.base import Metric, reads, sources
 from bench.metrics.values import REFERENCE, Value
@@ -62,19 +63,6 @@ Draw: TypeAlias = tuple[PlannedObservation, ...]  # what one network is asked, p
 Role: TypeAlias = tuple[Draw, ...]  # by independent draw; one alone where draws are common
 
 
-def metric_label(metric: Metric) -> str:
-    """Name and those parameters that are not at their defaults: ``adversarial.pgd[epsilon=0.1]``."""
-    default = {item.name: item.default for item in fields(metric)}
-    given = {name: value for name, value in metric.parameters().items() if value != default[name]}
-    parameters = ",".join(f"{name}={value}" for name, value in sorted(given.items()))
-    return f"{metric.name}[{parameters}]" if parameters else metric.name
-
-
-def cell_label(variant: str, target: str, metric: str, replicate: int | None) -> str:
-    """variant/target/metric and, from the second on, the replicate."""
-    return f"{variant}/{target}/{metric}{f'#{replicate}' if replicate else ''}"
-
-
 @dataclass(frozen=True, eq=False)
 class PlannedCell:
     """One (variant, target, metric, replicate) with every observation it is derived from."""
@@ -97,13 +85,17 @@ class PlannedCell:
         """The sha256 of ``parts``: the address in the store."""
         return key_of(self.parts)
 
+    @cached_property
+    def id(self) -> CellId:
+        """Which cell of a run it is."""
+        metric = self.use.metric
+        names = (self.variant, self.target.name, metric.name)
+        return CellId.make(*names, metric.parameters(), self.replicate, defaults=metric.defaults())
+
     @property
     def label(self) -> str:
-        """Readable and unique in a run, for globs and ``why``.
-
-        Variant, target, metric with its parameters and, from the second on, the replicate.
-        """
-        return cell_label(self.variant, self.target.name, metric_label(self.use.metric), self.replicate)
+        """Readable and unique in a run, for globs and ``why``."""
+        return self.id.label
 
     def every(self) -> Iterator[PlannedObservation]:
         """Every observation that the cell is derived from, and those that these need."""

@@ -1,6 +1,5 @@
 """Memory and time of ``crbench diff`` on 50,000 images of 28 x 28, beside the data and bare forward passes.
 
-
 The pair is a convolutional network of 26 kB and the same with noise; every figure is of a process of its own.
 """
 

@@ -130,11 +130,11 @@ def test_input_is_untouched_and_generator_too(network, context):
     assert not network.module.training
 
 
-def test_bias_correction_removes_the_mean_error(network, context, digits):
+def test_bias_correction_removes_the_mean_error_of_rounded_weights(network, context, digits):
     reference = open_predictor(network, TARGET).logits(torch.from_numpy(digits.calibration.x))[0]
     errors = []
     for correct in (False, True):
-        made = quantise(network, context, bits=3, bias_correction=correct)
+        made = quantise(network, context, weight_bits=3, bias_correction=correct)
         found = open_predictor(made, TARGET).logits(torch.from_numpy(digits.calibration.x))[0]
         errors.append(float((found - reference).mean(dim=0).abs().max()))
     assert errors[1] < 0.8 * errors[0]

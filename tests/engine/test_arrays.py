@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.data.base import Samples
-from bench.engine import arrays
+from bench.engine import row_blocks
 from bench.engine.arrays import Memo, NetworkArrays, by_rows
 from bench.engine.observed import Observed
 from bench.errors import NotApplicable
@@ -137,12 +137,12 @@ def test_what_is_not_there_says_so() -> None:
 
 
 def test_rows_are_made_in_blocks_and_what_reads_other_rows_is_not(monkeypatch) -> None:
-    monkeypatch.setattr(arrays, "BLOCK", 6)  # of rows of 2 numbers: 3 rows
+    monkeypatch.setattr(row_blocks, "BLOCK", 6)  # of rows of 2 numbers: 3 rows
     x, sizes = np.arange(14.0).reshape(7, 2), []
     found = by_rows(lambda a, b: sizes.append(len(a)) or a.sum(axis=1) - b, [x, x[:, 0]])
     np.testing.assert_array_equal(found, x[:, 1])
     assert sizes == [3, 3, 1]
-    monkeypatch.setattr(arrays, "BLOCK", 2)
+    monkeypatch.setattr(row_blocks, "BLOCK", 2)
     np.testing.assert_array_equal(network("a", [0, 1, 2, 9], Memo())["centred"], [-6, -4, -2, 12])
 
 

@@ -1,119 +1,110 @@
-"""Probes that are asked by blocks of samples: the same arrays, whatever the blocks and wherever they lie."""
+"""Blocks of samples: whose notes, whose trial, whose rows of what is needed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from bench.data.base import Samples
 from bench.engine import asking
-from bench.engine.asking import ask_in_blocks, block_size
-from bench.engine.observations import _check_finite
-from bench.engine.row_blocks import by_rows
-from bench.probes.base import TRIAL, Context, Observation, Probe
-from bench.probes.integrated_gradients import IntegratedGradients
+from bench.engine.asking import ENTRIES, STEP, ask_in_blocks, block_size
+from bench.probes.base import Context, Observation, Probe
 from bench.probes.jacobian import Jacobian
 from bench.probes.logits import Logits
-from bench.probes.pgd import PGDAttack
-from bench.store import rows as kept_rows
-from bench.store.spill import is_mapped
+from bench.registry import parameters
 
-PROBES = [Logits(), Jacobian(), IntegratedGradients(steps=2), PGDAttack(epsilon=0.1, steps=2)]
+
+@parameters
+class Seen(Probe):
+    """What it was given."""
+
+    arrays: ClassVar = ("ids", "needed")
+    notes: ClassVar = "same"
+
+    def ask(self, predictor, samples, context) -> Observation:
+        numbers = np.array([int(name.rsplit("/")[-1]) for name in samples.ids])
+        needed = context.needed("other")["place"]
+        assert (context.count, len(context.trial), context.seed) == (150, 64, 7)
+        notes = {"same": {}, "first": {"first": int(numbers[0])}}[self.notes]
+        return Observation({"ids": numbers, "needed": needed}, notes)
+
+
+@parameters
+class OfTheSet(Seen):
+    """As ``Seen``, of the whole set."""
+
+    reads: ClassVar = "set"
+    notes: ClassVar = "first"
+
+
+@parameters
+class Unsteady(Seen):
+    """Its notes are those of its samples."""
+
+    notes: ClassVar = "first"
+
+
+@parameters
+class Tired(Probe):
+    """Has nothing to say, and counts how often it is asked."""
+
+    arrays: ClassVar = ("nothing",)
+
+    def ask(self, predictor, samples, context) -> Observation:
+        asked.append(len(samples))
+        return Observation({}, {"first": samples.ids[0]})
+
+
+asked: list[int] = []
 
 
 @pytest.fixture
-def context(predictors, samples):
-    needed = {"logits": Logits().ask(predictors["reference"], samples, Context(0))}
-    return Context(seed=3, count=len(samples), trial=samples.x[:TRIAL], reference=needed)
+def many(samples):
+    x = np.concatenate([samples.x, samples.x])[:150]
+    return Samples(tuple(f"m/{i}" for i in range(150)), x, None)
 
 
-@pytest.mark.parametrize("size", [1, 7, 50])
-@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
-def test_blocks_answer_what_all_samples_at_once_do_and_lie_in_files(
-    predictors, samples, context, monkeypatch, probe, size
-):
-    network = predictors["retrained"]
-    whole = probe.ask(network, samples, context)
-    monkeypatch.setattr(asking, "block_size", lambda probe, predictor: size)
-    monkeypatch.setattr(kept_rows, "LARGE", 0)
-    found = ask_in_blocks(probe, network, samples, context)
-    assert found.notes == whole.notes
-    assert found.arrays.keys() == whole.arrays.keys()
-    for name, array in whole.arrays.items():
-        assert is_mapped(found.arrays[name])
-        assert found.arrays[name].dtype == array.dtype
-        np.testing.assert_array_equal(found.arrays[name], array)
+@pytest.fixture
+def context(many):
+    needed = {"other": Observation({"place": np.arange(150) * 10}, {"said": "so"})}
+    return Context(7, count=150, trial=many.x[:64], reference=needed)
 
 
-class Odd(Probe):
-    """Answers other things in later blocks."""
-
-    arrays = ("a", "b")
-
-    def __init__(self, how):
-        object.__setattr__(self, "how", how)
-
-    def ask(self, predictor, samples, context):
-        later = samples.ids[0] != predictor
-        arrays = {"a": np.zeros((len(samples), 2 + (later and self.how == "axes")))}
-        if self.how == "type":
-            arrays["a"] = arrays["a"].astype(np.float32 if later else np.float64)
-        if self.how == "rows" and later:
-            arrays["a"] = arrays["a"][1:]
-        if self.how == "names" and later:
-            arrays["b"] = arrays["a"]
-        return Observation(arrays, {"later": later} if self.how == "notes" else {})
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(asking, "block_size", lambda probe, predictor: 40)
 
 
-@pytest.mark.parametrize("how", ["axes", "type", "rows", "names", "notes"])
-def test_blocks_that_do_not_fit_together_are_a_fault_of_the_probe(samples, monkeypatch, how):
-    monkeypatch.setattr(asking, "block_size", lambda probe, predictor: 50)
-    with pytest.raises((ValueError, RuntimeError), match=r"blocks|rows of an array"):
-        ask_in_blocks(Odd(how), samples.ids[0], samples, Context(0))
+@pytest.mark.usefixtures("small_blocks")
+def test_rows_are_joined_in_order_beside_their_rows_of_what_is_needed(predictors, many, context) -> None:
+    found = ask_in_blocks(Seen(), predictors["reference"], many, context)
+    np.testing.assert_array_equal(found.arrays["ids"], np.arange(150))
+    np.testing.assert_array_equal(found.arrays["needed"], np.arange(150) * 10)
+    assert found.notes == {}
 
 
-class Wide(Probe):
-    """Rows of many numbers."""
-
-    arrays = ("a",)
-
-    def __init__(self, entries):
-        object.__setattr__(self, "many", entries)
-
-    def entries(self, inputs, classes):
-        return self.many
-
-    def ask(self, predictor, samples, context):
-        raise AssertionError
+@pytest.mark.usefixtures("small_blocks")
+def test_notes_that_differ_between_blocks_are_an_error(predictors, many, context) -> None:
+    with pytest.raises(RuntimeError, match=r"Unsteady' notes other things in other blocks of samples$"):
+        ask_in_blocks(Unsteady(), predictors["reference"], many, context)
 
 
-@pytest.mark.parametrize(
-    ("entries", "size"), [(1, 131072), (7840, 1024), (32768, 256), (2**18, 256), (2**19, 128), (2**25, 2), (2**30, 1)]
-)
-def test_a_block_is_never_more_than_some_hundred_megabytes_or_one_sample(predictors, entries, size):
-    assert block_size(Wide(entries), predictors["reference"]) == size
+@pytest.mark.usefixtures("small_blocks")
+def test_what_belongs_to_the_set_is_asked_at_once(predictors, many, context) -> None:
+    assert ask_in_blocks(OfTheSet(), predictors["reference"], many, context).notes == {"first": 0}
 
 
-def test_numbers_that_are_none_are_counted_over_all_blocks(monkeypatch):
-    from bench.engine import row_blocks
-
-    monkeypatch.setattr(row_blocks, "BLOCK", 8)
-    array = np.zeros((10, 4))
-    array[[0, 5, 9], 1] = np.nan, np.inf, -np.inf
-    with pytest.raises(ArithmeticError, match="3 of 40 values in 'x' are NaN or infinite"):
-        _check_finite({"x": array})
-    _check_finite({"x": np.zeros((10, 4)), "one": np.array(1.0), "none": np.zeros((0, 3)), "flags": np.ones(3, bool)})
-    with pytest.raises(ArithmeticError, match="1 of 1 values"):
-        _check_finite({"one": np.array(np.nan)})
+@pytest.mark.usefixtures("small_blocks")
+def test_a_network_that_has_nothing_to_say_is_not_asked_again(predictors, many, context) -> None:
+    asked.clear()
+    assert not ask_in_blocks(Tired(), predictors["reference"], many, context).arrays
+    assert asked == [40]
 
 
-def test_rows_made_in_blocks_are_those_made_at_once(monkeypatch):
-    from bench.engine import row_blocks
-
-    a, b = np.random.default_rng(0).normal(size=(2, 33, 5))
-    whole = by_rows(lambda a, b: a * b, [a, b])
-    monkeypatch.setattr(row_blocks, "BLOCK", 20)
-    for large in (0, 2**30):
-        monkeypatch.setattr(kept_rows, "LARGE", large)
-        found = by_rows(lambda a, b: a * b, [a, b])
-        assert is_mapped(found) == (large == 0)
-        np.testing.assert_array_equal(found, whole)
-    with pytest.raises(ValueError, match="rows of an array"):
-        by_rows(lambda a, b: (a * b)[1:], [a, b])
+def test_blocks_are_as_large_as_inputs_and_answers_allow(predictors) -> None:
+    """Of 64 inputs and 10 classes: by inputs 131072 rows, by Jacobians 13107, in steps of 256."""
+    predictor = predictors["reference"]
+    assert block_size(Logits(), predictor) == ENTRIES // 64
+    assert block_size(Jacobian(), predictor) == ENTRIES // 640 // STEP * STEP == 51 * STEP

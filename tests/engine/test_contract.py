@@ -322,7 +322,7 @@ def test_more_samples_replace_fewer(own):
 
 def test_the_advice_to_take_fewer_samples_helps(own, monkeypatch):
     """What too many Jacobians were refused for, fewer are measured for: after it, and beside it."""
-    monkeypatch.setattr("bench.probes.jacobian.MEMORY_LIMIT", 100 * 4 * 64 * 10)
+    monkeypatch.setattr("bench.probes.jacobian.DISK_LIMIT", 100 * 4 * 64 * 10)
     jacobian = '[[metric]]\nuse = "lipschitz.local"\n'
     (cell,) = own.study(more=jacobian).run().cells
     assert (cell.status, cell.reason.rpartition("; ")[2]) == ("skipped", "set samples to 100 or less")
@@ -368,7 +368,8 @@ def test_new_labels_are_no_new_network_from_outside(tmp_path, monkeypatch):
     shown = before.dataset.evaluation
     turned = replace(before.dataset, evaluation=Samples(shown.ids, shown.x, (shown.y + 1) % 10))
     after = Study(tmp_path / "outside.toml", tmp_path / "store", dataset=turned)
-    assert [cell.key for cell in after.plan.cells] == [cell.key for cell in before.plan.cells]
+    asked = [{item.key for cell in study.plan.cells for item in cell.every()} for study in (before, after)]
+    assert asked[0] == asked[1]
 
 
 def test_derived_arrays_are_made_once_a_network_and_never_stored(own):
@@ -469,7 +470,7 @@ def test_what_a_probe_needs_is_the_references_and_enters_its_key(own):
     (cell, _) = study.plan.cells
     arrays = {role: Store(".crbench").arrays("observations", item.key) for role, item in
               {"own": cell.observed[0][0], "needed": cell.observed[0][0].needs[0]}.items()}  # fmt: skip
-    assert cell.observed[0][0].needs[0].node.key == study.plan.references[0].key
+    assert cell.observed[0][0].needs[0].network.key == study.plan.references[0].key
     assert shown.variant == pytest.approx(arrays["own"]["explained"].mean())
     assert shown.variant < shown.reference == pytest.approx(np.exp(arrays["needed"]["scores"][:60].max(axis=1)).mean())
 

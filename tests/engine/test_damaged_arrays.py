@@ -1,5 +1,6 @@
 """Stored arrays that turn out to be damaged while values are derived of them: asked again, and the same numbers."""
 
+import json
 import shutil
 import warnings
 
@@ -68,6 +69,34 @@ def test_a_stored_cell_is_measured_again_where_its_gate_needs_an_array_of_which_
     assert numbers(measured.results()) == expected
     assert (measured.folder / "reports" / "tiny" / "arrays.npz").read_bytes() == before
     assert capsys.readouterr().err == ""
+
+
+def test_damage_that_is_found_while_stages_are_derived_is_asked_again_too(tiny, capsys):
+    noise = 'steps = [{ use = "weight-noise", sigma = 0.3 }]'
+    tiny.write(noise, f"{noise}\nstages = true")
+    only = ("run", "tiny.toml", "--quiet", "--only", "noise/torch/fidelity.predictions")
+    assert tiny.run(*only) == 0
+
+    def stages():
+        found = [variant["stages"] for variant in tiny.results()["variants"]]
+        for metric in (metric for stage in found for item in stage for metric in item["metrics"]):
+            assert metric["status"] == "ok"
+            del metric["cached"]
+        return json.dumps(found)
+
+    expected = stages()
+    waterfalls = [
+        path for path in (tiny.folder / ".crbench" / "cells").rglob("*.json")
+        if "stages" in json.loads(path.read_text())["content"]
+    ]  # fmt: skip
+    assert len(waterfalls) == 1
+    waterfalls[0].unlink()
+    for path in arrays(tiny.folder, "log_probabilities"):
+        flip(path)
+    capsys.readouterr()
+    assert tiny.run(*only) == 0
+    assert stages() == expected
+    assert "counted as absent" in capsys.readouterr().err
 
 
 def test_a_store_that_keeps_other_bytes_than_were_written_ends_in_an_error_of_the_cell(tiny, monkeypatch):

@@ -137,17 +137,16 @@ def test_an_input_beyond_half_precision_is_refused_by_check_and_by_the_step(chec
     assert any("float16 ends at 32752 here" in line for line in check(tight)[0])
 
 
-def test_a_network_from_the_store_is_tried_too(tiny, capsys):
+def test_a_network_from_the_store_is_tried_too(measured, capsys):
     """An exported reference of one run; the next suite asks of it what overflows."""
-    assert tiny.run("run", "tiny.toml", "--quiet", "--only", "int8/edge/fidelity.accuracy") == 0
-    before = sorted(path.name for path in (tiny.folder / ".crbench" / "networks").rglob("*"))
-    tiny.write('{ use = "ort-static-quant" }', '{ use = "ort-fp16", headroom = 65504 }')
+    before = sorted(path.name for path in (measured.folder / ".crbench" / "networks").rglob("*"))
+    measured.write('{ use = "ort-static-quant" }', '{ use = "ort-fp16", headroom = 65504 }')
     capsys.readouterr()
-    assert tiny.run("check", "tiny.toml") == 3
+    assert measured.run("check", "tiny.toml") == 3
     failing = [line for line in capsys.readouterr().out.splitlines() if line.startswith("will fail")]
     assert len(failing) == 1
     assert failing[0].startswith("will fail: int8: step ort-fp16: ort-fp16: fp16 overflow: ")
-    assert sorted(path.name for path in (tiny.folder / ".crbench" / "networks").rglob("*")) == before
+    assert sorted(path.name for path in (measured.folder / ".crbench" / "networks").rglob("*")) == before
 
 
 def test_what_is_to_be_trained_first_is_not_guessed(tiny, capsys):

@@ -1,6 +1,8 @@
 """How 8-bit products are summed, through a whole run: keys, details, verdicts, simulation."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -23,10 +25,10 @@ def sums(cell):
 
 
 @pytest.fixture
-def both(tiny):
-    """The tiny suite with a target of either kind, and costs."""
-    tiny.write(SUMS, BOTH, tiny.text + COST)
-    return tiny
+def both(measured):
+    """The tiny suite after its first run, with a target of either kind, and costs."""
+    measured.write(SUMS, BOTH, measured.text + COST)
+    return measured
 
 
 def test_saturating_targets_take_networks_with_8_bit_products_alone(both):
@@ -65,6 +67,8 @@ def test_every_8_bit_cell_names_the_kind_and_the_layers_that_can_saturate(both):
 
 
 def test_where_sums_do_not_saturate_they_are_simulated_and_marked(both, monkeypatch):
+    for store in ("simulated", "real"):
+        shutil.copytree(".crbench", store)
     monkeypatch.setattr(running_file, "saturates", lambda network, target: False)
     assert both.run("run", "tiny.toml", "--quiet", "--only", "int8/avx2/*", "--store", "simulated") == 0
     simulated = by_cell(both.results())
@@ -86,14 +90,17 @@ def test_where_sums_do_not_saturate_they_are_simulated_and_marked(both, monkeypa
                 assert cell["values"] == simulated[place]["values"]
 
 
-def test_sums_that_cannot_be_had_skip_the_cells_and_name_the_node(tiny, monkeypatch):
+def test_sums_that_cannot_be_had_skip_the_cells_and_name_the_node(measured, monkeypatch):
     from bench.runtimes.integer_sums import NodeSums
 
     stays = [NodeSums("/hidden/Gemm", "QGemm", "saturating", True)]
     monkeypatch.setattr(running_file, "sums_of_nodes", lambda graph, provider: stays)
     monkeypatch.setattr(running_file, "_checked", {})
-    assert tiny.run("run", "tiny.toml", "--quiet", "--only", "int8/edge/fidelity*") == 3  # nothing was measured
-    for cell in tiny.results()["cells"]:
+    for kind in ("cells", "observations"):
+        shutil.rmtree(measured.folder / ".crbench" / kind)
+    assert measured.run("run", "tiny.toml", "--quiet", "--only", "int8/edge/fidelity*") == 3  # nothing was measured
+    assert len(measured.results()["cells"]) == 2
+    for cell in measured.results()["cells"]:
         assert cell["status"] == "skipped"
         assert cell["reason"] == (
             "variant: exact 8-bit sums cannot be had on this processor: node '/hidden/Gemm' (QGemm) has saturating sums"
@@ -101,25 +108,26 @@ def test_sums_that_cannot_be_had_skip_the_cells_and_name_the_node(tiny, monkeypa
 
 
 def test_check_says_of_networks_that_are_made_what_their_weights_tell(both, capsys):
+    Path(".crbench").rename("kept")
     assert both.run("check", "tiny.toml") == 0
     assert "8-bit sums: not known before the networks are made: int8" in capsys.readouterr().out
-    assert both.run("run", "tiny.toml", "--quiet", "--only", "int8/edge/fidelity.accuracy") == 0
-    capsys.readouterr()
+    shutil.rmtree(".crbench", ignore_errors=True)
+    Path("kept").rename(".crbench")
     assert both.run("check", "tiny.toml") == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("8-bit sums"))
     assert line.startswith("8-bit sums: int8 (edge): it is another function on x86 without VNNI (")
     assert line.endswith(": see avx2")
 
 
-def test_a_baseline_of_another_kind_of_sums_is_incomparable(tiny, capsys):
-    assert tiny.run("run", "tiny.toml", "--quiet", "--only", "int8") == 0
-    assert tiny.run("baseline", "accept", "reports/tiny", "--out", "base.json") == 0
-    held = {cell["integer_sums"] for cell in json.loads((tiny.folder / "base.json").read_text())["cells"]}
+def test_a_baseline_of_another_kind_of_sums_is_incomparable(measured, capsys):
+    assert measured.run("run", "tiny.toml", "--quiet", "--only", "int8") == 0
+    assert measured.run("baseline", "accept", "reports/tiny", "--out", "base.json") == 0
+    held = {cell["integer_sums"] for cell in json.loads((measured.folder / "base.json").read_text())["cells"]}
     assert held == {"exact"}
-    tiny.write(SUMS, 'integer_sums = "saturating"\n')
-    assert tiny.run("run", "tiny.toml", "--quiet", "--only", "int8") == 0
+    measured.write(SUMS, 'integer_sums = "saturating"\n')
+    assert measured.run("run", "tiny.toml", "--quiet", "--only", "int8") == 0
     capsys.readouterr()
-    assert tiny.run("gate", "reports/tiny", "--baseline", "base.json") == 3
+    assert measured.run("gate", "reports/tiny", "--baseline", "base.json") == 3
     shown = capsys.readouterr().out
     assert "incomparable" in shown
     assert "the kind of 8-bit sums (exact before, saturating now)" in shown

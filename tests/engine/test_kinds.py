@@ -1,10 +1,13 @@
 """Every kind of value through a real run: pairs, independent draws, bounds; with metrics of a user's own module."""
 
 import json
+import shutil
 
 import pytest
 
 from bench.metrics.base import metrics
+from bench.study import Study
+from tests.conftest import TINY
 
 MODULE = """
 from typing import ClassVar
@@ -80,21 +83,25 @@ class Certified(Metric):
 """
 
 
-@pytest.fixture
-def kinds(tiny, monkeypatch):
-    (tiny.folder / "metrics_of_test_kinds.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(str(tiny.folder))
-    text = tiny.text[: tiny.text.index("[[metric]]")].replace(
+@pytest.fixture(scope="module")
+def kinds(first_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kinds")
+    shutil.copytree(first_run / ".crbench", folder / ".crbench")
+    (folder / "metrics_of_test_kinds.py").write_text(MODULE)
+    text = TINY[: TINY.index("[[metric]]")].replace(
         '\n[[target]]\nname = "edge"\nruntime = "onnxruntime"\ninteger_sums = "exact"\n', ""
     )
     text = text[: text.index('[[variant]]\nname = "int8"')]
     uses = "".join(
         f'[[metric]]\nuse = "metrics_of_test_kinds:{name}"\n\n' for name in ("Sampled", "Agreement", "Certified")
     )
-    tiny.write(text=text + uses)
-    code = tiny.run("run", "tiny.toml", "--quiet")
-    assert code == 0, [cell["reason"] for cell in tiny.results()["cells"]]
-    return {cell["metric"].rsplit(":")[-1]: cell for cell in tiny.results()["cells"]}
+    (folder / "tiny.toml").write_text(text + uses)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(str(folder))
+        results = Study("tiny.toml").run()
+    cells = json.loads(results.model_dump_json(by_alias=True))["cells"]
+    return {cell["metric"].rsplit(":")[-1]: cell for cell in cells}
 
 
 def test_independent_draws_do_not_count_a_networks_own_noise(kinds):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli import run_cli
 from bench.engine.networks import describes
 from bench.engine.planning import plan_suite
 from bench.store.checksums import sealed
@@ -213,7 +214,12 @@ def command(folder, *arguments):
     return done
 
 
-def test_paths_and_arguments_that_are_no_utf_8_never_cost_a_run(measured, monkeypatch):
+def within(*arguments):
+    """The command line in this process, its arguments as Python decodes them."""
+    return run_cli([os.fsdecode(argument) for argument in arguments])
+
+
+def test_paths_and_arguments_that_are_no_utf_8_never_cost_a_run(measured, monkeypatch, capfd):
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", str(root))
     odd = b"caf\xe9"
@@ -229,6 +235,7 @@ def test_paths_and_arguments_that_are_no_utf_8_never_cost_a_run(measured, monkey
     assert found["suite"]["path"] == r"caf\udce9.toml"
     assert found["run"]["argv"][2] == r"caf\udce9.toml"
     assert all(cell["cached"] for cell in found["cells"])
+    monkeypatch.chdir(measured.folder)
     for arguments in (
         ("baseline", "accept", out, "-o", base),
         ("gate", out, "--baseline", base, "--json", "--junit", odd + b".xml", "--markdown", odd + b".md"),
@@ -237,15 +244,15 @@ def test_paths_and_arguments_that_are_no_utf_8_never_cost_a_run(measured, monkey
         ("why", "noise", "--suite", suite, "--store", store),
         ("gc", "--store", store),
     ):
-        done = command(folder, *arguments)
-        assert done.returncode == 0, (arguments, done.stderr)
+        assert within(*arguments) == 0, (arguments, capfd.readouterr().err)
     for arguments in (("run", suite, "--only", odd, "-q"), ("why", odd, "--suite", suite), ("run", odd, "-q")):
-        done = command(folder, *arguments)
-        assert done.returncode == 2
-        assert len(done.stderr.splitlines()) == 1, done.stderr
+        capfd.readouterr()
+        assert within(*arguments) == 2
+        said = capfd.readouterr().err
+        assert len(said.splitlines()) == 1, said
 
 
-def test_a_pair_of_files_whose_names_are_no_utf_8(tmp_path, monkeypatch):
+def test_a_pair_of_files_whose_names_are_no_utf_8(tmp_path, monkeypatch, capfd):
     from tests.pytest_plugin.conftest import write_files
 
     write_files(tmp_path)
@@ -254,13 +261,14 @@ def test_a_pair_of_files_whose_names_are_no_utf_8(tmp_path, monkeypatch):
     for old, new in ((b"close.onnx", b"cl\xf6se.onnx"), (b"x.npz", b"\xff.npz")):
         os.rename(os.path.join(folder, old), os.path.join(folder, new))  # noqa: PTH104, PTH118
     data = ("--data", b"\xff.npz")
-    for more in ((), ("--json",)):
-        done = command(
-            folder, "diff", "reference.onnx", b"cl\xf6se.onnx", *data, "--metric", "fidelity.accuracy", *more
-        )
-        assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["cells"][0]["variant"] == r"cl\udcf6se.onnx"
-    done = command(folder, "why-diverged", "reference.onnx", b"cl\xf6se.onnx", *data, "--json")
+    pair = ("diff", "reference.onnx", b"cl\xf6se.onnx", *data, "--metric", "fidelity.accuracy")
+    done = command(folder, *pair)
     assert done.returncode == 0, done.stderr
-    done = command(folder, "diff", "reference.onnx", b"n\xf6ne.onnx", *data, "-q")
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    monkeypatch.chdir(tmp_path)
+    capfd.readouterr()
+    assert within(*pair, "--json") == 0
+    assert json.loads(capfd.readouterr().out)["cells"][0]["variant"] == r"cl\udcf6se.onnx"
+    assert within("why-diverged", "reference.onnx", b"cl\xf6se.onnx", *data, "--json") == 0
+    capfd.readouterr()
+    assert within("diff", "reference.onnx", b"n\xf6ne.onnx", *data, "-q") == 2
+    assert len(capfd.readouterr().err.splitlines()) == 1

@@ -61,14 +61,14 @@ def variant(name, steps=""):
     return f'\n[[variant]]\nname = "{name}"\nonnx = "{name}.onnx"\n{steps}'
 
 
-def test_unusable_files_are_errors_of_their_own_cells_and_the_others_go_on(tiny, capsys):
+def test_unusable_files_are_errors_of_their_own_cells_and_the_others_go_on(measured, capsys):
     for name, (model, _) in UNUSABLE.items():
-        (tiny.folder / f"{name}.onnx").write_bytes(model.SerializeToString())
-    (tiny.folder / "good.onnx").write_bytes(network().SerializeToString())
+        (measured.folder / f"{name}.onnx").write_bytes(model.SerializeToString())
+    (measured.folder / "good.onnx").write_bytes(network().SerializeToString())
     listed = "".join(variant(name) for name in [*UNUSABLE, "good"])
-    tiny.write(text=tiny.text + listed)
-    assert tiny.run("run", "tiny.toml", "--quiet", "--only", "*/fidelity.*") == 3
-    cells = tiny.results()["cells"]
+    measured.write(text=measured.text + listed)
+    assert measured.run("run", "tiny.toml", "--quiet", "--only", "*/fidelity.*") == 3
+    cells = measured.results()["cells"]
     for name, (_, said) in UNUSABLE.items():
         own = [cell for cell in cells if cell["variant"] == name]
         assert own, name

@@ -12,7 +12,7 @@ from bench.probes.base import Context, Observation
 from bench.probes.integrated_gradients import IntegratedGradients as Probe
 from tests.metrics.asking import distance
 
-COSINE, SPEARMAN = IntegratedGradients.values
+COSINE, _, SPEARMAN, _ = IntegratedGradients.values
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from bench.metrics.lipschitz.local import LocalLipschitz
 from bench.probes import jacobian
 from tests.metrics.asking import distance, figure
 
-CHANGE, QUALITY, BOUND = LocalLipschitz.values
+CHANGE, _, QUALITY, BOUND = LocalLipschitz.values
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from bench.functional.divergences import flips
 from bench.metrics.base import Metric, metrics
 from bench.metrics.values import Change
 from bench.probes.logits import Logits
-from bench.pytest_plugin.names import cell_name, id_of, safe, unique
+from bench.pytest_plugin.names import cell_name, safe, unique
 from bench.registry import parameters
 from bench.suite.load import load_suite
 from bench.suite.suite import MetricUse
@@ -51,8 +51,8 @@ def test_parameters_replicates_and_control_characters(fresh, monkeypatch):
     def named(metric, replicate=0):
         cell = plan.cells[0]
         planned = replace(cell, use=MetricUse(metric), replicate=replicate)
-        assert id_of(planned).label == planned.label
-        return cell_name(id_of(planned))
+        assert planned.id.label == planned.label
+        return cell_name(planned.id)
 
     odd = named(Odd(text="a/b\x1b[31m c::d", numbers=(-1.0, 0.5)))
     assert odd == "close-edge-some.module-Odd-metric-numbersminus1.0-0.5-texta-b-31m-c-d"

@@ -120,10 +120,12 @@ def test_a_probes_version_enters_its_own_key_and_that_of_what_needs_it(planned, 
 
 @pytest.mark.parametrize(("package", "wanted"), [("torch", ALL), ("foolbox", {"pgd"}), ("onnxruntime", set())])
 def test_the_versions_of_the_packages_that_answer(planned, monkeypatch, package, wanted) -> None:
-    from bench.suite import nodes
+    from bench.suite import planned_networks
 
-    before, version = keys(planned), nodes.package_version
-    monkeypatch.setattr(nodes, "package_version", lambda name: "another" if name == package else version(name))
+    before, version = keys(planned), planned_networks.package_version
+    monkeypatch.setattr(
+        planned_networks, "package_version", lambda name: "another" if name == package else version(name)
+    )
     after = keys(planned)
     assert {name for name in before if before[name] != after[name]} == wanted
 
@@ -159,7 +161,7 @@ def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     place = "noise", plan.variants["noise", 0], planned.suite.targets[0], use, 0, plan
     other = planner_of(planned, evaluation=replace(planned.planner.evaluation, labels="another"))
     cell, again = planned.planner.cell(*place), other.cell(*place)
-    reading = name in ("fidelity.accuracy", "uncertainty.calibration")
+    reading = name in ("fidelity.accuracy", "fidelity.predictions", "uncertainty.calibration")
     assert (cell.key != again.key) == (reading or name == "adversarial.pgd")
     assert (LABELS in cell.parts["reads"]) == reading
     assert (cell.observed[0][0].key != again.observed[0][0].key) == (name == "adversarial.pgd")
