@@ -43,7 +43,7 @@ def why_diverged(
     declared = Inputs(both_inputs, reference_input, variant_input)
     with json_alone(as_json) as say:
         ranked = _with_bar(
-            lambda shown: analyse(reference, variant, data, limits, shown, integer_sums, declared),
+            lambda progress: analyse(reference, variant, data, limits, progress, integer_sums, declared),
             quiet=quiet or as_json,
         )
         report = LayerReport.model_validate(ranked)

@@ -211,13 +211,17 @@ def test_sensitivity_spares_what_matters(digits, context):
 
 
 def test_rounds_with_training_between(network, context, digits):
-    slowly = prune(network, context, ratio=0.5, rounds=2, finetune_epochs=1)
-    at_once = prune(network, context, ratio=0.5, rounds=2)
-    assert widths(slowly.module) == widths(at_once.module) == {"conv1": 4, "conv2": 6, "classifier": 10}
-    assert [cut["groups"] for cut in slowly.record["record"]["rounds"]] == [2, 2]
-    assert accuracy(slowly.module, digits.evaluation, digits.input) > accuracy(
-        at_once.module, digits.evaluation, digits.input
-    )
+    slowly = prune(network, context, ratio=0.25, rounds=4, finetune_epochs=1)
+    without = prune(network, context, ratio=0.25, rounds=4)
+    assert widths(slowly.module) == widths(without.module) == {"conv1": 6, "conv2": 9, "classifier": 10}
+    assert [cut["groups"] for cut in slowly.record["record"]["rounds"]] == [
+        2,
+        1,
+        2,
+        0,
+    ]  # 7.5, 7, 6.5, 6 of 8 and 11.25, 10.5, 9.75, 9 of 12
+    trained, untrained = (accuracy(each.module, digits.evaluation, digits.input) for each in (slowly, without))
+    assert trained > untrained + 0.1  # .47 and .20; at half the width both are at chance
     again = restore(json.loads(json.dumps(slowly.record)), to_bytes(slowly))
     with torch.no_grad():
         x = torch.from_numpy(digits.evaluation.x)

@@ -34,7 +34,7 @@ from bench.suite.suite import Outside
 if TYPE_CHECKING:
     from bench.layer_matching import Layer, LayerGraph
 
-Shown = Callable[[int, int, str], None]
+LayerProgress = Callable[[int, int, str], None]
 NAMES = ("REFERENCE", "VARIANT")
 
 
@@ -43,7 +43,7 @@ def why_diverged(
     variant: GivenNetwork,
     x: Any,
     bounds: tuple[float, float] | None = None,
-    shown: Shown = lambda done, total, name: None,
+    progress: LayerProgress = lambda done, total, name: None,
     integer_sums: IntegerSums = "native",
     inputs: Inputs = UNDECLARED,
     y: Any = None,
@@ -56,7 +56,7 @@ def why_diverged(
         variant: another one.
         x: samples (n, ...), or an ``.npz`` with ``x`` and, if known, ``y``.
         bounds: the range of ``x``; by default (0, 1) if ``x`` lies in it.
-        shown: called with the layers done, their number, and the name of the one at work.
+        progress: called with the layers done, their number, and the name of the one at work.
         integer_sums: how ONNX Runtime sums 8-bit products where the networks are deployed.
         inputs: how the networks take their input.
         y: labels (n,), if known.
@@ -73,7 +73,7 @@ def why_diverged(
     _, dataset = pair_suite(pair)
     given = pair.reference, pair.variant
     first, second = (_load(item, dataset, where) for item, where in zip(given, NAMES, strict=True))
-    return diagnose(first, second, dataset.evaluation, shown, integer_sums)
+    return diagnose(first, second, dataset.evaluation, progress, integer_sums)
 
 
 def _load(outside: Outside, dataset: Dataset, where: str) -> Network:
@@ -85,7 +85,7 @@ def diagnose(
     reference: Network,
     variant: Network,
     samples: Samples,
-    shown: Shown = lambda done, total, name: None,
+    progress: LayerProgress = lambda done, total, name: None,
     integer_sums: IntegerSums = "native",
 ) -> dict[str, Any]:
     """Rank the layers of two networks by guilt, on samples at hand.
@@ -109,7 +109,7 @@ def diagnose(
     first, second = (Side(item.graph, item.given(samples), where) for item, where in zip(taken, NAMES, strict=True))
     sides = first, second
     parts = batches(sides)
-    shown(0, 0, "running both networks")
+    progress(0, 0, "running both networks")
     layers = Layers(matching, sides)
     maps, unclear = taken_back(layers, parts)
     *raw, seen = observe(matching, sides, parts, maps)
@@ -126,7 +126,7 @@ def diagnose(
     listed = [position for position in range(len(graphs[0].layers)) if _computes(matching, position)]
     for number, position in enumerate(listed):
         row = _row(matching, position, number) | seen[position].figures() | _channels(matching, position, maps, unclear)
-        shown(number, len(listed), row["name"])
+        progress(number, len(listed), row["name"])
         rows.append(row | _restored(layers, position, parts, maps, damage, taken[1]))
     alone = [graphs[1].layers[p.variant].name for p in matching.pairs if p.reference is None and p.variant is not None]
     rounding = damage.rounding(pair[0].exact)
