@@ -87,4 +87,11 @@ def test_every_value_with_a_range_says_so() -> None:
         if isinstance(value, Change | Mean | Proportion | Statistic)
     }
     unbounded = {name.rsplit(".", 1)[1] for name, largest in ranges.items() if largest == np.inf}
-    assert unbounded == {"jacobian_difference", "log_jacobian_norm", "nll", "ce2_debiased", "ece"}
+    assert unbounded == {
+        "jacobian_difference",
+        "jacobian_difference_worst_5",
+        "log_jacobian_norm",
+        "nll",
+        "ce2_debiased",
+        "ece",
+    }

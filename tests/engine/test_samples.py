@@ -97,10 +97,8 @@ def test_arrays_that_a_gate_needs_and_the_store_lost_are_measured_again(ran, cap
     before, cells = (folder / "arrays.npz").read_bytes(), json.loads((folder / "results.json").read_text())["cells"]
     files = sorted((ran.folder / ".crbench" / "observations").rglob("*.npy"))
     for file in files[:1] if what == "one" else files:
-        if (
-            what != "of the variants"
-            or "weight-noise" in file.with_name(f"{file.name.partition('.')[0]}.json").read_text()
-        ):
+        record = file.with_name(f"{file.name.partition('.')[0]}.json").read_text()
+        if what != "of the variants" or "weight-noise" in record:
             file.unlink()
     assert ran.run("run", "tiny.toml", "--quiet") == 0
     err = capsys.readouterr().err
