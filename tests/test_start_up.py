@@ -82,6 +82,20 @@ def test_the_rest_of_the_house_loads_no_heavy_library():
     assert done.returncode == 0, done.stderr[-500:]
 
 
+def test_a_plan_with_an_onnx_file_loads_neither_torch_nor_a_runtime():
+    code = "import sys, bench.onnx_files.reading; print(sorted({'torch', 'onnxruntime', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_asking_how_a_provider_sums_loads_its_runtime_and_no_torch():
+    code = (
+        "import sys; from bench.runtimes.integer_sums import native_sums; native_sums()\nprint('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_rooms_of_networks_at_work_import_heavy_libraries_at_their_top():
     found = {}
     for name in filter(at_work, every_module()):

@@ -94,10 +94,6 @@ def test_explaining_is_the_command_why(measured, capsys):
         Study("tiny.toml").explain("nothing")
 
 
-MORE = "the number of samples that an observation covers is not looked at"
-
-
-@pytest.mark.xfail(reason=MORE)
 def test_more_samples_are_announced_as_work(measured):
     """The attack is stored for 20 samples; 30 ask every network again, and nothing says 'statistics alone'."""
     measured.write("samples = 20", "samples = 30")

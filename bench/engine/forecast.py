@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from bench.engine.judged import arrays_lost
+from bench.engine.judged import arrays_lost, is_stored
 from bench.engine.planning import PlannedSuite
 from bench.store.store import Store
 from bench.suite.plan import Plan, PlannedCell
@@ -24,7 +24,7 @@ def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     for cell in missing:
         wanted += cell.every()
     for item in wanted:
-        if item.key not in observations and not store.holds("observations", item.key):
+        if item.key not in observations and not is_stored(store, item):
             observations[item.key] = item
             node: PlannedNetwork | None = item.network
             while node is not None and store.blob("networks", node.key) is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bench.engine.observed import covers
 from bench.metrics.values import Cost, Value
 from bench.store.store import Store
 from bench.suite.plan import PlannedCell, PlannedObservation, own_sources
@@ -41,6 +42,14 @@ def judged_observations(planned: PlannedCell) -> Sequence[PlannedObservation]:
     return observations_behind(planned, judged_values(planned))
 
 
+def is_stored(store: Store, planned: PlannedObservation) -> bool:
+    """Whether an observation is in the store as it was committed, on as many samples as are needed."""
+    record = store.get("observations", planned.key)
+    if record is None or not covers(record.content["status"], record.content["rows"], planned.count):
+        return False
+    return store.holds("observations", planned.key)
+
+
 def arrays_lost(store: Store, planned: PlannedCell) -> bool:
     """Whether per-sample arrays that are to be judged are no longer in the store as they were committed."""
-    return not all(store.holds("observations", item.key) for item in judged_observations(planned))
+    return not all(is_stored(store, item) for item in judged_observations(planned))

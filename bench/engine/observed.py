@@ -50,7 +50,12 @@ class Observed:
         )
 
     def covers(self, count: int) -> bool:
-        """Whether it is the answer on so many samples; a refusal may hold for its own number alone."""
-        if self.status == "skipped":
-            return self.rows in (None, count)
-        return self.rows is None or self.rows >= count
+        """Whether it is the answer on so many samples."""
+        return covers(self.status, self.rows, count)
+
+
+def covers(status: str, rows: int | None, count: int) -> bool:
+    """Whether an answer on ``rows`` samples serves for ``count``; a refusal may hold for its own number alone."""
+    if status == "skipped":
+        return rows in (None, count)
+    return rows is None or rows >= count

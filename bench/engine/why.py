@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.cell_id import CellId
-from bench.engine.judged import arrays_lost
+from bench.engine.judged import arrays_lost, is_stored
 from bench.errors import UserError
 from bench.registry import nearest
 from bench.store.keys import differences, key_of
@@ -46,7 +46,7 @@ def _explain(cell: PlannedCell, store: Store, observed: list[Record], known: lis
         reason = record.content.get("reason", "")
         return [f"{cell.label}: measured again, it failed: {reason}", f"  key {cell.key}"]
     lines = [f"{cell.label}: to be measured", f"  key {cell.key}"]
-    missing = [(role, item) for role, item in _roles(cell) if not store.holds("observations", item.key)]
+    missing = [(role, item) for role, item in _roles(cell) if not is_stored(store, item)]
     before = _former(cell, store, known)
     if not missing:
         return [*lines, "  every observation is stored; only the statistics run again", *_changes(cell, before)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from bench.errors import UserError
@@ -83,6 +85,12 @@ class OnnxModule(nn.Module):
                 changed |= set(step.node.outputs)
         execute(self._needed(wanted), scope, wanted, changes)
         return {name: materialise(scope[name]) for name in wanted}
+
+    def arrays(self, inputs: Mapping[str, NDArray[Any]], fetch: Iterable[str]) -> dict[str, NDArray[Any]]:
+        """As ``values``, of numpy arrays and without gradient."""
+        with torch.no_grad():
+            made = self.values({name: torch.from_numpy(array) for name, array in inputs.items()}, fetch)
+        return {name: value.numpy() for name, value in made.items()}
 
     @contextmanager
     def counting(self) -> Iterator[dict[str, Counted]]:

@@ -20,7 +20,7 @@ from bench.networks.materialise import made_weights, materialise
 from bench.networks.network import FunctionNetwork, InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.networks.torchscript import copied, refuse_frozen
 from bench.networks.weight_hooks import refuse_setters
-from bench.onnx_files.interface import probe_answer
+from bench.onnx_files.probing import probe_answer
 from bench.onnx_files.reading import is_quantised, read_onnx
 from bench.outside_networks.checkpoint import check_finite, load_checkpoint
 from bench.outside_networks.held import Held

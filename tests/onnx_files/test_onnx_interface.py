@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bench.errors import UserError
 from bench.networks.network import InputSpec
-from bench.onnx_files.interface import probe_answer
+from bench.onnx_files.probing import probe_answer
 from bench.outside_networks.loading import load_outside
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor

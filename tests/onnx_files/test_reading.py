@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bench.errors import UserError
 from bench.networks.network import InputSpec
-from bench.onnx_files.interface import probe_answer
+from bench.onnx_files.probing import probe_answer
 from bench.onnx_files.reading import is_quantised, read_onnx
 
 DECLARED = InputSpec(shape=(1, 2, 2), classes=("a", "b", "c"))
