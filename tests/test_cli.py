@@ -86,7 +86,7 @@ def test_why_names_what_changed(measured, capsys):
     assert measured.run("why", cell, "--suite", "tiny.toml") == 0
     shown = capsys.readouterr().out
     assert f"{cell}: to be measured" in shown
-    assert "variant: changed since it was last measured: network.parameters.sigma was 0.3, is 0.2" in shown
+    assert "variant, logits: changed since it was last measured: network.parameters.sigma was 0.3, is 0.2" in shown
     assert "reference:" not in shown
     assert measured.run("why", "noise/torch/fidelity.prediction", "--suite", "tiny.toml") == 0
     assert measured.run("why", "nise/torch/fidelity.predictions", "--suite", "tiny.toml") == 2
@@ -123,7 +123,8 @@ def test_why_answers_for_a_file_that_was_swapped(tiny, capsys):
     before = hashlib.sha256((tiny.folder / "b.onnx").read_bytes()).hexdigest()[:12]
     write("b.onnx", 0.3)
     after = hashlib.sha256((tiny.folder / "b.onnx").read_bytes()).hexdigest()[:12]
-    changed = f"variant: changed since it was last measured: the content of b.onnx changed (sha256 was {before}, is "
+    was_measured = "changed since it was last measured: the content of"
+    changed = f"variant, logits: {was_measured} b.onnx changed (sha256 was {before}, is "
     shown = told()
     assert f"{cell}: to be measured" in shown
     assert f"{changed}{after})" in shown
@@ -133,7 +134,7 @@ def test_why_answers_for_a_file_that_was_swapped(tiny, capsys):
     assert changed in shown
     write("b.onnx", 0.2)
     write("float.onnx", 0.01)
-    assert "reference: changed since it was last measured: the content of float.onnx changed" in told()
+    assert f"reference, logits: {was_measured} float.onnx changed" in told()
 
 
 def test_gc_frees_what_no_suite_uses(measured, capsys):

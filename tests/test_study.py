@@ -102,9 +102,13 @@ def test_more_samples_are_announced_as_work(measured):
     """The attack is stored for 20 samples; 30 ask every network again, and nothing says 'statistics alone'."""
     measured.write("samples = 20", "samples = 30")
     study = Study("tiny.toml")
-    (*_, cell) = [cell for cell in study.plan.cells if cell.use.metric.name == "adversarial.pgd"]
-    assert all(study.engine.observations.missing(item) for item in cell.observed[0])
-    assert "every observation is stored" not in " ".join(study.explain(cell.label))
+    every = {item.key: item for cell in study.plan.cells for item in cell.every()}
+    missing = [item for item in every.values() if study.engine.observations.missing(item)]
+    assert len(missing) == 2 * (1 + 1 + 4) + 2 + 1  # on both targets: reference, floor, yardsticks; noise, int8
+    attacks = [cell.label for cell in study.plan.cells if cell.use.metric.name == "adversarial.pgd"]
+    lines = [line for label in attacks for line in study.explain(label)]
+    assert not [line for line in lines if "every observation is stored" in line]
+    assert f"observations to make: {len(missing)}" in " ".join(study.forecast())
 
 
 def test_planning_touches_no_store(tiny):

@@ -202,6 +202,7 @@ class InlineEngine:
     def _derive(self, cell: PlannedCell) -> Measured:
         metric = cell.use.metric
         if metric.labelled and self.observations.samples(cell.count).y is None:
+            self.networks.get(cell.network)  # what cannot be used at all is an error first
             return Measured(self._cell(cell, status="skipped", reason=NO_LABELS))
         evidence = self.evidence(cell)
         if evidence.skipped:

@@ -64,7 +64,7 @@ class _Judge:
         self.results = results
         self.baseline = baseline
         self.suite_path = suite_path
-        self.now = baseline_of(results, samples, timings=True).by_id()  # rounded as the baseline is
+        self.now = baseline_of(results, samples, timings=True, ungated=True).by_id()  # rounded as the baseline is
         self.measured = {cell.id: cell for cell in results.cells}
         self.said: list[Judgement] = []
         self.questions: list[Question] = []

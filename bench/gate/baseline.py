@@ -104,8 +104,13 @@ class Accepted(NamedTuple):
     skipped: list[str]  # with their reasons
 
 
-def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False, accepted: int = 1) -> Baseline:
-    """What a later run can be compared with: gated values, latencies if asked for, and gated cells that are skipped."""
+def baseline_of(
+    results: Results, samples: RunSamples, *, timings: bool = False, accepted: int = 1, ungated: bool = False
+) -> Baseline:
+    """What a later run can be compared with: gated values, latencies if asked for, and gated cells that are skipped.
+
+    ``ungated``: of the later run itself, everything whose arrays were kept.
+    """
     cells = []
     for cell in results.cells:
         found = samples.cells.get(cell.id.path)
@@ -113,7 +118,7 @@ def baseline_of(results: Results, samples: RunSamples, *, timings: bool = False,
             names = [
                 name
                 for name, item in sorted(found.values.items())
-                if name in cell.values and (timings if item.form == "timing" else cell.values[name].gates)
+                if name in cell.values and (timings if item.form == "timing" else ungated or cell.values[name].gates)
             ]
             samples_kept = kept_cell(found, names)
             values = {name: _value(samples_kept.values[name], cell.values[name]) for name in names}

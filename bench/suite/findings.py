@@ -18,13 +18,21 @@ from bench.limits import Limit
 from bench.metrics.base import Metric
 from bench.models.base import Model
 from bench.outside_networks.packaged import is_packaged, packaged
+from bench.probes.base import Probe
 from bench.registry import Registry
 from bench.runtimes.base import Runtime
 from bench.suite.extends import Document, is_file
 from bench.suite.validation_errors import KeyPath, explain, show, spell
 
 T = TypeVar("T")
-BASES: dict[str, type[Any]] = {"loader": Loader, "model": Model, "step": Step, "metric": Metric, "runtime": Runtime}
+BASES: dict[str, type[Any]] = {
+    "loader": Loader,
+    "model": Model,
+    "step": Step,
+    "probe": Probe,
+    "metric": Metric,
+    "runtime": Runtime,
+}
 
 
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}

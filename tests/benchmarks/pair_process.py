@@ -21,10 +21,10 @@ SHAPE = (1, 28, 28)
 def write(folder, count):
     """Two networks that differ by noise, and images with the classes that the first one sees, a tenth of them wrong."""
     import torch
-    from bench.graph.network import InputSpec
 
     from bench.models.base import models
     from bench.models.training import initialise
+    from bench.networks.network import InputSpec
 
     declared = InputSpec(shape=SHAPE, classes=tuple(map(str, range(10))), bounds=(0.0, 1.0))
     first = initialise(models.get("convnet")(widths=WIDTHS), declared, 0)
@@ -52,10 +52,10 @@ def write(folder, count):
 def rest(folder, *, forward=False):
     """What reading the data and opening the networks takes; with a forward pass of both on all images."""
     import torch
-    from bench.graph.network import InputSpec
-    from bench.models.outside import load_outside
 
     from bench.data.npz import read_npz
+    from bench.networks.network import InputSpec
+    from bench.outside_networks.loading import load_outside
     from bench.probes.logits import log_probabilities
     from bench.runtimes.base import Target
     from bench.runtimes.opening import open_predictor

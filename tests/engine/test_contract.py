@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.data.base import Samples
-from bench.probes.logits import Logits
+from bench.engine.in_memory import answers
 from bench.store.store import Store
 from bench.study import Study
 
@@ -253,6 +254,7 @@ def own(measured, monkeypatch):
     """The tiny suite, its networks trained, with one variant on torch and metrics of the user's own module."""
     (measured.folder / "own_of_contract.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(measured.folder))
+    shutil.copytree(".crbench", "another")  # with the same networks, and nothing that these metrics ask
     head = measured.text[: measured.text.index('[[target]]\nname = "edge"')]
     noise = '[[variant]]\nname = "noise"\nsteps = [{ use = "weight-noise", sigma = 0.3 }]\n\n'
 
@@ -493,11 +495,18 @@ def test_a_value_that_needs_labels_is_null_with_the_reason_without_them(own, met
     assert (found[name].variant, found[name].reason) == (None, "needs labels; the data has none")
 
 
-def test_logits_of_the_built_in_metrics_are_asked_once(own, monkeypatch):
-    """Accuracy, fidelity and calibration stand on one forward pass a network."""
-    seen = []
-    original = Logits.ask
-    monkeypatch.setattr(Logits, "ask", lambda *given: seen.append(len(given[2])) or original(*given))
-    more = "".join(f'[[metric]]\nuse = "{name}"\n\n' for name in ("fidelity.accuracy", "uncertainty.calibration"))
-    own.study(more='[[metric]]\nuse = "fidelity.predictions"\nsamples = 50\n\n' + more, store="another").run()
-    assert seen == [N] * len(ROLES)
+def test_in_memory_a_metric_gets_what_it_gets_in_a_suite(own):
+    study = own.study("Second", "Explains")
+    results = study.run()
+    shown = {"Second": ("agrees", "agreement"), "Explains": ("explained", "explained")}
+    for cell in study.plan.cells:
+        networks = [study.engine.observations.open(made, cell.target) for made in (cell.network, cell.original)]
+        metric = cell.use.metric
+        found = answers(metric, networks[0], study.dataset.evaluation, networks[1])
+        for item in cell.observed[0]:
+            for name, array in Store(".crbench").arrays("observations", item.key).items():
+                np.testing.assert_array_equal(found[name], array)
+        name, value = shown[type(metric).__name__]
+        measured = values(results, type(metric).__name__)[value]
+        assert found[name].mean() == pytest.approx(measured.variant)
+        assert measured.variant < measured.reference

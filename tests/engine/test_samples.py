@@ -80,7 +80,7 @@ def test_a_cached_run_leaves_the_same_arrays(ran):
 
 def test_what_the_store_lost_is_left_out_and_told_where_nothing_may_be_measured(ran, capsys):
     assert ran.run("baseline", "accept", "reports/tiny") == 0
-    for file in (ran.folder / ".crbench" / "observations").rglob("*.npz"):
+    for file in (ran.folder / ".crbench" / "observations").rglob("*.npy"):
         file.unlink()
     assert ran.run("run", "tiny.toml", "--quiet", "--rerun", "never") == 0
     assert json.loads((ran.folder / "reports" / "tiny" / "results.json").read_text())["run"]["reused"] > 0
@@ -95,9 +95,12 @@ def test_arrays_that_a_gate_needs_and_the_store_lost_are_measured_again(ran, cap
     folder = ran.folder / "reports" / "tiny"
     assert ran.run("baseline", "accept", "reports/tiny") == 0
     before, cells = (folder / "arrays.npz").read_bytes(), json.loads((folder / "results.json").read_text())["cells"]
-    files = sorted((ran.folder / ".crbench" / "observations").rglob("*.npz"))
+    files = sorted((ran.folder / ".crbench" / "observations").rglob("*.npy"))
     for file in files[:1] if what == "one" else files:
-        if what != "of the variants" or "weight-noise" in file.with_suffix(".json").read_text():
+        if (
+            what != "of the variants"
+            or "weight-noise" in file.with_name(f"{file.name.partition('.')[0]}.json").read_text()
+        ):
             file.unlink()
     assert ran.run("run", "tiny.toml", "--quiet") == 0
     err = capsys.readouterr().err

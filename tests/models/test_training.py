@@ -269,5 +269,7 @@ def test_errors(digits):
             train(module, samples, digits.input, Recipe(), 0)
         with pytest.raises(UserError, match="accuracy needs labelled samples"):
             accuracy(module, samples, digits.input)
-    with pytest.raises(UserError, match=r"recipe\.learning_rate: the loss is not finite in epoch 1; give less than"):
+    with pytest.raises(
+        UserError, match=r"recipe\.learning_rate: the loss is not finite in epoch 1; give less than 1e\+30$"
+    ):
         train(module, digits.train, digits.input, Recipe(epochs=2, learning_rate=1e30), 0)

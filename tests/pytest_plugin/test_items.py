@@ -235,7 +235,7 @@ def test_what_needs_an_accelerator_is_marked(fresh):
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
 def test_what_the_store_lost_is_measured_again_and_said_in_the_closing_lines(measured, workers):
-    for file in (measured.folder / ".crbench" / "observations").rglob("*.npz"):
+    for file in (measured.folder / ".crbench" / "observations").rglob("*.npy"):
         file.write_bytes(file.read_bytes()[:-1] + b"?")
     shown = " ".join(measured.pytest("suites/mine.toml", *workers, expect=1).split())  # far may not ship
     assert "counted as absent, what needs them is measured again" in shown

@@ -167,6 +167,16 @@ def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     assert (cell.observed[0][0].key != again.observed[0][0].key) == (name == "adversarial.pgd")
 
 
+def test_one_forward_pass_of_each_network_serves_accuracy_fidelity_and_calibration(planned) -> None:
+    plan, asked = planned.plan, []
+    for name in ("fidelity.accuracy", "fidelity.predictions", "uncertainty.calibration"):
+        use = replace(planned.suite.metrics[0], metric=metrics.get(name)(samples=len(asked) + 40))
+        cell = planned.planner.cell("noise", plan.variants["noise", 0], planned.suite.targets[0], use, 0, plan)
+        asked.append({item.key for item in cell.every()})
+    assert len(asked[0]) == 1 + 1 + 1 + 4  # variant, reference, its floor, yardsticks
+    assert asked[0] == asked[1] == asked[2]
+
+
 def test_planning_takes_no_network_into_hands(planned, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("bench.models.training.train", lambda *_: pytest.fail("trained"))
     again = plan_suite(load_suite(write(Path(tmp_path), SUITE)))
