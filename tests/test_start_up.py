@@ -113,3 +113,15 @@ def test_what_a_look_up_leaves_out_registers_nothing(registry):
         for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
             importlib.import_module(f"{module.__name__}.{inner.name}")
     assert registry.names() == before
+
+
+def test_every_module_of_ours_that_is_imported_somewhere_exists():
+    """Inside functions too, where neither mypy nor an import of the house would notice."""
+    known = {"bench", *every_module()}
+    wrong = []
+    for file in sorted(Path(bench.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            named = [node.module] if isinstance(node, ast.ImportFrom) else []
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else named
+            wrong += [(file.name, name) for name in named if name.split(".")[0] == "bench" and name not in known]
+    assert wrong == []

@@ -58,7 +58,7 @@ def keep(name: str, file: str, content: bytes) -> None:
 
 
 def _place(name: str) -> str:
-    from bench.store.path import DATA
+    from bench.store.place import DATA
 
     return f"{DATA}/{name}"
 
