@@ -211,8 +211,8 @@ def _value(
     out = StageValue(cumulative=cumulative, since=since)
     if isinstance(value, Change):
         if before is start.reference:  # the first step: how far it led is all that there is
-            nothing: dict[str, Any] = {"gap": None, "gap_ci": None, "gap_further": None, "yardsticks": [], "reason": ""}
-            nothing["yardstick_gaps"] = []
+            nothing: dict[str, Any] = {"gap": None, "gap_ci": None, "gap_further": None, "yardsticks": []}
+            nothing |= {"yardstick_gaps": [], "reason": cumulative.reason if cumulative.ci is None else ""}
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
         there, here = (sample_distances(value, start.reference, item) for item in (before, shown))
@@ -232,7 +232,7 @@ def _value(
 
 def _changed(value: Change, found: Estimate, cumulative: ValueResult) -> ValueResult:
     low, high, method = found.interval
-    return ValueResult(
+    shown = ValueResult(
         kind="change",
         unit=value.unit,
         n=cumulative.n,
@@ -242,6 +242,9 @@ def _changed(value: Change, found: Estimate, cumulative: ValueResult) -> ValueRe
         interval=method,
         numerical_floor=_rounding(value, cumulative),
     )
+    if cumulative.ci is None:  # of so few samples no interval is known to cover
+        return shown.model_copy(update={"ci": None, "interval": "none", "reason": cumulative.reason})
+    return shown
 
 
 def _rounding(value: Value, cumulative: ValueResult) -> float | None:

@@ -167,7 +167,12 @@ def test_large_answers_are_kept_mapped_and_not_as_copies(measured, monkeypatch):
     ask = observations.Observations._ask
     monkeypatch.setattr(observations, "SMALL", 0)
     monkeypatch.setattr(stored, "SMALL", 0)
-    monkeypatch.setattr(observations.Observations, "_ask", lambda self, item: kept.append(ask(self, item)) or kept[-1])
+
+    def keep(self, item, **options):
+        kept.append(ask(self, item, **options))
+        return kept[-1]
+
+    monkeypatch.setattr(observations.Observations, "_ask", keep)
     expected = numbers(measured.results())
     without(measured.folder, "cells", "families", "observations")
     assert measured.run("run", "tiny.toml", "--quiet") == 0

@@ -74,11 +74,12 @@ def test_a_network_is_no_different_from_itself(pair, capsys):
     for cell in found.values():
         Cell.model_validate(cell)
         assert cell["status"] == "ok"
-        for value in cell["values"].values():
-            if value["kind"] == "change":
-                assert value["estimate"] == 0
-            if value["kind"] == "quality":
-                assert value["estimate"] == 0
+        for name, value in cell["values"].items():
+            if name == "flip_rate_when_sure":  # the reference is sure of none
+                assert value["estimate"] is None
+                assert value["reason"] == "no sample is sure"
+            elif value["kind"] in ("change", "quality"):
+                assert value["estimate"] == 0, name
     flips = found["fidelity.predictions"]["values"]["flip_rate"]
     assert flips["ci"] == pytest.approx([0, 1 - 0.025 ** (1 / 40)])
     assert flips["gap"] is None
