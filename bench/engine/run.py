@@ -19,6 +19,7 @@ from bench.engine.reading import readings
 from bench.engine.replicates import recipe_cells
 from bench.engine.samples import collect
 from bench.engine.stages import stage_results
+from bench.engine.variant_ratios import variant_ratios
 from bench.errors import UserError
 from bench.results import (
     Artefact,
@@ -107,9 +108,11 @@ def run_plan(
     results.left_out = [_left_out(cell) for cell in plan.cells if cell.use.gates and cell.label not in held]
     here.reused = sum(found.cell.cached for _, found in measured)
     results.run = here
+    samples = collect(plan, dataset, engine, measured)
+    results.variant_ratios = variant_ratios(engine, measured, samples)
     if only is None and shard == (1, 1):
         engine.store.set_roots(plan.suite.name, _roots(engine, measured))
-    return Measurement(results, collect(plan, dataset, engine, measured))
+    return Measurement(results, samples)
 
 
 def _left_out(cell: PlannedCell) -> CellRecord:

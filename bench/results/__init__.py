@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.results.cells import Cell, CellRecord, Parity, TwinParity
 from bench.results.judgements import Comparison, Judgement, Word
 from bench.results.layers import LayerReport
+from bench.results.ratios import RatioFigures, RunRatio, VariantRatio
 from bench.results.run import (
     SCHEMA_VERSION,
     DataInfo,
@@ -46,9 +47,11 @@ __all__ = [
     "NetworkKey",
     "Parity",
     "Provenance",
+    "RatioFigures",
     "ReferenceResult",
     "Results",
     "Rule",
+    "RunRatio",
     "SourceRecord",
     "StageMetric",
     "StageResult",
@@ -59,6 +62,7 @@ __all__ = [
     "TwinParity",
     "ValueReference",
     "ValueResult",
+    "VariantRatio",
     "VariantResult",
     "Verdict",
     "Word",

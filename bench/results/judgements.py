@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bench.results.base import Record
 from bench.results.cells import CellRecord
+from bench.results.ratios import RunRatio
 
 Word = Literal["regressed", "improved", "same", "inconclusive", "incomparable", "missing", "errored", "accepted"]
 
@@ -40,3 +41,6 @@ class Comparison(Record):
     closing: str = Field(description="the counts, in one line")
     notes: list[str] = Field(default_factory=list, description="what holds for the run beside its judgements")
     judgements: list[Judgement] = Field(default_factory=list)
+    ratios: list[RunRatio] = Field(
+        default_factory=list, description="of crbench compare: each variant's change now beside before; decides nothing"
+    )

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from bench.results.base import Record
 from bench.results.cells import Cell, CellRecord
+from bench.results.ratios import VariantRatio
 from bench.results.variants import VariantResult, Verdict
 
 SCHEMA_VERSION = 2
@@ -91,6 +92,10 @@ class Results(Record):
     verdict: Verdict = Field(default_factory=Verdict)
     variants: list[VariantResult] = Field(default_factory=list)
     cells: list[Cell] = Field(default_factory=list)
+    variant_ratios: list[VariantRatio] = Field(
+        default_factory=list,
+        description="of every headline change: each variant beside the next nearer one, and beside the nearest",
+    )
     left_out: list[CellRecord] = Field(default_factory=list, description="gated cells that --only or --shard left out")
     arrays_sha256: str = Field("", description="of the arrays.npz beside it; empty: none was written with it")
     sha256: str = Field("", description="of the canonical JSON of all else; empty: not checked")

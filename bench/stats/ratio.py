@@ -16,6 +16,7 @@ from bench.stats.quantiles import normal_quantile
 from bench.stats.resampling import Float, Resamples
 from bench.stats.yardstick import Power
 
+NAMES = ("the first variant", "the second variant")
 WIDEST = 50.0  # natural logarithm of the largest ratio looked at
 
 
@@ -35,6 +36,7 @@ def paired_ratio(
     power: Power,
     count: bool = False,
     floor: float = 0.0,
+    names: tuple[str, str] = NAMES,
 ) -> Ratio:
     """How far the first variant is from the reference beside the second: (mean d_1 / mean d_2)^(1/p).
 
@@ -50,6 +52,7 @@ def paired_ratio(
         power: 1 for distances, 2 for squared ones, as in ``gap``.
         count: Distances are events of 0 or 1.
         floor: Mean distance that arithmetic alone brings about.
+        names: What reasons call both.
 
     Returns:
         The ratio, at least 0, without unit. Where one variant does not differ from the reference beyond the floor there
@@ -75,18 +78,16 @@ def paired_ratio(
         known, draws = [item for item, _ in found], [drawn for _, drawn in found]
     near = [item.interval.low is None or item.interval.low <= floor or item.estimate <= 0 for item in known]
     if any(near):
-        return _one_limit(pair, known, near, power, count, floor)
+        return _one_limit(pair, known, near, power, count, floor, names)
     estimate = exp((log(known[0].estimate) - log(known[1].estimate)) / power)
     if count:
         return Ratio(estimate, _root(count_ratio(*pair), power))
-    few = min(int(np.count_nonzero(distances)) for distances in pair)
+    few, name = min(zip((int(np.count_nonzero(distances)) for distances in pair), names, strict=True))
     if few < FEW:
-        return Ratio(estimate, NO_INTERVAL, f"a variant differs in {few} samples; an interval needs {FEW}")
+        return Ratio(estimate, NO_INTERVAL, f"{name} differs in {few} samples; an interval needs {FEW}")
     if _sparse(*pair):
         interval = _root(_sparse_ratio(*pair, resamples), power)
-        return Ratio(
-            estimate, interval, "" if interval.method != "none" else f"a variant differs in {few} samples only"
-        )
+        return Ratio(estimate, interval, "" if interval.method != "none" else f"{name} differs in {few} samples only")
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = (np.log(draws[0]) - np.log(draws[1])) / power
     low, high, method = percentile_interval(logs, samples=pair[0].size)
@@ -136,17 +137,24 @@ def _sparse_ratio(first: Float, second: Float, resamples: Resamples) -> Interval
 
 
 def _one_limit(
-    pair: tuple[Float, Float], known: Sequence[Change], near: list[bool], power: Power, count: bool, floor: float
+    pair: tuple[Float, Float],
+    known: Sequence[Change],
+    near: list[bool],
+    power: Power,
+    count: bool,
+    floor: float,
+    names: tuple[str, str],
 ) -> Ratio:
     """What can be said where a variant is not beyond the floor: at most, or at least, so much.
 
     The limit joins one 97.5 % limit of each change, so both hold with 95 % whatever their dependence.
     """
-    beyond = f"differ from the reference beyond the numerical floor {floor:.3g}"
+    beyond = f"from the reference beyond the numerical floor {floor:.3g}"
     if all(near):
-        return Ratio(None, NO_INTERVAL, f"neither variant does {beyond}".replace("does differ", "differs"))
-    name, side = ("first", "an upper") if near[0] else ("second", "a lower")
-    reason = f"the {name} variant does not {beyond}: {side} limit only"
+        what = "neither variant" if names == NAMES else f"neither {names[0]} nor {names[1]}"
+        return Ratio(None, NO_INTERVAL, f"{what} differs {beyond}")
+    name, side = (names[0], "an upper") if near[0] else (names[1], "a lower")
+    reason = f"{name} does not differ {beyond}: {side} limit only"
     if count and floor == 0:
         return Ratio(None, _root(count_ratio(*pair), power), reason)
     (_, above), (_, below) = known

@@ -25,7 +25,7 @@ def marked(measured):
     records = list(store.records("families"))
     assert records
     for record in records:
-        if record.content["alarm"] is not None:
+        if record.content.get("alarm") is not None:
             store.put("families", record.parts, record.content | {"alarm": 123.0})
     store.flush()
     return measured, before
