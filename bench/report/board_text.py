@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.report.figures import Figure, alarm_words, cost, estimate, figure_of, gap
 from bench.report.leaderboard import Column, CostEntry, GapEntry, HarmEntry, Leaderboard, Mark, Missing, Row, State
+from bench.report.ratio_text import RatioGroupText, ratio_texts
 from bench.report.yardsticks import YardstickWords, yardstick_scale, yardstick_words
 from bench.results import Cell, StepUse
 from bench.wording import difference_unit, parameters_in_words, plain, title
@@ -109,6 +110,7 @@ class BoardText:
     yardstick: YardstickWords
     gated: bool
     warnings: tuple[str, ...] = ()
+    ratios: tuple[RatioGroupText, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -155,6 +157,7 @@ def board_text(board: Leaderboard) -> BoardText:
         yardstick=yardstick_words(board.yardstick_kind, board.yardsticks),
         gated=board.gated,
         warnings=tuple(plain(line) for line in board.warnings),
+        ratios=ratio_texts(board.ratios),
     )
 
 

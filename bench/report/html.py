@@ -12,6 +12,7 @@ from bench.report import figures
 from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
 from bench.report.detail import details, provenance
 from bench.report.leaderboard import leaderboard
+from bench.report.ratio_text import HEADING, NOTE
 from bench.report.strip import position, strip, ticks
 from bench.report.waterfall import stages_shown
 from bench.results import Results
@@ -97,6 +98,8 @@ def render_html(results: Results) -> str:
             one=position(1.0),
             provenance=provenance(results),
             sums=sums_lines(results.cells),
+            ratios_heading=HEADING,
+            ratios_note=NOTE,
             style=style,
             script=script,
             policy=policy,

@@ -13,8 +13,9 @@ from rich.text import Text
 from bench.report import figures
 from bench.report.board_text import SIGNS, UNGATED, WORDS, BoardText, MissingText, board_text
 from bench.report.figures import Figure
-from bench.report.leaderboard import Mark, State, leaderboard
+from bench.report.leaderboard import Mark, Order, State, leaderboard
 from bench.report.parity import twins
+from bench.report.ratio_text import HEADING, NOTE, RatioGroupText
 from bench.report.waterfall import Bar, stages_shown
 from bench.results import Cell, Results
 from bench.wording import coverage_words, is_resampled_harm, plain
@@ -51,6 +52,7 @@ def render(results: Results, console: Console) -> None:
             _heading("How far each family moved", f"gap: 0 = same function, {shown.yardsticks}"),
             _gaps(shown, console.width),
         ]
+    parts += ratios([group for group in shown.ratios if group.headline])
     parts += _stages(results, console.width)
     parts += [_legend(shown), *few_samples(results.cells), *_alarms(shown), *_twins(results), *_sums(results)]
     parts += [*_notes(shown.notes), *_warnings(shown.warnings), *_verdicts(shown)]
@@ -170,6 +172,19 @@ def listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[Re
         return []
     body = [Padding(Text.assemble((head, style), f" {rest}"), (0, 0, 0, 2), expand=False) for head, rest in lines]
     return [Text(f"\n{title}", style="bold"), *body]
+
+
+def ratios(groups: Sequence[RatioGroupText]) -> list[RenderableType]:
+    """A line for each variant and the next nearer one, under its family and target."""
+    if not groups:
+        return []
+    parts: list[RenderableType] = [_heading(HEADING, NOTE)]
+    for group in groups:
+        parts.append(Text(group.title))
+        for line in group.lines:
+            sure = line.order in (Order.FURTHER, Order.NEARER)
+            parts.append(Padding(Text(line.sentence, style="" if sure else "dim"), (0, 0, 0, 2), expand=False))
+    return parts
 
 
 def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:

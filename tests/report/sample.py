@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
+from bench.engine.variant_ratios import neighbours
 from bench.gate import judge_results
 from bench.results import (
     Artefact,
@@ -25,6 +27,7 @@ from bench.results import (
     TwinParity,
     ValueReference,
     ValueResult,
+    VariantRatio,
     VariantResult,
 )
 
@@ -365,6 +368,39 @@ def _family(name: str, cells: list[Cell]) -> FamilyResult:
     return FamilyResult(headline=headline, reason=next(cell.reason for cell in cells if cell.family == name))
 
 
+def _ratios(cells: list[Cell]) -> list[VariantRatio]:
+    """Each variant beside the next nearer one and the nearest, as far apart as their changes are."""
+    found = []
+    for (family, reference), target in product(HEADLINES.items(), ("torch", "edge")):
+        known = [
+            cell
+            for cell in cells
+            if (cell.metric, cell.params, cell.target) == (reference.metric, reference.params, target)
+            and cell.status == "ok"
+        ]
+        for pair in neighbours([cell.values[reference.value].estimate or 0.0 for cell in known]):
+            far, near = (known[place] for place in pair[:2])
+            changes = [cell.values[reference.value] for cell in (far, near)]
+            place = {
+                "first": far.variant, "second": near.variant, "target": target, "family": family, "metric": far.metric,
+                "params": far.params, "next_nearer": pair.next_nearer, "nearest": pair.nearest,
+            }  # fmt: skip
+            found.append(VariantRatio(**place, **_ratio(reference.value, *changes)))
+    return found
+
+
+def _ratio(name: str, far: ValueResult, near: ValueResult) -> dict[str, Any]:
+    assert far.estimate is not None
+    assert near.estimate is not None
+    if near.estimate <= (near.numerical_floor or 0.0):
+        low = (far.ci or (0.0, 0.0))[0] or 0.0
+        limit = low / (near.numerical_floor or 1.0)
+        return {"value": name, "ci": (limit, None), "told_apart": limit > 1, "reason": "near the floor"}
+    ratio = (far.estimate / near.estimate) ** (1 / (far.power or 1))
+    ends = ratio / 1.2, ratio * 1.2
+    return {"value": name, "ratio": ratio, "ci": ends, "interval": "bootstrap", "told_apart": ends[0] > 1}
+
+
 def sample() -> Results:
     """Seven variants on two targets, judged."""
     cells, variants = [], []
@@ -402,6 +438,7 @@ def sample() -> Results:
         ),
         variants=variants,
         cells=cells,
+        variant_ratios=_ratios(cells),
     )
     return judge_results(results, GATES)
 
@@ -426,6 +463,8 @@ def hostile() -> Results:
         headline=_headline(HOSTILE, HOSTILE), alarm=2.0, alarm_value=_headline(HOSTILE, HOSTILE), reason=HOSTILE
     )
     results.suite.name = HOSTILE
+    for ratio in results.variant_ratios[:2]:
+        ratio.first, ratio.target, ratio.reason, ratio.ci = HOSTILE, HOSTILE, HOSTILE, None
     assert results.run is not None
     results.run.packages[HOSTILE], results.run.argv, results.run.warnings = HOSTILE, [HOSTILE], [HOSTILE]
     last = results.cells[-1]

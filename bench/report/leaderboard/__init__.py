@@ -15,6 +15,7 @@ from bench.report.leaderboard.model import (
     ReferenceRow,
     Row,
 )
+from bench.report.leaderboard.ratios import Order, RatioEntry, RatioGroup
 
 __all__ = [
     "Column",
@@ -25,6 +26,9 @@ __all__ = [
     "Mark",
     "Missing",
     "MissingKind",
+    "Order",
+    "RatioEntry",
+    "RatioGroup",
     "ReferenceRow",
     "Row",
     "State",

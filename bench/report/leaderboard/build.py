@@ -10,6 +10,7 @@ from bench.families import FAMILIES, in_order
 from bench.report.leaderboard.marks import mark_of, state_of, within_arithmetic
 from bench.report.leaderboard.missing import missing
 from bench.report.leaderboard.model import Column, CostEntry, GapEntry, HarmEntry, Leaderboard, ReferenceRow, Row
+from bench.report.leaderboard.ratios import ratio_groups
 from bench.results import Cell, FamilyResult, Results, ValueReference, ValueResult, VariantResult
 from bench.wording import differing_parameters
 
@@ -40,6 +41,7 @@ def leaderboard(results: Results) -> Leaderboard:
         yardsticks=results.reference.yardsticks,
         yardstick_kind=results.reference.yardstick_kind,
         warnings=() if results.run is None else tuple(results.run.warnings),
+        ratios=ratio_groups(results),
     )
 
 

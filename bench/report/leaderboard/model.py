@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from bench.cell_id import canonical_parameters
 from bench.report.leaderboard.marks import ALARM_AT, Mark, State
+from bench.report.leaderboard.ratios import RatioGroup
 from bench.results import Cell, StepUse, ValueReference, ValueResult
 
 Status = Literal["ok", "skipped", "error", "absent"]
@@ -152,6 +153,7 @@ class Leaderboard:
     yardsticks: int
     yardstick_kind: Literal["retrained", "weight-noise", "none"]
     warnings: tuple[str, ...] = ()
+    ratios: tuple[RatioGroup, ...] = ()
 
     def those(self, state: State) -> list[Row]:
         """The rows of one verdict."""
