@@ -73,6 +73,7 @@ def diff(
     yardsticks: Sequence[GivenNetwork] = (),
     bounds: tuple[float, float] | None = None,
     *,
+    beside: GivenNetwork | None = None,
     inputs: Inputs = UNDECLARED,
     integer_sums: IntegerSums = "native",
     device: str = "cpu",
@@ -80,6 +81,9 @@ def diff(
     progress: Progress | None = None,
 ) -> RunResults:
     """Compare one pair, no suite needed; nothing is written unless a store is named.
+
+    With ``beside`` the results hold both variants and, of each headline change, how many times as far one moved as the
+    other (``variant_ratios``, ``ratios()``): a paired ratio that needs no yardsticks.
 
     Args:
         reference: A torch module, an ONNX file (path, bytes or ``ModelProto``), ``module:factory[@checkpoint]``, a
@@ -92,6 +96,7 @@ def diff(
             need no gradient.
         yardsticks: Networks as good as the reference, such as retrained ones: gaps need them, four for an interval.
         bounds: The range of ``x``; by default (0, 1) if ``x`` lies in it.
+        beside: A second variant of the same reference.
         inputs: How the networks take their input, such as ``Inputs(both="layout=NHWC,scale=255")``.
         integer_sums: How ONNX Runtime sums 8-bit products: as this processor does, exactly, or saturating.
         device: Where torch runs.
@@ -104,6 +109,7 @@ def diff(
     pair = given_pair(
         reference, variant, x, y,
         metrics=metrics, yardsticks=yardsticks, bounds=bounds, integer_sums=integer_sums, inputs=inputs,
+        beside=beside,
     )  # fmt: skip
     return measure_pair(pair, device=device, store=store, progress=progress)
 

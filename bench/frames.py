@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.errors import MissingExtra
-from bench.results import Cell
+from bench.results import Cell, VariantRatio
 
 if TYPE_CHECKING:
     import pandas
@@ -16,6 +16,11 @@ NUMBERS: Final = (
     "estimate", "low", "high", "gap", "gap_low", "gap_high", "seed_ratio", "p_value", "reference", "variant_figure",
 )  # fmt: skip
 COLUMNS: Final = (*TEXTS, *NUMBERS, "n", "replicate", "scope", "gate", "status", "reason")
+RATIO_NUMBERS: Final = ("ratio", "low", "high", "resolution")
+RATIO_COLUMNS: Final = (
+    "first", "second", "target", "metric", "params", "family", "value", *RATIO_NUMBERS, "told_apart", "n", "replicate",
+    "next_nearer", "nearest", "reason",
+)  # fmt: skip
 SEVERITY: Final = ("failed", "inconclusive", "accepted", "passed")  # the first that any gate says
 
 
@@ -91,3 +96,16 @@ def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], number
 def values_frame(cells: Iterable[Cell]) -> pandas.DataFrame:
     """``value_rows`` as a frame."""
     return data_frame(value_rows(cells), COLUMNS, NUMBERS)
+
+
+def ratio_rows(ratios: Iterable[VariantRatio]) -> Iterator[dict[str, Any]]:
+    """A row of ``RATIO_COLUMNS`` for each pair; ``low`` and ``high`` are the paired 95 % interval of ``ratio``."""
+    for item in ratios:
+        low, high = item.ci or (None, None)
+        row = {**dict(item), "params": shown_parameters(item.params), "low": low, "high": high}
+        yield {name: row[name] for name in RATIO_COLUMNS}
+
+
+def ratios_frame(ratios: Iterable[VariantRatio]) -> pandas.DataFrame:
+    """``ratio_rows`` as a frame."""
+    return data_frame(ratio_rows(ratios), RATIO_COLUMNS, RATIO_NUMBERS)

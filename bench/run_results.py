@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PrivateAttr
 
 from bench.errors import UserError
-from bench.frames import shown_parameters, value_rows, values_frame
+from bench.frames import ratios_frame, shown_parameters, value_rows, values_frame
 from bench.plots import What, plot_values
 from bench.registry import nearest
 from bench.results import Cell, Comparison, Results, ValueResult
@@ -136,6 +136,16 @@ class RunResults(Results):
         from bench.variant_ratio import ratio_of_cells
 
         return ratio_of_cells(self[first].cell, self[second].cell, self._samples, value)
+
+    def ratios(self) -> pandas.DataFrame:
+        """A row for each variant and the next nearer one, and the nearest, by each headline change.
+
+        See ``bench.frames.RATIO_COLUMNS``; the first is the one that moved further. ``variant_ratios`` holds the same.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return ratios_frame(self.variant_ratios)
 
     def frame(self) -> pandas.DataFrame:
         """A row for every value, and one for each cell that was skipped or failed; see ``bench.frames.COLUMNS``.

@@ -1,4 +1,4 @@
-"""One pair of networks as a suite of its own."""
+"""One pair of networks, or a reference and two variants, as a suite of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from bench.suite.given_pair import GivenPair
 from bench.suite.planned_networks import onnx_source, outside_kind
 from bench.suite.suite import MetricUse, Outside, Reference, Suite, Variant, Yardstick
 
+MARKS = frozenset("/*?[]")  # what parts the name of a cell, and globs over it
+
 
 class _Given(Loader):
     """Stands where a suite names its loader; the data is handed over."""
@@ -24,9 +26,10 @@ class _Given(Loader):
 
 
 def pair_suite(pair: GivenPair) -> tuple[Suite, Dataset]:
-    """Load both networks once, so that whatever is wrong with them is found first, and make a suite of the pair."""
+    """Load the networks once, so that whatever is wrong with them is found first, and make a suite of the pair."""
     samples, argument_names = pair.samples, pair.argument_names
-    networks = (pair.reference, pair.variant, *pair.yardsticks)
+    variants = _named(pair)
+    networks = (pair.reference, *(item for _, item in variants), *pair.yardsticks)
     runtime = _runtime(networks)
     if pair.integer_sums != "native" and all(onnx_source(item) is None for item in networks):
         what = f"{pair.integer_sums!r} asked of torch networks{' and functions' if runtime == 'function' else ''}"
@@ -47,10 +50,26 @@ def pair_suite(pair: GivenPair) -> tuple[Suite, Dataset]:
         reference=Reference(outside=pair.reference),
         yardstick=Yardstick(outside=pair.yardsticks),
         targets=(target,),
-        variants=(Variant(legible(pair.variant.title.partition("@")[0]), outside=pair.variant),),
+        variants=tuple(Variant(name, outside=item) for name, item in variants),
         metrics=tuple(MetricUse(metric) for metric in pair.metrics),
     )
     return suite, dataset
+
+
+def _named(pair: GivenPair) -> list[tuple[str, Outside]]:
+    """The variant by its name, and the second one; by checkpoints or keys where the names would be one."""
+    names = [legible(pair.variant.title.partition("@")[0])]
+    if pair.beside is None:
+        return [(names[0], pair.variant)]
+    both = pair.variant, pair.beside
+    names.append(legible(pair.beside.title.partition("@")[0]))
+    if names[0] == names[1]:
+        longer = [legible(item.title if item.held is None else item.held.key) for item in both]
+        if longer[0] != longer[1] and all(longer) and not any(set(name) & MARKS for name in longer):
+            names = longer
+        else:
+            names[1] = f"{names[1]} (beside)"
+    return list(zip(names, both, strict=True))
 
 
 def _runtime(networks: tuple[Outside, ...]) -> str:
@@ -67,16 +86,20 @@ def _declared(samples: Samples, limits: tuple[float, float], classes: int) -> In
 
 
 def _classes(pair: GivenPair) -> int:
-    """How many classes both networks answer; loading them here also finds every fault of the files first."""
+    """How many classes the networks answer; loading them here also finds every fault of the files first."""
     argument_names = pair.argument_names
-    counts = []
-    for where, item in ((argument_names.reference, pair.reference), (argument_names.variant, pair.variant)):
+    counts: list[int] = []
+    given = [(argument_names.reference, pair.reference), (argument_names.variant, pair.variant)]
+    if pair.beside is not None:
+        given.append((argument_names.beside, pair.beside))
+    for where, item in given:
         own = {key: value for key, value in item.input.items() if key != "order"}  # checked once they are counted
         declared = InputSpec.from_canonical(_declared(pair.samples, pair.bounds, 0).canonical() | own)
         counts.append(len(_loaded(item, declared, pair.samples, where).input.classes))
-    if len(set(counts)) > 1:
-        what = f"{counts[1]} classes, the reference has {counts[0]}"
-        raise UserError.at(argument_names.variant, what, "compare networks of the same classes")
+    for (where, _), count in zip(given, counts, strict=True):
+        if count != counts[0]:
+            what = f"{count} classes, the reference has {counts[0]}"
+            raise UserError.at(where, what, "compare networks of the same classes")
     return counts[0]
 
 

@@ -1,4 +1,4 @@
-"""One pair in a terminal: every value that was measured, reference and variant side by side."""
+"""One pair, or two variants, in a terminal: every value that was measured, reference and variant side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from rich.text import Text
 from bench.report.board_text import UNGATED
 from bench.report.detail import value_row
 from bench.report.leaderboard.marks import within_arithmetic
+from bench.report.leaderboard.ratios import ratio_groups
 from bench.report.parity import twins
+from bench.report.ratio_text import HEADING, ratio_texts
 from bench.report.terminal import FIGURE_STYLES, WARNINGS, emit, few_samples, listing
 from bench.results import Cell, Results, ValueResult
 from bench.wording import NOTHING, plain, title
@@ -32,7 +34,8 @@ def render_pair(results: Results, console: Console) -> None:
     sums = [(f"{name}:", line) for name, line in sums_lines(results.cells)]
     parts = [
         _heading(results),
-        *_metrics(results.cells, console.width),
+        *_variants(results.cells, console.width),
+        *_beside(results),
         *few_samples(results.cells),
         *listing("Twins: gradients come from an import of the graph that runs", gradients, "bold"),
         *listing("Sums of 8-bit products", [*sums, *_elsewhere(results)], "bold"),
@@ -44,10 +47,29 @@ def render_pair(results: Results, console: Console) -> None:
 
 def _heading(results: Results) -> Text:
     cells = results.cells
-    pair = f"{plain(cells[0].variant)} against the reference, on {plain(cells[0].target)}" if cells else "nothing"
+    names = " and ".join(plain(name) for name in dict.fromkeys(cell.variant for cell in cells))
+    pair = f"{names} against the reference, on {plain(cells[0].target)}" if cells else "nothing"
     data = results.suite.data
     samples = f", {data.evaluation} samples of {plain(data.name)}" if data is not None and data.name else ""
     return Text.assemble("\n", (f"{pair}{samples}", "bold"), "\n", (MEANINGS, "dim"))
+
+
+def _variants(cells: Sequence[Cell], width: int) -> list[RenderableType]:
+    """The table of each variant, under its name where there are two."""
+    names = list(dict.fromkeys(cell.variant for cell in cells))
+    if len(names) < 2:
+        return _metrics(cells, width)
+    parts: list[RenderableType] = []
+    for name in names:
+        parts += [Text(f"\n{plain(name)}", "bold"), *_metrics([cell for cell in cells if cell.variant == name], width)]
+    return parts
+
+
+def _beside(results: Results) -> list[RenderableType]:
+    """How many times as far one variant moved as the other, a line for each headline change."""
+    groups = ratio_texts(ratio_groups(results))
+    lines = [(f"{group.value}:", line.sentence) for group in groups for line in group.lines]
+    return listing(f"{HEADING}: changes beside each other, paired 95 % intervals", lines, "bold")
 
 
 def _metrics(cells: Sequence[Cell], width: int) -> list[RenderableType]:

@@ -38,37 +38,38 @@ class ArgumentNames(NamedTuple):
     input: str = "inputs"
     reference_input: str = "inputs.reference"
     variant_input: str = "inputs.variant"
+    beside: str = "beside"
+    beside_input: str = "inputs.beside"
 
 
 PYTHON: Final = ArgumentNames()
 COMMAND_LINE: Final = ArgumentNames(
     "REFERENCE", "VARIANT", "yardsticks", "--metric", "--bounds", "data", "--integer-sums",
-    "--input", "--reference-input", "--variant-input",
+    "--input", "--reference-input", "--variant-input", "--beside", "--beside-input",
 )  # fmt: skip
 
 
 class Inputs(NamedTuple):
-    """How the networks take their input: ``both``, or each; the variant as the reference where it has none of its own.
+    """How the networks take their input: ``both``, or each; a variant as the reference where it has none of its own.
 
-    Each is a text such as ``layout=NHWC,scale=255`` or a mapping of the same keys.
+    ``beside`` is of the second variant. Each is a text such as ``layout=NHWC,scale=255`` or a mapping of the same keys.
     """
 
     both: Declared = None
     reference: Declared = None
     variant: Declared = None
+    beside: Declared = None
 
-    def declared(self, argument_names: ArgumentNames = COMMAND_LINE) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Of the reference and of the variant, as ``InputSpec.canonical`` has it."""
+    def declared(self, argument_names: ArgumentNames = COMMAND_LINE) -> tuple[dict[str, Any], ...]:
+        """Of the reference, of the variant and of the second variant, as ``InputSpec.canonical`` has it."""
         first = self.both if self.reference is None else self.reference
-        second = first if self.variant is None else self.variant
+        each = (first, *(first if item is None else item for item in (self.variant, self.beside)))
         names = (
             argument_names.reference_input if self.reference is not None else argument_names.input,
             argument_names.variant_input,
+            argument_names.beside_input,
         )
-        parsed = [
-            {} if item is None else parse_input(item, name) for item, name in zip((first, second), names, strict=True)
-        ]
-        return parsed[0], parsed[1]
+        return tuple({} if item is None else parse_input(item, name) for item, name in zip(each, names, strict=True))
 
 
 UNDECLARED: Final = Inputs()
@@ -88,6 +89,7 @@ class GivenPair:
     yardsticks: tuple[Outside, ...] = ()
     integer_sums: IntegerSums = "native"
     argument_names: ArgumentNames = PYTHON
+    beside: Outside | None = None  # a second variant
 
 
 def given_pair(
@@ -102,6 +104,7 @@ def given_pair(
     integer_sums: IntegerSums = "native",
     inputs: Inputs = UNDECLARED,
     argument_names: ArgumentNames = PYTHON,
+    beside: Any = None,
 ) -> GivenPair:
     """Read what was given; nothing is loaded but the samples.
 
@@ -116,17 +119,21 @@ def given_pair(
         integer_sums: how ONNX Runtime sums 8-bit products.
         inputs: how the networks take their input; what ``bench.network`` says of one of them goes before.
         argument_names: what errors call each of these.
+        beside: a second variant of the reference, to be compared with the first.
 
     Raises:
         UserError: whatever is wrong in what was given.
     """
     samples, limits = _samples(x, y, bounds, argument_names)
-    first, second = inputs.declared(argument_names)
+    first, second, third = inputs.declared(argument_names)
+    if beside is None and inputs.beside is not None:
+        raise UserError.at(argument_names.beside_input, "there is no second variant", f"give {argument_names.beside}")
     networks = [
         _declared(as_network(given, where), declared)
         for given, where, declared in (
             (reference, argument_names.reference, first),
             (variant, argument_names.variant, second),
+            *([] if beside is None else [(beside, argument_names.beside, third)]),
             *((item, argument_names.yardsticks, first) for item in yardsticks),
         )
     ]
@@ -137,9 +144,11 @@ def given_pair(
             raise UserError.at(argument_names.metrics, what)
     file = Path(x) if is_path(x) else None
     name = "arrays" if file is None else legible(file.name)
+    second_variant = None if beside is None else networks.pop(2)
     return GivenPair(
-        networks[0], networks[1], samples, limits, name, file, chosen, tuple(networks[2:]), integer_sums, argument_names
-    )
+        networks[0], networks[1], samples, limits, name, file, chosen, tuple(networks[2:]), integer_sums,
+        argument_names, second_variant,
+    )  # fmt: skip
 
 
 def is_path(x: Any) -> bool:
