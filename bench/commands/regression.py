@@ -43,14 +43,15 @@ def compare(before: Path, after: Path, strict: bool, **outputs: Any) -> int:
     """Is run B worse than run A? Both are folders that crbench run wrote.
 
     Every gated value in one word (regressed, improved, same, inconclusive, incomparable, missing, errored), latencies
-    too where both were measured on one machine. Exits 1 where something regressed, 3 where something is missing.
+    too where both were measured on one machine; and how many times as far each variant moved as before, which decides
+    nothing. Exits 1 where something regressed, 3 where something is missing.
     """
     return _answered(lambda: _compared(before, after, strict), outputs)
 
 
 def _compared(before: Path, after: Path, strict: bool) -> Comparison:
     from bench.errors import UserError, legible
-    from bench.gate import baseline_of, load_run
+    from bench.gate import baseline_of, load_run, run_ratios
 
     first, second = load_run(before, arrays=True), load_run(after, arrays=True)
     if first.results.suite.name != second.results.suite.name:
@@ -61,7 +62,10 @@ def _compared(before: Path, after: Path, strict: bool) -> Comparison:
     neither = {cell.id for cell in first.results.left_out}
     held = [cell for cell in second.results.left_out if cell.id not in neither]
     second = second._replace(results=second.results.model_copy(update={"left_out": held}))
-    return _judged(second, known, legible(f"run {before}"), strict)
+    judged = _judged(second, known, legible(f"run {before}"), strict)
+    assert second.samples is not None
+    ratios = run_ratios(first.results, first.samples, second.results, second.samples)
+    return judged.model_copy(update={"ratios": ratios})
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.report.judgement_terminal import sign_of
-from bench.report.judgements import JudgementRow, rows_of
+from bench.report.judgements import RATIOS, JudgementRow, ratio_lines, rows_of
 from bench.report.markdown import escape
 from bench.results import Comparison
 from bench.wording import plain
@@ -27,7 +27,17 @@ def summary(comparison: Comparison, limit: int = LIMIT) -> str:
     table = "\n| verdict | value | why | look closer |\n| --- | --- | --- | --- |\n" if rows else ""
     same = [row.name for row in known if row.unchanged]
     tail = f"\n{len(same)} the same: {escape('; '.join(same))}.\n" if same else ""
-    return _fitting(head + table, rows, tail, limit)
+    page = _fitting(head + table, rows, tail, limit)
+    ratios = _ratios(comparison)
+    if len(page.encode()) + len(ratios.encode()) > limit:
+        return f"{page}\nHow far each variant moved is left out: this page would be too long.\n"
+    return page + ratios
+
+
+def _ratios(comparison: Comparison) -> str:
+    """How far each variant moved beside before, as a list; nothing where no two runs were compared."""
+    lines = [f"- {escape(line.sentence)}\n" for line in ratio_lines(comparison)]
+    return f"\n### {escape(RATIOS)}\n\n{''.join(lines)}" if lines else ""
 
 
 def _row(row: JudgementRow) -> str:

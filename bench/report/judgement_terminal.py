@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from bench.report.judgements import JudgementRow, rows_of
+from bench.report.judgements import RATIOS, JudgementRow, ratio_lines, rows_of
 from bench.report.terminal import ASCII
 from bench.results import Comparison, Word
 from bench.results.consequences import WORDS, Consequence
@@ -34,6 +34,8 @@ def render(comparison: Comparison, console: Console) -> None:
     for row in rows_of(comparison):
         if not row.unchanged:
             lines += _lines(row)
+    if ratios := ratio_lines(comparison):
+        lines += [Text(RATIOS, style="bold"), *(Text(f"  {line.sentence}") for line in ratios)]
     lines += [Text(f"! {plain(note)}", style="yellow") for note in comparison.notes]
     lines.append(Text(comparison.closing, style="bold red" if comparison.exit_code else "bold green"))
     for line in lines:

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.cell_id import canonical_parameters
+from bench.report.leaderboard.ratios import Order, ratio_entry
+from bench.report.ratio_text import RatioLine, ratio_figures_in_words
 from bench.results import Comparison, Judgement
 from bench.results.consequences import FAILING, WORDS, Consequence, consequence, readable_word
 from bench.wording import plain, title, told_apart
 
+RATIOS = "How far each variant moved beside before (paired 95 % intervals; decides nothing)"
 AGAINST = {"baseline": "", "first": ", against the first baseline", "reference": ", against the reference"}
 
 
@@ -48,6 +51,31 @@ def rows_of(comparison: Comparison) -> list[JudgementRow]:
     """Every judgement in the order of the comparison, the worst first."""
     named = zip(labels(comparison.judgements), comparison.judgements, strict=True)
     return [JudgementRow(name, readable_word(item), consequence(item, comparison.strict), item) for name, item in named]
+
+
+def ratio_lines(comparison: Comparison) -> list[RatioLine]:
+    """How far each variant moved beside before, a line each; one line for each reason why it is not known."""
+    apart = told_apart((item.metric, item.params) for item in comparison.ratios)
+    lines: list[RatioLine] = []
+    unknown: dict[str, list[str]] = {}
+    for item in comparison.ratios:
+        words = apart[item.metric, canonical_parameters(item.params)]
+        value = f"{title(item.value)} ({words})" if words else title(item.value)
+        replicate = f", replicate {item.replicate}" if item.replicate else ""
+        name = f"{plain(item.variant)} ({plain(item.target)}{replicate}): {value}"
+        entry = ratio_entry(name, "", item)
+        if entry.order is Order.UNKNOWN:
+            unknown.setdefault(plain(item.reason) or "no reason given", []).append(name)
+        elif not item.unchanged:
+            figures = ratio_figures_in_words(entry)
+            said = "cannot be told apart from before:" if entry.order is Order.OPEN else "moved"
+            as_far = "" if entry.order is Order.OPEN else " times as far as before"
+            lines.append(RatioLine(entry.order, f"{name} {said} {figures}{as_far}"))
+    lines += [RatioLine(Order.UNKNOWN, f"no ratio of {'; '.join(names)}: {why}") for why, names in unknown.items()]
+    same = sum(item.unchanged and item.ci is not None for item in comparison.ratios)
+    if same:
+        lines.append(RatioLine(Order.OPEN, f"{same} the same measurement as before"))
+    return lines
 
 
 def labels(judgements: Sequence[Judgement]) -> list[str]:

@@ -311,3 +311,32 @@ def test_a_part_of_a_run_is_never_green_about_the_rest(measured, capsys):
     ]
     assert measured.run("run", "tiny.toml", "--quiet", "--out", "whole", "--gate") == 0
     assert json.loads((measured.folder / "whole" / "results.json").read_text())["left_out"] == []
+
+
+def test_compare_tells_how_far_each_variant_moved_beside_before(measured, capsys):
+    assert measured.run("compare", RUN, RUN, "--json") == 0
+    ratios = json.loads(capsys.readouterr().out)["ratios"]
+    js = {(item["variant"], item["target"]): item for item in ratios if item["value"] == "js"}
+    assert {place: (item["ratio"], item["unchanged"]) for place, item in js.items()} == dict.fromkeys(
+        [("noise", "torch"), ("noise", "edge"), ("int8", "edge")], (1.0, True)
+    )
+    rerun(measured, "sigma = 0.3", "sigma = 0.6")
+    code = measured.run("compare", RUN, "after", "--json", "--markdown", "s.md")
+    found = json.loads(capsys.readouterr().out)
+    place = ("noise", "torch", "fidelity.predictions")
+
+    def of_noise(cells):
+        (found,) = [cell for cell in cells if (cell["variant"], cell["target"], cell["metric"]) == place]
+        return found
+
+    noise = of_noise(found["ratios"])
+    paths = [measured.folder / run / "results.json" for run in (RUN, "after")]
+    before, after = (of_noise(json.loads(path.read_text())["cells"])["values"]["js"] for path in paths)
+    assert noise["ratio"] == pytest.approx((after["estimate"] / before["estimate"]) ** 0.5)
+    assert noise["told_apart"] is True
+    assert noise["ci"][0] > 1
+    assert "Jensen-Shannon divergence moved " in (measured.folder / "s.md").read_text()
+    assert code == measured.run("compare", RUN, "after")
+    shown = capsys.readouterr().out
+    assert "noise (torch): Jensen-Shannon divergence moved " in shown
+    assert "the same measurement as before" in shown

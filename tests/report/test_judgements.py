@@ -7,9 +7,9 @@ from rich.console import Console
 from bench.report.github import error_lines
 from bench.report.judgement_markdown import summary
 from bench.report.judgement_terminal import render
-from bench.report.judgements import rows_of
+from bench.report.judgements import RATIOS, ratio_lines, rows_of
 from bench.report.junit import element_of, junit
-from bench.results import Comparison, Judgement
+from bench.results import Comparison, Judgement, RunRatio
 
 
 def judgement(verdict="regressed", **more):
@@ -126,3 +126,53 @@ def test_several_gates_of_one_value_have_names_of_their_own():
         "w (torch): robust error",
     ]  # fmt: skip
     assert "v (torch): robust error, max_harm 0.3: " in printed(found)
+
+
+def ratio(variant, ci=None, **more):
+    told = None if ci is None else (ci[0] is not None and ci[0] > 1) or (ci[1] is not None and ci[1] < 1)
+    given = {"variant": variant, "target": "torch", "metric": "m", "value": "js", "told_apart": told, "ci": ci}
+    return RunRatio(**{**given, **more})
+
+
+def compared(*ratios):
+    return comparison(judgement()).model_copy(update={"ratios": list(ratios)})
+
+
+def test_how_far_each_variant_moved_stands_in_text_markdown_and_json():
+    found = compared(
+        ratio("a", (1.92, 2.83), ratio=2.31), ratio("b", (0.4, 0.6), ratio=0.49), ratio("c", (0.9, 1.2), ratio=1.04),
+        ratio("d", (None, 0.312)), ratio("e", reason="not in the earlier run"),
+        ratio("f", reason="not in the earlier run"), ratio("g", (1.0, 1.0), ratio=1.0, unchanged=True),
+        ratio("h|*", (1.0, 1.1), ratio=1.02),
+    )  # fmt: skip
+    said = [line.sentence for line in ratio_lines(found)]
+    assert said == [
+        "a (torch): Jensen-Shannon divergence moved 2.31 [1.92, 2.83] times as far as before",
+        "b (torch): Jensen-Shannon divergence moved 0.49 [0.40, 0.60] times as far as before",
+        "c (torch): Jensen-Shannon divergence cannot be told apart from before: 1.04 [0.90, 1.20]",
+        "d (torch): Jensen-Shannon divergence moved at most 0.32 times as far as before",
+        "h|* (torch): Jensen-Shannon divergence cannot be told apart from before: 1.02 [1.00, 1.10]",
+        "no ratio of e (torch): Jensen-Shannon divergence; f (torch): Jensen-Shannon divergence: "
+        "not in the earlier run",
+        "1 the same measurement as before",
+    ]
+    text = printed(found)
+    assert all(f"  {sentence}" in text for sentence in said)
+    assert text.splitlines()[-1] == "regression: 1 regressed"
+    page = summary(found)
+    assert page.count("\n- ") == len(said)
+    assert r"h\|\*" in page
+    assert json.loads(found.model_dump_json())["ratios"][0]["ci"] == [1.92, 2.83]
+
+
+def test_without_ratios_nothing_is_said():
+    assert RATIOS not in printed(comparison(judgement()))
+    assert "moved" not in summary(comparison(judgement()))
+
+
+def test_ratios_that_would_make_a_page_too_long_are_left_out_and_that_is_said():
+    found = compared(*(ratio(f"v{index}", (1.5, 2.5), ratio=2.0) for index in range(100)))
+    short = summary(found, limit=4000)
+    assert len(short.encode()) <= 4000
+    assert "How far each variant moved is left out" in short
+    assert summary(found).count("times as far as before") == 100
