@@ -14,11 +14,13 @@ from bench.results import Cell, RatioFigures
 from bench.stats.interval import NO_INTERVAL
 from bench.stats.ratio import NAMES, Ratio, paired_ratio, ratio_vectors
 from bench.stats.resampling import Resamples
+from bench.stats.tail import is_tail
 from bench.stats.yardstick import Power
 from bench.store.samples import CellSamples, RunSamples, ValueSamples
 
 DISTANCES = ("count", "distance")
 RESOLUTION = 1e-6  # relative; float32 keeps 6e-8 of a number, a network's sums lose a digit
+NO_TAIL = "no interval of a ratio of tails is known to cover"
 MUST_EQUAL = {
     "data": "the evaluation data", "reference": "the reference network", "version": "the metric's version",
     "n": "the number of samples",
@@ -60,7 +62,7 @@ class _Pair(NamedTuple):
         return max(RESOLUTION, 2 * (self.floor / least) ** (1 / self.power)) if least > 0 else RESOLUTION
 
     def ratio(self, resamples: Resamples | None = None) -> Ratio:
-        """The ratio with its interval; none where one of both changes has none, as the tail of few samples."""
+        """The ratio with its interval; none of tails, and where one of both changes has none."""
         size = self.distances[0].size
         if not size:
             return Ratio(None, NO_INTERVAL, "no sample counts")
@@ -69,6 +71,8 @@ class _Pair(NamedTuple):
             *self.distances, resamples or Resamples(size),
             power=self.power, count=self.counted, floor=self.floor, names=names,
         )  # fmt: skip
+        if not self.counted and any(map(is_tail, self.distances)):
+            return Ratio(found.estimate, NO_INTERVAL, NO_TAIL)
         for side in (self.first, self.second):
             if side.cell.values[self.value].ci is None:
                 what = f"of {side.name} the change has no interval at this many samples"

@@ -13,8 +13,9 @@ from bench.results import Cell, RatioFigures, ValueResult
 from bench.stats.change import change
 from bench.stats.ratio import count_ratio
 from bench.stats.resampling import Resamples
+from bench.stats.tail import tail_contributions
 from bench.store.samples import CellSamples, ValueSamples
-from bench.variant_ratio import Side, ratio_figures, vectors_of
+from bench.variant_ratio import NO_TAIL, Side, ratio_figures, vectors_of
 
 N = 200
 
@@ -136,6 +137,15 @@ def test_a_change_without_an_interval_gives_none_to_its_ratio(some: NDArray[Any]
     found = told(side("far", 4 * some), side("near", some, ci=None))
     assert (found.ratio, found.ci, found.told_apart) == (pytest.approx(2), None, None)
     assert found.reason == "of near the change has no interval at this many samples"
+
+
+def test_tails_have_a_ratio_and_no_interval(some: NDArray[Any]) -> None:
+    """Percentiles of the log-ratio cover 90 to 96 % of them."""
+    tails = tail_contributions(4 * some), tail_contributions(some)
+    found = told(side("far", tails[0]), side("near", tails[1]))
+    assert (found.ratio, found.ci, found.told_apart, found.reason) == (pytest.approx(2), None, None, NO_TAIL)
+    sparse = np.r_[np.zeros(2 * N), some[:15]]  # a tail that holds every distance is their mean
+    assert told(side("far", tail_contributions(4 * sparse)), side("near", tail_contributions(sparse))).ci is not None
 
 
 @pytest.mark.parametrize(

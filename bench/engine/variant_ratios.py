@@ -62,6 +62,8 @@ def _of_group(engine: InlineEngine, group: Group, samples: RunSamples) -> list[V
     assert value is not None
     cells = [found.cell for _, found in group]
     pairs = neighbours([cell.values[value].estimate or 0.0 for cell in cells])
+    if not pairs:
+        return []
     if cells[0].replicate is None:
         figures = [RatioFigures(value=value, reason=OVER_REPLICATES) for _ in pairs]
     else:

@@ -47,6 +47,19 @@ def tail_contributions(distances: NDArray[Any], share: float = SHARE) -> Float:
     return v + np.maximum(values - v, 0) / share
 
 
+def is_tail(contributions: NDArray[Any], share: float = SHARE) -> bool:
+    """Whether they are ``tail_contributions``: most of them are one and the same least number above 0.
+
+    Where that number is 0 the tail holds every distance there is, and is their mean in another unit.
+
+    >>> is_tail(tail_contributions(np.arange(1.0, 41.0))), is_tail(np.arange(1.0, 41.0)), is_tail(np.zeros(40))
+    (True, False, False)
+    """
+    values = checked(contributions)
+    least = float(values.min())
+    return least > 0 and int(np.count_nonzero(values == least)) >= (1 - share) * values.size - 1e-6
+
+
 def no_tail_interval(n: int) -> str:
     """Why the tail of n samples, and its gap (``Gap.as_point``), has no interval; empty where it has one.
 
