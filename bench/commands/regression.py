@@ -13,7 +13,7 @@ from bench.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from bench.gate import Baseline, Run
-    from bench.results import Comparison
+    from bench.results import Comparison, Results
 
 F = TypeVar("F", bound=Callable[..., Any])
 BASELINES = Path("reports") / "baselines"
@@ -49,7 +49,7 @@ def compare(before: Path, after: Path, strict: bool, **outputs: Any) -> int:
     return _answered(lambda: _compared(before, after, strict), outputs)
 
 
-def _compared(before: Path, after: Path, strict: bool) -> Comparison:
+def _compared(before: Path, after: Path, strict: bool) -> tuple[Comparison, Results]:
     from bench.errors import UserError, legible
     from bench.gate import baseline_of, load_run, run_ratios
 
@@ -65,7 +65,7 @@ def _compared(before: Path, after: Path, strict: bool) -> Comparison:
     judged = _judged(second, known, legible(f"run {before}"), strict)
     assert second.samples is not None
     ratios = run_ratios(first.results, first.samples, second.results, second.samples)
-    return judged.model_copy(update={"ratios": ratios})
+    return judged.model_copy(update={"ratios": ratios}), second.results
 
 
 @click.command()
@@ -81,16 +81,18 @@ def gate(run: Path, file: Path | None, strict: bool, **outputs: Any) -> int:
     return _answered(lambda: _gated(run, file, strict), outputs)
 
 
-def _gated(run: Path, file: Path | None, strict: bool) -> Comparison:
+def _gated(run: Path, file: Path | None, strict: bool) -> tuple[Comparison, Results]:
     from bench.errors import legible
     from bench.gate import conclude, judge_reference, load_baseline, load_run
 
     if file is None:
         loaded = load_run(run)
-        return conclude(loaded.results, judge_reference(loaded.results), "the reference", strict=strict)
+        judged = conclude(loaded.results, judge_reference(loaded.results), "the reference", strict=strict)
+        return judged, loaded.results
     known = load_baseline(file)
     name = legible(f"baseline {file.name}, accepted {known.accepted}")
-    return _judged(load_run(run, arrays=True), known, name, strict)
+    loaded = load_run(run, arrays=True)
+    return _judged(loaded, known, name, strict), loaded.results
 
 
 def _judged(run: Run, known: Baseline, name: str, strict: bool) -> Comparison:
@@ -100,22 +102,22 @@ def _judged(run: Run, known: Baseline, name: str, strict: bool) -> Comparison:
     return conclude(run.results, judge_baseline(run.results, run.samples, known), name, strict=strict)
 
 
-def _answered(judge: Callable[[], Comparison], outputs: dict[str, Any]) -> int:
+def _answered(judge: Callable[[], tuple[Comparison, Results]], outputs: dict[str, Any]) -> int:
     """Judge; write and print what was asked for."""
     with json_alone(outputs["as_json"]) as say:
-        comparison = judge()
-        _show(comparison, outputs, say)
+        comparison, results = judge()
+        _show(comparison, results, outputs, say)
     return comparison.exit_code
 
 
-def _show(comparison: Comparison, outputs: dict[str, Any], say: Callable[[str], None]) -> None:
+def _show(comparison: Comparison, results: Results, outputs: dict[str, Any], say: Callable[[str], None]) -> None:
     from bench.report.github import error_lines
     from bench.report.judgement_markdown import summary
     from bench.report.junit import junit
     from bench.store.files import write_atomic
 
     if outputs["markdown"] is not None:
-        write_atomic(outputs["markdown"], summary(comparison).encode())
+        write_atomic(outputs["markdown"], summary(comparison, results=results).encode())
     if outputs["junit"] is not None:
         write_atomic(outputs["junit"], junit(comparison))
     if outputs["as_json"]:

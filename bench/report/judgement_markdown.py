@@ -6,19 +6,22 @@ from collections.abc import Sequence
 
 from bench.report.judgement_terminal import sign_of
 from bench.report.judgements import RATIOS, JudgementRow, ratio_lines, rows_of
+from bench.report.leaderboard.ratios import ratio_groups
 from bench.report.markdown import escape
-from bench.results import Comparison
+from bench.report.ratio_text import HEADING, NOTE, ratio_texts
+from bench.results import Comparison, Results
 from bench.wording import plain
 
 LIMIT = 1_000_000  # bytes of a job summary; GitHub refuses more than 1,024 kB
 
 
-def summary(comparison: Comparison, limit: int = LIMIT) -> str:
+def summary(comparison: Comparison, limit: int = LIMIT, results: Results | None = None) -> str:
     """Markdown for a job's page: the worst first, and how much was left out where it would be too long.
 
     Args:
         comparison: What was judged.
         limit: Bytes at most.
+        results: The run that was judged: which of its neighbouring variants can be told apart is added.
     """
     head = f"## {escape(comparison.suite)}: {escape(comparison.closing)}\n\nAgainst {escape(comparison.baseline)}.\n"
     head += "".join(f"\n- {escape(plain(note))}\n" for note in comparison.notes)
@@ -28,10 +31,21 @@ def summary(comparison: Comparison, limit: int = LIMIT) -> str:
     same = [row.name for row in known if row.unchanged]
     tail = f"\n{len(same)} the same: {escape('; '.join(same))}.\n" if same else ""
     page = _fitting(head + table, rows, tail, limit)
-    ratios = _ratios(comparison)
+    ratios = _ratios(comparison) + ("" if results is None else _neighbours(results))
     if len(page.encode()) + len(ratios.encode()) > limit:
         return f"{page}\nHow far each variant moved is left out: this page would be too long.\n"
     return page + ratios
+
+
+def _neighbours(results: Results) -> str:
+    """Each variant beside the next nearer one, folded away: a list for each family and target."""
+    groups = [group for group in ratio_texts(ratio_groups(results)) if group.headline]
+    lists = [
+        f"\n{escape(group.title)}\n\n{''.join(f'- {escape(line.sentence)}{chr(10)}' for line in group.lines)}"
+        for group in groups
+    ]
+    head = f"\n<details><summary>{escape(HEADING)}</summary>\n\n{escape(NOTE)}\n"
+    return f"{head}{''.join(lists)}\n</details>\n" if lists else ""
 
 
 def _ratios(comparison: Comparison) -> str:

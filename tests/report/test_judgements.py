@@ -4,11 +4,14 @@ import xml.etree.ElementTree as ET
 import pytest
 from rich.console import Console
 
+from bench.report.board_text import board_text
 from bench.report.github import error_lines
 from bench.report.judgement_markdown import summary
 from bench.report.judgement_terminal import render
 from bench.report.judgements import RATIOS, ratio_lines, rows_of
 from bench.report.junit import element_of, junit
+from bench.report.leaderboard import leaderboard
+from bench.report.markdown import escape
 from bench.results import Comparison, Judgement, RunRatio
 
 
@@ -163,6 +166,15 @@ def test_how_far_each_variant_moved_stands_in_text_markdown_and_json():
     assert page.count("\n- ") == len(said)
     assert r"h\|\*" in page
     assert json.loads(found.model_dump_json())["ratios"][0]["ci"] == [1.92, 2.83]
+
+
+def test_the_page_of_a_run_tells_which_neighbours_can_be_told_apart(sample_run, empty_run):
+    page = summary(comparison(judgement()), results=sample_run)
+    assert page.count("<details>") == page.count("</details>") == 1
+    sentences = [line.sentence for group in board_text(leaderboard(sample_run)).ratios for line in group.lines]
+    assert page.count("\n- ") == len(sentences)
+    assert all(f"- {escape(sentence)}\n" in page for sentence in sentences)
+    assert summary(comparison(judgement()), results=empty_run) == summary(comparison(judgement()))
 
 
 def test_without_ratios_nothing_is_said():
