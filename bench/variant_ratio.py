@@ -95,8 +95,8 @@ def ratio_of_cells(first: Cell, second: Cell, samples: RunSamples, value: str = 
     where = f"{first.label} beside {second.label}"
     if (first.metric, first.params, first.n) != (second.metric, second.params, second.n):
         raise UserError.at(where, "they are not of one metric on the same samples", "name two cells of one metric")
-    name = value or _headline(first)
     sides = Side(NAMES[0], first, _kept(first, samples)), Side(NAMES[1], second, _kept(second, samples))
+    name = value or _headline(sides[0])
     for side in sides:
         if side.distances(name) is None:
             raise _not_kept(side, name, where)
@@ -179,15 +179,19 @@ def _kept(cell: Cell, samples: RunSamples) -> CellSamples | None:
     return samples.cells.get(cell.id.path)
 
 
-def _headline(cell: Cell) -> str:
-    """The metric's headline, where it is registered here."""
-    if cell.metric in metrics.names():
-        return metrics.get(cell.metric).headline or ""
-    return ""
+def _headline(side: Side) -> str:
+    """The metric's headline; of one that is not registered here the one change that was kept."""
+    if side.cell.metric in metrics.names():
+        return metrics.get(side.cell.metric).headline or ""
+    kept = _changes(side.samples)
+    return kept[0] if len(kept) == 1 else ""
+
+
+def _changes(found: CellSamples | None) -> list[str]:
+    return [] if found is None else [name for name, item in found.values.items() if item.form in DISTANCES]
 
 
 def _not_kept(side: Side, name: str, where: str) -> UserError:
-    found = side.samples
-    known = [] if found is None else [key for key, item in found.values.items() if item.form in DISTANCES]
+    known = _changes(side.samples)
     advice = f"kept are {', '.join(known)}" if known else "gate the value in the suite, and measure it again"
     return UserError.at(where, f"no distances of {name or 'a change'!r} were kept of {side.cell.label}", advice)

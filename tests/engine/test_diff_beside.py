@@ -140,6 +140,37 @@ def test_in_python_with_keys_frame_page_and_look_up(x):
     assert "far moved 8.15 [7.97, 8.34] times as far as near" in " ".join(repr(r).split())
 
 
+def top(log_probabilities):
+    return np.exp(log_probabilities.max(axis=1))
+
+
+def apart(first, second):
+    return np.abs(first - second)
+
+
+@bench.parameters
+class Certainty(bench.Metric):
+    """How sure the networks are."""
+
+    family = "uncertainty"
+    headline = "top_change"
+    probes = (bench.Logits(),)
+    derived = (bench.Derived("top", top, of="log_probabilities"),)
+    values = (bench.Change("top_change", apart, of="top", power=1),)
+
+
+def test_a_metric_of_ones_own_with_a_headline(x):
+    reference = made(0)
+    r = bench.diff(reference, moved(reference, 0.05), x, beside=moved(reference, 0.4), metrics=[Certainty()])
+    (ratio,) = r.variant_ratios
+    changes = {cell.variant: cell.values["top_change"].estimate for cell in r.cells}
+    assert (ratio.first, ratio.second) == ("Sequential (beside)", "Sequential")
+    assert ratio.ratio == pytest.approx(changes[ratio.first] / changes[ratio.second])
+    metric = r.cells[0].metric
+    assert r.ratio(f"{ratio.first}/*/{metric}", f"{ratio.second}/torch/{metric}").estimate == ratio.ratio
+    assert "top change: Sequential (beside) moved" in " ".join(repr(r).split())
+
+
 def test_names_that_parts_of_cells_could_not_hold_are_not_taken(x):
     reference = made(0)
     both = (bench.network(moved(reference, scale), key=name) for name, scale in (("a/b", 0.05), ("c/d", 0.4)))
