@@ -54,7 +54,7 @@ class Progress:
 
 
 def select(cells: Iterable[PlannedCell], only: str | None = None, shard: tuple[int, int] = (1, 1)) -> list[PlannedCell]:
-    """The cells that --only and --shard leave.
+    """The cells that match ``only``, of the i-th of n parts.
 
     Raises:
         UserError: no cell matches.
@@ -66,7 +66,7 @@ def select(cells: Iterable[PlannedCell], only: str | None = None, shard: tuple[i
     kept = [cell for cell in chosen if matches(cell.label, only)]
     if not kept:
         example = chosen[0].label if chosen else "(the plan is empty)"
-        raise UserError.at("--only", f"no cell matches {only!r}", f"match a variant or a cell such as {example}")
+        raise UserError.at("only", f"no cell matches {only!r}", f"match a variant or a cell such as {example}")
     return kept
 
 
