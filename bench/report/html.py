@@ -13,7 +13,8 @@ from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
 from bench.report.detail import details, provenance
 from bench.report.leaderboard import leaderboard
 from bench.report.strip import position, strip, ticks
-from bench.report.waterfall import stages_shown
+from bench.report.waterfall import stages_of
+from bench.report.waterfall_text import stages_text
 from bench.results import Results
 from bench.wording_of_sums import sums_lines
 
@@ -76,7 +77,7 @@ def render_html(results: Results) -> str:
             "row": row,
             "strips": [(gap, strip(gap, shown.yardstick)) for gap in row.gaps],
             "cells": details(row.cells),
-            "stages": stages_shown(variant, row.cells),
+            "stages": None if (stages := stages_of(variant, row.cells)) is None else stages_text(stages),
         }
         for row, variant in zip(shown.rows, results.variants, strict=True)
     ]
