@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from bench.report import figures
 from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
-from bench.report.detail import details, provenance
+from bench.report.detail import cell_entries, provenance
+from bench.report.detail_text import cell_text, flat
 from bench.report.leaderboard import leaderboard
 from bench.report.strip import position, strip, ticks
 from bench.report.waterfall import stages_of
@@ -76,7 +77,7 @@ def render_html(results: Results) -> str:
         {
             "row": row,
             "strips": [(gap, strip(gap, shown.yardstick)) for gap in row.gaps],
-            "cells": details(row.cells),
+            "cells": [cell_text(entry) for entry in cell_entries(row.cells)],
             "stages": None if (stages := stages_of(variant, row.cells)) is None else stages_text(stages),
         }
         for row, variant in zip(shown.rows, results.variants, strict=True)
@@ -96,7 +97,7 @@ def render_html(results: Results) -> str:
             marks=[(figures.SIGNS[mark], meaning) for mark, meaning in meanings.items() if mark],
             ticks=ticks(shown.yardstick),
             one=position(1.0),
-            provenance=provenance(results),
+            provenance=flat(provenance(results)),
             sums=sums_lines(results.cells),
             style=style,
             script=script,
