@@ -93,6 +93,6 @@ class Results(Record):
     cells: list[Cell] = Field(default_factory=list)
     left_out: list[CellRecord] = Field(default_factory=list, description="gated cells that --only or --shard left out")
     arrays_sha256: str = Field("", description="of the arrays.npz beside it; empty: none was written with it")
-    sha256: str = Field("", description="of the canonical JSON of all else; empty: not checked")
+    sha256: str = Field("", description="of the canonical JSON of all else; empty: in memory alone")
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
