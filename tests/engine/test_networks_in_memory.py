@@ -458,7 +458,9 @@ def test_a_suite_takes_networks_in_memory(pair, tmp_path, capsys):
     assert cells["int8", "torch"].status == "skipped"
     assert cells["other", "torch"].values["js"].gap > 0
     assert cells["function", "torch"].status == "skipped"
-    assert "runs torch and torch-quantised networks, not function" in cells["function", "torch"].reason
+    assert cells["function", "torch"].reason.endswith(
+        """runs torch and torch-quantised networks, not function; declare a [[target]] with runtime = "function\""""
+    )
     assert results.reference.yardsticks == 4
     again = api.run(suite, store=store)
     assert [cell.cached for cell in again.cells if cell.status == "ok"] == [True, True]
@@ -517,6 +519,30 @@ def test_networks_by_name_beside_a_suites_variants(pair, tmp_path):
     assert [problem.where for problem in caught.value.problems] == [
         "variants['a/b']", "variants['folded']", "variants['three']",
     ]  # fmt: skip
+
+
+def test_a_network_that_no_target_of_the_suite_runs_names_the_table_to_write(pair, tmp_path):
+    (tmp_path / "held.toml").write_text(SUITE)
+    given = {"f": as_function(pair[1]), "o": exported(pair[1])}
+    with pytest.raises(UserError) as caught:
+        api.run(tmp_path / "held.toml", variants=given, store=tmp_path / "store")
+    lines = "add to held.toml a table [[target]] with the lines name = {0} and runtime = {1}"
+    assert [str(problem) for problem in caught.value.problems] == [
+        "variants['f']: no target runs a function of arrays: 'torch' has runtime 'torch'; "
+        + lines.format('"function"', '"function"'),
+        "variants['o']: no target runs an onnx network: 'torch' has runtime 'torch'; "
+        + lines.format('"onnx"', '"onnxruntime"'),
+    ]
+    tables = """
+    [[target]]
+    name = "torch"
+    [[target]]
+    name = "function"
+    runtime = "function"
+    """
+    (tmp_path / "held.toml").write_text(SUITE + tables)
+    run = api.run(tmp_path / "held.toml", variants=given, store=tmp_path / "store")
+    assert run["f/function/*"].cell.status == run["o/function/*"].cell.status == "ok"
 
 
 def test_how_products_are_summed_counts_beside_a_function_too(pair, digits, tmp_path):
