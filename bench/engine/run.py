@@ -152,7 +152,6 @@ def assemble(
         groups[planned.variant, planned.target.name, found.cell.replicate].append((planned, found))
     variants = [_variant(plan, engine, place, group) for place, group in groups.items()]
     cells = [found.cell for _, found in measured]
-    kind = "weight-noise" if suite.yardstick.noisy else "retrained"
     return Results(
         suite=SuiteInfo(
             name=suite.name,
@@ -170,7 +169,7 @@ def assemble(
             description=plan.references[0].parts,
             key=plan.references[0].key,
             yardsticks=len(plan.yardsticks),
-            yardstick_kind="none" if not plan.yardsticks else kind,
+            yardstick_kind=suite.yardstick.kind if plan.yardsticks else "none",
         ),
         variants=variants,
         cells=cells,

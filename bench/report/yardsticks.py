@@ -1,10 +1,10 @@
-"""What reports call a yardstick: a retrained network, or a copy with weight noise."""
+"""What reports call a yardstick: a retrained network, a copy with weight noise, or a network that was given as one."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-YardstickKind: TypeAlias = Literal["retrained", "weight-noise", "none"]
+from bench.results.run import YardstickKind
 
 
 class YardstickWords(NamedTuple):
@@ -38,6 +38,15 @@ YARDSTICKS: dict[YardstickKind, YardstickWords] = {
         "two copies with weight noise",
         "noise of that size in the weights",
     ),
+    "given": YardstickWords(
+        "given yardstick",
+        "a given yardstick",
+        "given yardsticks",
+        "one more yardstick like those given",
+        "a given yardstick, a network said to be as good as the reference",
+        "two given yardsticks",
+        "the choice among such networks",
+    ),
     "none": YardstickWords(
         "yardstick",
         "a yardstick",
@@ -67,6 +76,8 @@ def yardstick_scale(kind: YardstickKind, count: int) -> str:
     """
     if kind == "none" or count == 0:
         return "no yardstick: gaps do not exist in this run"
+    if kind == "given":
+        return f"1 = as different as the given yardsticks ({count} networks)"
     if kind == "retrained":
         return f"1 = as different as the reference retrained from another seed ({count} yardsticks)"
     return f"1 = as different as the reference under declared weight noise ({count} noisy copies, a substitute)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
@@ -72,13 +72,18 @@ class Provenance(Record):
     reused: int = Field(0, description="cells that came from the store")
 
 
+YardstickKind: TypeAlias = Literal["retrained", "weight-noise", "given", "none"]
+
+
 class ReferenceResult(Record):
     """The reference and its yardsticks."""
 
     description: dict[str, Any] = Field(default_factory=dict)
     key: str = ""
     yardsticks: int = 0
-    yardstick_kind: Literal["retrained", "weight-noise", "none"] = "none"
+    yardstick_kind: YardstickKind = Field(
+        "none", description="retrained here, copies with weight noise, or networks that were given as yardsticks"
+    )
 
 
 class Results(Record):

@@ -12,6 +12,7 @@ from bench.metrics.base import Metric
 from bench.models.base import Model, Recipe
 from bench.outside_networks.held import Held
 from bench.results import Rule
+from bench.results.run import YardstickKind
 from bench.runtimes.base import Target
 
 
@@ -64,6 +65,15 @@ class Yardstick:
     def noisy(self) -> bool:
         """Whether noisy copies stand in for retrained networks."""
         return self.weight_noise is not None or self.weight_noise_sigma is not None
+
+    @property
+    def kind(self) -> YardstickKind:
+        """What the yardsticks are; networks that were given go before all else."""
+        if self.outside:
+            return "given"
+        if self.noisy:
+            return "weight-noise"
+        return "retrained" if self.retrained else "none"
 
 
 @dataclass(frozen=True)

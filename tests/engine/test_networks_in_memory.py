@@ -26,7 +26,7 @@ from bench.probes.base import Observation, Probe
 from bench.registry import parameters
 from bench.suite.given_network import as_network
 from bench.suite.load import load_suite
-from bench.suite.suite import Reference, Variant, Yardstick
+from bench.suite.suite import Outside, Reference, Variant, Yardstick
 
 NAMES = ("fidelity.predictions", "fidelity.accuracy")
 
@@ -418,12 +418,31 @@ def test_a_metric_of_ones_own_needs_no_name(pair, digits):
 
 def test_yardsticks_in_memory_give_a_gap(pair, digits):
     marks = [made(seed) for seed in (2, 3, 4, 5)]
-    value = api.diff(*pair, digits.x, metrics=NAMES[:1], yardsticks=marks).cells[0].values["js"]
+    results = api.diff(*pair, digits.x, metrics=NAMES[:1], yardsticks=marks)
+    value = results.cells[0].values["js"]
     each = [api.diff(pair[0], mark, digits.x, metrics=NAMES[:1]).cells[0].values["js"].estimate for mark in marks]
     right = (value.estimate / np.exp(np.log(each).mean())) ** 0.5
     assert value.gap == pytest.approx(right, rel=1e-6)
     assert value.gap_ci[0] < value.gap < value.gap_ci[1]
     assert len(value.yardsticks) == 4
+    assert (results.reference.yardsticks, results.reference.yardstick_kind) == (4, "given")
+    page = results._repr_html_()
+    assert "1 = as different as the given yardsticks (4 networks)" in page
+    assert "retrained" not in page
+
+
+@pytest.mark.parametrize(
+    ("yardstick", "kind"),
+    [
+        (Yardstick(), "none"),
+        (Yardstick(retrained=4), "retrained"),
+        (Yardstick(weight_noise=0.01), "weight-noise"),
+        (Yardstick(outside=(Outside(factory="nets:a"),)), "given"),
+        (Yardstick(weight_noise=0.01, outside=(Outside(factory="nets:a"),)), "given"),
+    ],
+)
+def test_what_yardsticks_are_called_stands_in_one_place(yardstick, kind):
+    assert yardstick.kind == kind
 
 
 SUITE = """

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from bench.cell_id import canonical_parameters
 from bench.report.leaderboard.marks import ALARM_AT, Mark, State
 from bench.results import Cell, StepUse, ValueReference, ValueResult
+from bench.results.run import YardstickKind
 
 Status = Literal["ok", "skipped", "error", "absent"]
 
@@ -150,7 +151,7 @@ class Leaderboard:
     rows: tuple[Row, ...]
     missing: tuple[Missing, ...]
     yardsticks: int
-    yardstick_kind: Literal["retrained", "weight-noise", "none"]
+    yardstick_kind: YardstickKind
     warnings: tuple[str, ...] = ()
 
     def those(self, state: State) -> list[Row]:
