@@ -130,7 +130,7 @@ def _unfit(rule: Rule, value: Value, values: dict[str, Value], yardstick: bool) 
         own = f"gate it by {' or '.join(rules)}" if rules else f"a {value.kind} has no gate"
         return f"{value.name!r} is a {value.kind}, which has no {rule[4:]}", "; ".join(filter(None, [own, advice]))
     if info.judges == "gap" and not yardstick:
-        return "a gap needs a yardstick, and the suite has none", "give yardstick.retrained = 4, or use max_change"
+        return "a gap needs a yardstick, and the suite has none", "give yardstick.retrained = 8, or use max_change"
     if info.judges == "harm" and value.better == "none":  # type: ignore[union-attr]
         return f"neither direction of {value.name!r} is worse", "gate another value"
     if info.better is not None and value.better != info.better:  # type: ignore[union-attr]

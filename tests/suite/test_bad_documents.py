@@ -352,7 +352,7 @@ BAD = {
     ),
     "gap without a yardstick": (
         {"yardstick": "", **metric('gate = [{ value = "js", max_gap = 1 }]')},
-        [("metric[0].gate[0].max_gap", "a gap needs a yardstick", "yardstick.retrained = 4")],
+        [("metric[0].gate[0].max_gap", "a gap needs a yardstick", "yardstick.retrained = 8")],
     ),
     "negative tolerance": (
         metric('gate = [{ value = "js", max_gap = -1 }]'),
