@@ -49,7 +49,12 @@ def moments(x: NDArray[Any], y: NDArray[Any]) -> Moments:
 
 
 def joined(parts: list[Moments]) -> Moments:
-    """The moments of several batches, one after another."""
+    """The moments of several batches, one after another: (n_1,), (n_2,), ... to (n_1 + n_2 + ...,).
+
+    >>> x = np.array([[3.0, 4.0]])
+    >>> joined([moments(x, x), moments(2 * x, x)]).reference.tolist()
+    [25.0, 100.0]
+    """
     return Moments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

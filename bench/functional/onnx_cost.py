@@ -88,7 +88,23 @@ def type_bits(tensor: TensorProto) -> int:
 
 
 def onnx_figures(model: bytes, shape: tuple[int, ...]) -> Figures:
-    """Parameters, bits a weight, and multiply-accumulates for one sample of ``shape``."""
+    """Parameters, bits a weight, and multiply-accumulates for one sample of ``shape``, read from the graph alone.
+
+    Convolution: output elements · kernel elements · input channels / groups. Product of (n, k) and (k, m): n · k · m.
+    Parameters are the stored numbers, scales and zero points of quantisers and running statistics not among them.
+
+    Args:
+        model: an ONNX file's bytes.
+        shape: of one sample, without the batch.
+
+    >>> from onnx import TensorProto, helper
+    >>> entry, exit_ = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])
+    ...                 for name, size in (("x", 3), ("y", 2)))
+    >>> weight = helper.make_tensor("w", TensorProto.FLOAT, [3, 2], [0.5] * 6)
+    >>> graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [entry], [exit_], [weight])
+    >>> onnx_figures(helper.make_model(graph).SerializeToString(), (3,))
+    Figures(parameters=6, bits=Bits(stored=32.0, nominal=32.0), macs=6, reason='')
+    """
     proto = onnx.load_model_from_string(model)
     graph = _Graph(proto)
     return Figures(_parameters(graph), _bits(graph), *_macs(proto, graph, shape))

@@ -138,7 +138,7 @@ def _sparse_ratio(first: Float, second: Float, resamples: Resamples) -> Interval
 def _one_limit(
     pair: tuple[Float, Float], known: Sequence[Change], near: list[bool], power: Power, count: bool, floor: float
 ) -> Ratio:
-    """What can be said where a variant is not beyond the floor: at most, or at least, so much.
+    """The one limit of a ratio of which one variant is not beyond the floor.
 
     The limit joins one 97.5 % limit of each change, so both hold with 95 % whatever their dependence.
     """

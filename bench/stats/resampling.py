@@ -227,7 +227,7 @@ def _kept_blocks(n: int, draws: int, seed: int) -> tuple[Counts, ...]:
 
 
 def _content(value: Any) -> Hashable:
-    """What tells arrays, and mappings of arrays, of different content apart."""
+    """A key that is equal for arrays, and mappings of arrays, of equal content."""
     if isinstance(value, Mapping):
         return tuple((name, _content(value[name])) for name in sorted(value))
     array = np.ascontiguousarray(value)
@@ -265,6 +265,11 @@ def add_weighted(table: Float, weights: Float, out: Float) -> None:
 
     Each sum is made alone and in one order: a matrix product of BLAS would depend on the number of threads, and on how
     many rows are summed together.
+
+    >>> out = np.empty((1, 2))
+    >>> add_weighted(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0], [2.0, 0.0]]), out)
+    >>> out.tolist()
+    [[4.0, 2.0]]
     """
     for row, sums in zip(table, out, strict=True):
         np.einsum("n,bn->b", row, weights, out=sums)
