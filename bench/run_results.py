@@ -31,7 +31,7 @@ SHOWN = 6
 
 
 class NoSuchCell(UserError, KeyError):
-    """No cell, or more than one, or no value answers to a name."""
+    """The error of a name to which no cell, more than one, or no value answers."""
 
     def __str__(self) -> str:
         """The message, not its representation as of a plain key."""

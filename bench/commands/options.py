@@ -95,7 +95,7 @@ DEVICE = click.option("--device", default="cpu", show_default=True, help="Where 
 
 
 class Shard(click.ParamType):  # type: ignore[type-arg]
-    """Which of several equal parts of the cells: ``I/N``."""
+    """One of several equal parts of the cells: ``I/N``."""
 
     name = "I/N"
 

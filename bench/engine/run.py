@@ -38,7 +38,7 @@ from bench.suite.selection import matches, unused
 
 
 class Measurement(NamedTuple):
-    """What a run found, and the per-sample arrays of what is gated: what a baseline is made of."""
+    """The results of a run, and the per-sample arrays of what is gated: what a baseline is made of."""
 
     results: Results
     samples: RunSamples
@@ -46,7 +46,7 @@ class Measurement(NamedTuple):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a caller may show while it runs."""
+    """Callbacks that a caller may give to show what happens while it runs."""
 
     total: Callable[[int], None] = lambda cells: None
     cell: Callable[[Cell], None] = lambda cell: None
@@ -127,7 +127,7 @@ def _roots(engine: InlineEngine, measured: list[tuple[PlannedCell, Measured]]) -
 
 
 def suite_fingerprint(plan: Plan, dataset: Dataset) -> str:
-    """What makes two runs comparable: data, reference, yardsticks and metrics; not the variants."""
+    """The fingerprint by which two runs are comparable: data, reference, yardsticks and metrics; not the variants."""
     suite = plan.suite
     return key_of(
         {

@@ -75,7 +75,7 @@ def integrated_gradients(
 
 
 def completeness_error(maps: NDArray[np.float64], logit_change: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far attributions are from adding up: ``|Σ IG − Δf| / max(|Δf|, Σ |IG|)``, (n,), from 0 to 2; 0 for 0 / 0.
+    """The completeness error of attributions: ``|Σ IG − Δf| / max(|Δf|, Σ |IG|)``, (n,), from 0 to 2; 0 for 0 / 0.
 
     >>> completeness_error(np.array([[1.0, 2.0]]), np.array([4.0])).tolist()
     [0.25]

@@ -1,4 +1,4 @@
-"""How far one layer's output moved: signal to noise, signed cosine and relative error, sample by sample and pooled."""
+"""The change of one layer's output: signal to noise, signed cosine, relative error, sample by sample and pooled."""
 
 from __future__ import annotations
 

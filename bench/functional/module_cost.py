@@ -1,4 +1,4 @@
-"""What a torch module holds and computes."""
+"""Bytes, parameters, bits and multiply-accumulates of a torch module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an ONNX file holds and computes."""
+"""Parameters, bits and multiply-accumulates of an ONNX file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHAPES = frozenset({"INT64", "BOOL", "STRING"})  # types of shapes, axes and mas
 
 
 class Figures(NamedTuple):
-    """What a graph holds and computes; None where it cannot be told."""
+    """The figures of a graph; None where one cannot be told."""
 
     parameters: int
     bits: Bits | None
@@ -63,7 +63,7 @@ class _Graph:
         return self.constants[name], min(nominal, type_bits(self.constants[name]))
 
     def _width(self, node: NodeProto) -> float:
-        """How many bits a quantiser leaves."""
+        """The number of bits that a quantiser leaves."""
         if node.op_type == "Clip" and len(node.input) == 3 and all(name in self.constants for name in node.input[1:]):
             low, high = (self.number(name) for name in node.input[1:])
             return math.ceil(math.log2(high - low + 1)) if high > low else math.inf

@@ -51,7 +51,7 @@ def load_run(path: Path | str, *, arrays: bool = False) -> Run:
 
 
 def results_json(results: Results, indent: int | None = None) -> str:
-    """What ``results.json`` holds: the results with their checksum."""
+    """The text of ``results.json``: the results with their checksum."""
     bare = results.model_copy(update={"sha256": ""})
     seal = seal_of(json.loads(bare.model_dump_json(by_alias=True)))
     return bare.model_copy(update={"sha256": seal}).model_dump_json(by_alias=True, indent=indent)

@@ -14,7 +14,7 @@ from bench.wording import differing_parameters, is_resampled_harm
 
 
 class Meaning(StrEnum):
-    """What the estimate of a value says."""
+    """The meaning of a value's estimate."""
 
     CHANGE = "change"  # 0: the same
     HARM = "harm"  # above 0: worse
@@ -28,7 +28,7 @@ MEANINGS: Final = {
 
 
 class Remark(StrEnum):
-    """What qualifies a value."""
+    """A remark that qualifies a value."""
 
     INTERVAL = "how its interval was found"
     COVERAGE = "how often such an interval holds with so few samples, if less often than it says"
@@ -122,7 +122,7 @@ def _remarks(value: ValueResult, n: int) -> list[Remark]:
 
 
 def provenance(results: Results) -> dict[str, Any]:
-    """Where the numbers come from: suite, reference, yardsticks and run."""
+    """The origin of the numbers: suite, reference, yardsticks and run."""
     suite = results.suite
     data = {} if suite.data is None else suite.data.model_dump()
     return {

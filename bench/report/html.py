@@ -55,7 +55,7 @@ def _fingerprint(text: str) -> str:
 
 
 def shown_columns(board: BoardText) -> list[int]:
-    """Which harms the leaderboard holds: gated ones always, then those with an interval, four in all."""
+    """The harms that the leaderboard holds: gated ones always, then those with an interval, four in all."""
     wanted = [i for i, column in enumerate(board.columns) if column.gated or column.interval]
     gated = sum(column.gated for column in board.columns)
     return wanted[: max(gated, MOST_HARMS)]

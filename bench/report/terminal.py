@@ -175,7 +175,7 @@ def listing(title: str, lines: Sequence[tuple[str, str]], style: str) -> list[Re
 
 
 def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:
-    """What intervals of resampled harms are worth where few samples were measured; the fewest of all cells."""
+    """A line on intervals of resampled harms where few samples were measured; the fewest of all cells."""
     sizes = [
         cell.n for cell in cells for value in cell.values.values() if is_resampled_harm(value) and value.ci is not None
     ]

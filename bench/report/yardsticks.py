@@ -1,4 +1,4 @@
-"""What reports call a yardstick: a retrained network, a copy with weight noise, or a network that was given as one."""
+"""The names of yardsticks in reports: retrained networks, copies with weight noise, networks that were given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.results.run import YardstickKind
 
 
 class YardstickWords(NamedTuple):
-    """How reports speak of one kind of yardstick."""
+    """The words of reports for one kind of yardstick."""
 
     at_one: str  # what stands at a gap of 1, in a word or two
     network: str
@@ -69,7 +69,7 @@ def yardstick_words(kind: YardstickKind, count: int) -> YardstickWords:
 
 
 def yardstick_scale(kind: YardstickKind, count: int) -> str:
-    """What stands at a gap of 1, in a sentence.
+    """The meaning of a gap of 1, in a sentence.
 
     >>> yardstick_scale("none", 0)
     'no yardstick: gaps do not exist in this run'

@@ -14,7 +14,7 @@ SCHEMA_VERSION = 2
 
 
 class DataInfo(Record):
-    """What was trained, calibrated and measured on; sizes in samples."""
+    """The data that was trained, calibrated and measured on; sizes in samples."""
 
     name: str = ""
     fingerprint: str = ""
@@ -25,7 +25,7 @@ class DataInfo(Record):
 
 
 class SuiteInfo(Record):
-    """Which suite it was."""
+    """The suite of a run."""
 
     name: str
     fingerprint: str
@@ -54,7 +54,7 @@ class MachineInfo(Record):
 
 
 class Provenance(Record):
-    """Where the numbers came from."""
+    """The origin of the numbers."""
 
     crbench: str | None
     started: str = ""

@@ -244,7 +244,7 @@ def added_change(
     level: float = LEVEL,
     largest: float = inf,
 ) -> Change:
-    """How much further the later network is from the reference than the earlier one: mean(after) - mean(before).
+    """The added change: how much further the later network is from the reference, mean(after) - mean(before).
 
     Negative where the step led back towards the reference. Both were measured on the same samples, so the interval is
     that of the paired difference: studentised bootstrap over the shared resamples, Tango's score interval for counts.

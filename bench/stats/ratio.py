@@ -36,7 +36,7 @@ def paired_ratio(
     count: bool = False,
     floor: float = 0.0,
 ) -> Ratio:
-    """How far the first variant is from the reference beside the second: (mean d_1 / mean d_2)^(1/p).
+    """The ratio of the first variant's distance from the reference to the second's: (mean d_1 / mean d_2)^(1/p).
 
     Below 1 where the first is nearer. It is the ratio of both gaps, in which the yardsticks cancel, so none are needed;
     the samples are shared: percentile interval of the log-ratio over the resamples; Fieller's where fewer than half of

@@ -28,7 +28,7 @@ KEPT = 2**25  # up to so many (32 MiB as bytes) are kept; more are drawn anew at
 
 @dataclass(frozen=True)
 class Resamples:
-    """How often each of n samples is drawn, B times: rows of Multinomial(n; 1/n, ..., 1/n) counts, as a stream.
+    """B resamples of n samples, as a stream: rows of Multinomial(n; 1/n, ..., 1/n) counts.
 
     All networks and metrics with this n see the same resamples, so differences are paired. No (B, n) matrix exists: a
     pass draws blocks of rows, sums them and forgets them. Few counts (n up to 3,355 at 10,000 draws) are kept between

@@ -29,7 +29,7 @@ LARGEST = 2 * 2**30  # bytes that a file may unpack to
 
 @dataclass(frozen=True, eq=False)
 class ValueSamples:
-    """What one value of a cell was made of, sample by sample.
+    """The arrays of one value of a cell, sample by sample.
 
     proportion, mean: the network's own figure is the mean of ``variant["x"]`` (n,). count, distance: the change is the
     mean of ``variant["x"]``. statistic: ``variant`` holds the inputs of the metric's own statistic. timing:

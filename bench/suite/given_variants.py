@@ -47,7 +47,7 @@ def with_variants(suite: Suite, given: Mapping[str, Any]) -> Suite:
 
 
 def _without_target(suite: Suite, network: Outside, where: str) -> list[Problem]:
-    """What is wrong where no target of the suite runs a network."""
+    """The problem of a network that no target of the suite runs; nothing where one does."""
     kind = outside_kind(network)
     if any(can_run(target, kind) for target in suite.targets):
         return []

@@ -28,7 +28,7 @@ class Outside:
 
     @property
     def title(self) -> str:
-        """What it is called: a file's name, a factory, or what the object in memory is."""
+        """The name of the network: a file's name, a factory, or what the object in memory is."""
         if self.held is not None:
             return self.held.title
         if self.onnx is not None:
@@ -37,7 +37,7 @@ class Outside:
 
     @property
     def sources(self) -> dict[str, Any]:
-        """Where it comes from, as ``load_outside`` takes it."""
+        """The sources of the network, as ``load_outside`` takes them."""
         return {"onnx": self.onnx, "factory": self.factory, "checkpoint": self.checkpoint, "held": self.held}
 
 
@@ -53,7 +53,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What two equally good networks differ by: retrained seeds, or declared weight noise."""
+    """The yardsticks of a suite: retrained seeds, declared weight noise, or networks that were given."""
 
     retrained: int = 0
     weight_noise: float | None = None  # an accuracy loss
@@ -68,7 +68,7 @@ class Yardstick:
 
     @property
     def kind(self) -> YardstickKind:
-        """What the yardsticks are; networks that were given go before all else."""
+        """The kind of the yardsticks; networks that were given go before all else."""
         if self.outside:
             return "given"
         if self.noisy:

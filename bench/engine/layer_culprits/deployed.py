@@ -25,7 +25,7 @@ RUNTIME = (OPTIMISATION, PROCESSOR)
 
 
 class Deployed(NamedTuple):
-    """What a network answers where it runs (n, classes): as it is, and with exact 8-bit sums; and the predictor."""
+    """A network's answers where it runs (n, classes): as it is, and with exact 8-bit sums; and the predictor."""
 
     logits: Float
     exact: Float

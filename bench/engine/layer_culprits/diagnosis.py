@@ -1,4 +1,4 @@
-"""Where a variant leaves its reference: every layer's error, and what restoring it alone would remove."""
+"""The layers at which a variant leaves its reference: each one's error, and what restoring it alone would remove."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _export_quantised(network: TorchNetwork) -> OnnxNetwork:
 
 
 def _export(network: TorchNetwork) -> bytes:
-    """By tracing; unlike the step, a network that gives NaN is exported too: where they come from is the question."""
+    """Export by tracing; unlike by the step, a network that gives NaN is exported too: their source is the question."""
     example = torch.zeros(2, *network.input.network_shape)
     module = exportable(copied(network.module).cpu().eval(), example)
     file: Any = io.BytesIO()  # which the exporter takes, whatever its annotation says
@@ -100,7 +100,7 @@ def _quiet() -> Iterator[None]:
 
 
 def fidelity(network: Network, actual: NDArray[np.float64], logits: NDArray[np.float64], where: str) -> RunFidelity:
-    """What running layer by layer changes: torch as it is, or ONNX Runtime on the whole file, fully optimised.
+    """The change by running layer by layer, against torch as it is, or ONNX Runtime on the whole file, fully optimised.
 
     Args:
         network: as it was given.

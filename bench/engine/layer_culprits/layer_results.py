@@ -1,4 +1,4 @@
-"""What the report says of one layer: its place in both graphs, its error, and what restoring it removes."""
+"""The record of one layer: where it stands in both graphs, its error, and what restoring it removes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ UNMATCHED = "the variant has no layer that answers to it"
 
 
 class Observed(NamedTuple):
-    """How far a layer's output moved, and why that is not known."""
+    """A layer's output error, or why it is not known."""
 
     output: OutputError
     before_activation: OutputError | None
@@ -41,7 +41,7 @@ class LayerSums:
     reason: str | None = None
 
     def observed(self) -> Observed:
-        """What they tell over all batches."""
+        """The output error over all batches."""
         reason = self.reason
         if self.broken:
             source = "of finite inputs" if self.broken_here else "as in what it reads"

@@ -20,7 +20,7 @@ NO_PROBABILITIES = LARGEST_DIVERGENCE  # of a sample without finite logits
 
 
 class OutputDivergence(NamedTuple):
-    """How far a variant's outputs are from the reference's, over samples."""
+    """The distance of a variant's outputs from the reference's, over samples."""
 
     js: Estimate  # mean Jensen-Shannon divergence in nats
     flips: float  # share of samples
@@ -57,7 +57,7 @@ class OutputDamage:
         return max(4 * float(self._js(again).mean()), (RELATIVE * largest) ** 2 / 8)
 
     def restored(self, logits: Float) -> Restored:
-        """For each figure: before, after restoring to logits (n, classes), and what that removes with its interval.
+        """The figures before and after restoring to logits (n, classes), and what that removes, with its interval.
 
         ``js``: mean Jensen-Shannon divergence to the reference. With labels ``accuracy`` and ``nll``: how much worse
         than the reference's.

@@ -1,4 +1,4 @@
-"""Which layer is most guilty: the rule, on the results of the layers alone."""
+"""The rule that ranks layers by guilt, on their results alone."""
 
 from __future__ import annotations
 

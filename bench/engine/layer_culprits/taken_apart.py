@@ -34,7 +34,7 @@ class TakenApart(NamedTuple):
         return to_network(torch.from_numpy(samples.x), self.declared).numpy().astype(self.dtype)
 
     def answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the network put out, as logits of the data's classes."""
+        """The network's outputs as logits of the data's classes."""
         from bench.networks.interface import class_scores, to_logits
 
         return to_logits(torch.from_numpy(class_scores(outputs)), self.declared, self.smallest).numpy()

@@ -1,4 +1,4 @@
-"""Where a variant's divergence comes in, stage by stage, as numbers and enums: before anything is text."""
+"""The stage waterfall of a variant as numbers and enums, before anything is text."""
 
 from __future__ import annotations
 

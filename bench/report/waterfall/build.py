@@ -50,7 +50,7 @@ def stages_of(variant: VariantResult, cells: Iterable[Cell] = ()) -> Stages | No
 
 
 def added_figure(item: StageValue | None, reason: str = "") -> StageFigure:
-    """What a stage adds, signed; ``reason`` is that of the metric.
+    """The figure of what a stage adds, signed; ``reason`` is that of the metric.
 
     >>> from bench.results import ValueResult
     >>> change = ValueResult(kind="change", unit="proportion", estimate=-0.05, ci=(-0.08, -0.02))

@@ -12,7 +12,7 @@ Apart = tuple[tuple[str, Any], ...]  # the parameters by which a metric differs 
 
 
 class Quantity(StrEnum):
-    """What a figure of a stage is."""
+    """The kind of a stage's figure."""
 
     ADDED = "added"  # by the stage, signed
     TOTAL = "total"  # up to the stage, against the reference where the chain began
