@@ -48,8 +48,9 @@ def replayed(network, samples):
 
 
 def test_training_recovers_what_two_bits_lost(small, context, digits):
+    # five epochs gain .22 and more on four seeds, three as little as .08
     before = make("ptq", small, context, bits=2, per_channel=False)
-    after = qat(small, context, bits=2, per_channel=False, epochs=3, batch=64, learning_rate=5e-3)
+    after = qat(small, context, bits=2, per_channel=False, epochs=5, batch=64, learning_rate=5e-3)
     assert accuracy(after, digits.evaluation) > accuracy(before, digits.evaluation) + 0.1
     assert after.kind == "torch-quantised"
     record = after.record["record"]
