@@ -13,7 +13,6 @@ from bench.engine.inline import Rerun
 from bench.engine.run import Progress
 from bench.layer_report import RankedLayers
 from bench.metrics.base import Metric
-from bench.results import LayerReport
 from bench.run_results import RunResults
 from bench.runtimes.base import IntegerSums
 from bench.store.passing import passing_store
@@ -146,8 +145,8 @@ def layers(
     from bench.engine.layer_culprits import why_diverged
 
     report_progress = progress or (lambda done, total, name: None)
-    ranked = why_diverged(reference, variant, x, bounds, report_progress, integer_sums, inputs, y, PYTHON)
-    return RankedLayers(LayerReport.model_validate(ranked))
+    report = why_diverged(reference, variant, x, bounds, report_progress, integer_sums, inputs, y, PYTHON)
+    return RankedLayers(report)
 
 
 def measure_pair(

@@ -34,7 +34,7 @@ def canonical_parameters(parameters: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class CellId:
-    """Which cell of a run; hashable and sortable by ``path``.
+    """The identity of a cell of a run; hashable and sortable by ``path``.
 
     ``parameters`` is the canonical JSON of all parameters of the metric. ``defaults`` is that of the metric's defaults,
     which ``label`` leaves out; it is no part of the identity.

@@ -94,7 +94,7 @@ def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], number
 
 
 def values_frame(cells: Iterable[Cell]) -> pandas.DataFrame:
-    """``value_rows`` as a frame."""
+    """The rows of ``value_rows`` as a pandas frame."""
     return data_frame(value_rows(cells), COLUMNS, NUMBERS)
 
 

@@ -1,4 +1,4 @@
-"""What stands in keys for things without content to hash: objects of this process, each under a token of its own."""
+"""Tokens in keys for things without content to hash: each object of this process has one of its own."""
 
 from __future__ import annotations
 

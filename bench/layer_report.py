@@ -1,4 +1,4 @@
-"""What ``bench.layers`` returns: the layers of a pair, most guilty first."""
+"""The return value of ``bench.layers``: the layers of a pair, most guilty first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS: Final = ("rank", "layer", "variant_layer", "kind", "culprit", "identica
 
 @dataclass(frozen=True, eq=False)
 class RankedLayers:
-    """Which layer moved the function; ``report`` holds every figure, as ``crbench why-diverged --json`` prints them."""
+    """The layers of a pair by how much each moved the function; ``report`` is what ``why-diverged --json`` prints."""
 
     report: LayerReport
 

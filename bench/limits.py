@@ -18,7 +18,7 @@ class Limit:
 
     @property
     def most(self) -> int:
-        """The limit in force.
+        """The largest number that is allowed.
 
         Raises:
             UserError: the variable holds something other than a whole number.
@@ -32,11 +32,11 @@ class Limit:
 
     @property
     def advice(self) -> str:
-        """What raises it."""
+        """The advice that says how to raise the limit."""
         return f"{self.variable} raises it"
 
     def exceeded(self, given: float, what: str = "") -> str:
-        """What is too much, in words.
+        """The number that is too large, in words.
 
         >>> SUITE_STEPS.exceeded(1000)
         '1000 steps, more than 100'

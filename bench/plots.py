@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 What: TypeAlias = Literal["gap", "change", "harm"]
 LABELS: Final[dict[str, str]] = {
-    "gap": "gap (0: same function, 1: as different as a retrained network)",
+    "gap": "gap (0: same function, 1: as different as {yardstick})",
     "change": "change (0: same function)",
     "harm": "harm (positive: worse)",
 }
@@ -24,13 +24,16 @@ LACKING: Final[dict[str, str]] = {
 }
 
 
-def plot_values(rows: Iterable[Mapping[str, Any]], what: What = "gap", ax: Axes | None = None) -> Axes:
+def plot_values(
+    rows: Iterable[Mapping[str, Any]], what: What = "gap", ax: Axes | None = None, yardstick: str = "a yardstick"
+) -> Axes:
     """A point and its 95 % interval for each value that has such a figure, the first row on top.
 
     Args:
         rows: as ``frames.value_rows`` gives them.
         what: ``gap``, ``change`` or ``harm``; the last two in units that may differ from value to value.
         ax: axes to draw into; new ones by default.
+        yardstick: what stands at a gap of 1, in words.
 
     Raises:
         UserError: an unknown figure, or no value has it.
@@ -59,7 +62,7 @@ def plot_values(rows: Iterable[Mapping[str, Any]], what: What = "gap", ax: Axes 
         ax.axvline(mark, color="0.6", linewidth=0.8, linestyle="--" if mark else "-", zorder=0)
     ax.set_yticks(range(len(points)), [name for name, *_ in points])
     ax.set_ylim(len(points) - 0.5, -0.5)
-    ax.set_xlabel(LABELS[what])
+    ax.set_xlabel(LABELS[what].format(yardstick=yardstick))
     return ax
 
 

@@ -31,7 +31,7 @@ SHOWN = 6
 
 
 class NoSuchCell(UserError, KeyError):
-    """No cell, or more than one, or no value answers to a name."""
+    """The error of a name to which no cell, more than one, or no value answers."""
 
     def __str__(self) -> str:
         """The message, not its representation as of a plain key."""
@@ -162,7 +162,10 @@ class RunResults(Results):
             UserError: no value has such a figure.
             MissingExtra: matplotlib is not installed.
         """
-        return plot_values(value_rows(self.cells), what, ax)
+        from bench.report.yardsticks import yardstick_words
+
+        words = yardstick_words(self.reference.yardstick_kind, self.reference.yardsticks)
+        return plot_values(value_rows(self.cells), what, ax, words.network)
 
     def gate(self, baseline: Path | str | None = None, *, strict: bool = False) -> Comparison:
         """Judge every gate against the reference, or, with a baseline, whether anything became worse since.

@@ -165,16 +165,16 @@ class Study:
             yield lambda: predictor.logits(image)
 
     def forecast(self) -> list[str]:
-        """What a run would do and cost: what is stored, what is to be made, how long that may take; a line each."""
+        """Forecast a run: what is stored, what is to be made, how long that may take; a line each."""
         lines = [*forecast(self.planned, self.store), *sums_forecast(self.planned, self.store)]
         return [*lines, *power_lines(self.plan, self.dataset, self.store), *applicability(self.plan)]
 
     def foresee(self) -> Foresight:
-        """What of a run will fail, as far as that can be known without training."""
+        """Foresee what of a run will fail, as far as that can be known without training."""
         return foresee(self.plan, self.dataset, self.store)
 
     def power(self) -> list[GatePower]:
-        """What each gate finds with 80 % probability, and the samples that its tolerance needs."""
+        """The power of each gate: what it finds with 80 % probability, and the samples that its tolerance needs."""
         return list(gate_powers(self.plan, self.dataset, self.store))
 
     def explain(self, cells: str) -> list[str]:
@@ -197,7 +197,7 @@ class Study:
             self.store.flush()
 
     def notices(self) -> list[str]:
-        """What the store has to say: what was damaged, what could not be kept; each is said once."""
+        """The notices of the store: what was damaged, what could not be kept; each is said once."""
         return self.store.notices.lines() if "store" in self.__dict__ else []
 
 

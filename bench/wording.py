@@ -51,7 +51,7 @@ def title(name: str) -> str:
 
 
 def decimals(width: float) -> int:
-    """How many decimals an interval of this width justifies: two digits of the width, at most six.
+    """The number of decimals that an interval of this width justifies: two digits of the width, at most six.
 
     >>> decimals(5.8), decimals(0.58), decimals(120.0)
     (1, 2, 0)
@@ -213,7 +213,7 @@ def is_resampled_harm(value: ValueResult) -> bool:
 
 
 def coverage_words(n: int) -> str:
-    """What intervals of resampled harms (NLL, Brier and their like) are worth with few samples; empty for many.
+    """A note on intervals of resampled harms (NLL, Brier and their like) with few samples; empty for many.
 
     Seen in 25 variants of ResNet-8 on Fashion-MNIST, 300 draws of n images each: docs/design/statistics.md.
 

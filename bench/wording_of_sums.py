@@ -1,4 +1,4 @@
-"""How 8-bit products were summed, and what of a network saturates on some processors, in words."""
+"""The sums of 8-bit products, and what of a network saturates on some processors, in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REMEDY = "7-bit weights (reduce_range), uint8 weights or the session option sess
 
 
 def sums_told(cells: Iterable[Cell]) -> dict[str, Any] | None:
-    """What cells of one variant on one target hold of its 8-bit sums; None where it has no 8-bit products."""
+    """The record of 8-bit sums in the cells of one variant on one target; None where it has no 8-bit products."""
     for cell in cells:
         variant = cell.details.get("variant")
         sums = variant.get("integer_sums") if isinstance(variant, Mapping) else None
@@ -50,7 +50,7 @@ def what_can_saturate(layers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def caveat(sums: Mapping[str, Any] | None, elsewhere: Mapping[str, Sequence[str]] | None = None) -> str:
-    """What a verdict must say of a network that is another function on other processors; empty where it is not.
+    """The caveat of a verdict on a network that is another function on other processors; empty where it is not.
 
     Args:
         sums: of the variant on its target, as ``sums_told`` gives it.

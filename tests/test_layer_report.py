@@ -76,6 +76,38 @@ def test_it_shows_what_the_command_prints(given, report, tmp_path, monkeypatch, 
     assert not (tmp_path / ".crbench").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda a: {**a, "reference": lambda x: x.reshape(len(x), -1)[:, :4]}, "reference: a function of arrays"),
+        (lambda a: {**a, "reference": "none.onnx"}, "reference: no file none.onnx"),
+        (lambda a: {**a, "variant": _convolution()}, "variant: no layer can be matched"),
+        (lambda a: {**a, "reference": _not_a_number(a["reference"])}, "reference: its logits are NaN"),
+        (lambda a: {**a, "bounds": (1, 0)}, r"bounds: 1 is not below 0; give \(low, high\) with low < high"),
+        (lambda a: {**a, "integer_sums": "exact"}, "integer_sums: 'exact' asked of torch networks"),
+    ],
+)  # fmt: skip
+def test_errors_name_the_arguments(given, change, said):
+    net, spoilt, x, _ = given
+    with pytest.raises(UserError, match=f"^{said}"):
+        bench.layers(**change({"reference": net, "variant": spoilt, "x": x}))
+
+
+def _convolution():
+    return nn.Sequential(nn.Conv2d(1, 4, 4), nn.Flatten())
+
+
+class Logarithm(nn.Module):
+    """NaN where it is given less than 0."""
+
+    def forward(self, x):
+        return x.log()
+
+
+def _not_a_number(net):
+    return nn.Sequential(*copy.deepcopy(net), Logarithm())
+
+
 def test_a_function_has_no_layers(given):
-    with pytest.raises(UserError, match="VARIANT: a function of arrays has no layers that could be looked at; give a"):
+    with pytest.raises(UserError, match="variant: a function of arrays has no layers that could be looked at; give a"):
         bench.layers(given[0], lambda x: x.reshape(len(x), -1)[:, :4], given[2])

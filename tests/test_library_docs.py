@@ -1,6 +1,9 @@
 """Every example of docs/library.md runs and answers what the page says."""
 
 import doctest
+import importlib
+import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -11,6 +14,8 @@ import onnxruntime
 import pytest
 
 import bench
+import bench.functional
+import bench.stats
 from bench.compression.base import StepContext, steps
 from bench.compression.chains import run_step
 from bench.data.base import loaders
@@ -64,6 +69,31 @@ def test_every_public_name_has_an_example():
     code = "\n".join(example.source for example in doctest.DocTestParser().get_examples(PAGE.read_text()))
     lacking = [name for name in bench.__all__ if not re.search(rf"\bbench\.{name}\b", code)]
     assert lacking == ["__version__"]
+
+
+ALONE = (bench.functional, bench.stats)
+
+
+@pytest.mark.parametrize("room", ALONE, ids=lambda room: room.__name__)
+def test_every_function_that_is_usable_alone_has_an_example_of_its_own(room):
+    """Also each class has one, in itself or in all its methods."""
+    lacking, seen = [], 0
+    for info in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+        module = importlib.import_module(info.name)
+        for name, item in vars(module).items():
+            if name.startswith("_") or getattr(item, "__module__", "") != info.name:
+                continue
+            if inspect.isfunction(item):
+                wanted = [item]
+            elif inspect.isclass(item) and ">>>" not in (inspect.getdoc(item) or ""):
+                members = [(key, getattr(member, "fget", None) or member) for key, member in vars(item).items()]
+                wanted = [own for key, own in members if not key.startswith("_") and inspect.isfunction(own)]
+            else:
+                continue
+            seen += len(wanted)
+            lacking += [f"{info.name}.{own.__qualname__}" for own in wanted if ">>>" not in (own.__doc__ or "")]
+    assert lacking == []
+    assert seen > 25
 
 
 def test_public_names_are_imported_at_their_first_use():

@@ -128,6 +128,7 @@ def test_a_picture_holds_each_figure_and_its_interval(pair, what):
     shown = [value for cell in pair.cells for value in cell.values.values()]
     none = (None, None)
     if what == "gap":
+        assert axes.get_xlabel() == "gap (0: same function, 1: as different as a given yardstick)"
         wanted = [(value.gap, *(value.gap_ci or none)) for value in shown if (value.gap, value.gap_ci) != none]
     else:
         kind = {"change": "change", "harm": "quality"}[what]

@@ -1,4 +1,4 @@
-"""How much folding changed an ONNX file's answers, in float64 by ONNX's own reference implementation."""
+"""The change of an ONNX file's answers by folding, in float64 by ONNX's own reference implementation."""
 
 from __future__ import annotations
 

@@ -25,13 +25,13 @@ class Linear:
 
     @property
     def inputs(self) -> int:
-        """How many channels it reads."""
+        """The number of channels that the layer reads."""
         return int(self.weight.shape[0] if self.transposed else self.weight.shape[1] * self.groups)
 
 
 @dataclass(frozen=True)
 class Diagonal:
-    """What BatchNorm is in eval mode: ``y = scale x + shift`` a channel, both (channels,)."""
+    """BatchNorm in eval mode: ``y = scale x + shift`` a channel, both (channels,)."""
 
     scale: Vector
     shift: Vector

@@ -9,7 +9,7 @@ from functools import cached_property
 
 
 class Role(Enum):
-    """What a node is to a map of channels ``y = s x + t`` on a value."""
+    """The role of a node for a map of channels ``y = s x + t`` on a value."""
 
     LAYER = "layer"  # convolution, linear layer, added constant: takes a map over
     NORM = "norm"  # BatchNorm: takes a map over, and is what may go

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -36,6 +37,29 @@ INTEGER_SUMS = click.option(
     help="How ONNX Runtime sums 8-bit products: as this processor does, exactly, or as x86 without VNNI does.",
 )
 KEYS = "such as layout=NHWC,dtype=uint8,scale=255,mean=[0.5],std=[0.25],output=probabilities"
+
+
+@contextmanager
+def named_as_typed(**names: str) -> Iterator[None]:
+    """Errors that name arguments of a function name what was typed instead.
+
+    >>> from bench.errors import UserError
+    >>> with named_as_typed(only="--only"):
+    ...     raise UserError.at("only", "no cell matches 'a'")
+    Traceback (most recent call last):
+    bench.errors.UserError: --only: no cell matches 'a'
+    """
+    from bench.errors import Problem, UserError
+
+    try:
+        yield
+    except UserError as error:
+        if not any(problem.where in names for problem in error.problems):
+            raise
+        typed = [
+            Problem(names.get(problem.where, problem.where), problem.what, problem.right) for problem in error.problems
+        ]
+        raise UserError(typed) from error
 
 
 def inputs(command: F) -> F:
@@ -71,7 +95,7 @@ DEVICE = click.option("--device", default="cpu", show_default=True, help="Where 
 
 
 class Shard(click.ParamType):  # type: ignore[type-arg]
-    """Which of several equal parts of the cells: ``I/N``."""
+    """One of several equal parts of the cells: ``I/N``."""
 
     name = "I/N"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.commands.options import DEVICE, NO_CODE, STORE
+from bench.commands.options import DEVICE, NO_CODE, STORE, named_as_typed
 
 
 @click.command()
@@ -22,7 +22,9 @@ def why(cell: str, suite: Path, store: str, device: str) -> int:
     from bench.study import Study
 
     study = Study(suite, store, device)
-    for line in study.explain(cell):
+    with named_as_typed(cells="CELL"):
+        lines = study.explain(cell)
+    for line in lines:
         click.echo(line)
     study.close()
     return 0

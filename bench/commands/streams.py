@@ -27,7 +27,7 @@ class Guarded(io.RawIOBase):
         self.gone = False
 
     def writable(self) -> bool:
-        """Always."""
+        """Whether text can be written: always."""
         return True
 
     def fileno(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.options import DEVICE, NO_CODE, QUIET, STORE, Shard
+from bench.commands.options import DEVICE, NO_CODE, QUIET, STORE, Shard, named_as_typed
 from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
 from bench.exit_codes import ExitCode
@@ -48,7 +48,9 @@ def run(
         loaded = load_suite(suite)
 
         def measure(progress: Progress) -> RunResults:
-            return Study(loaded, store, device, rerun=rerun, progress=progress).run(only, shard)
+            study = Study(loaded, store, device, rerun=rerun, progress=progress)
+            with named_as_typed(only="--only"):
+                return study.run(only, shard)
 
         folder = out or Path("reports") / loaded.name
         results = with_progress(measure, quiet=quiet or as_json).save(folder)

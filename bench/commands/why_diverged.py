@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +12,8 @@ from bench.commands.options import INTEGER_SUMS, NO_CODE, inputs
 from bench.commands.output import json_alone
 
 if TYPE_CHECKING:
+    from bench.engine.layer_culprits.diagnosis import LayerProgress
+    from bench.results import LayerReport
     from bench.runtimes.base import IntegerSums
 
 
@@ -36,17 +38,17 @@ def why_diverged(
     stands how much of the divergence arises in the runtime: its graph optimisation, and sums that saturate.
     """
     from bench.engine.layer_culprits import why_diverged as analyse
-    from bench.results import LayerReport
-    from bench.suite.given_pair import Inputs, parse_bounds
+    from bench.suite.given_pair import COMMAND_LINE, Inputs, parse_bounds
 
     limits = None if bounds is None else parse_bounds(bounds)
     declared = Inputs(both_inputs, reference_input, variant_input)
     with json_alone(as_json) as say:
-        ranked = _with_bar(
-            lambda progress: analyse(reference, variant, data, limits, progress, integer_sums, declared),
+        report = _with_bar(
+            lambda progress: analyse(
+                reference, variant, data, limits, progress, integer_sums, declared, argument_names=COMMAND_LINE
+            ),
             quiet=quiet or as_json,
         )
-        report = LayerReport.model_validate(ranked)
         if as_json:
             say(report.model_dump_json())
             return 0
@@ -58,7 +60,7 @@ def why_diverged(
     return 0
 
 
-def _with_bar(call: Callable[[Callable[[int, int, str], None]], dict[str, Any]], *, quiet: bool) -> dict[str, Any]:
+def _with_bar(call: Callable[[LayerProgress], LayerReport], *, quiet: bool) -> LayerReport:
     """Call with a progress line on standard error."""
     if quiet:
         return call(lambda done, total, name: None)

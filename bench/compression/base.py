@@ -19,7 +19,7 @@ Need = Literal["train", "calibration", "recipe"]
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a step may use; it declares which of it in ``needs``."""
+    """The data and networks that a step may use; it declares which of them in ``needs``."""
 
     train: Samples
     calibration: Samples

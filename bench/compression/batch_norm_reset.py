@@ -51,7 +51,7 @@ class BatchNormReset(Step):
 
 
 def draw(samples: Samples, count: int, seed: int) -> Samples:
-    """At most ``count`` training samples, drawn by the seed without replacement.
+    """Draw at most ``count`` training samples by the seed, without replacement.
 
     Raises:
         UserError: there are fewer than two.

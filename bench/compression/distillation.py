@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained on: AdamW; ``weight`` of the teacher's part of the loss, its temperature."""
+    """Options of training on: AdamW; ``weight`` of the teacher's part of the loss, its temperature."""
 
     epochs: int
     batch: int

@@ -1,4 +1,4 @@
-"""What the ONNX Runtime steps have in common: from an ONNX file to an ONNX file."""
+"""The base of the ONNX Runtime steps: from an ONNX file to an ONNX file."""
 
 from __future__ import annotations
 

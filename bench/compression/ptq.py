@@ -31,7 +31,7 @@ Bits = Annotated[int, Field(ge=2, le=8)]
 
 @parameters
 class Quantisation(Step):
-    """What every brevitas quantisation has in common: how ranges are found and what is done to the float network."""
+    """The base of every brevitas quantisation: how ranges are found and what is done to the float network."""
 
     activation_bits: Annotated[Bits | None, Field(description="of activations, where they differ from the rest")] = None
     weights_only: Annotated[bool, Field(description="leave activations and biases in floating point")] = False
@@ -227,7 +227,7 @@ def storage(layers: dict[str, Any]) -> dict[str, Any]:
 
 
 def notes(scheme: Scheme) -> list[str]:
-    """What a reader of sizes and timings must know."""
+    """Notes for readers of sizes and timings."""
     texts = [STORAGE]
     if scheme.activations is None:
         texts.append(WEIGHTS_ONLY)

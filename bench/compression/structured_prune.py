@@ -93,7 +93,7 @@ class StructuredPrune(Step):
         return frozenset(used)
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
-        """Prune.
+        """Prune the network.
 
         Raises:
             NotApplicable: there is no channel to remove.

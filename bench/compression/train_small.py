@@ -94,7 +94,7 @@ class TrainSmall(Step):
 
 
 def counted(module: nn.Module, declared: InputSpec) -> int:
-    """Its multiply-accumulates; ``UserError`` where they cannot be counted."""
+    """The multiply-accumulates of a network; ``UserError`` where they cannot be counted."""
     from bench.functional.module_cost import multiply_accumulates
 
     macs, reason = multiply_accumulates(module, declared.shape)

@@ -83,7 +83,7 @@ class WeightNoise(Step):
 
 
 def tolerance(n: int) -> float:
-    """How far from the asked accuracy loss a match on n samples may end: 0.5 points, or two samples."""
+    """The largest miss of the asked accuracy loss by a match on n samples: 0.5 points, or two samples."""
     return max(0.005, 2 / n)
 
 

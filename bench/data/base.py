@@ -28,7 +28,7 @@ class Samples:
         assert self.y is None or self.y.shape == (len(self.ids),)
 
     def __len__(self) -> int:
-        """How many samples."""
+        """The number of samples."""
         return len(self.ids)
 
     def take(self, index: slice | NDArray[np.int64]) -> Samples:
@@ -43,7 +43,7 @@ class Samples:
 
     @cached_property
     def inputs_fingerprint(self) -> str:
-        """sha256 of the pixels."""
+        """The sha256 of the pixels."""
         digest = hashlib.sha256(str((self.x.shape, self.x.dtype.str)).encode())
         for start in range(0, len(self.x), 256):
             digest.update(np.ascontiguousarray(self.x[start : start + 256]).tobytes())

@@ -1,4 +1,4 @@
-"""Where downloaded data sets are kept: in the store of the run, or in a folder of the user's choice."""
+"""Folders of downloaded data sets: in the store of the run, or of the user's choice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def kept_in(store: str) -> Iterator[None]:
 
 
 def data_folder(name: str) -> Path:
-    """Where downloads of a data set are kept: ``$CRBENCH_DATA/NAME``, else ``data/NAME`` in the run's store.
+    """The folder of a data set's downloads: ``$CRBENCH_DATA/NAME``, else ``data/NAME`` in the run's store.
 
     Raises:
         UserError: the store is no folder of this machine.

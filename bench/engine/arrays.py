@@ -52,7 +52,7 @@ def _held(array: NDArray[Any]) -> int:
 
 
 class NetworkArrays(Mapping[str, NDArray[Any]]):
-    """What one network answered to a metric's probes, by name, with what is derived of it.
+    """One network's answers to a metric's probes, by name, with what is derived of them.
 
     Every array has a key of its content's origin, by which derived arrays and statistics are reused.
     """
@@ -95,11 +95,11 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What all probes noted."""
+        """The notes of all probes."""
         return {name: told for _, item in self.answers for name, told in item.notes.items()}
 
     def key(self, name: str) -> Hashable:
-        """Where the array comes from; equal keys, equal arrays."""
+        """The key of an array's origin; equal keys, equal arrays."""
         if name in (LABELS, IDS):
             return (name, self.samples.labels_fingerprint if name == LABELS else self.samples.ids_fingerprint)
         if name.startswith(REFERENCE):
@@ -142,5 +142,5 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
         return iter([*self._home, *self._derived])
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of arrays."""
         return len(self._home) + len(self._derived)

@@ -1,4 +1,4 @@
-"""From observations to a cell's values: every interval, gap and harm comes from ``stats``."""
+"""Values of a cell derived from observations: every interval, gap and harm comes from ``stats``."""
 
 from __future__ import annotations
 

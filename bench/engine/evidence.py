@@ -29,7 +29,7 @@ class Evidence:
 
     @property
     def skipped(self) -> str:
-        """Which of the two networks has no figures here, and why, the variant first; empty where both have some."""
+        """The network without figures and the reason, the variant first; empty where both have some."""
         for role, draws in (("variant", self.variant), ("reference", self.reference)):
             if draws and draws[0].refused:
                 return f"{role}: {draws[0].refused}"
@@ -37,7 +37,7 @@ class Evidence:
 
 
 def keys_of(value: Value, arrays: NetworkArrays) -> Hashable:
-    """What a value is made of; equal keys, equal figures."""
+    """The keys of the arrays that a value is made of; equal keys, equal figures."""
     return tuple(arrays.key(name) for name in reads(value))
 
 
@@ -99,18 +99,18 @@ def _counted(value: Change, distances: Float, reference: NetworkArrays) -> Float
 
 
 def rows_of(value: Change, arrays: NetworkArrays) -> NDArray[np.int64] | None:
-    """Which samples count, by index; None: all."""
+    """The indices of the samples that count; None: all."""
     return np.flatnonzero(arrays[value.where]) if value.where else None
 
 
 def describe_parity(evidence: Evidence) -> dict[str, Any] | None:
-    """How far the differentiable views of both networks are from what runs; None where none was used."""
+    """The distance of both networks' differentiable views from what runs; None where none was used."""
     shown = {"reference": evidence.reference[0].notes.get("parity"), "variant": evidence.variant[0].notes.get("parity")}
     return {name: figures for name, figures in shown.items() if figures is not None} or None
 
 
 def describe_details(evidence: Evidence, describe: Callable[[NetworkArrays], dict[str, Any]]) -> dict[str, Any]:
-    """What probes noted of both networks, and the metric's own diagnostics."""
+    """The notes of probes on both networks, and the metric's own diagnostics."""
     details = {}
     for role, arrays in (("reference", evidence.reference[0]), ("variant", evidence.variant[0])):
         noted = {name: told for name, told in arrays.notes.items() if name not in ("parity", "why")}

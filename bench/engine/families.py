@@ -15,7 +15,7 @@ from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 
 
 def reference_to(planned: PlannedCell, value: str) -> ValueReference:
-    """Which value of which metric of a cell."""
+    """The reference to one value of a cell's metric."""
     return ValueReference(metric=planned.use.metric.name, params=planned.use.metric.parameters(), value=value)
 
 

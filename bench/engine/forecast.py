@@ -1,4 +1,4 @@
-"""What a run would do and cost, before it does."""
+"""A forecast of a run: what it would do and cost."""
 
 from __future__ import annotations
 

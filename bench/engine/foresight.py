@@ -1,4 +1,4 @@
-"""What of a run can be known to fail before it: for ``crbench check``. Nothing is trained, and nothing is stored."""
+"""Failures of a run that can be known before it: for ``crbench check``. Nothing is trained, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGEST_FP16 = 65504.0
 
 @dataclass
 class Foresight:
-    """What will fail, and what is to be looked at; one line each."""
+    """Lines that say what will fail, and what is to be looked at."""
 
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -27,7 +27,7 @@ def answers(
     draw: int = 0,
     floor: bool = False,
 ) -> NetworkArrays:
-    """What a network answers to a metric's probes, with what is derived of it.
+    """A network's answers to a metric's probes, with what is derived of them.
 
     Args:
         metric: a metric with its parameters.
@@ -78,7 +78,7 @@ def answer(
     draw: int = 0,
     floor: bool = False,
 ) -> Observed:
-    """What a network answers to one probe; a refusal is ``skipped`` with its reason."""
+    """A network's answer to one probe; a refusal is ``skipped`` with its reason."""
     try:
         needed = {
             item.name: item.ask(reference, samples, Context(seed, trial=samples.x[:TRIAL])) for item in probe.needs

@@ -115,7 +115,7 @@ class InlineEngine:
         return None if wanted and self.rerun in ("missing", "failed") else self._place(found, cell, cached=True)
 
     def stored(self, cell: PlannedCell) -> Cell | None:
-        """What the store holds of a cell, whether this run would reuse it or not."""
+        """The cell as the store holds it, whether this run would reuse it or not."""
         record = self.store.get("cells", cell.key)
         if record is None:
             return None
@@ -177,13 +177,13 @@ class InlineEngine:
     def role(
         self, role: str, cell: PlannedCell, draws: Role, reference: NetworkArrays | None = None
     ) -> list[NetworkArrays]:
-        """What one network answered, draw by draw."""
+        """The answers of one network, draw by draw."""
         return [self.answers(role, cell, draw, reference) for draw in draws]
 
     def answers(
         self, role: str, cell: PlannedCell, draw: Draw, reference: NetworkArrays | None = None
     ) -> NetworkArrays:
-        """What one network answered to the probes of a cell's metric; a fault names the role."""
+        """The answers of one network to the probes of a cell's metric; a fault names the role."""
         found = []
         for item in draw:
             try:
@@ -221,7 +221,7 @@ class InlineEngine:
         derive: Callable[[], dict[str, Any]],
         read: Callable[[dict[str, Any]], T],
     ) -> tuple[T, bool]:
-        """What follows from several cells, and whether it was reused: derived and stored where one of them is new.
+        """Figures over several cells, and whether they were reused: derived and stored where one of the cells is new.
 
         ``parts`` hold the cells' keys. The key is noted as used. ``read`` takes what is stored, or raises.
         """

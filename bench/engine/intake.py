@@ -30,7 +30,7 @@ OUTPUT: Final = "probabilities"
 
 
 class Limit(NamedTuple):
-    """From which difference on, as a share of the logits' spread, and on how many samples, two answers differ."""
+    """The difference, as a share of the logits' spread, and the number of samples from which on two answers differ."""
 
     difference: float
     share: float  # of the samples; two at least

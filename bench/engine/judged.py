@@ -1,4 +1,4 @@
-"""What of a cell is judged sample by sample, and whether the store still has it."""
+"""The arrays of a cell that gates judge sample by sample, and whether the store still has them."""
 
 from __future__ import annotations
 

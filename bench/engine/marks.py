@@ -1,4 +1,4 @@
-"""Which harms are sure among all of a suite together: p-values after Holm, the same whichever cells a run holds."""
+"""Marks of harms that are sure among all of a suite: p-values after Holm, the same whichever cells a run holds."""
 
 from __future__ import annotations
 

@@ -170,14 +170,14 @@ def alike(first: Any, second: Any) -> bool:
 
 
 def _root(node: PlannedNetwork) -> PlannedNetwork:
-    """Where a chain of steps begins."""
+    """The network that a chain of steps begins with."""
     while node.parent is not None:
         node = node.parent
     return node
 
 
 def _title(node: PlannedNetwork) -> str:
-    """What is being made, in words."""
+    """The network that is being made, in words."""
     if node.step is not None:
         return f"step {node.step.name}"
     if node.weights is not None:

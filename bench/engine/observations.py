@@ -227,7 +227,7 @@ class Observations:
         return predictor
 
     def _integer_sums(self, planned: PlannedObservation, predictor: Predictor) -> dict[str, Any]:
-        """How a network with 8-bit products on ONNX Runtime sums them, found once a network and target."""
+        """The kind of a network's 8-bit sums on ONNX Runtime, found once a network and target."""
         import torch
 
         from bench.runtimes.onnx_predictor import OnnxPredictor

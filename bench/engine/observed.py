@@ -1,4 +1,4 @@
-"""What a network answered to a probe, as the engine holds it."""
+"""A network's answer to a probe, as the engine holds it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class FirstRows(Mapping[str, NDArray[Any]]):
         return self._arrays[name][: self._count]
 
     def __iter__(self) -> Iterator[str]:
-        """The names."""
+        """The arrays' names."""
         return iter(self._arrays)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of arrays."""
         return len(self._arrays)
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What a network answered to a probe, or why it did not."""
+    """A network's answer to a probe, or why there is none."""
 
     key: str
     arrays: Mapping[str, NDArray[Any]]

@@ -18,7 +18,7 @@ from bench.suite.suite import Suite
 
 @dataclass(frozen=True, eq=False)
 class PlannedSuite:
-    """What everything else stands on: data and plan, and the planner that made it."""
+    """A suite with its data and its plan, and the planner that made it."""
 
     suite: Suite
     device: str
@@ -62,7 +62,7 @@ def _load(suite: Suite) -> Dataset:
 
 
 def _planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
-    """What expands the suite for this data set and machine."""
+    """The planner that expands the suite for this data set and machine."""
     first = dataset.evaluation.take(slice(0, INTAKE_SAMPLES))  # labels have no say in how a network is taken in
     intake = f"{first.ids_fingerprint} {first.inputs_fingerprint}"
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical(), intake)

@@ -1,4 +1,4 @@
-"""Where numbers came from: commit, packages, machine, threads, seeds, command."""
+"""Provenance of a run: commit, packages, machine, threads, seeds, command."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _cpu() -> tuple[str, tuple[str, ...]]:
 
 
 def machine(targets: Iterable[Target] = ()) -> Machine:
-    """What of this machine enters keys; of the targets with native sums, how their providers sum 8-bit products."""
+    """The properties of this machine that enter keys; with native sums, how the targets' providers do them."""
     model, features = _cpu()
     parts = "\x1f".join((model, platform.machine(), platform.system(), str(os.cpu_count()), *features))
     sums = _native_sums(target for target in targets if target.integer_sums == "native")
@@ -50,7 +50,7 @@ def machine(targets: Iterable[Target] = ()) -> Machine:
 
 
 def _native_sums(targets: Iterable[Target]) -> dict[str, Sums | None]:
-    """How providers sum 8-bit products here; asking them loads the runtime."""
+    """The kinds of 8-bit sums of providers on this machine; asking them loads the runtime."""
     sums: dict[str, Sums | None] = {}
     for target in targets:
         if target.runtime in ("onnxruntime", "function"):

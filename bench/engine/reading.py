@@ -1,4 +1,4 @@
-"""How the answers of a network from outside are read, said in the results."""
+"""The reading of an outside network's answers, as results say it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORDS: Final = {
 
 
 def reading(predictor: Predictor) -> dict[str, Any]:
-    """What is special about a network's answers, as JSON; nothing where they are logits that stand for themselves."""
+    """The peculiarities of a network's answers, as JSON; nothing where they are plain logits."""
     found: dict[str, Any] = {}
     softmax = predictor.spec.softmax
     if softmax:

@@ -39,7 +39,7 @@ from bench.suite.selection import matches, unused
 
 
 class Measurement(NamedTuple):
-    """What a run found, and the per-sample arrays of what is gated: what a baseline is made of."""
+    """The results of a run, and the per-sample arrays of what is gated: what a baseline is made of."""
 
     results: Results
     samples: RunSamples
@@ -47,7 +47,7 @@ class Measurement(NamedTuple):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a caller may show while it runs."""
+    """Callbacks that a caller may give to show what happens while it runs."""
 
     total: Callable[[int], None] = lambda cells: None
     cell: Callable[[Cell], None] = lambda cell: None
@@ -55,7 +55,7 @@ class Progress:
 
 
 def select(cells: Iterable[PlannedCell], only: str | None = None, shard: tuple[int, int] = (1, 1)) -> list[PlannedCell]:
-    """The cells that --only and --shard leave.
+    """The cells that match ``only``, of the i-th of n parts.
 
     Raises:
         UserError: no cell matches.
@@ -67,7 +67,7 @@ def select(cells: Iterable[PlannedCell], only: str | None = None, shard: tuple[i
     kept = [cell for cell in chosen if matches(cell.label, only)]
     if not kept:
         example = chosen[0].label if chosen else "(the plan is empty)"
-        raise UserError.at("--only", f"no cell matches {only!r}", f"match a variant or a cell such as {example}")
+        raise UserError.at("only", f"no cell matches {only!r}", f"match a variant or a cell such as {example}")
     return kept
 
 
@@ -130,7 +130,7 @@ def _roots(engine: InlineEngine, measured: list[tuple[PlannedCell, Measured]]) -
 
 
 def suite_fingerprint(plan: Plan, dataset: Dataset) -> str:
-    """What makes two runs comparable: data, reference, yardsticks and metrics; not the variants."""
+    """The fingerprint by which two runs are comparable: data, reference, yardsticks and metrics; not the variants."""
     suite = plan.suite
     return key_of(
         {
@@ -155,7 +155,6 @@ def assemble(
         groups[planned.variant, planned.target.name, found.cell.replicate].append((planned, found))
     variants = [_variant(plan, engine, place, group) for place, group in groups.items()]
     cells = [found.cell for _, found in measured]
-    kind = "weight-noise" if suite.yardstick.noisy else "retrained"
     return Results(
         suite=SuiteInfo(
             name=suite.name,
@@ -173,7 +172,7 @@ def assemble(
             description=plan.references[0].parts,
             key=plan.references[0].key,
             yardsticks=len(plan.yardsticks),
-            yardstick_kind="none" if not plan.yardsticks else kind,
+            yardstick_kind=suite.yardstick.kind if plan.yardsticks else "none",
         ),
         variants=variants,
         cells=cells,

@@ -45,7 +45,7 @@ def collect(
 
 
 def _identity(plan: Plan, dataset: Dataset, planned: PlannedCell, n: int) -> dict[str, Any]:
-    """What must be equal for two figures to be comparable."""
+    """The identity that two comparable figures share."""
     metric = planned.use.metric
     return {
         "data": dataset.evaluation.fingerprint,
@@ -95,7 +95,7 @@ def _values(engine: InlineEngine, planned: PlannedCell) -> dict[str, ValueSample
 
 
 def _value(value: Value, variant: Sequence[NetworkArrays], reference: Sequence[NetworkArrays]) -> ValueSamples | None:
-    """What one value is made of."""
+    """The arrays of one value."""
     own, other = reference[0], variant[0]
     if any(name not in other for name in reads(value)):
         return None

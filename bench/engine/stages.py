@@ -31,7 +31,7 @@ THE_REFERENCE = "the reference itself"
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What a stage showed to a metric, or why it did not."""
+    """The arrays of a stage for a metric, or why there are none."""
 
     arrays: Sequence[NetworkArrays] = ()
     status: str = "ok"
@@ -62,14 +62,14 @@ def _stage(stage: Stage) -> StageResult:
 
 
 def _place(stage: Stage) -> dict[str, Any]:
-    """Where a stage was looked at; how 8-bit products are summed there, of a network that has any."""
+    """The target of a stage; of a network with 8-bit products, how they are summed there."""
     place = {"name": stage.target.name, **stage.target.canonical()}
     quantised = stage.network.kind.endswith("-quantised") and stage.target.runtime != "torch"
     return {**place, "integer_sums": stage.target.integer_sums} if quantised else place
 
 
 def _parts(cells: Sequence[PlannedCell], stages: Sequence[Stage]) -> dict[str, Any]:
-    """What the figures of all stages are derived from; the names of stages stand in them."""
+    """The parts of the key of all stages' figures; the names of stages stand in them."""
     first = cells[0]
     return {
         "statistics": STATISTICS_VERSION,
@@ -248,7 +248,7 @@ def _changed(value: Change, found: Estimate, cumulative: ValueResult) -> ValueRe
 
 
 def _rounding(value: Value, cumulative: ValueResult) -> float | None:
-    """How far apart rounding alone may bring two networks: 2^p floors.
+    """The distance that rounding alone may bring about between two networks: 2^p floors.
 
     The floor is what the reference's own rounding does. Both networks round, and the p-th root of a distance obeys
     the triangle inequality.

@@ -1,4 +1,4 @@
-"""What the weights of a suite's networks say of their 8-bit sums, before anything runs."""
+"""A forecast of 8-bit sums from the weights of a suite's networks, before anything runs."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def why(plan: Plan, pattern: str, store: Store) -> list[str]:
     """Explain each cell that matches the pattern (a label, a glob, or the start of one)."""
     cells = [cell for cell in plan.cells if matches(cell.label, pattern) or cell.label.startswith(pattern)]
     if not cells:
-        raise UserError.at("CELL", f"no cell {pattern!r}", nearest(pattern, [cell.label for cell in plan.cells]))
+        raise UserError.at("cells", f"no cell {pattern!r}", nearest(pattern, [cell.label for cell in plan.cells]))
     lines: list[str] = []
     observed, known = list(store.records("observations")), list(store.records("cells"))
     for cell in cells:

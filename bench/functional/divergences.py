@@ -1,4 +1,4 @@
-"""How far two sets of predictions are apart, sample by sample."""
+"""Distances of two sets of predictions, sample by sample."""
 
 from __future__ import annotations
 

@@ -43,6 +43,22 @@ def integrated_gradients(
     ``IG_i = (x_i − x'_i) ∫₀¹ ∂f(x' + a (x − x')) / ∂x_i da`` with ``f = z_target − mean_k z_k``, at the same nodes for
     every sample and network (Sundararajan et al. 2017, arXiv 1703.01365). By completeness ``Σ_i IG_i`` tends to
     ``f(x) − f(x')``; maps and sums are float64. The module must treat samples separately.
+
+    Args:
+        module: inputs (n, ...) to logits (n, classes).
+        x: samples (n, ...).
+        baseline: x', where the paths begin; broadcast over x.
+        target: the class of each sample, int64 (n,).
+        steps: nodes on each path, at least 1.
+
+    >>> import torch
+    >>> linear = torch.nn.Linear(2, 2, bias=False)
+    >>> with torch.no_grad():
+    ...     _ = linear.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    >>> x, nothing, first = torch.tensor([[1.0, 1.0]]), torch.zeros(2), torch.tensor([0])
+    >>> found = integrated_gradients(linear, x, nothing, first, steps=2)  # f = (z_0 - z_1) / 2 = x_0 - 2 x_1
+    >>> found.maps.tolist(), found.logit_change.tolist()
+    ([[1.0, -2.0]], [-1.0])
     """
     import torch
 
@@ -59,7 +75,7 @@ def integrated_gradients(
 
 
 def completeness_error(maps: NDArray[np.float64], logit_change: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far attributions are from adding up: ``|Σ IG − Δf| / max(|Δf|, Σ |IG|)``, (n,), from 0 to 2; 0 for 0 / 0.
+    """The completeness error of attributions: ``|Σ IG − Δf| / max(|Δf|, Σ |IG|)``, (n,), from 0 to 2; 0 for 0 / 0.
 
     >>> completeness_error(np.array([[1.0, 2.0]]), np.array([4.0])).tolist()
     [0.25]

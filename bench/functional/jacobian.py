@@ -20,7 +20,15 @@ SMALLEST = 1e-12  # a norm below it counts as this much
 def input_jacobian(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """The Jacobian of the centred logits at every sample: x (n, ...) to (n, classes, inputs).
 
-    ``J_ci = ∂(z_c − mean_k z_k) / ∂x_i``: one backward pass a class. The module must treat samples separately.
+    ``J_ci = ∂(z_c − mean_k z_k) / ∂x_i``: one backward pass a class. The module must treat samples separately. Zero
+    where the logits do not depend on the input.
+
+    >>> import torch
+    >>> linear = torch.nn.Linear(2, 2, bias=False)
+    >>> with torch.no_grad():
+    ...     _ = linear.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    >>> input_jacobian(linear, torch.zeros(1, 2)).tolist()
+    [[[1.0, -2.0], [-1.0, 2.0]]]
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""How far one layer's output moved: signal to noise, signed cosine and relative error, sample by sample and pooled."""
+"""The change of one layer's output: signal to noise, signed cosine, relative error, sample by sample and pooled."""
 
 from __future__ import annotations
 
@@ -49,7 +49,12 @@ def moments(x: NDArray[Any], y: NDArray[Any]) -> Moments:
 
 
 def joined(parts: list[Moments]) -> Moments:
-    """The moments of several batches, one after another."""
+    """The moments of several batches, one after another: (n_1,), (n_2,), ... to (n_1 + n_2 + ...,).
+
+    >>> x = np.array([[3.0, 4.0]])
+    >>> joined([moments(x, x), moments(2 * x, x)]).reference.tolist()
+    [25.0, 100.0]
+    """
     return Moments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

@@ -112,7 +112,25 @@ def linf_pgd(
     """Untargeted projected gradient ascent within ``‖δ‖_∞ ≤ epsilon`` and the bounds (arXiv 1706.06083).
 
     ``x ← clip(x₀ + clip(x + α · sign ∇ log-odds − x₀, −ε, ε))`` with ``α = relative_stepsize · epsilon``, from
-    ``x₀ + epsilon · starts``, starts (n, ...) in [-1, 1]. The module must treat samples separately; then so does this.
+    ``x₀ + epsilon · starts``. The module must treat samples separately; then so does this.
+
+    Args:
+        module: inputs (n, ...) to logits (n, classes).
+        x: samples (n, ...) within the bounds.
+        labels: the class whose odds are lowered, int64 (n,).
+        starts: (n, ...) in [-1, 1], in units of epsilon.
+        epsilon: largest change of an input, above 0.
+        steps: gradient steps, at least 1.
+        relative_stepsize: α in units of epsilon, above 0.
+        bounds: lowest and highest input.
+
+    >>> linear = nn.Linear(2, 2, bias=False).eval()
+    >>> with torch.no_grad():
+    ...     _ = linear.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    >>> x, labels, how = torch.full((1, 2), 0.5), torch.tensor([1]), {"steps": 2, "relative_stepsize": 1.0}
+    >>> attack = linf_pgd(linear, x, labels, torch.zeros(1, 2), epsilon=0.25, bounds=(0.0, 1.0), **how)
+    >>> attack.last.tolist(), attack.zero_gradient.tolist()  # up along z_0, down along z_1
+    ([[0.75, 0.25]], [False])
     """
     arguments: dict[str, Any] = {"device": x.device}
     model = PyTorchModel(module, bounds=bounds, **arguments)

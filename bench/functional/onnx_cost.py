@@ -1,4 +1,4 @@
-"""What an ONNX file holds and computes."""
+"""Parameters, bits and multiply-accumulates of an ONNX file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHAPES = frozenset({"INT64", "BOOL", "STRING"})  # types of shapes, axes and mas
 
 
 class Figures(NamedTuple):
-    """What a graph holds and computes; None where it cannot be told."""
+    """The figures of a graph; None where one cannot be told."""
 
     parameters: int
     bits: Bits | None
@@ -63,7 +63,7 @@ class _Graph:
         return self.constants[name], min(nominal, type_bits(self.constants[name]))
 
     def _width(self, node: NodeProto) -> float:
-        """How many bits a quantiser leaves."""
+        """The number of bits that a quantiser leaves."""
         if node.op_type == "Clip" and len(node.input) == 3 and all(name in self.constants for name in node.input[1:]):
             low, high = (self.number(name) for name in node.input[1:])
             return math.ceil(math.log2(high - low + 1)) if high > low else math.inf
@@ -88,7 +88,23 @@ def type_bits(tensor: TensorProto) -> int:
 
 
 def onnx_figures(model: bytes, shape: tuple[int, ...]) -> Figures:
-    """Parameters, bits a weight, and multiply-accumulates for one sample of ``shape``."""
+    """Parameters, bits a weight, and multiply-accumulates for one sample of ``shape``, read from the graph alone.
+
+    Convolution: output elements · kernel elements · input channels / groups. Product of (n, k) and (k, m): n · k · m.
+    Parameters are the stored numbers, scales and zero points of quantisers and running statistics not among them.
+
+    Args:
+        model: an ONNX file's bytes.
+        shape: of one sample, without the batch.
+
+    >>> from onnx import TensorProto, helper
+    >>> entry, exit_ = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])
+    ...                 for name, size in (("x", 3), ("y", 2)))
+    >>> weight = helper.make_tensor("w", TensorProto.FLOAT, [3, 2], [0.5] * 6)
+    >>> graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [entry], [exit_], [weight])
+    >>> onnx_figures(helper.make_model(graph).SerializeToString(), (3,))
+    Figures(parameters=6, bits=Bits(stored=32.0, nominal=32.0), macs=6, reason='')
+    """
     proto = onnx.load_model_from_string(model)
     graph = _Graph(proto)
     return Figures(_parameters(graph), _bits(graph), *_macs(proto, graph, shape))

@@ -1,4 +1,4 @@
-"""What class probabilities say of single samples: the class, whether it is right, how sure the network is."""
+"""Figures of single samples from class probabilities: the class, whether it is right, how sure the network is."""
 
 from __future__ import annotations
 

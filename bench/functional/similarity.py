@@ -1,4 +1,4 @@
-"""How unlike two maps are: cosine and rank correlation, with their degenerate cases settled."""
+"""Distances of two maps: cosine and rank correlation, with their degenerate cases settled."""
 
 from __future__ import annotations
 

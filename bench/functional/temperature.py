@@ -84,7 +84,7 @@ def fit_temperature(log_p: NDArray[Any], labels: NDArray[Any]) -> float:
 
 
 def folds(ids: Sequence[str]) -> NDArray[np.int64]:
-    """Which of two halves each sample belongs to, (n,) of 0 and 1: by a hash of its id, whatever the order or number.
+    """The half that each sample belongs to, (n,) of 0 and 1: by a hash of its id, whatever the order or number.
 
     >>> folds(["digits/7", "digits/8"]).tolist() == folds(["digits/8", "digits/7"])[::-1].tolist()
     True

@@ -73,7 +73,7 @@ class _Judge:
         self, cell: CellRecord, name: str,
         against: Literal["baseline", "first", "reference"], word: Word, because: str, **more: Any,
     ) -> None:  # fmt: skip
-        """One judgement."""
+        """Add one judgement."""
         look = look_closer(cell, self.suite_path)
         if word in ("missing", "accepted") and not more.get("decides", True):
             look = ""  # new or accepted: there is nothing to look at
@@ -179,7 +179,7 @@ class _Judge:
             self.say(cell, name, "baseline", "missing", f"{because}; accepted was another reason: {before.reason}")
 
     def newcomers(self) -> None:
-        """What the run gates and the baseline does not know."""
+        """The judgements of what the run gates and the baseline does not know."""
         known = self.baseline.by_id()
         for cell in self.results.cells:
             if cell.replicate is None or cell.status != "ok":
@@ -224,5 +224,5 @@ class _Judge:
 
 
 def _definition(samples: ValueSamples) -> tuple[object, ...]:
-    """What of a value must be equal for two measurements to be compared."""
+    """The definition of a value, which two compared measurements share."""
     return samples.form, samples.better, samples.power, samples.log

@@ -107,7 +107,7 @@ class Accepted(NamedTuple):
 def baseline_of(
     results: Results, samples: RunSamples, *, timings: bool = False, accepted: int = 1, ungated: bool = False
 ) -> Baseline:
-    """What a later run can be compared with: gated values, latencies if asked for, and gated cells that are skipped.
+    """The baseline of a run: gated values, latencies if asked for, and gated cells that are skipped.
 
     ``ungated``: of the later run itself, everything whose arrays were kept.
     """

@@ -1,4 +1,4 @@
-"""What is said of one value of a run, and where to look closer."""
+"""Judgements of single values of a run, and where to look closer."""
 
 from __future__ import annotations
 

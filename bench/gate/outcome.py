@@ -1,4 +1,4 @@
-"""What a run's judgements add up to: in order, and the closing line."""
+"""The outcome of a run's judgements: in order, and the closing line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much worse a figure became between two measurements of the same samples: estimate, interval and p-values."""
+"""Paired tests of two measurements of the same samples: how much worse a figure became, interval and p-values."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def shifts(pairings: Sequence[Pairing], together: int) -> list[Shift]:
 
 
 def rounds_needed(together: int, n: int) -> int:
-    """How many times 10,000 draws let a p-value of n samples be below alpha / together, at most ``MOST``.
+    """The number of rounds of 10,000 draws that let a p-value of n samples be below alpha / together, at most ``MOST``.
 
     A bootstrap tail is worth less with few samples (``contracted_tail``): below some fifty, many values judged together
     leave none that can be rejected, and they stay inconclusive.

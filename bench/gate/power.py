@@ -34,7 +34,7 @@ Source = Literal["exact", "former", "assumed", "unknown"]
 
 
 class GatePower(NamedTuple):
-    """What a gate finds with its samples, and how many its tolerance needs."""
+    """The power of a gate with its samples, and the samples that its tolerance needs."""
 
     metric: str
     value: str

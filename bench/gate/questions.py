@@ -34,7 +34,7 @@ class Question:
 def pairing_of(
     name: str, before: BaselineCell, after: BaselineCell, cell: Cell, value: ValueResult, gate: GateResult
 ) -> Pairing | str:
-    """What is compared, or why it cannot be."""
+    """The pair of measurements that is compared, or why it cannot be."""
     scale = None
     if RULES[gate.rule].judges == "gap":
         scale = yardstick_scale(value.yardsticks)
@@ -77,7 +77,7 @@ def answer(question: Question, shift: Shift, worse: float, better: float) -> Ans
 
 
 def margin_of(gate: GateResult) -> float:
-    """How much worse than a baseline a value may become: as declared, else the tolerance; 0 for own figures."""
+    """The margin by which a value may be worse than a baseline: as declared, else the tolerance; 0 for own figures."""
     if gate.margin is not None:
         return gate.margin
     return 0.0 if RULES[gate.rule].judges == "own figure" else gate.tolerance

@@ -29,7 +29,8 @@ def load_run(path: Path | str, *, arrays: bool = False) -> Run:
     """Read ``results.json`` and ``arrays.npz`` of a folder, or of the folder of a ``results.json``.
 
     Raises:
-        UserError: absent, cut short, of another version; with ``arrays``, where those are absent or of another run.
+        UserError: absent, cut short, of another version, without a checksum or with one that does not fit; its arrays
+            are of another run, or absent although ``arrays`` asks for them.
     """
     path = Path(path)
     file = path / "results.json" if path.is_dir() else path
@@ -50,7 +51,7 @@ def load_run(path: Path | str, *, arrays: bool = False) -> Run:
 
 
 def results_json(results: Results, indent: int | None = None) -> str:
-    """What ``results.json`` holds: the results with their checksum."""
+    """The text of ``results.json``: the results with their checksum."""
     bare = results.model_copy(update={"sha256": ""})
     seal = seal_of(json.loads(bare.model_dump_json(by_alias=True)))
     return bare.model_copy(update={"sha256": seal}).model_dump_json(by_alias=True, indent=indent)
@@ -86,7 +87,9 @@ def _results(file: Path) -> Results:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError.at(f"{file}: {plain(place)}", plain(first["msg"]), "measure again: crbench run SUITE") from None
-    if results.sha256 and not is_whole(content):
+    if not is_whole(content):
         what = "its checksum does not fit: it was changed, or is damaged"
-        raise UserError.at(str(file), what, "measure again: crbench run SUITE")
+        if not results.sha256:
+            what = "it holds no checksum: it was changed, or not written by crbench run"
+        raise UserError.at(str(file), what, f"measure again: crbench run {_suite_of(content)}")
     return results

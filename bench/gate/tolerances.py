@@ -28,7 +28,7 @@ from bench.wording import tolerance as tolerance_text
 
 
 class Tolerance(Protocol):
-    """What a suite declares: a tolerance on one value of a metric."""
+    """A tolerance on one value of a metric, as a suite declares it."""
 
     @property
     def value(self) -> str: ...  # noqa: D102

@@ -14,7 +14,7 @@ from bench.integer_sums.pairs import Integers, can_saturate, kernel_matrix
 
 
 class Operands(NamedTuple):
-    """Where an operator's inputs stand; -1: it has no such input."""
+    """The positions of an operator's inputs; -1: it has no such input."""
 
     activation: int
     weight: int
@@ -77,7 +77,7 @@ class Product:
         return not self.depthwise and all(own in ("", other) for own, other in zip(self.types, wanted, strict=True))
 
     def matrix(self) -> Integers:
-        """Its constant weights (k, outputs), in the order of the reduction."""
+        """The product's constant weights (k, outputs), in the order of the reduction."""
         assert self.weights is not None
         if OPERANDS[self.node.op_type].kernel:
             return kernel_matrix(self.weights, channel_first=self.node.op_type == "ConvInteger")

@@ -55,7 +55,7 @@ class Metric:
         return any(probe.timing for probe in self.probes)
 
     def protocol(self) -> dict[str, Any]:
-        """What a reader must know to repeat the number."""
+        """The protocol: all that is needed to repeat the number."""
         return self.parameters()
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def sources(metric: Metric, name: str, given: int | None = None) -> frozenset[st
 
 
 def faults(metric: Metric) -> Iterator[str]:
-    """What is wrong with a declaration: unknown arrays, names given twice, a headline that is no change."""
+    """The faults of a declaration: unknown arrays, names given twice, a headline that is no change."""
     if not metric.probes or not metric.values:
         yield "it declares no probes" if not metric.probes else "it declares no values"
         return

@@ -52,7 +52,7 @@ class Derived:
 
 @dataclass(frozen=True)
 class Change:
-    """How different two networks are, sample by sample: ``distance(*first, *second) -> (n,)`` of the arrays ``of``.
+    """A change: how different two networks are, ``distance(*first, *second) -> (n,)`` of the arrays ``of``.
 
     A distance is zero for equal arrays, and symmetric. Of a pair probe ``distance`` is None: the array is the distance.
     """
@@ -159,7 +159,7 @@ class Statistic:
 
 
 class BoundFigures(NamedTuple):
-    """What is known of one network's constant: it lies in [lower, upper]; None where nothing is."""
+    """The bounds of one network's constant, in [lower, upper]; None where nothing is known."""
 
     lower: float | None
     upper: float | None

@@ -39,7 +39,7 @@ class Model(ABC):
 
 @parameters
 class Recipe:
-    """How a network is trained: AdamW with a one-cycle learning rate.
+    """A recipe of training: AdamW with a one-cycle learning rate.
 
     Adversarial training is the fast one with a single step from a random start, Wong et al. 2020 (arXiv 2001.03994).
     """

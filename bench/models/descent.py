@@ -16,7 +16,7 @@ from bench.models.base import Schedule
 
 @dataclass(frozen=True)
 class Descent:
-    """How weights descend: AdamW with a schedule of the learning rate; ``key`` is what the user calls that rate."""
+    """The optimiser: AdamW with a schedule of the learning rate; ``key`` is what the user calls that rate."""
 
     epochs: int
     learning_rate: float
@@ -26,7 +26,7 @@ class Descent:
 
 
 class Batch(NamedTuple):
-    """Where a batch starts and stops in an epoch's order."""
+    """A batch by where it starts and stops in an epoch's order."""
 
     start: int
     stop: int

@@ -29,7 +29,7 @@ STREAMS = ("shuffle", "augmentation", "attack")  # each with a generator of its 
 
 
 class Images(Protocol):
-    """What training reads of samples: images (n, channels, height, width) and their labels (n,)."""
+    """Training data: images (n, channels, height, width) and their labels (n,)."""
 
     @property
     def x(self) -> NDArray[np.float32]:

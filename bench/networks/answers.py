@@ -20,18 +20,18 @@ NAMES = (LOGITS, "out")  # what the class scores are called, beside those of aux
 
 @dataclass(frozen=True)
 class Part:
-    """Where the class scores are: the answer itself, an item of it, or an attribute; (n, C, 1, ...) is flattened."""
+    """The part of an answer with the class scores: all of it, an item, or an attribute; (n, C, 1, ...) is flattened."""
 
     kind: Literal["whole", "item", "attribute"]
     name: int | str = ""
     flatten: bool = False
 
     def canonical(self) -> list[Any]:
-        """As JSON for the record."""
+        """The part as JSON for the record."""
         return [self.kind, self.name, self.flatten]
 
     def __str__(self) -> str:
-        """As Python code writes it.
+        """The part as Python code writes it.
 
         >>> str(Part("item", "out")), str(Part("item", 1)), str(Part("attribute", "logits"))
         ("['out']", '[1]', '.logits')

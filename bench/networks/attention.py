@@ -10,7 +10,7 @@ from torch.backends import mha
 
 @contextmanager
 def plain_attention() -> Iterator[None]:
-    """Within it, ``nn.MultiheadAttention`` and what holds it leave torch's fused path, which cannot be exported."""
+    """A context in which ``nn.MultiheadAttention`` and its like leave torch's fused path, which cannot be exported."""
     before = mha.get_fastpath_enabled()
     mha.set_fastpath_enabled(False)
     try:

@@ -37,6 +37,6 @@ def answers(network: FunctionNetwork, x: NDArray[Any], where: str = "function") 
 
 
 def answer_classes(network: FunctionNetwork, where: str) -> int:
-    """How many classes it answers, from two empty samples."""
+    """The number of classes that a function answers, from two empty samples."""
     declared = network.input
     return int(answers(network, np.zeros((2, *declared.network_shape), declared.dtype), where).shape[1])

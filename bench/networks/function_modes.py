@@ -61,7 +61,7 @@ class WithoutSoftmax(TorchFunctionMode):
 
 
 def final_softmax(module: nn.Module, x: torch.Tensor) -> int | None:
-    """Which softmax call of a forward pass makes the output, counted from 0; None where none does.
+    """The number of the softmax call that makes a forward pass's output, from 0; None where none does.
 
     Args:
         module: in evaluation mode; calls inside TorchScript are not seen.

@@ -63,7 +63,7 @@ def class_scores(out: Array) -> Array:
 
 
 def scores_in_training(answer: Any) -> torch.Tensor:
-    """What a network answers while it trains; raises ``UserError`` where that is more than the class scores.
+    """The class scores of a network that trains; raises ``UserError`` where it answers more than these.
 
     Some networks answer auxiliary scores too, and only then; no step knows how they were weighed.
     """
@@ -98,7 +98,7 @@ def to_logits(out: torch.Tensor, declared: InputSpec, smallest: float | None = N
 
 
 def to_outputs(labels: torch.Tensor, declared: InputSpec) -> torch.Tensor:
-    """Which output of the network means each label (n,): what training on its own outputs needs.
+    """The network's output for each label (n,): what training on its own outputs needs.
 
     >>> import torch
     >>> to_outputs(torch.tensor([0, 2]), InputSpec(shape=(1, 1, 1), classes=("a", "b", "c"), order=(2, 0, 1))).tolist()

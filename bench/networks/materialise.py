@@ -101,7 +101,7 @@ def _parametrised(layer: nn.Module) -> dict[str, Any]:
 
 
 def _kind(parametrisation: nn.Module) -> str:
-    """What people call it.
+    """The name that people use for it.
 
     >>> from torch.nn.utils import parametrizations
     >>> _kind(parametrizations._WeightNorm())

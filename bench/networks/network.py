@@ -61,7 +61,7 @@ class InputSpec:
         return tuple(self.order.index(label) for label in range(len(self.order)))
 
     def canonical(self) -> dict[str, Any]:
-        """As JSON for keys and results; what is seldom declared stands there only where it is."""
+        """The declaration as JSON for keys and results; what is seldom declared stands there only where it is."""
         rare = {
             "scale": self.scale,
             "layout": self.layout,
@@ -104,7 +104,7 @@ class InputSpec:
 
 
 def declared_axis(shape: Sequence[int]) -> str:
-    """What a mean and a std are given for: the first axis of a sample.
+    """The axis that a mean and a std are given for: the first of a sample.
 
     >>> declared_axis((3, 8, 8)), declared_axis((64,))
     ('channels', 'features')

@@ -28,7 +28,7 @@ class Answer:
 
 
 def probe_answer(model: bytes, declared: InputSpec, where: str) -> Answer:
-    """Which output holds the class scores, from one run of ONNX Runtime on empty images.
+    """The output with the class scores, from one run of ONNX Runtime on empty images.
 
     The declared ``output_name``, else the first output of shape (batch, classes) or (batch, classes, 1, ...) with as
     many classes as are declared; where none are, there must be one alone, or several of one size.

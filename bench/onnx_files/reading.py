@@ -58,7 +58,7 @@ def read_onnx(source: Path | bytes, declared: InputSpec, where: str) -> bytes:
 
 
 def self_contained(source: Path | bytes, where: str) -> bytes:
-    """As ``read_onnx``, whatever the file takes as its input.
+    """Read a file as ``read_onnx`` does, whatever it takes as its input.
 
     Raises:
         UserError: no such file, a pickle, no valid ONNX, external data outside the folder, operators that are not

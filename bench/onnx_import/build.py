@@ -83,7 +83,7 @@ class _Building:
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, proto: NodeProto) -> None:
-        """One more node."""
+        """Add one more node."""
         node = self._node(proto)
         entry = lookup(node.domain, node.operator, node.opset)
         if entry is None:

@@ -34,7 +34,7 @@ def execute(
 
 
 def run_graph(graph: ExecutableGraph, inputs: Sequence[Value], outer: Mapping[str, Value]) -> tuple[Value, ...]:
-    """What a graph inside a node makes of inputs in order and of what it sees outside."""
+    """Run a graph inside a node on inputs in order and on what it sees outside."""
     scope: dict[str, Value] = {**outer, **graph.constants}
     scope.update(zip(graph.inputs, inputs, strict=True))
     execute(graph.steps, scope, frozenset(graph.outputs))
@@ -42,7 +42,7 @@ def run_graph(graph: ExecutableGraph, inputs: Sequence[Value], outer: Mapping[st
 
 
 def run_step(step: ExecutionStep, scope: Mapping[str, Value]) -> tuple[Value, ...]:
-    """What one node makes of the values in ``scope``.
+    """Run one node on the values in ``scope``.
 
     Raises:
         UserError: the node cannot run on them: node, operator, opset, shapes and the reason.

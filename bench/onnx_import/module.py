@@ -87,7 +87,7 @@ class OnnxModule(nn.Module):
         return {name: materialise(scope[name]) for name in wanted}
 
     def arrays(self, inputs: Mapping[str, NDArray[Any]], fetch: Iterable[str]) -> dict[str, NDArray[Any]]:
-        """As ``values``, of numpy arrays and without gradient."""
+        """Values as ``values`` gives them, of numpy arrays and without gradient."""
         with torch.no_grad():
             made = self.values({name: torch.from_numpy(array) for name, array in inputs.items()}, fetch)
         return {name: value.numpy() for name, value in made.items()}

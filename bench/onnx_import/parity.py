@@ -1,4 +1,4 @@
-"""How far a twin differs from the session whose graph it executes, and from which difference on it is refused."""
+"""The difference of a twin from the session whose graph it executes, and from which difference on it is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOVES: Final = frozenset({"Flatten", "Reshape", "Identity", "Squeeze", "Unsqueez
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a twin's logits are from its session's on samples.
+    """The difference of a twin's logits from its session's on samples.
 
     A sample's difference is the largest over its classes. ``unit`` is what it is measured in: the step of the
     quantiser that the logits come from, or, where there is none, the spread of the session's logits (the root mean
@@ -47,7 +47,7 @@ class Parity:
         )
 
     def canonical(self) -> dict[str, Any]:
-        """As JSON for results."""
+        """The figures as JSON for results."""
         quantiles = {"0.5": self.median, "0.9": self.most, "0.99": self.nearly_all, "1": self.largest}
         return {
             "samples": self.samples,
@@ -59,7 +59,7 @@ class Parity:
 
     @property
     def refusal(self) -> str:
-        """What it means that the twin is not trusted, the figures, and what to do."""
+        """The refusal of a twin in words: what it means, the figures, and what to do."""
         return (
             f"no gradients to trust: the imported graph differs from ONNX Runtime's session {self}; attacks, Jacobians "
             "and attributions of it would be another function's. Measure the metric on a torch target, or accept the "
@@ -67,7 +67,7 @@ class Parity:
         )
 
     def __str__(self) -> str:
-        """As the reason of a refusal gives it."""
+        """The figures as the reason of a refusal gives them."""
         return (
             f"on {self.samples} samples, in units of the {self.unit} ({self.size:.3g}): median {self.median:.3g} "
             f"(limit {self.MEDIAN[self.unit]:g}), 99 % quantile {self.nearly_all:.3g} "

@@ -12,7 +12,7 @@ GradientMode = Literal["exact", "straight_through", "hard"]
 
 @dataclass
 class Rounding:
-    """How a step function answers when it is differentiated.
+    """The derivative of a step function: none, or straight through.
 
     ``straight_through``: as the identity inside the quantiser's range, zero outside (arXiv 1308.3432). ``exact`` and
     ``hard``: its true gradient, zero almost everywhere; ``exact`` promises that the graph holds no step function.

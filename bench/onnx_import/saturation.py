@@ -20,7 +20,7 @@ Numbers = torch.Tensor | Codes
 
 
 class Reach(NamedTuple):
-    """Where a convolution reads: the element of a window and a kernel position is ``padded.flat[offset + kernel]``."""
+    """The reach of a convolution: the element of a window and a kernel position is ``padded.flat[offset + kernel]``."""
 
     padded: torch.Tensor  # (n, channels, ...)
     offsets: torch.Tensor  # int64 (n, *positions)
@@ -37,7 +37,7 @@ class Counted:
 
 @dataclass
 class Summing:
-    """How a graph's products of 8-bit codes are summed; ``counted``, by node, is filled while one is there."""
+    """The summing of a graph's products of 8-bit codes; ``counted``, by node, is filled while one is there."""
 
     sums: Sums = "exact"
     counted: dict[str, Counted] | None = field(default=None)

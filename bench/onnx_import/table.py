@@ -38,11 +38,11 @@ class OnnxNode:
 
     @property
     def label(self) -> str:
-        """Its name, or that of what it makes."""
+        """The node's name, or that of what it makes."""
         return self.name or self.outputs[0]
 
     def __str__(self) -> str:
-        """As errors name it."""
+        """The node as errors name it."""
         domain = f"{self.domain}." if self.domain else ""
         return f"node {self.label!r} ({domain}{self.operator}, opset {self.opset})"
 

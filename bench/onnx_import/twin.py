@@ -79,7 +79,7 @@ class Twin(nn.Module):
         return to_logits(self.run(to_network(x, replace(self.input, dtype="float32"))), self.input, self.smallest)
 
     def run(self, given: torch.Tensor) -> torch.Tensor:
-        """What the graph itself puts out for preprocessed images, (batch, classes)."""
+        """The graph's own outputs for preprocessed images, (batch, classes)."""
         with arithmetic(self.threads):
             size = self.fixed_batch or max(1, len(given))
             out = torch.cat([self._run(part, size) for part in torch.split(given, size)])

@@ -38,7 +38,7 @@ class Held:
         return self if self.steady else replace(self, token=uuid.uuid4().hex)
 
     def parts(self) -> dict[str, Any]:
-        """What enters keys; of a module the state as it is now."""
+        """The parts of keys; of a module the state as it is now."""
         if self.kind == "function":
             return {"function": self.key or self.token}
         return {

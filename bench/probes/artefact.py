@@ -1,4 +1,4 @@
-"""What a network is made of: bytes, parameters, bits, multiply-accumulates."""
+"""The probe of a network's artefact: bytes, parameters, bits, multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def artefact_figures(network: Network) -> tuple[dict[str, float], dict[str, str]
 
 
 def running(predictor: OnnxPredictor) -> dict[str, Any]:
-    """What ONNX Runtime makes of a file on its target: operators of the optimised graph, and integers among them.
+    """The graph that ONNX Runtime makes of a file on its target: its operators, and integers among them.
 
     ``integer_kernels``: convolutions and matrix products that run on integers. Both are of the user's own file.
     """
@@ -65,7 +65,7 @@ class Artefact(Probe):
     reads: ClassVar[Literal["rows", "set", "nothing"]] = "nothing"
 
     def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:
-        """The figures."""
+        """Read the figures."""
         from bench.runtimes.onnx_predictor import OnnxPredictor
 
         figures, why = artefact_figures(predictor.network)

@@ -21,7 +21,7 @@ TRIAL = 64  # samples on which a differentiable view is compared with what runs
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What a network answered: arrays of numbers, and notes that JSON can hold."""
+    """A network's answer: arrays of numbers, and notes that JSON can hold."""
 
     arrays: Arrays
     notes: dict[str, Any] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Observation:
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What an answer may use beside the network and the samples."""
+    """The context of an answer: what it may use beside the network and the samples."""
 
     seed: int  # every random number: ``streams.generator(label, seed, sample id, ...)``
     draw: int = 0  # which independent draw, of random observations
@@ -106,7 +106,7 @@ class PairProbe(Probe):
 
     @abstractmethod
     def ask_pair(self, reference: Predictor, variant: Predictor, samples: Samples, context: Context) -> Observation:
-        """What the two answer in turn, or about their difference."""
+        """The answer of both networks in turn, or about their difference."""
 
 
 def labels_of(samples: Samples) -> NDArray[np.int64]:

@@ -70,5 +70,5 @@ class IntegratedGradients(Probe):
         return Observation(arrays, view.notes())
 
     def invalid(self, observation: Observation) -> str | None:
-        """Where gradients are dead."""
+        """The reason why no gradient is alive; None where some are."""
         return dead_gradients(observation)

@@ -34,7 +34,7 @@ class Jacobian(Probe):
         return inputs * classes
 
     def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:
-        """``jacobian``."""
+        """Differentiate the logits at every sample: ``jacobian``, (n, classes, inputs)."""
         declared = predictor.spec.input
         count = context.count or len(samples)
         matrix = 4 * self.entries(int(np.prod(declared.shape)), len(declared.classes))
@@ -55,5 +55,5 @@ class Jacobian(Probe):
         return Observation({"jacobian": jacobian}, view.notes())
 
     def invalid(self, observation: Observation) -> str | None:
-        """Where gradients are dead."""
+        """The reason why no gradient is alive; None where some are."""
         return dead_gradients(observation)

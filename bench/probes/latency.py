@@ -1,4 +1,4 @@
-"""How long the reference and another network take, one image a call, in turn."""
+"""The probe of latencies: the reference and another network take one image a call, in turn."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Latency(PairProbe):
     timing: ClassVar[bool] = True
 
     def ask_pair(self, reference: Predictor, variant: Predictor, samples: Samples, context: Context) -> Observation:
-        """The rounds of both."""
+        """Time rounds of both networks."""
         import torch
 
         if reference.spec.simulated or variant.spec.simulated:

@@ -95,7 +95,7 @@ class PGDAttack(Probe):
         return Observation({name: flags.astype(np.uint8) for name, flags in answers.items()}, view.notes())
 
     def invalid(self, observation: Observation) -> str | None:
-        """Where gradients are dead."""
+        """The reason why no gradient is alive; None where some are."""
         return dead_gradients(observation)
 
     def _attack(

@@ -142,7 +142,7 @@ def _crbench_passing_store() -> Generator[str]:
 
 
 def store_url(config: pytest.Config) -> str:
-    """Where everything measured is kept; a relative folder stands where pytest was started."""
+    """The store of everything measured; a relative folder stands where pytest was started."""
     given = config.getoption("crbench_store")
     url = os.environ.get("CRBENCH_STORE", ".crbench") if given is None else given
     whole = ":" in url or url.startswith("~") or not url.strip()  # what is no plain path is judged as it was given

@@ -27,7 +27,7 @@ def file_for(given: Path, suite: str) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class BaselineOfSuite:
-    """What one suite's cells are compared with; ``baseline`` is None where it is yet to be written."""
+    """The baseline of one suite's cells; ``baseline`` is None where it is yet to be written."""
 
     path: Path
     baseline: Baseline | None

@@ -1,4 +1,4 @@
-"""What a session adds up to, in the process that reports it: the closing lines, and renewed baselines."""
+"""The closing of a session, in the process that reports it: its last lines, and renewed baselines."""
 
 from __future__ import annotations
 

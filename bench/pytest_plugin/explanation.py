@@ -29,12 +29,12 @@ def closer(suite: Path | str, label: str, store: str | None) -> str:
 
 
 def heading(cell: Cell, says: str) -> str:
-    """Which cell, and what of it."""
+    """The heading of an explanation: the cell, and what of it."""
     return f"{plain(cell.variant)} on {plain(cell.target)}, {plain(cell.metric)}: {says}"
 
 
 def how_to_accept(cell: Cell) -> list[str]:
-    """What accepts that the cell is skipped; nothing where it is not."""
+    """The line that accepts that the cell is skipped; nothing where it is not."""
     if cell.status != "skipped":
         return []
     return [f'  accept it by name in the suite: not_applicable = ["{cell.variant}/{cell.target}/{cell.metric}"]']
@@ -84,7 +84,7 @@ def sums_note(cell: Cell, elsewhere: Mapping[str, Sequence[str]] | None = None) 
 
 
 def figures(value: ValueResult) -> dict[str, Any]:
-    """What is known of a value: value, estimate, interval, gap and its interval, or why there is none."""
+    """The figures of a value: value, estimate, interval, gap and its interval, or why there is none."""
     known: dict[str, Any] = {
         "value": value.variant, "reference": value.reference, "estimate": value.estimate,
         "interval": _limits(value.ci), "gap": value.gap, "gap_interval": _limits(value.gap_ci),

@@ -45,7 +45,7 @@ PYTESTS_OWN = frozenset({"parametrize", "skip", "skipif", "usefixtures", "xfail"
 
 @dataclass(frozen=True)
 class Parameters:
-    """What pytest-benchmark reads of a parametrised test; pytest finds no fixture of these names to give them to."""
+    """The parameters that pytest-benchmark reads of a test; pytest finds no fixture of these names to give them to."""
 
     id: str
     params: dict[str, str]
@@ -112,7 +112,7 @@ def _timed_cell(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> 
 
 
 class SuiteItem(pytest.Function):
-    """What all items of a suite share: where they stand, and failures without a traceback."""
+    """The base of all items of a suite: where they stand, and failures without a traceback."""
 
     line = 0
     heading = "baseline"  # never how the node id ends: pytest's -v would read points in it as nesting

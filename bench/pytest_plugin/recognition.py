@@ -1,4 +1,4 @@
-"""Which TOML files are suites that somebody wants collected."""
+"""Recognition of TOML files that are suites which somebody wants collected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Tally(TypedDict):
-    """What one cell adds to a session; it travels with its report, from xdist's workers too."""
+    """The contribution of one cell to a session; it travels with its report, from xdist's workers too."""
 
     suite: str
     reference: list[str]  # word of every gate
@@ -45,7 +45,7 @@ def wanted(path: Path, parent: pytest.Collector) -> bool:
 
 
 def configured(config: pytest.Config) -> frozenset[Path]:
-    """What the ini setting ``crbench_suites`` matches."""
+    """The files that the ini setting ``crbench_suites`` matches."""
     if _CONFIGURED not in config.stash:
         patterns = config.getini("crbench_suites")
         config.stash[_CONFIGURED] = frozenset(path for each in patterns for path in config.rootpath.glob(each))

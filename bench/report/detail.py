@@ -1,178 +1,133 @@
-"""The small print of a cell and of a run: every value, protocol and origin as text."""
+"""The small print of a cell and of a run as numbers and enums: every value, what qualifies it, protocol and origin."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
 
 from bench.cell_id import canonical_parameters
-from bench.report.figures import SAME, Figure, estimate, figure_of, gap, number, share
-from bench.report.parity import parity_lines
-from bench.results import Cell, Results, ValueResult
-from bench.wording import NOTHING, coverage_words, is_resampled_harm, limit, plain, title, told_apart
+from bench.report.leaderboard.marks import Mark, mark_of, within_arithmetic
+from bench.results import Cell, GateResult, Results, ValueResult
+from bench.wording import differing_parameters, is_resampled_harm
 
-LONGEST = 2000
-MEANINGS = {"change": "change", "quality": "harm", "pair": "harm", "bound": "ratio", "cost": "ratio"}
+
+class Meaning(StrEnum):
+    """The meaning of a value's estimate."""
+
+    CHANGE = "change"  # 0: the same
+    HARM = "harm"  # above 0: worse
+    RATIO = "ratio"  # variant over reference
+
+
+MEANINGS: Final = {
+    "change": Meaning.CHANGE, "quality": Meaning.HARM, "pair": Meaning.HARM, "bound": Meaning.RATIO,
+    "cost": Meaning.RATIO,
+}  # fmt: skip
+
+
+class Remark(StrEnum):
+    """A remark that qualifies a value."""
+
+    INTERVAL = "how its interval was found"
+    COVERAGE = "how often such an interval holds with so few samples, if less often than it says"
+    FURTHER = "the lower limit of its gap beside one further yardstick"
+    RECIPE = "it is of the recipe, not of these files"
+    BOUND = "which side it bounds, in which norm and where"
+    FLOOR = "what it was within arithmetic"
+    REASON = "why a part of it is missing"
 
 
 @dataclass(frozen=True)
-class ValueRow:
-    """One value of a cell, column by column."""
+class ValueEntry:
+    """One value of a cell; numbers in its own unit, None where there is none."""
 
     name: str
-    kind: str
-    reference: Figure
-    variant: Figure
-    estimate: Figure
-    meaning: str
-    gap: Figure
-    seed_ratio: str
-    p_value: str
-    floor: str
-    gates: tuple[tuple[str, str], ...]
-    remarks: str
+    meaning: Meaning
+    estimate: float | None
+    low: float | None
+    high: float | None
+    mark: Mark
+    same: bool  # within arithmetic
+    gap: float | None
+    gap_low: float | None  # None beside gap_high: an upper limit alone
+    gap_high: float | None
+    n: int  # samples of the cell
+    gates: tuple[GateResult, ...]
+    remarks: tuple[Remark, ...]  # in the order in which they are read
+    value: ValueResult = field(repr=False)
 
 
 @dataclass(frozen=True)
-class CellDetail:
+class CellEntry:
     """One metric on one variant."""
 
-    metric: str
-    status: str
-    reason: str
-    n: int
-    seconds: str
-    cached: bool
-    values: tuple[ValueRow, ...]
-    protocol: tuple[tuple[str, str], ...]
-    parity: tuple[tuple[str, str], ...]
-    details: str
-    key: str
+    cell: Cell = field(repr=False)
+    apart: tuple[tuple[str, Any], ...]  # the parameters by which it differs from its like
+    values: tuple[ValueEntry, ...]
 
 
-def finite(thing: Any) -> Any:
-    """The same data with null in the place of what JSON cannot hold.
+def cell_entries(cells: Sequence[Cell]) -> list[CellEntry]:
+    """Every cell of one variant, with all its values."""
+    differing = differing_parameters((cell.metric, cell.params) for cell in cells)
+    entries = []
+    for cell in cells:
+        apart = tuple((key, cell.params.get(key)) for key in differing[cell.metric, canonical_parameters(cell.params)])
+        values = tuple(value_entry(name, value, cell.n) for name, value in cell.values.items())
+        entries.append(CellEntry(cell, apart, values))
+    return entries
 
-    >>> finite({"a": [1.0, float("nan")]})
-    {'a': [1.0, None]}
+
+def value_entry(name: str, value: ValueResult, n: int = 0) -> ValueEntry:
+    """One value of n samples, and what qualifies it.
+
+    >>> harm = ValueResult(kind="quality", estimate=0.1, ci=(0.0, 0.2), interval="bootstrap")
+    >>> entry = value_entry("nll", harm, 200)
+    >>> entry.meaning.value, entry.low, [remark.name for remark in entry.remarks]
+    ('harm', 0.0, ['INTERVAL', 'COVERAGE'])
     """
-    if isinstance(thing, Mapping):
-        return {plain(key): finite(value) for key, value in thing.items()}
-    if isinstance(thing, list | tuple):
-        return [finite(value) for value in thing]
-    if isinstance(thing, float) and not math.isfinite(thing):
-        return None
-    return thing
-
-
-def flat(thing: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested data as (dotted name, text) pairs.
-
-    >>> flat({"git": {"dirty": True}, "argv": ["crbench", "run"]})
-    [('git.dirty', 'yes'), ('argv', 'crbench run')]
-    """
-    if isinstance(thing, Mapping):
-        found = []
-        for key, value in thing.items():
-            found += flat(value, f"{prefix}.{plain(key)}" if prefix else plain(key))
-        return found
-    if isinstance(thing, list | tuple):
-        nested = any(isinstance(item, Mapping | list | tuple) for item in thing)
-        text = json.dumps(finite(thing), default=str) if nested else " ".join(_word(item) for item in thing)
-        return [(prefix, plain(text))]
-    return [(prefix, _word(thing))]
-
-
-def _word(thing: Any) -> str:
-    if isinstance(thing, bool):
-        return "yes" if thing else "no"
-    if thing is None or (isinstance(thing, float) and not math.isfinite(thing)):
-        return NOTHING
-    return plain(thing)
-
-
-def shortened(thing: Any) -> str:
-    """Data as indented JSON, cut where it grows long; no more of it is written than is shown."""
-    text = ""
-    for part in json.JSONEncoder(indent=1, ensure_ascii=False, default=str).iterencode(finite(thing)):
-        text += part
-        if len(text) > LONGEST:
-            return f"{text[:LONGEST]}\n… cut here; results.json holds the whole"
-    return text
-
-
-def detail(cell: Cell, words: str = "") -> CellDetail:
-    """A cell in full; ``words`` are the parameters that tell it from its like."""
-    return CellDetail(
-        metric=f"{plain(cell.metric)} ({words})" if words else plain(cell.metric),
-        status=cell.status,
-        reason=plain(cell.reason),
-        n=cell.n,
-        seconds=f"{cell.seconds:.2g}",
-        cached=cell.cached,
-        values=tuple(value_row(name, value, cell.n) for name, value in cell.values.items()),
-        protocol=tuple(flat({**cell.params, **cell.protocol})),
-        parity=tuple(parity_lines(cell)),
-        details=shortened(cell.details) if cell.details else "",
-        key=plain(cell.key),
-    )
-
-
-def details(cells: tuple[Cell, ...]) -> list[CellDetail]:
-    """Every cell of one variant."""
-    apart = told_apart((cell.metric, cell.params) for cell in cells)
-    return [detail(cell, apart[cell.metric, canonical_parameters(cell.params)]) for cell in cells]
-
-
-def value_row(name: str, value: ValueResult, n: int = 0) -> ValueRow:
-    """One value of n samples, with all that qualifies it in the remarks."""
-    shown = estimate(value)
-    remarks = []
-    if value.interval != "none":
-        remarks.append(f"{value.interval} interval")
-    if n and is_resampled_harm(value) and (words := coverage_words(n)):
-        remarks.append(words)
-    if value.gap is not None and value.gap_further is not None:
-        least = limit(value.gap_further, "lower") if value.gap_further > 0 else "≥ 0"
-        remarks.append(f"gap {least} beside one further yardstick")
-    if value.scope == "recipe":
-        remarks.append("of the recipe")
-    if value.bound is not None:
-        remarks.append(f"{value.bound.kind} bound, {plain(value.bound.norm)}, {plain(value.bound.domain)}")
-    if shown.value == SAME and value.estimate is not None:
-        remarks.append(f"measured {number(value.estimate)}, the floor is {number(value.numerical_floor)}")
-    scale = gap(value.gap, value.gap_ci, value.reason) if value.kind == "change" else Figure()
-    # the first is in its own column already where the whole figure is missing
-    if value.reason:
-        remarks.append(plain(value.reason))
-    return ValueRow(
-        name=title(name),
-        kind=value.kind,
-        reference=figure_of(value, "reference"),
-        variant=figure_of(value, "variant"),
-        estimate=shown,
+    low, high = value.ci or (None, None)
+    gap_low, gap_high = value.gap_ci or (None, None)
+    scaled = value.kind == "change"
+    return ValueEntry(
+        name=name,
         meaning=MEANINGS[value.kind],
-        gap=scale,
-        seed_ratio=number(value.seed_ratio),
-        p_value=share(value.p_value),
-        floor=number(value.numerical_floor),
-        gates=tuple((gate.verdict, f"{gate.rule.replace('_', ' ')}: {plain(gate.because)}") for gate in value.gates),
-        remarks="; ".join(remarks),
+        estimate=value.estimate,
+        low=low,
+        high=high,
+        mark=mark_of(value),
+        same=within_arithmetic(value),
+        gap=value.gap if scaled else None,
+        gap_low=gap_low if scaled else None,
+        gap_high=gap_high if scaled else None,
+        n=n,
+        gates=tuple(value.gates),
+        remarks=tuple(_remarks(value, n)),
+        value=value,
     )
 
 
-def provenance(results: Results) -> list[tuple[str, str]]:
-    """Where the numbers come from."""
+def _remarks(value: ValueResult, n: int) -> list[Remark]:
+    qualified = {
+        Remark.INTERVAL: value.interval != "none",
+        Remark.COVERAGE: n > 0 and is_resampled_harm(value),
+        Remark.FURTHER: value.gap is not None and value.gap_further is not None,
+        Remark.RECIPE: value.scope == "recipe",
+        Remark.BOUND: value.bound is not None,
+        Remark.FLOOR: within_arithmetic(value),
+        Remark.REASON: bool(value.reason),
+    }
+    return [remark for remark, holds in qualified.items() if holds]
+
+
+def provenance(results: Results) -> dict[str, Any]:
+    """The origin of the numbers: suite, reference, yardsticks and run."""
     suite = results.suite
     data = {} if suite.data is None else suite.data.model_dump()
-    return flat(
-        {
-            "suite": {"name": suite.name, "fingerprint": suite.fingerprint, "path": suite.path, "data": data},
-            "reference": {**results.reference.description, "key": results.reference.key},
-            "yardsticks": {"count": results.reference.yardsticks, "kind": results.reference.yardstick_kind},
-            **({} if results.run is None else results.run.model_dump()),
-        }
-    )
+    return {
+        "suite": {"name": suite.name, "fingerprint": suite.fingerprint, "path": suite.path, "data": data},
+        "reference": {**results.reference.description, "key": results.reference.key},
+        "yardsticks": {"count": results.reference.yardsticks, "kind": results.reference.yardstick_kind},
+        **({} if results.run is None else results.run.model_dump()),
+    }

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from bench.report import figures
 from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
-from bench.report.detail import details, provenance
+from bench.report.detail import cell_entries, provenance
+from bench.report.detail_text import cell_text, flat
 from bench.report.leaderboard import leaderboard
 from bench.report.ratio_text import HEADING, NOTE
 from bench.report.strip import position, strip, ticks
-from bench.report.waterfall import stages_shown
+from bench.report.waterfall import stages_of
+from bench.report.waterfall_text import stages_text
 from bench.results import Results
 from bench.wording_of_sums import sums_lines
 
@@ -54,7 +56,7 @@ def _fingerprint(text: str) -> str:
 
 
 def shown_columns(board: BoardText) -> list[int]:
-    """Which harms the leaderboard holds: gated ones always, then those with an interval, four in all."""
+    """The harms that the leaderboard holds: gated ones always, then those with an interval, four in all."""
     wanted = [i for i, column in enumerate(board.columns) if column.gated or column.interval]
     gated = sum(column.gated for column in board.columns)
     return wanted[: max(gated, MOST_HARMS)]
@@ -76,8 +78,8 @@ def render_html(results: Results) -> str:
         {
             "row": row,
             "strips": [(gap, strip(gap, shown.yardstick)) for gap in row.gaps],
-            "cells": details(row.cells),
-            "stages": stages_shown(variant, row.cells),
+            "cells": [cell_text(entry) for entry in cell_entries(row.cells)],
+            "stages": None if (stages := stages_of(variant, row.cells)) is None else stages_text(stages),
         }
         for row, variant in zip(shown.rows, results.variants, strict=True)
     ]
@@ -96,7 +98,7 @@ def render_html(results: Results) -> str:
             marks=[(figures.SIGNS[mark], meaning) for mark, meaning in meanings.items() if mark],
             ticks=ticks(shown.yardstick),
             one=position(1.0),
-            provenance=provenance(results),
+            provenance=flat(provenance(results)),
             sums=sums_lines(results.cells),
             ratios_heading=HEADING,
             ratios_note=NOTE,

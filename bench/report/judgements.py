@@ -43,7 +43,7 @@ class JudgementRow:
 
     @property
     def look(self) -> str:
-        """Where to look closer, where that helps."""
+        """The command that looks closer, where that helps."""
         return self.judgement.look if self.bad else ""
 
 

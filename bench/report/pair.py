@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.report.board_text import UNGATED
-from bench.report.detail import value_row
+from bench.report.detail import value_entry
+from bench.report.detail_text import value_text
 from bench.report.leaderboard.marks import within_arithmetic
 from bench.report.leaderboard.ratios import ratio_groups
 from bench.report.parity import twins
@@ -105,7 +106,7 @@ def _table(rows: Sequence[Row], widths: Sequence[int]) -> Table:
 
 
 def _row(name: str, value: ValueResult) -> Row:
-    row = value_row(name, value)
+    row = value_text(value_entry(name, value))
     shown = row.estimate
     word = "" if shown.value == NOTHING else f"{row.meaning} "
     style = FIGURE_STYLES.get(shown.mark, "")

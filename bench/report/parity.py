@@ -1,4 +1,4 @@
-"""How far the twin that gave the gradients is from the session that runs, in one line."""
+"""The parity of the twin that gave the gradients with the session that runs, in one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _sides(cell: Cell) -> list[tuple[str, TwinParity]]:
 
 
 def parity_line(found: TwinParity) -> str:
-    """What a parity check found, as a sentence.
+    """The result of a parity check, as a sentence.
 
     >>> difference = {"0.5": 0.0, "0.9": 0.0, "0.99": 0.01, "1": 0.012}
     >>> parity_line(TwinParity(samples=64, unit="logit spread", unit_in_logits=4.1, logit_difference=difference,

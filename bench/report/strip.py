@@ -13,7 +13,7 @@ LEFT, RIGHT = 2.0, 97.0
 
 
 def position(gap: float) -> float:
-    """Where a gap lies, in per cent of the strip's width; beyond ``END`` everything lies at the right end.
+    """The position of a gap in per cent of the strip's width; beyond ``END`` everything lies at the right end.
 
     >>> position(0.0), position(1.0), position(99.0)
     (2.0, 49.5, 97.0)
@@ -30,13 +30,13 @@ class Span:
 
     @property
     def width(self) -> float:
-        """Never less than what can be seen."""
+        """The width in per cent, never less than what can be seen."""
         return round(max(self.end - self.start, 0.5), 2)
 
 
 @dataclass(frozen=True)
 class Strip:
-    """What is drawn of one family: each part only where it exists."""
+    """The drawing of one family: each part only where it exists."""
 
     point: float | None
     interval: Span | None

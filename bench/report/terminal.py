@@ -16,7 +16,8 @@ from bench.report.figures import Figure
 from bench.report.leaderboard import Mark, Order, State, leaderboard
 from bench.report.parity import twins
 from bench.report.ratio_text import HEADING, NOTE, RatioGroupText
-from bench.report.waterfall import Bar, stages_shown
+from bench.report.waterfall import stages_of
+from bench.report.waterfall_text import BarText, stages_text
 from bench.results import Cell, Results
 from bench.wording import coverage_words, is_resampled_harm, plain
 from bench.wording_of_sums import sums_lines
@@ -137,24 +138,25 @@ def _stages(results: Results, width: int) -> list[RenderableType]:
     """What each stage adds, one short table for each variant whose suite asks for it."""
     parts: list[RenderableType] = []
     for variant in results.variants:
-        found = stages_shown(variant, results.cells)
-        if found is None:
+        stages = stages_of(variant, results.cells)
+        if stages is None:
             continue
+        text = stages_text(stages)
         place = "" if not variant.replicate else f", replicate {variant.replicate}"
         name = f"{plain(variant.name)} ({plain(variant.target)}{place}): what each stage adds"
         table = _table()
         table.add_column("stage", min_width=10, max_width=NAME_WIDTH, overflow="fold")
-        shown = found.falls[: max(1, (width - NAME_WIDTH) // HARM_WIDTH)]
+        shown = text.falls[: max(1, (width - NAME_WIDTH) // HARM_WIDTH)]
         for fall in shown:
             table.add_column(Text(fall.title), max_width=HARM_WIDTH, overflow="fold")
         for bars in zip(*(fall.bars[1:] for fall in shown), strict=True):
             table.add_row(_name(bars[0].stage, bars[0].target), *(_added(bar) for bar in bars))
         parts += [_heading(name, "difference of the totals before and after it; * adds most"), table]
-        parts += [Text(line, style="dim") for line in found.missing]
+        parts += [Text(line, style="dim") for line in text.missing]
     return parts
 
 
-def _added(bar: Bar) -> Text:
+def _added(bar: BarText) -> Text:
     text = Text(f"{bar.added.value}{' *' if bar.largest else ''}", style="bold" if bar.largest else "")
     return text.append(f"\n{bar.added.interval}", style="dim") if bar.added.interval else text
 
@@ -188,7 +190,7 @@ def ratios(groups: Sequence[RatioGroupText]) -> list[RenderableType]:
 
 
 def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:
-    """What intervals of resampled harms are worth where few samples were measured; the fewest of all cells."""
+    """A line on intervals of resampled harms where few samples were measured; the fewest of all cells."""
     sizes = [
         cell.n for cell in cells for value in cell.values.values() if is_resampled_harm(value) and value.ci is not None
     ]

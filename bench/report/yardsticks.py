@@ -1,14 +1,14 @@
-"""What reports call a yardstick: a retrained network, or a copy with weight noise."""
+"""The names of yardsticks in reports: retrained networks, copies with weight noise, networks that were given."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-YardstickKind: TypeAlias = Literal["retrained", "weight-noise", "none"]
+from bench.results.run import YardstickKind
 
 
 class YardstickWords(NamedTuple):
-    """How reports speak of one kind of yardstick."""
+    """The words of reports for one kind of yardstick."""
 
     at_one: str  # what stands at a gap of 1, in a word or two
     network: str
@@ -38,6 +38,15 @@ YARDSTICKS: dict[YardstickKind, YardstickWords] = {
         "two copies with weight noise",
         "noise of that size in the weights",
     ),
+    "given": YardstickWords(
+        "given yardstick",
+        "a given yardstick",
+        "given yardsticks",
+        "one more yardstick like those given",
+        "a given yardstick, a network said to be as good as the reference",
+        "two given yardsticks",
+        "the choice among such networks",
+    ),
     "none": YardstickWords(
         "yardstick",
         "a yardstick",
@@ -60,13 +69,15 @@ def yardstick_words(kind: YardstickKind, count: int) -> YardstickWords:
 
 
 def yardstick_scale(kind: YardstickKind, count: int) -> str:
-    """What stands at a gap of 1, in a sentence.
+    """The meaning of a gap of 1, in a sentence.
 
     >>> yardstick_scale("none", 0)
     'no yardstick: gaps do not exist in this run'
     """
     if kind == "none" or count == 0:
         return "no yardstick: gaps do not exist in this run"
+    if kind == "given":
+        return f"1 = as different as the given yardsticks ({count} networks)"
     if kind == "retrained":
         return f"1 = as different as the reference retrained from another seed ({count} yardsticks)"
     return f"1 = as different as the reference under declared weight noise ({count} noisy copies, a substitute)"

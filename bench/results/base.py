@@ -1,4 +1,4 @@
-"""What every record of the results is: no unknown key, no NaN."""
+"""The base of every record of the results: no unknown key, no NaN."""
 
 from __future__ import annotations
 

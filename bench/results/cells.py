@@ -12,13 +12,13 @@ from bench.results.values import ValueResult
 
 
 class ShippedDifference(Record):
-    """How far the network that is measured is from the file as it was given."""
+    """The difference of the network that is measured from the file as it was given."""
 
     largest_probability_difference: float
 
 
 class TwinParity(Record):
-    """How far the imported graph that gives gradients is from the session that runs."""
+    """The difference of the imported graph that gives gradients from the session that runs."""
 
     samples: int
     unit: Literal["logit spread", "output step"]
@@ -38,7 +38,7 @@ class Parity(Record):
 
 
 class CellRecord(Record):
-    """What is of one cell: which variant, target, metric, parameters and replicate."""
+    """The base of records of one cell: variant, target, metric, parameters and replicate."""
 
     variant: str
     target: str
@@ -55,7 +55,7 @@ class CellRecord(Record):
 
     @property
     def id(self) -> CellId:
-        """Which cell it is of."""
+        """The identity of the cell."""
         return CellId.of(self)
 
 

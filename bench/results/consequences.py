@@ -1,4 +1,4 @@
-"""What a judgement's word means for a run: one table, from which exit codes, closing lines and every report follow."""
+"""The consequences of judgements for a run: one table, from which exit codes, closing lines and reports follow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.results.judgements import Judgement, Word
 
 
 class Consequence(Enum):
-    """What follows from a judgement."""
+    """The consequence of a judgement."""
 
     PASS = "passes"
     ACCEPTED = "passes, since it was accepted by name"
@@ -51,7 +51,7 @@ def decides(item: Judgement, strict: bool) -> bool:
 
 
 def consequence(item: Judgement, strict: bool) -> Consequence:
-    """What follows from a judgement; ``strict`` fails what is not shown to be no worse.
+    """The consequence of a judgement; ``strict`` fails what is not shown to be no worse.
 
     >>> item = Judgement(variant="v", target="t", metric="m", value="x", against="baseline", verdict="inconclusive",
     ...                  because="")

@@ -1,4 +1,4 @@
-"""What a gate says: one value of one cell in one word, and a run's judgements together."""
+"""Judgements of gates: one value of one cell in one word, and a run's judgements together."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class SaturatingLayer(Record):
 
 
 class SumsInfo(Record):
-    """How the variant's 8-bit products were summed."""
+    """The sums of the variant's 8-bit products."""
 
     kind: Literal["exact", "saturating"] | None = Field(description="null: unknown")
     simulated: bool
@@ -39,7 +39,7 @@ class SumsInfo(Record):
 
 
 class Divergence(Record):
-    """How far the variant's logits are from the reference's, both run layer by layer."""
+    """The divergence of the variant's logits from the reference's, both run layer by layer."""
 
     js: Estimate = Field(description="mean Jensen-Shannon divergence in nats")
     flips: float = Field(description="share of samples")
@@ -48,7 +48,7 @@ class Divergence(Record):
 
 
 class DeployedDivergence(Record):
-    """How far the two networks are apart as they run, and where that arises."""
+    """The divergence of the two networks as they run, and where it arises."""
 
     js: Estimate
     flips: float
@@ -59,7 +59,7 @@ class DeployedDivergence(Record):
 
 
 class RunFidelity(Record):
-    """How far running layer by layer is from the network as it runs."""
+    """The difference of running layer by layer from the network as it runs."""
 
     runtime: Literal["torch", "onnxruntime"]
     largest_difference: float | None = Field(description="of logits")
@@ -91,7 +91,7 @@ class OutputError(ErrorFigures):
 
 
 class Removed(Record):
-    """What restoring a layer removes of a figure, with its paired 95 % interval."""
+    """A figure before and after restoring a layer, and what that removes, with its paired 95 % interval."""
 
     before: float
     after: float
@@ -100,7 +100,7 @@ class Removed(Record):
 
 
 class Restored(Record):
-    """What restoring the layer removes of each figure; accuracy and nll need labels."""
+    """The figures that restoring the layer improves; accuracy and nll need labels."""
 
     js: Removed
     accuracy: Removed | None = None
@@ -157,7 +157,7 @@ class LayerResult(OutputError):
 
 
 class BothFidelities(Record):
-    """How far running layer by layer is from each network as it runs."""
+    """The difference of running layer by layer from each network as it runs."""
 
     reference: RunFidelity
     variant: RunFidelity

@@ -8,7 +8,7 @@ from bench.results.values import Kind, Rule
 
 
 class RuleInfo(NamedTuple):
-    """One rule."""
+    """A rule of gates."""
 
     kinds: tuple[Kind, ...]
     judges: Literal["harm", "change", "gap", "own figure"]

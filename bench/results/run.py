@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 2
 
 
 class DataInfo(Record):
-    """What was trained, calibrated and measured on; sizes in samples."""
+    """The data that was trained, calibrated and measured on; sizes in samples."""
 
     name: str = ""
     fingerprint: str = ""
@@ -26,7 +26,7 @@ class DataInfo(Record):
 
 
 class SuiteInfo(Record):
-    """Which suite it was."""
+    """The suite of a run."""
 
     name: str
     fingerprint: str
@@ -55,7 +55,7 @@ class MachineInfo(Record):
 
 
 class Provenance(Record):
-    """Where the numbers came from."""
+    """The origin of the numbers."""
 
     crbench: str | None
     started: str = ""
@@ -73,13 +73,18 @@ class Provenance(Record):
     reused: int = Field(0, description="cells that came from the store")
 
 
+YardstickKind: TypeAlias = Literal["retrained", "weight-noise", "given", "none"]
+
+
 class ReferenceResult(Record):
     """The reference and its yardsticks."""
 
     description: dict[str, Any] = Field(default_factory=dict)
     key: str = ""
     yardsticks: int = 0
-    yardstick_kind: Literal["retrained", "weight-noise", "none"] = "none"
+    yardstick_kind: YardstickKind = Field(
+        "none", description="retrained here, copies with weight noise, or networks that were given as yardsticks"
+    )
 
 
 class Results(Record):
@@ -98,6 +103,6 @@ class Results(Record):
     )
     left_out: list[CellRecord] = Field(default_factory=list, description="gated cells that --only or --shard left out")
     arrays_sha256: str = Field("", description="of the arrays.npz beside it; empty: none was written with it")
-    sha256: str = Field("", description="of the canonical JSON of all else; empty: not checked")
+    sha256: str = Field("", description="of the canonical JSON of all else; empty: in memory alone")
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)

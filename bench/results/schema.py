@@ -38,7 +38,7 @@ def json_schema(name: str) -> dict[str, Any]:
 
 
 def as_text(name: str) -> str:
-    """What the published file holds."""
+    """The text of the published file."""
     return json.dumps(json_schema(name), indent=2) + "\n"
 
 

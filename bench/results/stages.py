@@ -1,4 +1,4 @@
-"""What each stage of a variant's chain adds, and the history of a network."""
+"""Records of the stages of a variant's chain, and of the history of a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StepUse(Record):
 
 
 class SourceRecord(Record):
-    """Where a network's history begins: an architecture trained here, a factory, or a file; more keys by source."""
+    """The beginning of a network's history: an architecture trained here, a factory, or a file; more keys by source."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -46,13 +46,13 @@ class NetworkKey(Record):
 
 
 class Artefact(NetworkKey):
-    """What was measured, with its whole history."""
+    """The network that was measured, with its whole history."""
 
     record: StepRecord | SourceRecord | None = Field(None, description="null: it was lost, and nothing was measured")
 
 
 class StageValue(Record):
-    """What one value says of one stage of a variant's chain; null where it does not exist."""
+    """One value at one stage of a variant's chain; null where it does not exist."""
 
     cumulative: ValueResult = Field(description="against the reference where the chain began: change, harm, or figure")
     step: ValueResult | None = Field(None, description="change from the stage named in since; changes only")

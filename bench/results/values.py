@@ -13,7 +13,7 @@ Kind = Literal["change", "quality", "pair", "bound", "cost"]
 
 
 class BoundInfo(Record):
-    """What kind of bound a ``bound`` value is; ratio is the interval in which the true variant/reference ratio lies."""
+    """The kind of a ``bound`` value; ratio is the interval in which the true variant/reference ratio lies."""
 
     kind: Literal["certified", "estimate", "lower"]
     norm: str
@@ -73,7 +73,7 @@ class ValueResult(Record):
 
 
 class ValueReference(Record):
-    """Which value of which metric."""
+    """A reference to one value of one metric."""
 
     metric: str
     params: dict[str, Any] = Field(default_factory=dict)

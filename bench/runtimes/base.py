@@ -29,7 +29,7 @@ Softmax = Literal["", "removed", "kept"]
 
 @parameters
 class Target:
-    """Where a network runs."""
+    """A target: where a network runs."""
 
     name: Annotated[str, Field(description="what variants and results call it")]
     runtime: Annotated[str, Field(description="a registered runtime, or module:object")] = "torch"
@@ -52,7 +52,7 @@ class Target:
         return self.integer_sums != "saturating" or kind.endswith("-quantised")
 
     def canonical(self) -> dict[str, Any]:
-        """What can change a value, as JSON: for torch neither provider, optimisation nor format.
+        """The properties that can change a value, as JSON: for torch neither provider, optimisation nor format.
 
         How 8-bit products are summed is not in it: that matters to networks with such products alone.
         """
@@ -94,7 +94,7 @@ class Predictor(ABC):
         """Logits (members, batch, classes) float32 (or float64) of one preprocessed batch."""
 
     def preprocess(self, x: torch.Tensor) -> torch.Tensor:
-        """As the network takes it: ``(scale x - mean) / std`` per channel, in its layout and dtype."""
+        """Bring x to what the network takes: ``(scale x - mean) / std`` per channel, in its layout and dtype."""
         return to_network(x, self.spec.input)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
@@ -111,7 +111,7 @@ class Predictor(ABC):
         return self.to_user(torch.cat(parts, dim=1))
 
     def to_user(self, out: torch.Tensor) -> torch.Tensor:
-        """What ``forward`` gave as logits of the data's classes."""
+        """Bring what ``forward`` gave to logits of the data's classes."""
         return to_logits(out, self.spec.input, self.smallest)
 
     def as_shipped(self) -> Predictor:
@@ -135,7 +135,7 @@ class Predictor(ABC):
         raise NotDifferentiable(f"no input gradients on runtime {self.spec.target.runtime!r}")
 
     def straight_through(self, x: NDArray[np.float32]) -> nn.Module:
-        """As ``differentiable``, with everything that rounds passed straight through; checked on real samples x.
+        """A module as ``differentiable`` gives it, what rounds passed straight through; checked on real samples x.
 
         For networks that round without being known as quantised.
         """

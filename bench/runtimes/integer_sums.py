@@ -1,4 +1,4 @@
-"""How this machine's ONNX Runtime sums products of 8-bit integers: asked of sessions, never of the processor's name."""
+"""The sums of 8-bit products by this machine's ONNX Runtime: asked of sessions, never of the processor's name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STEPS: Final = range(127, 2**11)
 
 @cache
 def native_sums(provider: str = CPU) -> Sums | None:
-    """How a provider sums products of uint8 activations with int8 weights on this machine; None: it does not tell.
+    """The kind of a provider's sums of uint8 activations with int8 weights on this machine; None: it does not tell.
 
     A session multiplies [255, 255] by [127, 127]: 64,770 where sums are exact, 32,767 where they saturate in 16 bits.
     """
@@ -51,7 +51,7 @@ def native_sums(provider: str = CPU) -> Sums | None:
 
 
 def resolved_sums(target: Target) -> Sums | None:
-    """How a target sums on this machine; None where its provider does not tell."""
+    """The kind of a target's sums on this machine; None where its provider does not tell."""
     return native_sums(target.provider) if target.integer_sums == "native" else target.integer_sums
 
 
@@ -79,7 +79,7 @@ def _probe() -> bytes:
 
 
 class NodeSums(NamedTuple):
-    """What a node's kernel was seen to do; ``sums`` is None where it could not be asked."""
+    """The behaviour of a node's kernel; ``sums`` is None where it could not be asked."""
 
     name: str
     operator: str
@@ -88,7 +88,7 @@ class NodeSums(NamedTuple):
 
 
 def sums_of_nodes(graph: bytes, provider: str = CPU) -> list[NodeSums]:
-    """How the kernel of every node that sums 8-bit products behaves on this machine, by a witness for each.
+    """The behaviour of the kernel of every node that sums 8-bit products on this machine, by a witness for each.
 
     The witness is the node's own weight and one pair of activations whose sum leaves 16 bits by most. A session of
     that node alone, as it stands in the optimised graph, is compared with the twin of either kind; where types decide

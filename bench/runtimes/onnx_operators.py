@@ -1,4 +1,4 @@
-"""Which operators an ONNX file holds, and which ONNX Runtime makes of them on a target."""
+"""The operators of an ONNX file, and those that ONNX Runtime makes of them on a target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INTEGER: Final = frozenset(
 
 
 def operators(model: bytes) -> dict[str, int]:
-    """How often each operator occurs in an ONNX file, by name; bodies of branches, loops and functions count too."""
+    """Counts of each operator in an ONNX file, by name; bodies of branches, loops and functions count too."""
 
     def walk(nodes: Any) -> Any:
         for node in nodes:
@@ -36,12 +36,12 @@ def operators(model: bytes) -> dict[str, int]:
 
 
 def optimised_operators(network: OnnxNetwork, target: Target) -> dict[str, int]:
-    """How often each operator occurs in the graph that ONNX Runtime really runs on this target and machine."""
+    """Counts of each operator in the graph that ONNX Runtime really runs on this target and machine."""
     return operators(saved(network.model, target, "ONNX"))
 
 
 def integer_kernels(counts: dict[str, int]) -> int:
-    """How many convolutions and matrix products of a graph run on integers.
+    """The number of convolutions and matrix products of a graph that run on integers.
 
     >>> integer_kernels({"QLinearConv": 2, "QGemm": 1, "FusedConv": 1, "QuantizeLinear": 4})
     3

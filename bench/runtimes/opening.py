@@ -16,5 +16,7 @@ def open_predictor(network: Network, target: Target, device: str = "cpu", floor:
     if network.kind not in runtime.kinds:
         kinds = " and ".join(sorted(runtime.kinds))
         advice = "; export it with onnx-export first" if network.kind.startswith("torch") else ""
+        if network.kind == "function":
+            advice = '; declare a [[target]] with runtime = "function"'
         raise NotApplicable(f"runtime {target.runtime!r} runs {kinds} networks, not {network.kind}{advice}")
     return runtime().open(network, target, device, floor=floor)

@@ -1,4 +1,4 @@
-"""Which 8-bit sums of a network can saturate on x86 without VNNI, by its weights, and how many do on samples."""
+"""The 8-bit sums of a network that can saturate on x86 without VNNI, by its weights, and how many do on samples."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def layers_that_can_saturate(network: OnnxNetwork, target: Target) -> list[dict[
 
 
 def sums_of(predictor: OnnxPredictor, x: torch.Tensor) -> dict[str, Any]:
-    """How a network's 8-bit products are summed where it runs, and what saturation does to it, as JSON.
+    """The sums of a network's 8-bit products where it runs, and what saturation does to it, as JSON.
 
     Args:
         predictor: of a network with 8-bit products.

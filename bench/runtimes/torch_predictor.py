@@ -141,7 +141,7 @@ class TorchPredictor(Predictor):
         return user_space(self)
 
     def straight_through(self, x: NDArray[np.float32]) -> nn.Module:
-        """As ``differentiable``, with every call that rounds passed straight through.
+        """A module as ``differentiable`` gives it, with every call that rounds passed straight through.
 
         Raises:
             NotDifferentiable: on samples x it computes something else than the network.

@@ -23,7 +23,14 @@ class Change(NamedTuple):
 
 
 def checked(distances: NDArray[Any]) -> Float:
-    """The distances as float64, (n,) with n >= 1; others, and what is not finite, raise ``ValueError``."""
+    """The distances as float64, (n,) with n >= 1.
+
+    Raises:
+        ValueError: They have another shape, or one is not finite.
+
+    >>> checked(np.array([1, 0], dtype=np.uint8)).tolist()
+    [1.0, 0.0]
+    """
     values = np.asarray(distances, dtype=np.float64)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"distances of shape {values.shape}: one number a sample is needed")
@@ -33,7 +40,14 @@ def checked(distances: NDArray[Any]) -> Float:
 
 
 def events(distances: Float) -> int:
-    """How many distances of a count are 1; a value beside 0 and 1 raises ``ValueError``."""
+    """How many distances (n,) of a count are 1.
+
+    Raises:
+        ValueError: One is neither 0 nor 1.
+
+    >>> events(np.array([1.0, 0.0, 1.0]))
+    2
+    """
     if not np.isin(distances, (0, 1)).all():
         raise ValueError("a count needs distances of 0 or 1")
     return int(np.count_nonzero(distances))
@@ -57,7 +71,12 @@ def mean_interval(values: Float, resamples: Resamples, level: float = LEVEL) -> 
 
 
 def mean_and_draws(values: Float, resamples: Resamples, level: float = LEVEL) -> tuple[Interval, Float]:
-    """``mean_interval`` and the resampled means (B,) that it was read from."""
+    """``mean_interval`` and the resampled means (B,) that it was read from: one pass over the resamples for both.
+
+    >>> interval, draws = mean_and_draws(np.array([1.0, 3.0]), Resamples.of(np.array([[1.0, 1.0], [2.0, 0.0]])))
+    >>> draws.tolist()
+    [2.0, 1.0]
+    """
     mean, scale, centred = _standardised(values)
     if scale == 0:
         return Interval(mean, mean, "bootstrap"), np.full(resamples.draws, mean)
@@ -157,7 +176,15 @@ def change(
 def change_and_draws(
     distances: NDArray[Any], resamples: Resamples, *, count: bool = False, level: float = LEVEL, largest: float = inf
 ) -> tuple[Change, Float]:
-    """``change`` and the mean distance in each resample, (B,): one pass over the resamples for both."""
+    """``change`` and the mean distance in each resample, (B,): one pass over the resamples for both.
+
+    Args and errors are those of ``change``.
+
+    >>> once = Resamples.of(np.array([[1.0, 1.0], [2.0, 0.0]]))
+    >>> (estimate, _), draws = change_and_draws(np.array([1.0, 0.0]), once, count=True)
+    >>> estimate, draws.tolist()
+    (0.5, [0.5, 1.0])
+    """
     values = checked(distances)
     if count:
         exact = clopper_pearson(events(values), values.size, level)
@@ -217,7 +244,7 @@ def added_change(
     level: float = LEVEL,
     largest: float = inf,
 ) -> Change:
-    """How much further the later network is from the reference than the earlier one: mean(after) - mean(before).
+    """The added change: how much further the later network is from the reference, mean(after) - mean(before).
 
     Negative where the step led back towards the reference. Both were measured on the same samples, so the interval is
     that of the paired difference: studentised bootstrap over the shared resamples, Tango's score interval for counts.
@@ -260,7 +287,7 @@ def _few_moved(moved: Float) -> bool:
 
 
 def _of_two_sides(moved: Float, resamples: Resamples, level: float) -> Interval:
-    """Where few samples moved one way: the intervals of both sides, joined as Zou & Donner join limits (2008).
+    """The interval where few samples moved one way: those of both sides, joined as Zou & Donner join limits (2008).
 
     m = P - N, [m - sqrt((P - P_low)^2 + (N_high - N)^2), m + sqrt((P_high - P)^2 + (N - N_low)^2)].
     """

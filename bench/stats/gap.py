@@ -18,7 +18,14 @@ from bench.stats.yardstick import NEEDED, Power, Scale, log_error, log_limits, p
 
 @dataclass(frozen=True, eq=False)
 class Gap:
-    """A gap, or the reason why there is none; the lower part is what the family alarm needs."""
+    """A gap, or the reason why there is none; the lower part is what the family alarm needs.
+
+    >>> found = Gap(1.2, Interval(0.9, 1.6, "t"), sampling=0.3, spread=0.8, yardsticks=4)
+    >>> found.yardstick_error, found.error  # 0.8 / sqrt(4), hypot(0.3, 0.4)
+    (0.4, 0.5)
+    >>> round(found.further_spread, 4), round(found.further_error, 4)  # 0.8 sqrt(5 / 4)
+    (0.8944, 0.9434)
+    """
 
     gap: float | None  # None: undefined, or an upper limit only
     interval: Interval  # low None: an upper limit only
@@ -38,7 +45,7 @@ class Gap:
 
     @property
     def yardstick_error(self) -> float:
-        """Its part s / sqrt(k)."""
+        """The part of ``error`` that comes from the yardsticks: s / sqrt(k)."""
         return self.spread / sqrt(self.yardsticks)
 
     @property
@@ -48,7 +55,7 @@ class Gap:
 
     @property
     def further_spread(self) -> float:
-        """Its part s sqrt(1 + 1/k)."""
+        """The part of ``further_error`` that comes from the yardsticks: s sqrt(1 + 1/k)."""
         return self.spread * sqrt(1 + 1 / self.yardsticks)
 
     def as_point(self, reason: str) -> Gap:
@@ -108,7 +115,21 @@ def gap_on(
 ) -> Gap:
     """Gap on a scale made before with ``scale_of`` from the same resamples; see ``gap``.
 
-    ``known`` is the variant's ``change_and_draws`` over these resamples, where it is at hand.
+    Args:
+        scale: Of the yardsticks.
+        variant: Distances of the variant from the reference, (n,).
+        resamples: Of n samples: those that the scale was made from.
+        power: 1 for distances, 2 for squared ones.
+        count: Distances are events of 0 or 1.
+        floor: Mean distance that arithmetic alone brings about.
+        known: The variant's ``change_and_draws`` over these resamples, where it is at hand.
+
+    Raises:
+        ValueError: If distances are not finite, or a count is not 0 or 1.
+
+    >>> resamples = Resamples.of(np.ones((5, 3)))
+    >>> round(gap_on(scale_of(np.full((4, 3), 8.0), resamples), np.full(3, 2.0), resamples, 1).gap, 6)  # 2 / 8
+    0.25
     """
     values = checked(variant)
     if scale.reason:
@@ -152,7 +173,7 @@ def _sampling(
 
 
 def _upper_limit(scale: Scale, interval: Interval, power: Power, floor: float) -> Gap:
-    """What can be said where the variant's change is not beyond the floor: at most so much.
+    """The upper limit of a gap whose change is not beyond the floor.
 
     Upper limit of the change (at least the floor) over the lower limit of the yardsticks' geometric mean.
     """

@@ -22,7 +22,11 @@ NEEDED = 2  # yardsticks for a spread
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A harm's bootstrap distribution."""
+    """The bootstrap distribution of a harm.
+
+    >>> Resampled(np.arange(1.0, 1000.0), None).p_above(0.0)  # 1 / (B + 1)
+    0.001
+    """
 
     draws: Float  # (B,)
     samples: int | None
@@ -34,7 +38,11 @@ class Resampled:
 
 @dataclass(frozen=True, eq=False)
 class Harm:
-    """How much worse, how sure, and how that compares with retraining."""
+    """A harm: how much worse a figure became, how sure that is, and how it compares with retraining.
+
+    >>> Harm(0.2, Interval(None, None, "none"), None, None, "no interval").p_above(0.1) is None
+    True
+    """
 
     estimate: float | None  # None, with the reason, where a figure does not exist
     interval: Interval

@@ -25,7 +25,7 @@ class Interval(NamedTuple):
         return self.low is not None and self.low > tolerance
 
     def within(self, least: float, most: float) -> Interval:
-        """What of it lies in the quantity's own range [least, most]: as likely to hold the truth, which lies there.
+        """The part within the quantity's own range [least, most]: as likely to hold the truth, which lies there.
 
         >>> Interval(-0.2, 0.3, "bootstrap").within(0.0, 1.0)
         Interval(low=0.0, high=0.3, method='bootstrap')

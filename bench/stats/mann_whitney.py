@@ -37,7 +37,7 @@ def mann_whitney(first: NDArray[Any], second: NDArray[Any]) -> float:
 
 
 def shift_interval(first: NDArray[Any], second: NDArray[Any], level: float = LEVEL) -> tuple[float, Interval]:
-    """By how much the second sample lies above the first: median of all m n differences, and its interval.
+    """The shift of the second sample against the first: median of all m n differences, and its interval.
 
     The limits are the k-th smallest and largest difference, k = nm/2 - z sqrt(nm (n + m + 1) / 12) (Hodges & Lehmann
     1963, Ann. Math. Statist. 34:598). Of logarithms it is the logarithm of a factor.

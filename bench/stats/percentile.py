@@ -1,4 +1,4 @@
-"""What a bootstrap distribution says: percentile intervals and their one-sided p-values."""
+"""Percentile intervals of bootstrap distributions, and their one-sided p-values."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ def tail_probability(draws: Float, threshold: float, samples: int | None = None)
 
     The share of draws at or below the threshold (ties count half), never below 1 / (B + 1), and worth what
     ``percentile_interval`` with the same samples says: it is below 2.5 % where that interval lies above.
+
+    Args:
+        draws: Statistic in each resample, (B,).
+        threshold: What it is held against.
+        samples: How many samples were resampled; None: as many as one likes.
+
+    Raises:
+        ValueError: If no draw is a number.
 
     >>> tail_probability(np.arange(1.0, 1000.0), 0.0), round(tail_probability(np.arange(1.0, 1000.0), 500.0), 3)
     (0.001, 0.5)

@@ -1,4 +1,4 @@
-"""What a gate can see: power of score tests, exact intervals and means, and the samples that they need."""
+"""Power of score tests, exact intervals and means, and the samples that they need: what a gate can see."""
 
 from __future__ import annotations
 

@@ -83,7 +83,11 @@ class PairedTable(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """Proportion in the second minus proportion in the first."""
+        """Proportion in the second minus proportion in the first, from -1 to 1.
+
+        >>> PairedTable(gained=2, lost=1, n=4).difference
+        0.25
+        """
         return (self.gained - self.lost) / self.n
 
     def p_above(self, threshold: float) -> float:

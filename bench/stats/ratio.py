@@ -38,7 +38,7 @@ def paired_ratio(
     floor: float = 0.0,
     names: tuple[str, str] = NAMES,
 ) -> Ratio:
-    """How far the first variant is from the reference beside the second: (mean d_1 / mean d_2)^(1/p).
+    """The ratio of the first variant's distance from the reference to the second's: (mean d_1 / mean d_2)^(1/p).
 
     Below 1 where the first is nearer. It is the ratio of both gaps, in which the yardsticks cancel, so none are needed;
     the samples are shared: percentile interval of the log-ratio over the resamples; Fieller's where fewer than half of
@@ -145,7 +145,7 @@ def _one_limit(
     floor: float,
     names: tuple[str, str],
 ) -> Ratio:
-    """What can be said where a variant is not beyond the floor: at most, or at least, so much.
+    """The one limit of a ratio of which one variant is not beyond the floor.
 
     The limit joins one 97.5 % limit of each change, so both hold with 95 % whatever their dependence.
     """

@@ -28,7 +28,7 @@ KEPT = 2**25  # up to so many (32 MiB as bytes) are kept; more are drawn anew at
 
 @dataclass(frozen=True)
 class Resamples:
-    """How often each of n samples is drawn, B times: rows of Multinomial(n; 1/n, ..., 1/n) counts, as a stream.
+    """B resamples of n samples, as a stream: rows of Multinomial(n; 1/n, ..., 1/n) counts.
 
     All networks and metrics with this n see the same resamples, so differences are paired. No (B, n) matrix exists: a
     pass draws blocks of rows, sums them and forgets them. Few counts (n up to 3,355 at 10,000 draws) are kept between
@@ -227,7 +227,7 @@ def _kept_blocks(n: int, draws: int, seed: int) -> tuple[Counts, ...]:
 
 
 def _content(value: Any) -> Hashable:
-    """What tells arrays, and mappings of arrays, of different content apart."""
+    """A key that is equal for arrays, and mappings of arrays, of equal content."""
     if isinstance(value, Mapping):
         return tuple((name, _content(value[name])) for name in sorted(value))
     array = np.ascontiguousarray(value)
@@ -265,6 +265,11 @@ def add_weighted(table: Float, weights: Float, out: Float) -> None:
 
     Each sum is made alone and in one order: a matrix product of BLAS would depend on the number of threads, and on how
     many rows are summed together.
+
+    >>> out = np.empty((1, 2))
+    >>> add_weighted(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0], [2.0, 0.0]]), out)
+    >>> out.tolist()
+    [[4.0, 2.0]]
     """
     for row, sums in zip(table, out, strict=True):
         np.einsum("n,bn->b", row, weights, out=sums)

@@ -12,7 +12,7 @@ SEAL = "sha256"
 
 
 def sha256(content: bytes) -> str:
-    """In hex digits."""
+    """The sha256 of content, in hex digits."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -43,7 +43,7 @@ def write_atomic(path: Path, content: Content) -> None:
 
 
 def pieces_of(content: Content) -> Iterable[bytes]:
-    """Content piece by piece."""
+    """The pieces of content, one after another."""
     return (content,) if isinstance(content, bytes) else content
 
 
@@ -207,7 +207,7 @@ class Files:
         return path
 
     def _reading(self, read: Callable[[], T]) -> T | None:
-        """What is read, or None where it is not there."""
+        """The content that is read, or None where it is not there."""
         try:
             return read()
         except (FileNotFoundError, NotADirectoryError):
@@ -266,7 +266,7 @@ class Files:
             return 0.0
 
     def size(self, name: str) -> int:
-        """Bytes."""
+        """The size of a file in bytes."""
         if (held := self._spill.get(name)) is not None:
             return held.size
         return int(self.filesystem.size(self._at(name)) or 0)

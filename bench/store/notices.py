@@ -1,4 +1,4 @@
-"""What a store has to say to whoever uses it: what was damaged, and what could not be kept."""
+"""Notices of a store to whoever uses it: what was damaged, and what could not be kept."""
 
 from __future__ import annotations
 

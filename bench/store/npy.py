@@ -21,7 +21,7 @@ VERSION: Final = (1, 0)  # of the format
 
 
 def header_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    """What stands before the numbers, in C order."""
+    """The header of an ``.npy`` file, in C order."""
     buffer = io.BytesIO()
     described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(buffer, described)
@@ -39,7 +39,7 @@ def check_names(names: list[str]) -> None:
 
 @dataclass(frozen=True)
 class ArrayEntry:
-    """What a record says of an array's file."""
+    """The entry of a record for an array's file."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -48,7 +48,7 @@ class ArrayEntry:
 
     @staticmethod
     def read(data: Any) -> ArrayEntry:
-        """From JSON; anything else than what ``canonical`` gives raises ``ValueError``."""
+        """Read an entry from JSON; anything else than what ``canonical`` gives raises ``ValueError``."""
         if not isinstance(data, dict) or data.keys() != {"shape", "dtype", "size", "sha256"}:
             raise ValueError("it describes no array")
         shape, dtype, size, blocks = data["shape"], data["dtype"], data["size"], data["sha256"]
@@ -62,7 +62,7 @@ class ArrayEntry:
         return ArrayEntry(tuple(shape), dtype, size, tuple(blocks))
 
     def canonical(self) -> dict[str, Any]:
-        """As JSON."""
+        """The entry as JSON."""
         return {"shape": list(self.shape), "dtype": self.dtype, "size": self.size, "sha256": list(self.sha256)}
 
     def check(self, file: Region | Whole) -> None:
@@ -85,7 +85,7 @@ class ArrayEntry:
         return file.mapped(self.shape, dtype, offset)
 
     def _offset(self, file: Region | Whole) -> int:
-        """Where the numbers begin."""
+        """The offset at which the numbers begin."""
         head = io.BytesIO(file.read(0, 2**16 + 10))
         if np.lib.format.read_magic(head) != VERSION:
             raise ValueError("an array of another format")
@@ -131,5 +131,5 @@ class NpyContent:
 
     @property
     def entry(self) -> ArrayEntry:
-        """What a record says of it, once it was asked for."""
+        """The entry of a record, once it was asked for."""
         return ArrayEntry(self._array.shape, self._array.dtype.str, self.size, tuple(self._blocks))

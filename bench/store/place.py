@@ -1,4 +1,4 @@
-"""What a store is, and what in it is a store's own: nothing else is taken for one, written into, or deleted."""
+"""Recognition of a store and of its own files: nothing else is taken for one, written into, or deleted."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Rows:
         self._file: BinaryIO | None = None
 
     def append(self, part: NDArray[Any]) -> None:
-        """The next rows.
+        """Append the next rows.
 
         Raises:
             ValueError: other axes or another type than the first block's, or more rows than there are.

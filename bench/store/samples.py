@@ -29,7 +29,7 @@ LARGEST = 2 * 2**30  # bytes that a file may unpack to
 
 @dataclass(frozen=True, eq=False)
 class ValueSamples:
-    """What one value of a cell was made of, sample by sample.
+    """The arrays of one value of a cell, sample by sample.
 
     proportion, mean: the network's own figure is the mean of ``variant["x"]`` (n,). count, distance: the change is the
     mean of ``variant["x"]``. statistic: ``variant`` holds the inputs of the metric's own statistic. timing:
@@ -151,12 +151,12 @@ def write_samples(samples: RunSamples, folder: Path) -> Path:
     return folder / ARRAYS
 
 
-def read_samples(path: Path, sha256: str = "", advice: str = "measure the suite again") -> RunSamples:
+def read_samples(path: Path, sha256: str | None = None, advice: str = "measure the suite again") -> RunSamples:
     """Read an ``arrays.npz``, or that of a baseline.
 
     Args:
         path: The file.
-        sha256: What its content must have; empty: anything.
+        sha256: What its content must have, as the file beside it says; None: anything.
         advice: What to do about a damaged file.
 
     Raises:
@@ -164,7 +164,7 @@ def read_samples(path: Path, sha256: str = "", advice: str = "measure the suite 
     """
     try:
         content = path.read_bytes()
-        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise UserError.at(str(path), OTHERS, f"keep both files together, or {advice}")
         arrays = read_arrays(content, LARGEST)
         index = json.loads(bytes(arrays["index"]))

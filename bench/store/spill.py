@@ -37,7 +37,7 @@ class Whole:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The size in bytes."""
         return len(self.content)
 
     def read(self, offset: int = 0, count: int | None = None) -> bytes:
@@ -53,7 +53,7 @@ class Whole:
         """Nothing tells: it is read once."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class Region:
         return np.ndarray(shape, dtype, buffer=view, offset=lead)
 
     def stamp(self) -> tuple[int, ...]:
-        """What is another thing where the file was replaced or written to."""
+        """A stamp that changes where the file is replaced or written to."""
         told = os.fstat(self.file.fileno())
         changed = (told.st_size, told.st_mtime_ns) if self.own else ()  # nobody writes twice to a place in ours
         return (told.st_dev, told.st_ino, self.start, self.size, *changed)
@@ -153,7 +153,7 @@ class Spill:
         return None if found is None else found[0]
 
     def modified(self, name: str) -> float:
-        """When it was put, in seconds since the epoch."""
+        """The time at which content was put, in seconds since the epoch."""
         return self._regions[name][1]
 
     def drop(self, name: str) -> None:
@@ -173,7 +173,7 @@ _IN_MEMORY: dict[str, Spill] = {}
 
 
 def spill_of(root: str) -> Spill:
-    """What the stores in memory at a root keep on disk; the same for all that are opened there."""
+    """The spill of the stores in memory at a root; the same for all that are opened there."""
     return _IN_MEMORY.setdefault(root, Spill())
 
 

@@ -130,7 +130,7 @@ class Store:
         self.notices.damaged[self._path(kind, key, "json")] = why
 
     def _json(self, kind: Kind, key: str) -> dict[str, Any] | None:
-        """What was committed under this key, or None where nothing was or it is damaged."""
+        """The content that was committed under this key, or None where nothing was or it is damaged."""
         name = self._path(kind, key, "json")
         text = self._read(name)
         if text is None:

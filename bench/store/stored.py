@@ -88,9 +88,9 @@ class StoredArrays(Mapping[str, NDArray[Any]]):
         return True
 
     def __iter__(self) -> Iterator[str]:
-        """The names."""
+        """The arrays' names."""
         return iter(self._entries)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of arrays."""
         return len(self._entries)

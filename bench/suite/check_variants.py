@@ -20,7 +20,7 @@ from bench.suite.validation_errors import KeyPath
 
 @dataclass(frozen=True)
 class VariantContext:
-    """What a variant is checked against; None where that has problems of its own."""
+    """The context of a variant's checks; None where a part has problems of its own."""
 
     reference: Reference | None
     kind: str | None  # of the reference
@@ -86,7 +86,7 @@ def _build_chain(
 
 
 def _check_needs(findings: Findings, step: Step, key_path: KeyPath, context: VariantContext) -> None:
-    """What a step uses of the suite must be there."""
+    """Check that what a step uses of the suite is there."""
     if "calibration" in step.demands() and context.calibration == 0:
         what = f"{step.name!r} calibrates, and there are no calibration samples"
         findings.add(key_path, what, "give data.calibration = 128")

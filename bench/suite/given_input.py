@@ -1,4 +1,4 @@
-"""How a network takes its input, as one text on the command line or keywords in Python."""
+"""A network's declared input, as one text on the command line or keywords in Python."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parse_parameters(text: str, where: str) -> dict[str, Any]:
 
 
 def parse_input(given: str | Mapping[str, Any], where: str) -> dict[str, Any]:
-    """What is declared of a network's input, as ``InputSpec.canonical`` has it.
+    """Read what is declared of a network's input, as ``InputSpec.canonical`` has it.
 
     Args:
         given: ``layout=NHWC,dtype=uint8,scale=255,mean=[...],std=[...],output=probabilities``, or the same as a

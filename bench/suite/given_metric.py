@@ -1,4 +1,4 @@
-"""What a user may hand in as a metric: its name with parameters in one text, or an object."""
+"""Metrics as a user hands them in: a name with parameters in one text, or an object."""
 
 from __future__ import annotations
 

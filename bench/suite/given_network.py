@@ -1,4 +1,4 @@
-"""What a user may hand in as a network, as one kind of object: text, a path, bytes, a model, a module, a function."""
+"""Networks as a user hands them in, brought to one kind of object: text, path, bytes, model, module, function."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def as_network(given: Any, where: str, *, key: str = "") -> Outside:
 
 
 def content_of(given: Any, where: str) -> tuple[HeldKind, Any]:
-    """What kind of network an object in memory is, and what is kept of it."""
+    """The kind of network that an object in memory is, and what is kept of it."""
     if isinstance(given, bytes | bytearray | memoryview):
         return "onnx", bytes(given)
     if hasattr(given, "SerializeToString") and hasattr(given, "graph"):

@@ -50,7 +50,7 @@ COMMAND_LINE: Final = ArgumentNames(
 
 
 class Inputs(NamedTuple):
-    """How the networks take their input: ``both``, or each; a variant as the reference where it has none of its own.
+    """The declared inputs: ``both``, or each; without its own a variant has the reference's.
 
     ``beside`` is of the second variant. Each is a text such as ``layout=NHWC,scale=255`` or a mapping of the same keys.
     """
@@ -61,7 +61,7 @@ class Inputs(NamedTuple):
     beside: Declared = None
 
     def declared(self, argument_names: ArgumentNames = COMMAND_LINE) -> tuple[dict[str, Any], ...]:
-        """Of the reference, of the variant and of the second variant, as ``InputSpec.canonical`` has it."""
+        """The declarations of the reference, the variant and the second variant, as ``InputSpec.canonical`` has them."""
         first = self.both if self.reference is None else self.reference
         each = (first, *(first if item is None else item for item in (self.variant, self.beside)))
         names = (
@@ -202,13 +202,17 @@ def parse_bounds(text: str) -> tuple[float, float]:
 
 
 def checked_bounds(bounds: tuple[float, float], where: str, text: str = "") -> tuple[float, float]:
-    """A range of two finite numbers, the lower first; anything else raises ``UserError``."""
+    """A range of two finite numbers, the lower first; anything else raises ``UserError``.
+
+    ``text`` is what a command line gave.
+    """
+    form, such = ("LO,HI with LO < HI", "0,1") if text else ("(low, high) with low < high", "(0, 1)")
     try:
         low, high = (float(bound) for bound in bounds)
     except (TypeError, ValueError):
-        raise UserError.at(where, f"{bounds!r} is no range", "give two numbers such as (0, 1)") from None
+        raise UserError.at(where, f"{bounds!r} is no range", f"give two numbers such as {such}") from None
     if not (isfinite(low) and isfinite(high)):
-        raise UserError.at(where, f"{text or bounds!r} is not finite", "give two numbers such as 0,1")
+        raise UserError.at(where, f"{text or bounds!r} is not finite", f"give two numbers such as {such}")
     if not low < high:
-        raise UserError.at(where, f"{low:g} is not below {high:g}", "give LO,HI with LO < HI")
+        raise UserError.at(where, f"{low:g} is not below {high:g}", f"give {form}")
     return low, high

@@ -1,4 +1,4 @@
-"""From a suite file to a checked suite: every name resolved, all problems at once."""
+"""Loading a suite file as a checked suite: every name resolved, all problems at once."""
 
 from __future__ import annotations
 

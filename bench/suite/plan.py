@@ -1,4 +1,4 @@
-"""What a suite expands to: cells, and the observations they are derived from, each with the parts of its key."""
+"""The plan of a suite: cells, and the observations they are derived from, each with the parts of its key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Machine:
     native_sums: Mapping[str, Sums | None] = field(default_factory=dict)  # of 8-bit products, by provider
 
     def sums(self, target: Target) -> Sums | None:
-        """How 8-bit products are summed on a target; None: its provider does not tell."""
+        """The kind of 8-bit sums on a target; None: its provider does not tell."""
         if target.runtime not in ("onnxruntime", "function"):  # a function may be compared with an ONNX file
             return None
         return self.native_sums.get(target.provider) if target.integer_sums == "native" else target.integer_sums
@@ -87,7 +87,7 @@ class PlannedCell:
 
     @cached_property
     def id(self) -> CellId:
-        """Which cell of a run it is."""
+        """The identity of the cell."""
         metric = self.use.metric
         names = (self.variant, self.target.name, metric.name)
         return CellId.make(*names, metric.parameters(), self.replicate, defaults=metric.defaults())

@@ -1,4 +1,4 @@
-"""What can be named in a suite: registered metrics, probes, steps, models, loaders and runtimes, as lines of text."""
+"""The names that a suite can use: registered metrics, probes, steps, models, loaders and runtimes, as lines of text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cells a pattern means: for ``--only``, ``why`` and ``not_applicable`` alike."""
+"""Selection of cells by a pattern: for ``--only``, ``why`` and ``not_applicable`` alike."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def first_match(label: str, patterns: Sequence[str]) -> str:
 
 
 def accepted_as(pattern: str) -> str:
-    """What a suite's pattern says of a skip that it accepts."""
+    """The reason that a suite's pattern gives for a skip that it accepts."""
     return f"not_applicable {pattern!r}" if pattern else ""
 
 

@@ -28,7 +28,7 @@ class Stage:
 
 
 def plain_target(network: PlannedNetwork, target: Target, targets: Sequence[Target]) -> Target:
-    """Where a stage before the last is looked at, so that the target itself adds nothing yet.
+    """The target of a stage before the last, so that the target itself adds nothing yet.
 
     A torch network on torch (the suite's own torch target, whose observations are there already), an ONNX file on ONNX
     Runtime with optimisation disabled and exact 8-bit sums. Targets that no suite declares have a space in their names.
@@ -58,7 +58,7 @@ def stages_of(
     exports: Exports,
     sums: Sums | None = "exact",
 ) -> tuple[Stage, ...]:
-    """From the reference through every step to the target: reference, steps, export, graph optimisation, processor.
+    """The stages from the reference to the target: reference, steps, export, graph optimisation, processor.
 
     ``export`` is there where the target takes another kind of network than the chain ends in, ``graph optimisation``
     where the target's differs from that of the stage before, ``processor`` where 8-bit products are not summed exactly.
@@ -106,7 +106,7 @@ def stage_cells(planner: Planner, plan: Plan, planned: PlannedCell) -> tuple[tup
 
 
 def observations_of(cells: Sequence[PlannedCell]) -> list[PlannedObservation]:
-    """What a waterfall is derived from: of the reference everything, of every later stage its own alone."""
+    """The observations of a waterfall: of the reference everything, of every later stage its own alone."""
     first = cells[0]
     roles = [first.reference, *first.yardsticks, (first.floor,), *(cell.observed for cell in cells)]
     asked = [item for role in roles for draw in role for item in draw]

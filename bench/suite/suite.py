@@ -12,6 +12,7 @@ from bench.metrics.base import Metric
 from bench.models.base import Model, Recipe
 from bench.outside_networks.held import Held
 from bench.results import Rule
+from bench.results.run import YardstickKind
 from bench.runtimes.base import Target
 
 
@@ -27,7 +28,7 @@ class Outside:
 
     @property
     def title(self) -> str:
-        """What it is called: a file's name, a factory, or what the object in memory is."""
+        """The name of the network: a file's name, a factory, or what the object in memory is."""
         if self.held is not None:
             return self.held.title
         if self.onnx is not None:
@@ -36,7 +37,7 @@ class Outside:
 
     @property
     def sources(self) -> dict[str, Any]:
-        """Where it comes from, as ``load_outside`` takes it."""
+        """The sources of the network, as ``load_outside`` takes them."""
         return {"onnx": self.onnx, "factory": self.factory, "checkpoint": self.checkpoint, "held": self.held}
 
 
@@ -52,7 +53,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What two equally good networks differ by: retrained seeds, or declared weight noise."""
+    """The yardsticks of a suite: retrained seeds, declared weight noise, or networks that were given."""
 
     retrained: int = 0
     weight_noise: float | None = None  # an accuracy loss
@@ -64,6 +65,15 @@ class Yardstick:
     def noisy(self) -> bool:
         """Whether noisy copies stand in for retrained networks."""
         return self.weight_noise is not None or self.weight_noise_sigma is not None
+
+    @property
+    def kind(self) -> YardstickKind:
+        """The kind of the yardsticks; networks that were given go before all else."""
+        if self.outside:
+            return "given"
+        if self.noisy:
+            return "weight-noise"
+        return "retrained" if self.retrained else "none"
 
 
 @dataclass(frozen=True)

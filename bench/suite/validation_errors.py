@@ -88,7 +88,7 @@ def limits(schema: Schema, name: str) -> str:
 
 
 def type_in_words(schema: Schema, root: Schema, plural: bool = False) -> str:
-    """What a value of this schema is.
+    """The type of a schema's value, in words.
 
     >>> type_in_words({"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "null"}]}, {})
     'a list of whole numbers'

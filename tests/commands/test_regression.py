@@ -113,7 +113,33 @@ def test_a_changed_number_is_seen(accepted, capsys):
         content = json.loads(text)
         del content["sha256"]
         path.write_text(json.dumps(content))
-        assert accepted.run(*command) == (2 if file == BASELINE else 0)  # a baseline is never read unchecked
+        assert accepted.run(*command) == 2  # neither is ever read unchecked
+        assert "checksum" in capsys.readouterr().err
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "road",
+    [
+        ("gate", RUN),
+        ("gate", RUN, "--baseline", BASELINE),
+        ("compare", RUN, "whole"),
+        ("compare", "whole", RUN),
+        ("baseline", "accept", RUN, "--restart"),
+    ],
+)
+def test_results_that_lost_their_checksum_are_refused_on_every_road(accepted, capsys, road):
+    shutil.copytree(accepted.folder / RUN, accepted.folder / "whole")
+    assert accepted.run(*road) == 0
+    file = accepted.folder / RUN / "results.json"
+    content = json.loads(file.read_text())
+    del content["sha256"]
+    file.write_text(json.dumps(content, indent=1))
+    capsys.readouterr()
+    assert accepted.run(*road) == 2
+    shown = capsys.readouterr().err
+    assert f"{file.relative_to(accepted.folder)}: it holds no checksum" in shown
+    assert "measure again: crbench run tiny.toml" in shown
 
 
 def test_an_old_baseline_is_renewed_by_the_command_that_its_refusal_names(accepted, capsys):

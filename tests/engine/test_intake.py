@@ -1,7 +1,5 @@
 """Networks from outside: probabilities, batches and chance, found on real samples and read right on every road."""
 
-import json
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -15,6 +13,7 @@ from bench.data.digits import Digits
 from bench.engine.intake import take_in
 from bench.errors import UserError
 from bench.networks.network import InputSpec
+from bench.results import LayerReport
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 from bench.suite.suite import Outside
@@ -255,9 +254,9 @@ def test_why_diverged_reads_probabilities_as_such(tmp_path, digits):
     theirs = onnx_file(tmp_path / "b.onnx", weight=other)
     found = why_diverged(str(ours), str(theirs), data_file(tmp_path / "data.npz", digits))
     _, js = nll_and_js(expected(digits.x), digits.x.reshape(-1, 64).astype(np.float64) @ other, digits.y)
-    np.testing.assert_allclose(found["deployed"]["js"]["estimate"], js, rtol=1e-4)
-    np.testing.assert_allclose(found["divergence"]["js"]["estimate"], js, rtol=1e-4)
-    json.dumps(found, allow_nan=False)
+    np.testing.assert_allclose(found.deployed.js.estimate, js, rtol=1e-4)
+    np.testing.assert_allclose(found.divergence.js.estimate, js, rtol=1e-4)
+    assert LayerReport.model_validate_json(found.model_dump_json()) == found
 
 
 def test_why_diverged_counts_a_zero_as_a_step(tmp_path, digits):
@@ -270,8 +269,8 @@ def test_why_diverged_counts_a_zero_as_a_step(tmp_path, digits):
     sessions = [onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]) for path in paths]
     logs = [np.log(np.maximum(item.run(None, {"x": digits.x})[0], 1 / 256)).astype(np.float64) for item in sessions]
     _, js = nll_and_js(*logs, digits.y)
-    np.testing.assert_allclose(found["deployed"]["js"]["estimate"], js, rtol=1e-4)
-    np.testing.assert_allclose(found["divergence"]["js"]["estimate"], js, rtol=0.02)  # ties may round apart
+    np.testing.assert_allclose(found.deployed.js.estimate, js, rtol=1e-4)
+    np.testing.assert_allclose(found.divergence.js.estimate, js, rtol=0.02)  # ties may round apart
 
 
 SUITE = """

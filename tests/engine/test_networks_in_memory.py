@@ -26,7 +26,7 @@ from bench.probes.base import Observation, Probe
 from bench.registry import parameters
 from bench.suite.given_network import as_network
 from bench.suite.load import load_suite
-from bench.suite.suite import Reference, Variant, Yardstick
+from bench.suite.suite import Outside, Reference, Variant, Yardstick
 
 NAMES = ("fidelity.predictions", "fidelity.accuracy")
 
@@ -418,12 +418,31 @@ def test_a_metric_of_ones_own_needs_no_name(pair, digits):
 
 def test_yardsticks_in_memory_give_a_gap(pair, digits):
     marks = [made(seed) for seed in (2, 3, 4, 5)]
-    value = api.diff(*pair, digits.x, metrics=NAMES[:1], yardsticks=marks).cells[0].values["js"]
+    results = api.diff(*pair, digits.x, metrics=NAMES[:1], yardsticks=marks)
+    value = results.cells[0].values["js"]
     each = [api.diff(pair[0], mark, digits.x, metrics=NAMES[:1]).cells[0].values["js"].estimate for mark in marks]
     right = (value.estimate / np.exp(np.log(each).mean())) ** 0.5
     assert value.gap == pytest.approx(right, rel=1e-6)
     assert value.gap_ci[0] < value.gap < value.gap_ci[1]
     assert len(value.yardsticks) == 4
+    assert (results.reference.yardsticks, results.reference.yardstick_kind) == (4, "given")
+    page = results._repr_html_()
+    assert "1 = as different as the given yardsticks (4 networks)" in page
+    assert "retrained" not in page
+
+
+@pytest.mark.parametrize(
+    ("yardstick", "kind"),
+    [
+        (Yardstick(), "none"),
+        (Yardstick(retrained=4), "retrained"),
+        (Yardstick(weight_noise=0.01), "weight-noise"),
+        (Yardstick(outside=(Outside(factory="nets:a"),)), "given"),
+        (Yardstick(weight_noise=0.01, outside=(Outside(factory="nets:a"),)), "given"),
+    ],
+)
+def test_what_yardsticks_are_called_stands_in_one_place(yardstick, kind):
+    assert yardstick.kind == kind
 
 
 SUITE = """
@@ -458,7 +477,9 @@ def test_a_suite_takes_networks_in_memory(pair, tmp_path, capsys):
     assert cells["int8", "torch"].status == "skipped"
     assert cells["other", "torch"].values["js"].gap > 0
     assert cells["function", "torch"].status == "skipped"
-    assert "runs torch and torch-quantised networks, not function" in cells["function", "torch"].reason
+    assert cells["function", "torch"].reason.endswith(
+        """runs torch and torch-quantised networks, not function; declare a [[target]] with runtime = "function\""""
+    )
     assert results.reference.yardsticks == 4
     again = api.run(suite, store=store)
     assert [cell.cached for cell in again.cells if cell.status == "ok"] == [True, True]
@@ -517,6 +538,30 @@ def test_networks_by_name_beside_a_suites_variants(pair, tmp_path):
     assert [problem.where for problem in caught.value.problems] == [
         "variants['a/b']", "variants['folded']", "variants['three']",
     ]  # fmt: skip
+
+
+def test_a_network_that_no_target_of_the_suite_runs_names_the_table_to_write(pair, tmp_path):
+    (tmp_path / "held.toml").write_text(SUITE)
+    given = {"f": as_function(pair[1]), "o": exported(pair[1])}
+    with pytest.raises(UserError) as caught:
+        api.run(tmp_path / "held.toml", variants=given, store=tmp_path / "store")
+    lines = "add to held.toml a table [[target]] with the lines name = {0} and runtime = {1}"
+    assert [str(problem) for problem in caught.value.problems] == [
+        "variants['f']: no target runs a function of arrays: 'torch' has runtime 'torch'; "
+        + lines.format('"function"', '"function"'),
+        "variants['o']: no target runs an onnx network: 'torch' has runtime 'torch'; "
+        + lines.format('"onnx"', '"onnxruntime"'),
+    ]
+    tables = """
+    [[target]]
+    name = "torch"
+    [[target]]
+    name = "function"
+    runtime = "function"
+    """
+    (tmp_path / "held.toml").write_text(SUITE + tables)
+    run = api.run(tmp_path / "held.toml", variants=given, store=tmp_path / "store")
+    assert run["f/function/*"].cell.status == run["o/function/*"].cell.status == "ok"
 
 
 def test_how_products_are_summed_counts_beside_a_function_too(pair, digits, tmp_path):

@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+import bench
+from bench.errors import UserError
 from bench.probes.logits import Logits
 from bench.results import Results
 from bench.study import Study
@@ -201,7 +203,9 @@ def test_only_and_shard_choose_cells(measured, capsys):
         labels += [label(cell) for cell in measured.results()["cells"]]
     assert len(labels) == len(set(labels)) == 9
     assert measured.run("run", "tiny.toml", "--only", "nothing*") == 2
-    assert "no cell matches 'nothing*'" in capsys.readouterr().err
+    assert "--only: no cell matches 'nothing*'" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"only: no cell matches 'nothing\*'"):
+        bench.run("tiny.toml", only="nothing*")
 
 
 def test_gate_decides_the_exit_code(measured):

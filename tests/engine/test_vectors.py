@@ -123,8 +123,8 @@ def test_a_pair_by_hand(folder, kind):
 
 def test_why_diverged(folder):
     found = why_diverged("reference.onnx", "variant.onnx", folder / "data.npz", (-LIMIT, LIMIT))
-    np.testing.assert_allclose(found["deployed"]["js"]["estimate"], by_hand(0)["js"], rtol=1e-4)
-    assert found["layers"][-1]["restored"]["js"]["removed"] == pytest.approx(found["divergence"]["js"]["estimate"])
+    np.testing.assert_allclose(found.deployed.js.estimate, by_hand(0)["js"], rtol=1e-4)
+    assert found.layers[-1].restored.js.removed == pytest.approx(found.divergence.js.estimate)
 
 
 def test_a_mean_and_a_std_for_each_feature(folder):

@@ -4,16 +4,28 @@ import pytest
 
 from bench.errors import UserError
 from bench.gate import load_run, results_json
-from bench.store.checksums import sha256
+from bench.store.checksums import sealed, sha256
 from bench.store.samples import write_samples
 
 
 @pytest.fixture
 def folder(make, outcomes, tmp_path):
-    results, samples = make().add(outcomes(9)).run(labels=outcomes(9).astype(int), classes=("a", "b"))
-    (tmp_path / "results.json").write_text(results.model_dump_json(by_alias=True))
-    write_samples(samples, tmp_path)
+    written(tmp_path, *make().add(outcomes(9)).run(labels=outcomes(9).astype(int), classes=("a", "b")))
     return tmp_path
+
+
+def written(folder, results, samples):
+    """Both files of a run, as ``crbench run`` writes them."""
+    arrays = write_samples(samples, folder)
+    named = results.model_copy(update={"arrays_sha256": sha256(arrays.read_bytes())})
+    (folder / "results.json").write_text(results_json(named))
+
+
+def edited(file, old, new):
+    """Changed by hand, and with a checksum that fits."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(json.dumps(sealed(json.loads(text.replace(old, new)))))
 
 
 def test_a_folder_or_its_results_are_read(folder):
@@ -69,19 +81,39 @@ def test_arrays_must_be_there_whole_and_of_this_run(folder):
     with pytest.raises(UserError, match="damaged"):
         load_run(folder)
     arrays.write_bytes(content)
-    results = folder / "results.json"
-    results.write_text(results.read_text().replace('"key":"first/', '"key":"other/'))
+    edited(folder / "results.json", '"key":"first/', '"key":"other/')
+    with pytest.raises(UserError, match=r"arrays of another run than results.json \(1 cells differ\)"):
+        load_run(folder)
+
+
+def test_results_that_name_no_arrays_take_none(folder):
+    """Arrays that the results do not name are no arrays of theirs, whatever their keys say."""
+    file = folder / "results.json"
+    edited(file, json.loads(file.read_text())["arrays_sha256"], "")
     with pytest.raises(UserError, match="arrays of another run"):
         load_run(folder)
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("lost", ["removed", "emptied"])
+def test_results_without_a_checksum_are_refused(folder, lost, indent):
+    """Else whoever changes a figure need only take out the checksum too."""
+    file = folder / "results.json"
+    content = json.loads(file.read_text())
+    content["sha256"] = ""
+    if lost == "removed":
+        del content["sha256"]
+    file.write_text(json.dumps(content, indent=indent))
+    said = "it holds no checksum: it was changed, or not written by crbench run; measure again: crbench run s.toml"
+    for arrays in (True, False):
+        with pytest.raises(UserError, match=said):
+            load_run(folder, arrays=arrays)
+
+
 def test_results_are_read_with_the_very_arrays_that_were_written_with_them(make, outcomes, tmp_path):
     """Other arrays under the same keys, as another run's latencies, are another run's."""
-    results, samples = make().add(outcomes(9)).run()
+    written(tmp_path, *make().add(outcomes(9)).run())
     _, others = make().add(outcomes(8)).run()
-    file = write_samples(samples, tmp_path)
-    results = results.model_copy(update={"arrays_sha256": sha256(file.read_bytes())})
-    (tmp_path / "results.json").write_text(results_json(results))
     assert load_run(tmp_path).samples is not None
     write_samples(others, tmp_path)
     with pytest.raises(UserError, match="arrays of another run"):

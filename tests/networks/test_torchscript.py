@@ -205,14 +205,14 @@ def test_why_diverged_names_the_layer_that_moved(nets, tmp_path, reference, vari
     np.savez(tmp_path / "d.npz", x=images(), y=np.zeros(64, np.int64))
     found = why_diverged(f"script_nets:{reference}", f"script_nets:{variant}", tmp_path / "d.npz")
     plain = why_diverged("script_nets:plain", "script_nets:moved", tmp_path / "d.npz")
-    first = {row["name"]: row for row in found["layers"]}[found["ranking"][0]]
-    right = {row["name"]: row for row in plain["layers"]}[plain["ranking"][0]]
-    assert plain["divergence"]["js"]["estimate"] > 1e-3
-    assert first["restored"]["js"]["removed"] == pytest.approx(plain["divergence"]["js"]["estimate"], rel=1e-3)
-    assert first["restored"]["js"]["removed"] == pytest.approx(right["restored"]["js"]["removed"], rel=1e-3)
+    first = {row.name: row for row in found.layers}[found.ranking[0]]
+    right = {row.name: row for row in plain.layers}[plain.ranking[0]]
+    assert plain.divergence.js.estimate > 1e-3
+    assert first.restored.js.removed == pytest.approx(plain.divergence.js.estimate, rel=1e-3)
+    assert first.restored.js.removed == pytest.approx(right.restored.js.removed, rel=1e-3)
 
 
 def test_why_diverged_refuses_control_flow_in_words(nets, tmp_path):
     np.savez(tmp_path / "d.npz", x=images(), y=np.zeros(64, np.int64))
-    with pytest.raises(UserError, match=r"REFERENCE: .*control flow cannot be taken apart into layers"):
+    with pytest.raises(UserError, match=r"reference: .*control flow cannot be taken apart into layers"):
         why_diverged("script_nets:within", "script_nets:moved", tmp_path / "d.npz")

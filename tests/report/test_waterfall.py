@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from rich.console import Console
 
 from bench.report.html import render_html
 from bench.report.terminal import render
-from bench.report.waterfall import stages_shown
+from bench.report.waterfall import Quantity, stages_of
+from bench.report.waterfall_text import stages_text
 from bench.results import StageMetric, StageResult, StageValue, ValueResult
 
 HOSTILE = "<script>alert('x')</script>\"'&\n\x1b[31m| `x` [red]![i](javascript:1) \u202e"
@@ -84,13 +86,43 @@ def staged(sample_run):
 
 
 @pytest.fixture
-def shown(staged):
-    return stages_shown(staged.variants[0], staged.cells)
+def numbers(staged):
+    return stages_of(staged.variants[0], staged.cells)
+
+
+@pytest.fixture
+def shown(numbers):
+    return stages_text(numbers)
 
 
 def test_without_stages_nothing_is_shown(sample_run):
-    assert all(stages_shown(variant, sample_run.cells) is None for variant in sample_run.variants)
+    assert all(stages_of(variant, sample_run.cells) is None for variant in sample_run.variants)
     assert "what each stage adds" not in render_html(sample_run)
+
+
+def test_the_numbers_come_before_the_words(numbers):
+    """Bars in the value's own unit, from the total before a stage to its own."""
+    fall = numbers.falls[0]
+    assert (fall.metric, fall.apart, fall.value, fall.harm) == ("fidelity.predictions", (), "js", False)
+    assert [bar.stage for bar in fall.bars] == ["reference", *TOTALS]
+    totals = [0.0, *TOTALS.values()]
+    assert [bar.end for bar in fall.bars[1:]] == totals[1:]
+    assert [bar.start for bar in fall.bars[1:]] == totals[:-1]
+    assert [bar.added.estimate for bar in fall.bars[1:]] == [b - a for a, b in pairwise(totals)]
+    assert [bar.added.same for bar in fall.bars[1:]] == [False, False, False, True, False]
+    first, second = fall.bars[:2]
+    assert (first.total.quantity, first.total.estimate, first.start) == (Quantity.START, 0.0, None)
+    assert (first.added.quantity, first.added.estimate) == (Quantity.MISSING, None)
+    assert (second.total.quantity, second.total.low, second.total.high) == (Quantity.TOTAL, 0.11, 0.132)
+    assert second.interval == (0.11, 0.132)
+    assert (fall.least, fall.greatest) == (0.0, 0.132)
+    harm = numbers.falls[1]
+    assert (harm.harm, harm.bars[0].total.quantity, harm.bars[0].total.estimate) == (True, Quantity.OWN, 0.97)
+    assert harm.bars[1].added.estimate == pytest.approx(0.01)  # a share, not points
+    assert [figure.estimate for figure in numbers.tables[-1].rows[0][1]] == [104e3] * 6
+    (missing,) = numbers.missing
+    assert (missing.metric, missing.stages, missing.status) == ("adversarial.pgd", ("export", "runtime"), "skipped")
+    assert missing.reason == NO_GRADIENT
 
 
 def test_each_bar_begins_where_the_one_before_it_ended(shown):

@@ -1,4 +1,4 @@
-"""Reports say what the yardstick is: retrained networks, or copies with weight noise."""
+"""Reports say what the yardstick is: retrained networks, copies with weight noise, or networks that were given."""
 
 from __future__ import annotations
 
@@ -60,6 +60,17 @@ def test_copies_with_weight_noise(shown):
         "gap (0 same, 1 noisy copy)" in words
     )
     assert not OTHER.findall(words)
+
+
+def test_given_yardsticks_are_called_so(shown):
+    """Whoever gives networks as yardsticks may have trained them or not: a report does not know."""
+    words = shown("given")
+    assert "1 = as different as the given yardsticks (4 networks)" in words.replace("\\", "")
+    assert "surely further from the reference than one more yardstick like those given" in words or (
+        "gap (0 same, 1 given yardstick)" in words
+    )
+    assert not OTHER.findall(words)
+    assert not NOISE.findall(words)
 
 
 def test_no_yardstick_claims_neither(shown):

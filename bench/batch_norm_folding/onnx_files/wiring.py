@@ -13,7 +13,7 @@ def outputs_of(node: NodeProto) -> list[str]:
 
 
 def read_by(node: NodeProto) -> list[str]:
-    """What an operator reads, in its subgraphs too."""
+    """The values that an operator reads, in its subgraphs too."""
     names = list(node.input)
     for entry in node.attribute:
         for graph in (*entry.graphs, *([entry.g] if entry.HasField("g") else [])):

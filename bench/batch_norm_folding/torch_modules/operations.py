@@ -120,5 +120,5 @@ class Operations:
         return self.shapes.get(inputs[position].name, ()) if len(inputs) > position else ()
 
     def rank(self, node: fx.Node, position: int) -> int:
-        """How many axes one of a step's inputs has."""
+        """The number of axes of one of a step's inputs."""
         return len(self.shape(node, position))

@@ -1,1 +1,1 @@
-"""What ``onnx-export`` is made of: torch's exporters, and checks of the file against the network."""
+"""The parts of ``onnx-export``: torch's exporters, and checks of the file against the network."""

@@ -49,12 +49,12 @@ def check_integers(module: nn.Module, stored: dict[str, int]) -> None:
 
 
 def count_batch_norms(module: nn.Module) -> int:
-    """How many BatchNorms of any dimension a module holds."""
+    """The number of BatchNorms of any dimension in a module."""
     return sum(isinstance(part, _BatchNorm) for part in module.modules())
 
 
 def parity_target(optimisation: Optimisation) -> Target:
-    """With exact sums: what the record holds is the same on every processor."""
+    """The target of parity checks: with exact sums, so that the record is the same on every processor."""
     return Target(name="parity", runtime="onnxruntime", optimisation=optimisation, integer_sums="exact")
 
 

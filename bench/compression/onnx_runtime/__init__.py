@@ -1,1 +1,1 @@
-"""What the steps of ONNX Runtime are made of: their frame, and rounding to four bits."""
+"""The parts of the steps of ONNX Runtime: their frame, and rounding to four bits."""

@@ -122,7 +122,7 @@ def canonical(model: ModelProto) -> bytes:
 
 
 def describe(before: OnnxNetwork, after: OnnxNetwork) -> dict[str, Any]:
-    """What a step made of a file: operators as stored and as they run, bits a weight, bytes.
+    """A description of what a step made: operators as stored and as they run, bits a weight, bytes.
 
     ``bits`` are averages over all weights of convolutions and matrix products: ``stored`` in the file, ``nominal``
     after the weight's quantiser. ``integer_kernels``: convolutions and matrix products that run on integers on this

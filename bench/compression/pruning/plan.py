@@ -1,4 +1,4 @@
-"""How many units each group loses: by a ratio, by ranking all together, or to meet a budget of multiplications."""
+"""The number of units that each group loses: by a ratio, by ranking all together, or to meet a budget of products."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def cost_of(module: nn.Module, declared: InputSpec, groups: tuple[ChannelGroup, 
 
 @dataclass(frozen=True)
 class CutRules:
-    """What a plan may do with each group: units at the start and now, how finely it may be cut, ratios given for it."""
+    """Rules for each group: units at the start and now, how finely it may be cut, ratios given for it."""
 
     groups: tuple[ChannelGroup, ...]
     initial: dict[str, int]
@@ -93,12 +93,12 @@ class CutRules:
 
     @classmethod
     def of(cls, groups: tuple[ChannelGroup, ...], round_to: int, fixed: dict[str, float]) -> CutRules:
-        """Of a network before its first cut; ``round_to`` counts channels."""
+        """The rules of a network before its first cut; ``round_to`` counts channels."""
         grain = {group.name: math.lcm(round_to, group.repeats) // group.repeats for group in groups}
         return cls(groups, {group.name: group.size for group in groups}, grain, fixed)
 
     def at(self, groups: tuple[ChannelGroup, ...], progress: float) -> CutRules:
-        """In a round after which a share of ``progress`` of all cuts is done, with the groups as they are now."""
+        """The rules of a round that ends with a share of ``progress`` of all cuts, with the groups as they are now."""
         return CutRules(
             groups, self.initial, self.grain, {name: ratio * progress for name, ratio in self.fixed.items()}
         )

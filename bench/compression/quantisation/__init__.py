@@ -1,1 +1,1 @@
-"""What quantisation is made of: ranges, quantisers, where they stand, and how many bits each layer gets."""
+"""The parts of quantisation: ranges, quantisers, where they stand, and how many bits each layer gets."""

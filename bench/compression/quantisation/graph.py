@@ -1,4 +1,4 @@
-"""Where quantisers stand in a torch network: brevitas layers and activation quantisers placed on its graph."""
+"""Quantisers in a torch network: brevitas layers and activation quantisers placed on its graph."""
 
 from __future__ import annotations
 

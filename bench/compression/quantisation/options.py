@@ -1,4 +1,4 @@
-"""How a network is quantised: the options that quantising steps share, as one value."""
+"""The options that quantising steps share, as one value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERCENTILE = 99.999
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a network is quantised: widths in bits, and how each quantiser finds its range."""
+    """A quantisation scheme: widths in bits, and how each quantiser finds its range."""
 
     weights: int
     activations: int | None  # none: weights only
@@ -34,12 +34,12 @@ class Scheme:
 
     @property
     def weight_grid(self) -> Grid:
-        """Which integers weights take."""
+        """The integers that weights take."""
         return "symmetric-narrow" if self.weight_symmetric else "asymmetric"
 
     @property
     def activation_grid(self) -> Grid:
-        """Which integers activations take."""
+        """The integers that activations take."""
         return "symmetric" if self.activation_symmetric else "asymmetric"
 
     def bits_of(self, layer: str) -> int:

@@ -1,4 +1,4 @@
-"""Which range a quantiser covers: what was seen, or the range with the least squared rounding error."""
+"""Ranges of quantisers: what was seen, or the range with the least squared rounding error."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class ChannelMap:
 
     @property
     def moved(self) -> int:
-        """How many channels are not as in the reference."""
+        """The number of channels that are not as in the reference."""
         return int(np.count_nonzero((self.scale != 1) | (self.shift != 0)))
 
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from bench.models.training import reproducible
 from bench.networks.attention import plain_attention
 from bench.networks.network import FunctionNetwork, Network, OnnxNetwork, TorchNetwork
 from bench.networks.torchscript import copied, exportable
+from bench.results.layers import RunFidelity
 
 OPSET = 18
 TOLERANCE = 1e-3  # of the largest logit, for the median sample: what exporting may change
@@ -66,7 +67,7 @@ def _export_quantised(network: TorchNetwork) -> OnnxNetwork:
 
 
 def _export(network: TorchNetwork) -> bytes:
-    """By tracing; unlike the step, a network that gives NaN is exported too: where they come from is the question."""
+    """Export by tracing; unlike by the step, a network that gives NaN is exported too: their source is the question."""
     example = torch.zeros(2, *network.input.network_shape)
     module = exportable(copied(network.module).cpu().eval(), example)
     file: Any = io.BytesIO()  # which the exporter takes, whatever its annotation says
@@ -98,8 +99,8 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def fidelity(network: Network, actual: NDArray[np.float64], logits: NDArray[np.float64], where: str) -> dict[str, Any]:
-    """What running layer by layer changes: torch as it is, or ONNX Runtime on the whole file, fully optimised.
+def fidelity(network: Network, actual: NDArray[np.float64], logits: NDArray[np.float64], where: str) -> RunFidelity:
+    """The change by running layer by layer, against torch as it is, or ONNX Runtime on the whole file, fully optimised.
 
     Args:
         network: as it was given.
@@ -110,21 +111,18 @@ def fidelity(network: Network, actual: NDArray[np.float64], logits: NDArray[np.f
     Raises:
         UserError: the exported file computes something else than the torch network.
     """
-    runtime = "torch" if isinstance(network, TorchNetwork) else "onnxruntime"
+    runtime: Literal["torch", "onnxruntime"] = "torch" if isinstance(network, TorchNetwork) else "onnxruntime"
     finite = np.isfinite(actual).all(axis=1)
     same = finite == np.isfinite(logits).all(axis=1)
-    figures: dict[str, Any] = {"runtime": runtime, "largest_difference": None, "flips": None}
+    figures = RunFidelity(runtime=runtime, largest_difference=None, flips=None)
     finite &= same
     if finite.any():
         gap = np.abs(actual - logits)[finite].max(axis=1)
         size = float(np.abs(actual[finite]).max())
-        figures |= {
-            "largest_difference": float(gap.max()),
-            "flips": float(flips(actual[finite], logits[finite]).mean()),
-        }
-        figures["largest_logit"] = size
+        moved = float(flips(actual[finite], logits[finite]).mean())
+        figures = RunFidelity(runtime=runtime, largest_difference=float(gap.max()), flips=moved, largest_logit=size)
         same &= ~finite | (float(np.median(gap)) <= max(TOLERANCE * size, 1e-6))
     if runtime == "torch" and not same.all():
-        what = f"as ONNX it computes something else than in torch: logits differ by {figures['largest_difference']}"
+        what = f"as ONNX it computes something else than in torch: logits differ by {figures.largest_difference}"
         raise UserError.at(where, what, "export it yourself and give the ONNX file")
     return figures

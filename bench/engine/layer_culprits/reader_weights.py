@@ -1,4 +1,4 @@
-"""What the weights of a layer say of its inputs: by how much the variant scaled and shifted each channel of them."""
+"""Scalings and shifts of a layer's input channels in the variant, read from the layer's weights."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Matching:
 
     @cached_property
     def to_reference(self) -> dict[int, int]:
-        """The inverse of ``to_variant``."""
+        """Positions in the variant to positions in the reference: the inverse of ``to_variant``."""
         return {other: own for own, other in self.to_variant.items()}
 
     def exits(self, position: int) -> dict[str, str]:

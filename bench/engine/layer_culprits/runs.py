@@ -82,7 +82,7 @@ class Side:
         return sum(int(np.prod(kept.shape)) * kept.dtype.itemsize for kept in self.kept.values())
 
     def part(self, inputs: Iterable[str], outputs: Iterable[str]) -> Part:
-        """From some values to others; ``ValueError`` where others are needed too."""
+        """The part of the graph from some values to others; ``ValueError`` where others are needed too."""
         from bench.layer_matching import piece
 
         given, wanted = {name: self.kept[name] for name in inputs}, list(dict.fromkeys(outputs))

@@ -1,4 +1,4 @@
-"""Which channels the variant scales or shifts and takes back in its next layers: found layer by layer, both ways.
+"""Channels that the variant scales or shifts and takes back in its next layers: found layer by layer, both ways.
 
 Equalised channels and BatchNorm folded forward leave the function as it is and make every value between another one.
 """
@@ -115,7 +115,7 @@ class _Search:
         return None
 
     def backward(self, fits: dict[str, Fit]) -> dict[str, ChannelMap]:
-        """Which maps stay, from the output on, since a layer is judged with its own outputs' maps."""
+        """The maps that stay, from the output on, since a layer is judged with its own outputs' maps."""
         maps = {name: own for name, fitted in fits.items() if (own := fitted.as_map()) is not None}
         self.unclear.clear()
         for name in reversed(fits):

@@ -1,1 +1,1 @@
-"""How it withstands attacks."""
+"""Metrics of attacks: how a network withstands them."""

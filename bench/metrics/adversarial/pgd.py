@@ -1,4 +1,4 @@
-"""How a network withstands projected gradient attacks."""
+"""The metric of projected gradient attacks: how a network withstands them."""
 
 from __future__ import annotations
 

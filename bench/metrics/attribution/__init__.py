@@ -1,1 +1,1 @@
-"""Which pixels it looks at."""
+"""Metrics of attribution: the pixels that a network looks at."""

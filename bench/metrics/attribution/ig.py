@@ -1,4 +1,4 @@
-"""Which pixels carry the evidence for a class?"""
+"""The metric of integrated gradients: the pixels that carry the evidence for a class."""
 
 from __future__ import annotations
 

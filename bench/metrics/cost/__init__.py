@@ -1,1 +1,1 @@
-"""What it costs to store and to run."""
+"""Metrics of cost: what a network takes to store and to run."""

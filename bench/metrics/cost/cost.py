@@ -1,4 +1,4 @@
-"""What a network costs to store and to run."""
+"""The metric of cost: what a network takes to store and to run."""
 
 from __future__ import annotations
 
@@ -65,6 +65,6 @@ class Cost(Metric):
         return (*asked, PeakMemory()) if self.memory else asked
 
     def protocol(self) -> dict[str, Any]:
-        """How latencies and memory were taken."""
+        """The protocol of latencies and memory."""
         said = {**super().protocol(), "batch": 1, "clock": "wall time of one call"}
         return {**said, "peak": "fresh process, less one that only loads the runtime"} if self.memory else said

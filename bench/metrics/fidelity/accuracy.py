@@ -1,4 +1,4 @@
-"""How often a network is right."""
+"""The metric of accuracy: how often a network is right."""
 
 from __future__ import annotations
 

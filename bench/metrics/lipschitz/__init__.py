@@ -1,1 +1,1 @@
-"""How strongly it reacts to its input."""
+"""Metrics of Lipschitz constants: how strongly a network reacts to its input."""

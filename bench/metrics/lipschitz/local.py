@@ -1,4 +1,4 @@
-"""How strongly a network reacts to its input near the samples."""
+"""The metric of local Lipschitz constants: how strongly a network reacts to its input near the samples."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LocalLipschitz(Metric):
     )
 
     def protocol(self) -> dict[str, Any]:
-        """What is differentiated, and how."""
+        """The protocol: what is differentiated, and how."""
         return {**super().protocol(), "output": "centred logits", "norm": "l2->l2"}
 
     def details(self, arrays: Arrays) -> dict[str, Any]:

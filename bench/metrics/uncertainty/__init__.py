@@ -1,1 +1,1 @@
-"""How sure it is, and whether rightly."""
+"""Metrics of uncertainty: how sure a network is, and whether rightly."""

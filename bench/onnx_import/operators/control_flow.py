@@ -14,7 +14,7 @@ from bench.onnx_import.values import Codes, Value
 
 @operator("If")
 def branch(node: OnnxNode, condition: torch.Tensor, *, outer: Mapping[str, Value]) -> tuple[Value, ...]:
-    """What one of two graphs makes."""
+    """The results of one of two graphs."""
     return run_graph(node.get("then_branch" if bool(condition) else "else_branch"), (), outer)
 
 
@@ -26,7 +26,7 @@ def loop(
     *carried: Value,
     outer: Mapping[str, Value],
 ) -> tuple[Value, ...]:
-    """What a graph makes of its own results, round by round; the rest of what it makes is stacked."""
+    """The results of a graph that is run on its own results, round by round; the rest of what it makes is stacked."""
     body = node.get("body")
     longest = LOOP_ROUNDS.most
     limit = longest + 1 if rounds is None else int(rounds)

@@ -20,7 +20,7 @@ _TRANSPOSED = {
 def paddings(
     node: OnnxNode, shape: torch.Size, kernel: list[int], strides: list[int], dilations: list[int]
 ) -> list[tuple[int, int]]:
-    """How far each spatial axis is padded before and after, by ``pads`` or ``auto_pad``."""
+    """The padding of each spatial axis before and after, by ``pads`` or ``auto_pad``."""
     mode = node.get("auto_pad", "NOTSET")
     axes = len(kernel)
     if mode == "NOTSET":
@@ -80,7 +80,7 @@ def conv(node: OnnxNode, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tens
 
 
 def reach(node: OnnxNode, x: torch.Tensor, kernel: list[int], value: float) -> Reach:
-    """What a convolution of x (n, c, ...) reads at each position, x padded by a value."""
+    """The elements that a convolution of x (n, c, ...) reads at each position, x padded by a value."""
     axes = len(kernel)
     strides = positive(node.get("strides", [1] * axes), "strides")
     dilations = positive(node.get("dilations", [1] * axes), "dilations")

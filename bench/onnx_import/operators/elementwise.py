@@ -94,7 +94,7 @@ def logical_not(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 
 @operator("BitwiseNot")
 def bitwise_not(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """Every bit turned."""
+    """Turn every bit."""
     return through_int64(torch.bitwise_not, x)
 
 

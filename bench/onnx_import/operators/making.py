@@ -46,7 +46,7 @@ def shape_of(node: OnnxNode, x: torch.Tensor | Codes) -> torch.Tensor:
 
 @operator("Size")
 def size_of(node: OnnxNode, x: torch.Tensor | Codes) -> torch.Tensor:
-    """How many elements there are."""
+    """The number of elements."""
     held = x.codes if isinstance(x, Codes) else x
     return torch.tensor(held.numel(), device=held.device)
 

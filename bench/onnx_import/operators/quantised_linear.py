@@ -33,7 +33,7 @@ _weights: MutableMapping[torch.Tensor, Any] = WeakIdKeyDictionary()
 
 
 def weight_of(weight: Numbers, zero: Numbers | None, axes: tuple[int, ...], spread: tuple[int, ...]) -> Weight:
-    """The weight as numbers.
+    """The weight as real numbers.
 
     Args:
         weight: integers, (outputs, inputs, ...) or (..., inputs, outputs).

@@ -17,7 +17,7 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How one axis is sampled anew."""
+    """The sampling of one axis anew."""
 
     mode: str = "nearest"
     coordinates: str = "half_pixel"
@@ -28,7 +28,7 @@ class Sampling:
 
 
 def positions(size: int, out: int, scale: float, coordinates: str, roi: tuple[float, float] = (0.0, 1.0)) -> _Floats:
-    """Where in the input each element of the output (out,) lies.
+    """The position in the input of each element of the output (out,).
 
     >>> positions(2, 4, 2.0, "half_pixel").tolist()
     [-0.25, 0.25, 0.75, 1.25]
@@ -114,7 +114,7 @@ def upsample(node: OnnxNode, x: torch.Tensor, scales: torch.Tensor | None = None
 
 @operator("Resize", since=10, codes=True)
 def resize_asymmetric(node: OnnxNode, x: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
-    """As Upsample, and downwards too."""
+    """Resize as Upsample does, and downwards too."""
     return upsample(node, x, scales)
 
 

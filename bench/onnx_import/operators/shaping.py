@@ -10,7 +10,7 @@ from bench.onnx_import.values import allowed, sizes
 
 @operator("Reshape", since=5, codes=True)
 def reshape(node: OnnxNode, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
-    """To a shape; 0 keeps a size unless ``allowzero``, -1 is what is left."""
+    """Bring x to a shape; 0 keeps a size unless ``allowzero``, -1 is what is left."""
     wanted = sizes(shape)
     if not node.get("allowzero", 0):
         wanted = [x.shape[i] if size == 0 else size for i, size in enumerate(wanted)]
@@ -19,7 +19,7 @@ def reshape(node: OnnxNode, x: torch.Tensor, shape: torch.Tensor) -> torch.Tenso
 
 @operator("Flatten", codes=True)
 def flatten(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
-    """To two axes: those before ``axis`` and the rest."""
+    """Bring x to two axes: those before ``axis`` and the rest."""
     axis = node.get("axis", 1)
     axis = axis + x.ndim if axis < 0 else axis
     return x.reshape(x.shape[:axis].numel(), x.shape[axis:].numel())
@@ -27,7 +27,7 @@ def flatten(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
 
 @operator("Squeeze", codes=True)
 def squeeze(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
-    """Without the given axes, or without any of size 1."""
+    """Remove the given axes, or all of size 1."""
     given = node.get("axes") if axes is None else sizes(axes)
     if given is None:
         return x.squeeze()
@@ -38,7 +38,7 @@ def squeeze(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -
 
 @operator("Unsqueeze", codes=True)
 def unsqueeze(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -> torch.Tensor:
-    """With new axes of size 1 at given positions of the result."""
+    """Insert axes of size 1 at given positions of the result."""
     given = node.get("axes") if axes is None else sizes(axes)
     rank = x.ndim + len(given)
     for axis in sorted(axis + rank if axis < 0 else axis for axis in given):
@@ -64,7 +64,7 @@ def expand(node: OnnxNode, x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor
 
 @operator("Tile", since=6, codes=True)
 def tile(node: OnnxNode, x: torch.Tensor, repeats: torch.Tensor) -> torch.Tensor:
-    """Repeated along every axis."""
+    """Repeat x along every axis."""
     times = sizes(repeats)
     allowed((size * count for size, count in zip(x.shape, times, strict=True)), x.numel())
     return x.repeat(times)

@@ -11,6 +11,7 @@ from bench.cell_id import canonical_parameters
 from bench.report.leaderboard.marks import ALARM_AT, Mark, State
 from bench.report.leaderboard.ratios import RatioGroup
 from bench.results import Cell, StepUse, ValueReference, ValueResult
+from bench.results.run import YardstickKind
 
 Status = Literal["ok", "skipped", "error", "absent"]
 
@@ -151,7 +152,7 @@ class Leaderboard:
     rows: tuple[Row, ...]
     missing: tuple[Missing, ...]
     yardsticks: int
-    yardstick_kind: Literal["retrained", "weight-noise", "none"]
+    yardstick_kind: YardstickKind
     warnings: tuple[str, ...] = ()
     ratios: tuple[RatioGroup, ...] = ()
 

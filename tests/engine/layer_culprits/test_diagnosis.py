@@ -22,6 +22,8 @@ from bench.engine.layer_culprits import diagnose
 from bench.engine.layer_culprits.files import as_onnx
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork, TorchNetwork
+from bench.results import LayerReport
+from bench.results.layers import NotFinite
 from bench.results.schema import json_schema
 
 LAYERS = ("conv1", "conv2", "conv3")
@@ -92,12 +94,12 @@ def _two_bits(module, layer):
 @pytest.mark.parametrize("fault", [_sign, _swap, _stale, _scale, _saturated, _two_bits])
 def test_names_the_planted_fault_first(network, samples, fault, layer):
     found = diagnose(network, _edit(network, lambda module: fault(module, layer)), samples)
-    assert found["ranking"][0] == layer
-    row = found["layers"][LAYERS.index(layer)]
-    assert row["restored"]["js"]["ci"][0] > 0
+    assert found.ranking[0] == layer
+    row = found.layers[LAYERS.index(layer)]
+    assert row.restored.js.ci[0] > 0
     if fault is not _two_bits:  # nothing else is wrong, so all of it goes
-        assert row["restored"]["js"]["after"] < 1e-9
-        assert all(other["added"]["relative_mse"] < 1e-9 for other in found["layers"] if other is not row)
+        assert row.restored.js.after < 1e-9
+        assert all(other.added.relative_mse < 1e-9 for other in found.layers if other is not row)
 
 
 def _saved(network, edit):
@@ -173,9 +175,9 @@ FORMS = ("qdq", "qoperator")
 )
 def test_names_a_wrong_scale_first_whatever_the_compressor(quantised, file, samples, tool, what, factor, layer):
     found = diagnose(file, _wrong_scale(quantised[tool], layer, what, factor), samples)
-    assert found["ranking"][0] == layer
-    assert [row["name"] for row in found["layers"] if row["kind"] != "input"] == [*LAYERS, "classifier"]
-    assert all(row["restored"] for row in found["layers"])
+    assert found.ranking[0] == layer
+    assert [row.name for row in found.layers if row.kind != "input"] == [*LAYERS, "classifier"]
+    assert all(row.restored for row in found.layers)
 
 
 def test_names_two_faults_that_mask_each_other(network, samples):
@@ -184,7 +186,7 @@ def test_names_two_faults_that_mask_each_other(network, samples):
         _scale(module, "conv3")
 
     found = diagnose(network, _edit(network, both), samples)
-    assert set(found["ranking"][:2]) == {"conv1", "conv3"}
+    assert set(found.ranking[:2]) == {"conv1", "conv3"}
 
 
 def test_names_the_layer_of_two_bits_among_eight_by_brevitas(file, network, digits, context):
@@ -193,23 +195,23 @@ def test_names_the_layer_of_two_bits_among_eight_by_brevitas(file, network, digi
     module = copy.deepcopy(high.module)
     module.conv2 = copy.deepcopy(low.module.conv2)
     found = diagnose(file, TorchNetwork(module, network.input, quantised=True), digits.evaluation)
-    assert found["ranking"][0] == "conv2"
-    assert {row["weights"]["variant"][0] for row in found["layers"][1:]} == {8, 12, 10}
+    assert found.ranking[0] == "conv2"
+    assert {row.weights.variant[0] for row in found.layers[1:]} == {8, 12, 10}
 
 
 def test_a_scale_that_two_layers_use_names_both(quantised, file, samples):
     """In integers a convolution's output scale is its reader's bias scale too: the fault sits in both."""
     found = diagnose(file, _wrong_scale(quantised["static-qoperator"], "conv1", "output", 0.1, False), samples)
-    assert set(found["ranking"][:2]) == {"conv1", "conv2"}
+    assert set(found.ranking[:2]) == {"conv1", "conv2"}
 
 
 def test_a_sign_flip_shows_before_the_activation(network, samples):
     found = diagnose(network, _edit(network, lambda m: (_sign(m, "conv2"), _flip_shift(m.bn2))), samples)
-    row = found["layers"][1]
-    assert row["before_activation"]["cosine"] == pytest.approx(-1.0, abs=1e-6)
-    assert row["before_activation"]["relative_mse"] == pytest.approx(4.0, rel=1e-5)
-    assert row["before_activation"]["sqnr_db"] == pytest.approx(-10 * np.log10(4.0), abs=1e-4)
-    assert row["cosine"] == pytest.approx(0.0, abs=1e-6)  # ReLU keeps what the other one cuts off
+    row = found.layers[1]
+    assert row.before_activation.cosine == pytest.approx(-1.0, abs=1e-6)
+    assert row.before_activation.relative_mse == pytest.approx(4.0, rel=1e-5)
+    assert row.before_activation.sqnr_db == pytest.approx(-10 * np.log10(4.0), abs=1e-4)
+    assert row.cosine == pytest.approx(0.0, abs=1e-6)  # ReLU keeps what the other one cuts off
 
 
 def _flip_shift(norm):
@@ -219,22 +221,22 @@ def _flip_shift(norm):
 
 def test_the_same_network_has_nothing_to_restore(file, samples):
     found = diagnose(file, file, samples)
-    assert found["divergence"]["js"]["estimate"] == 0
-    assert [row["identical"] for row in found["layers"]] == [True] * 4
-    assert all(row["sqnr_db"] is None and row["relative_mse"] == 0 and row["cosine"] == 1 for row in found["layers"])
-    assert all(row["restored"]["js"]["removed"] == 0 for row in found["layers"])
+    assert found.divergence.js.estimate == 0
+    assert [row.identical for row in found.layers] == [True] * 4
+    assert all(row.sqnr_db is None and row.relative_mse == 0 and row.cosine == 1 for row in found.layers)
+    assert all(row.restored.js.removed == 0 for row in found.layers)
 
 
 def test_restoring_every_layer_of_a_single_one_equals_the_reference(network, samples, file):
     """The only layer that differs is put back: the output is the reference's, figure by figure."""
     found = diagnose(file, _edit(network, lambda module: _scale(module, "conv2")), samples)
-    restored = found["layers"][1]["restored"]
-    assert restored["js"]["removed"] == pytest.approx(restored["js"]["before"], abs=1e-9)
+    restored = found.layers[1].restored
+    assert restored.js.removed == pytest.approx(restored.js.before, abs=1e-9)
     for figure in ("accuracy", "nll"):
-        assert restored[figure]["after"] == pytest.approx(0.0, abs=1e-5)
-        assert restored[figure]["removed"] == pytest.approx(restored[figure]["before"], abs=1e-5)
-    low, high = restored["js"]["ci"]
-    assert low < restored["js"]["removed"] < high
+        assert getattr(restored, figure).after == pytest.approx(0.0, abs=1e-5)
+        assert getattr(restored, figure).removed == pytest.approx(getattr(restored, figure).before, abs=1e-5)
+    low, high = restored.js.ci
+    assert low < restored.js.removed < high
 
 
 def test_brings_batch_norm_folded_and_unfolded_together(network, samples):
@@ -244,9 +246,9 @@ def test_brings_batch_norm_folded_and_unfolded_together(network, samples):
     unfolded = _unfolded(network)
     assert "BatchNormalization" in {node.op_type for node in onnx.load_model_from_string(unfolded.model).graph.node}
     found = diagnose(unfolded, folded, samples)
-    assert all(row["sqnr_db"] > 80 and row["restored"] for row in found["layers"])
+    assert all(row.sqnr_db > 80 and row.restored for row in found.layers)
     stale = diagnose(unfolded, _edit(network, lambda module: _stale(module, "conv2")), samples)
-    assert stale["ranking"][0] == "conv2"
+    assert stale.ranking[0] == "conv2"
 
 
 def _unfolded(network):
@@ -263,24 +265,24 @@ def _unfolded(network):
 def test_half_precision_and_opsets_meet(file, samples, context, network):
     half = steps.get("ort-fp16")().apply(file, context)[0]
     found = diagnose(_unfolded(network), half, samples)
-    rows = [row for row in found["layers"] if row["kind"] != "input"]
-    assert [row["name"] for row in rows] == [*LAYERS, "classifier"]
-    assert all(row["restored"] and 40 < row["sqnr_db"] < 100 for row in rows)
+    rows = [row for row in found.layers if row.kind != "input"]
+    assert [row.name for row in rows] == [*LAYERS, "classifier"]
+    assert all(row.restored and 40 < row.sqnr_db < 100 for row in rows)
 
 
 def test_pruned_channels_are_said_and_not_compared(network, samples, context):
     pruned = steps.get("structured-prune")(ratio=0.5).apply(network, context)[0]
     found = diagnose(network, pruned, samples)
-    first, last = found["layers"][0], found["layers"][-1]
-    assert first["variant_name"] == "conv1"
-    assert first["weights"]["variant"][0] < first["weights"]["reference"][0]
-    assert first["relative_mse"] is first["restored"] is first["added"] is None
-    assert "channels are not" in first["reason"]
-    assert "shape" in first["restored_reason"]
-    assert last["name"] == "classifier"
-    assert last["relative_mse"] > 0  # logits have one shape in both
-    assert last["restored"] is None
-    assert sorted(found["ranking"]) == sorted(row["name"] for row in found["layers"])
+    first, last = found.layers[0], found.layers[-1]
+    assert first.variant_name == "conv1"
+    assert first.weights.variant[0] < first.weights.reference[0]
+    assert first.relative_mse is first.restored is first.added is None
+    assert "channels are not" in first.reason
+    assert "shape" in first.restored_reason
+    assert last.name == "classifier"
+    assert last.relative_mse > 0  # logits have one shape in both
+    assert last.restored is None
+    assert sorted(found.ranking) == sorted(row.name for row in found.layers)
 
 
 class Residual(torch.nn.Module):
@@ -320,33 +322,33 @@ def residual(network):
 def test_branches_are_matched_whatever_the_order_of_a_sum(residual, samples):
     broken = _edit(residual(swapped=True), lambda module: _sign(module, "shortcut"))
     found = diagnose(residual(), broken, samples)
-    assert all(row["name"] == row["variant_name"] or row["kind"] == "add" for row in found["layers"])
-    assert found["ranking"][0] == "shortcut"
-    assert found["layers"][-2]["kind"] == "add"
-    assert found["layers"][-2]["restored"]["js"]["removed"] == pytest.approx(0, abs=1e-9)
+    assert all(row.name == row.variant_name or row.kind == "add" for row in found.layers)
+    assert found.ranking[0] == "shortcut"
+    assert found.layers[-2].kind == "add"
+    assert found.layers[-2].restored.js.removed == pytest.approx(0, abs=1e-9)
 
 
 def test_a_join_can_be_guilty(residual, samples):
     found = diagnose(residual(), residual(broken="add"), samples)
-    first = next(row for row in found["layers"] if row["name"] == found["ranking"][0])
-    assert first["kind"] == "add"
+    first = next(row for row in found.layers if row.name == found.ranking[0])
+    assert first.kind == "add"
 
 
 def test_nan_is_ranked_first_with_its_reason(residual, samples):
     found = diagnose(residual(), residual(broken="log"), samples)
-    assert found["ranking"][0] == "second"
-    rows = {row["name"]: row for row in found["layers"]}
-    assert rows["second"]["not_finite"] == {"samples": len(samples), "own": True}
-    assert "NaN or infinite values on 120 samples, of finite inputs" in rows["second"]["reason"]
-    assert rows["head"]["not_finite"] == {"samples": len(samples), "own": False}
-    assert found["divergence"]["not_finite"] == len(samples)
-    assert found["divergence"]["js"]["estimate"] == pytest.approx(np.log(2))
-    assert rows["second"]["restored"]["js"]["after"] == pytest.approx(0, abs=1e-9)
-    json.dumps(found, allow_nan=False)
+    assert found.ranking[0] == "second"
+    rows = {row.name: row for row in found.layers}
+    assert rows["second"].not_finite == NotFinite(samples=len(samples), own=True)
+    assert "NaN or infinite values on 120 samples, of finite inputs" in rows["second"].reason
+    assert rows["head"].not_finite == NotFinite(samples=len(samples), own=False)
+    assert found.divergence.not_finite == len(samples)
+    assert found.divergence.js.estimate == pytest.approx(np.log(2))
+    assert rows["second"].restored.js.after == pytest.approx(0, abs=1e-9)
+    assert LayerReport.model_validate_json(found.model_dump_json()) == found
 
 
 def test_a_reference_that_gives_nan_is_refused(residual, samples):
-    with pytest.raises(UserError, match="REFERENCE: its logits are NaN or infinite on 120 of 120"):
+    with pytest.raises(UserError, match="reference: its logits are NaN or infinite on 120 of 120"):
         diagnose(residual(broken="log"), residual(), samples)
 
 
@@ -361,8 +363,8 @@ def test_overflow_in_half_precision_is_found(file, samples, context):
 
     assert stored
     found = diagnose(file, _saved(half, edit), samples)
-    assert found["ranking"][0] == "conv2"
-    assert found["layers"][[r["name"] for r in found["layers"]].index("conv2")]["not_finite"]["own"]
+    assert found.ranking[0] == "conv2"
+    assert found.layers[[r.name for r in found.layers].index("conv2")].not_finite.own
 
 
 class Longer(torch.nn.Module):
@@ -381,12 +383,12 @@ def test_a_layer_of_the_variant_alone_is_listed(network, samples):
     with torch.random.fork_rng(devices=[]):
         longer = TorchNetwork(Longer(copy.deepcopy(network.module)).eval(), network.input)
     found = diagnose(network, _edit(longer, lambda module: _sign(module.body, "conv2")), samples)
-    assert found["only_in_variant"] == ["more"]
-    assert found["ranking"][0] == "conv2"
+    assert found.only_in_variant == ["more"]
+    assert found.ranking[0] == "conv2"
     turned = diagnose(longer, network, samples)
-    missing = turned["layers"][-1]
-    assert (missing["name"], missing["variant_name"], missing["restored"]) == ("more", None, None)
-    assert missing["reason"] == missing["restored_reason"] == "the variant has no layer that answers to it"
+    missing = turned.layers[-1]
+    assert (missing.name, missing.variant_name, missing.restored) == ("more", None, None)
+    assert missing.reason == missing.restored_reason == "the variant has no layer that answers to it"
 
 
 def test_figures_do_not_depend_on_the_number_of_samples_beside(network, samples):
@@ -394,14 +396,16 @@ def test_figures_do_not_depend_on_the_number_of_samples_beside(network, samples)
     every, few = diagnose(network, variant, samples), diagnose(network, variant, samples.take(slice(0, 40)))
     again = diagnose(network, variant, samples)
     assert every == again
-    assert few["samples"] == 40
-    assert few["layers"][1]["relative_mse"] != every["layers"][1]["relative_mse"]
+    assert few.samples == 40
+    assert few.layers[1].relative_mse != every.layers[1].relative_mse
 
 
 def test_without_labels_only_the_divergence_is_restored(network, samples):
     variant = _edit(network, lambda module: _scale(module, "conv2"))
     found = diagnose(network, variant, Samples(samples.ids, samples.x, None))
-    assert set(found["layers"][1]["restored"]) == {"js"}
+    restored = found.layers[1].restored
+    assert restored.js is not None
+    assert restored.accuracy is restored.nll is None
 
 
 FACTORY = """

@@ -51,11 +51,11 @@ def test_the_layer_is_named_and_the_figure_is_by_hand(tmp_path, kind):
     m = (p + q) / 2
     js = (((p * np.log(p / m)).sum(1) + (q * np.log(q / m)).sum(1)) / 2).mean()
     rtol = 0.02 if "kind" in kind else 1e-3
-    np.testing.assert_allclose(found["deployed"]["js"]["estimate"], js, rtol=rtol)
-    np.testing.assert_allclose(found["divergence"]["js"]["estimate"], js, rtol=rtol)
-    guilty = next(row for row in found["layers"] if row["name"] == found["ranking"][0])
-    assert guilty["kind"] == "matrix" or "MatMul" in guilty["operators"]["reference"]
-    assert found["fidelity"]["variant"]["flips"] == 0
+    np.testing.assert_allclose(found.deployed.js.estimate, js, rtol=rtol)
+    np.testing.assert_allclose(found.divergence.js.estimate, js, rtol=rtol)
+    guilty = next(row for row in found.layers if row.name == found.ranking[0])
+    assert guilty.kind == "matrix" or "MatMul" in guilty.operators.reference
+    assert found.fidelity.variant.flips == 0
 
 
 def test_a_larger_fixed_batch_is_refused_in_words(tmp_path):
@@ -63,6 +63,6 @@ def test_a_larger_fixed_batch_is_refused_in_words(tmp_path):
     np.savez(tmp_path / "data.npz", x=digits.x, y=digits.y)
     onnx.save(model(WEIGHT, batch=4), tmp_path / "net.onnx")
     with pytest.raises(
-        UserError, match="REFERENCE: the file fixes a batch of 4; export it with a batch of 1, or an open"
+        UserError, match="reference: the file fixes a batch of 4; export it with a batch of 1, or an open"
     ):
         why_diverged(str(tmp_path / "net.onnx"), str(tmp_path / "net.onnx"), tmp_path / "data.npz")

@@ -114,14 +114,14 @@ def test_no_fault_has_no_culprit(network, digits, rewrite, form):
     if form == "onnx":
         pair = tuple(as_onnx(item, "") for item in pair)
     found = diagnose(*pair, digits.evaluation)
-    assert found["divergence"]["js"]["estimate"] <= found["divergence"]["rounding"] < 1e-9
-    assert found["culprits"] == []
-    rows = {row["name"]: row for row in found["layers"]}
-    assert all(row["added"]["relative_mse"] < 1e-10 and row["relative_mse"] < 1e-10 for row in rows.values())
-    assert rows["c1"]["divided_out"]["channels"] == rows["c1"]["divided_out"]["of"] == 8
-    assert (rows["c2"]["divided_out"] is not None) == (rewrite == "equalised twice")
-    assert rows["fc"]["divided_out"] is None
-    assert not any(row["unclear"] for row in rows.values())
+    assert found.divergence.js.estimate <= found.divergence.rounding < 1e-9
+    assert found.culprits == []
+    rows = {row.name: row for row in found.layers}
+    assert all(row.added.relative_mse < 1e-10 and row.relative_mse < 1e-10 for row in rows.values())
+    assert rows["c1"].divided_out.channels == rows["c1"].divided_out.of == 8
+    assert (rows["c2"].divided_out is not None) == (rewrite == "equalised twice")
+    assert rows["fc"].divided_out is None
+    assert not any(row.unclear for row in rows.values())
 
 
 @pytest.mark.parametrize("form", ["torch", "onnx"])
@@ -133,16 +133,16 @@ def test_names_the_fault_beside_a_rewrite_that_changes_nothing(network, digits, 
     if form == "onnx":
         pair = tuple(as_onnx(item, "") for item in pair)
     found = diagnose(*pair, digits.evaluation)
-    assert found["culprits"][0] == found["ranking"][0] == layer
+    assert found.culprits[0] == found.ranking[0] == layer
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_all_of_a_fault_in_the_layer_that_undoes_the_scaling_is_removed(network, digits, fault):
     found = diagnose(network, _made(network, "equalised", fault, "c2"), digits.evaluation)
-    rows = {row["name"]: row for row in found["layers"]}
-    assert rows["c2"]["restored"]["js"]["after"] < 1e-6
-    assert abs(rows["c1"]["restored"]["js"]["removed"]) < 1e-6
-    assert abs(rows["fc"]["restored"]["js"]["removed"]) < 1e-6
+    rows = {row.name: row for row in found.layers}
+    assert rows["c2"].restored.js.after < 1e-6
+    assert abs(rows["c1"].restored.js.removed) < 1e-6
+    assert abs(rows["fc"].restored.js.removed) < 1e-6
 
 
 def test_a_scaling_that_nothing_undoes_is_a_fault(network, digits):
@@ -153,8 +153,8 @@ def test_a_scaling_that_nothing_undoes_is_a_fault(network, digits):
         module.c2.weight.mul_(factors[:, None, None, None])
         module.c2.bias.mul_(factors)
     found = diagnose(network, TorchNetwork(module, network.input), digits.evaluation)
-    assert found["culprits"] == ["c2"]
-    assert all(row["divided_out"] is None for row in found["layers"])
+    assert found.culprits == ["c2"]
+    assert all(row.divided_out is None for row in found.layers)
 
 
 def test_a_shift_that_nothing_undoes_is_a_fault(network, digits):
@@ -162,8 +162,8 @@ def test_a_shift_that_nothing_undoes_is_a_fault(network, digits):
     with torch.no_grad():
         module.bn.bias.add_(0.7)
     found = diagnose(network, TorchNetwork(module, network.input), digits.evaluation)
-    assert found["culprits"] == ["c1"]
-    assert all(row["divided_out"] is None for row in found["layers"])
+    assert found.culprits == ["c1"]
+    assert all(row.divided_out is None for row in found.layers)
 
 
 def test_one_channel_that_is_not_undone_among_others_that_are(network, digits):
@@ -174,7 +174,7 @@ def test_one_channel_that_is_not_undone_among_others_that_are(network, digits):
         module.c2.weight[:, 3].mul_(1.0)
     found = diagnose(network, TorchNetwork(module, network.input), digits.evaluation)
     # which of the two layers is off by 3 nothing can tell: what the first one shows goes before
-    assert found["ranking"][0] == "c2"
+    assert found.ranking[0] == "c2"
     plain = copy.deepcopy(network.module)
     with torch.no_grad():
         factors = torch.tensor([2.0, 0.5, 4.0, 3.0, 1.0, 1.0, 1.0, 1.0])
@@ -183,7 +183,7 @@ def test_one_channel_that_is_not_undone_among_others_that_are(network, digits):
         factors[3] = 1.0
         plain.c2.weight.div_(factors[:, None, None])
     found = diagnose(network, TorchNetwork(plain, network.input), digits.evaluation)
-    assert found["culprits"] == ["c1"]  # here the reader's weights of this channel are the reference's own
+    assert found.culprits == ["c1"]  # here the reader's weights of this channel are the reference's own
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_names_the_layer_of_two_bits_in_an_equalised_network_of_eight(equalised,
     module = copy.deepcopy(high.module)
     module.set_submodule(layer, copy.deepcopy(low.module.get_submodule(layer)))
     found = diagnose(reference, TorchNetwork(module, digits.input, quantised=True), digits.evaluation)
-    assert found["culprits"][0] == layer
+    assert found.culprits[0] == layer
 
 
 def _smoothed(module):
@@ -232,9 +232,9 @@ def test_several_readers_of_a_smoothed_value_undo_it_together(transformer, digit
         with torch.no_grad():
             module.get_submodule(layer).weight.neg_()
     found = diagnose(transformer, TorchNetwork(module, digits.input), digits.evaluation)
-    assert found["culprits"] == ([] if layer is None else [layer])
-    divided = [row["divided_out"] for row in found["layers"] if row["divided_out"]]
-    assert [(told["channels"], told["of"]) for told in divided] == [(16, 16)] * 2
+    assert found.culprits == ([] if layer is None else [layer])
+    divided = [row.divided_out for row in found.layers if row.divided_out]
+    assert [(told.channels, told.of) for told in divided] == [(16, 16)] * 2
 
 
 def test_two_faults_that_hide_a_scaling_are_said_to(network, digits):
@@ -245,7 +245,7 @@ def test_two_faults_that_hide_a_scaling_are_said_to(network, digits):
             random = np.random.default_rng(number)
             layer.weight.copy_(torch.from_numpy(random.normal(size=layer.weight.shape)) * layer.weight.std())
     found = diagnose(network, TorchNetwork(module, network.input), digits.evaluation)
-    assert found["layers"][0]["unclear"]
+    assert found.layers[0].unclear
 
 
 def test_the_command_says_what_it_divides_out(network, digits, tmp_path, monkeypatch, capsys):
