@@ -17,11 +17,12 @@ from bench.engine.single_figures import bound_result, cost_result, worst_class_r
 from bench.errors import NotApplicable
 from bench.metrics.values import REFERENCE, Bound, Change, Float, Mean, Proportion, Quality, Statistic, Value, names
 from bench.results import ValueResult
-from bench.stats.change import change_and_draws, change_vectors
+from bench.stats.change import change_and_draws
 from bench.stats.figure import mean_figure
 from bench.stats.gap import Gap, gap_on
 from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval
 from bench.stats.interval import NO_INTERVAL, Interval
+from bench.stats.mean import change_vectors
 from bench.stats.percentile import percentile_interval
 from bench.stats.resampling import Resamples
 from bench.stats.tail import no_tail_interval

@@ -13,10 +13,11 @@ from bench.gate.tolerances import Tolerance
 from bench.metrics.values import Change, Mean, Proportion
 from bench.results import Cell, GateResult, ValueResult
 from bench.results.rules import RULES
-from bench.stats.change import change, change_vectors
+from bench.stats.change import change
 from bench.stats.figure import mean_figure
 from bench.stats.harm import harm, harm_of_proportions
 from bench.stats.interval import Interval
+from bench.stats.mean import change_vectors
 from bench.stats.multiplicity import holm
 from bench.stats.noninferiority import ALPHA
 from bench.stats.percentile import tail_probability

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, Change, change_and_draws, change_vectors, checked
+from bench.stats.change import FEW, Change, change_and_draws
 from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
+from bench.stats.mean import change_vectors, checked
 from bench.stats.quantiles import normal_quantile
 from bench.stats.resampling import Float, Resamples
 from bench.stats.yardstick import NEEDED, Power, Scale, log_error, log_limits, positive, scale_of

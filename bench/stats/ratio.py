@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, Change, change, change_and_draws, change_vectors, checked, events, student_quantiles
+from bench.stats.change import FEW, Change, change, change_and_draws, events
 from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
+from bench.stats.mean import change_vectors, checked, student_quantiles
 from bench.stats.percentile import percentile_interval
 from bench.stats.quantiles import normal_quantile
 from bench.stats.resampling import Float, Resamples

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import Change, change_and_draws, checked
+from bench.stats.change import Change, change_and_draws
 from bench.stats.interval import LEVEL, NO_INTERVAL
+from bench.stats.mean import checked
 from bench.stats.resampling import Float, Resamples
 
 SHARE = 0.05  # of the samples, those that differ most

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, checked, events
+from bench.stats.change import FEW, events
 from bench.stats.interval import LEVEL, NO_INTERVAL, Interval
+from bench.stats.mean import checked
 from bench.stats.proportions import clopper_pearson
 
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.change import FEW, Change, change_and_draws, change_vectors, events
+from bench.stats.change import FEW, Change, change_and_draws, events
 from bench.stats.interval import LEVEL, Interval
+from bench.stats.mean import change_vectors
 from bench.stats.quantiles import normal_quantile, t_quantile
 from bench.stats.resampling import Float, Resamples
 

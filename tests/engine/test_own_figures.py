@@ -13,8 +13,8 @@ from bench.metrics.fidelity.accuracy import Accuracy
 from bench.metrics.uncertainty.calibration import Calibration
 from bench.probes.logits import Logits
 from bench.results import ValueResult
-from bench.stats.change import mean_interval
 from bench.stats.gap import gap
+from bench.stats.mean import mean_interval
 from bench.stats.proportions import clopper_pearson
 from bench.stats.quantiles import t_quantile
 from bench.stats.resampling import Resamples

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.stats.change import change, independent_change, mean_interval
+from bench.stats.change import change, independent_change
+from bench.stats.mean import mean_interval
 from bench.stats.resampling import Resamples
 
 Law = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from bench.stats import resampling
-from bench.stats.change import added_change, change_and_draws, change_vectors
+from bench.stats.change import added_change, change_and_draws
 from bench.stats.figure import mean_figure
 from bench.stats.gap import gap, gap_on
+from bench.stats.mean import change_vectors
 from bench.stats.ratio import count_ratio, paired_ratio, ratio_vectors
 from bench.stats.resampling import Resamples
 from bench.stats.yardstick import scale_of

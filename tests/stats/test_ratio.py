@@ -8,8 +8,9 @@ from math import exp, sqrt
 import numpy as np
 import pytest
 
-from bench.stats.change import change, student_quantiles
+from bench.stats.change import change
 from bench.stats.gap import gap
+from bench.stats.mean import student_quantiles
 from bench.stats.proportions import clopper_pearson
 from bench.stats.ratio import _ratio_score, count_ratio, paired_ratio
 from bench.stats.resampling import Resamples
