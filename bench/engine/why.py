@@ -16,7 +16,7 @@ from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Role
 from bench.suite.planned_networks import PlannedNetwork
 from bench.suite.selection import matches
 
-SHOWN = 4  # differences
+MOST_TOLD = 4  # differences
 
 
 def why(plan: Plan, pattern: str, store: Store) -> list[str]:
@@ -119,10 +119,10 @@ def _same_form(record: Record) -> bool:
 
 def _changed(item: PlannedObservation, before: dict[str, Any]) -> str:
     """What differs from the same observation when the cell was last measured."""
-    found = list(differences(before, item.parts))
-    if not found:
+    changes = list(differences(before, item.parts))
+    if not changes:
         return "no longer in the store"
-    return f"changed since it was last measured: {_told(found, item)}"
+    return f"changed since it was last measured: {_told(changes, item)}"
 
 
 def _nearest(item: PlannedObservation, observed: list[Record]) -> str:
@@ -130,18 +130,18 @@ def _nearest(item: PlannedObservation, observed: list[Record]) -> str:
     best: list[tuple[str, Any, Any]] | None = None
     for record in observed:
         if record.parts.get("probe") == item.parts["probe"] and record.parts.get("floor") == item.parts.get("floor"):
-            found = list(differences(record.parts, item.parts))
-            if best is None or len(found) < len(best):
-                best = found
+            changes = list(differences(record.parts, item.parts))
+            if best is None or len(changes) < len(best):
+                best = changes
     if best is None:
         return "never observed"
     return f"never observed so; nearest stored: {_told(best)}"
 
 
-def _told(found: Sequence[tuple[str, Any, Any]], item: PlannedObservation | None = None) -> str:
+def _told(changes: Sequence[tuple[str, Any, Any]], item: PlannedObservation | None = None) -> str:
     """The first differences in words; of ``item`` itself, a file by its name."""
-    shown = [_difference(path, old, new, item) for path, old, new in found[:SHOWN]]
-    return "; ".join([*shown, *(["..."] if len(found) > SHOWN else [])])
+    told = [_difference(path, old, new, item) for path, old, new in changes[:MOST_TOLD]]
+    return "; ".join([*told, *(["..."] if len(changes) > MOST_TOLD else [])])
 
 
 def _difference(path: str, old: Any, new: Any, item: PlannedObservation | None) -> str:

@@ -48,7 +48,7 @@ COMMAND_LINE: Final = ArgumentNames(
 
 
 class Inputs(NamedTuple):
-    """The declared inputs of two networks: ``both``, or each; without its own the variant has the reference's.
+    """How the networks take their input: ``both``, or each; the variant as the reference where it has none of its own.
 
     Each is a text such as ``layout=NHWC,scale=255`` or a mapping of the same keys.
     """
@@ -58,7 +58,7 @@ class Inputs(NamedTuple):
     variant: Declared = None
 
     def declared(self, argument_names: ArgumentNames = COMMAND_LINE) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The declarations of the reference and of the variant, as ``InputSpec.canonical`` has them."""
+        """Of the reference and of the variant, as ``InputSpec.canonical`` has it."""
         first = self.both if self.reference is None else self.reference
         second = first if self.variant is None else self.variant
         names = (
