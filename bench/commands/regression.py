@@ -132,7 +132,7 @@ def _show(comparison: Comparison, outputs: dict[str, Any], say: Callable[[str], 
 
 @click.group()
 def baseline() -> None:
-    """What later runs are compared with."""
+    """Keep and renew what later runs are compared with."""
 
 
 @baseline.command("accept")

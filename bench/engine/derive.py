@@ -142,12 +142,12 @@ class Derivation:
         return self._scales[key]
 
     def _scale_key(self, value: Change, evidence: Evidence) -> Hashable:
-        """What a scale is made of."""
+        """The key of all that a scale is made of."""
         networks = (evidence.reference, *evidence.yardsticks, () if evidence.floor is None else (evidence.floor,))
         return (value, evidence.n, *(tuple(keys_of(value, draw) for draw in draws) for draws in networks))
 
     def _key(self, value: Quality, arrays: NetworkArrays, n: int) -> Hashable:
-        """What a figure is made of."""
+        """The key of all that a figure is made of."""
         return (value, n, keys_of(value, arrays))
 
     def _figure(self, value: Quality, arrays: NetworkArrays, n: int) -> float:

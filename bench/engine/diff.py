@@ -54,7 +54,7 @@ def pair_suite(pair: GivenPair) -> tuple[Suite, Dataset]:
 
 
 def _runtime(networks: tuple[Outside, ...]) -> str:
-    """Where all of them can be run: functions bring their own runtime along, torch networks can be exported."""
+    """The runtime that runs all of them: functions bring their own along, torch networks can be exported."""
     kinds = [outside_kind(item) for item in networks]
     if "function" in kinds:
         return "function"
@@ -67,7 +67,7 @@ def _declared(samples: Samples, limits: tuple[float, float], classes: int) -> In
 
 
 def _classes(pair: GivenPair) -> int:
-    """How many classes both networks answer; loading them here also finds every fault of the files first."""
+    """The number of classes that both networks answer; loading them here also finds every fault of the files first."""
     argument_names = pair.argument_names
     counts = []
     for where, item in ((argument_names.reference, pair.reference), (argument_names.variant, pair.variant)):

@@ -64,7 +64,7 @@ def _id_of(record: Record) -> CellId | None:
 
 
 def _changes(cell: PlannedCell, before: Mapping[str, dict[str, Any]]) -> list[str]:
-    """What of a cell, all of which is stored, is another thing than when it was last measured under its name."""
+    """The parts of a cell, all of which is stored, that are others than when it was last measured under its name."""
     return [
         f"  {role}: {_changed(item, before[role])}"
         for role, item in _roles(cell)
@@ -91,7 +91,7 @@ def _role(role: str, probe: str, draw: int) -> str:
 
 
 def _former(cell: PlannedCell, store: Store, known: list[Record]) -> dict[str, dict[str, Any]]:
-    """What the cell of this name was made of when it was last measured, by role; the most alike, then the latest."""
+    """The parts of the cell of this name when it was last measured, by role; the most alike, then the latest."""
     mine = [item for item in known if _id_of(item) == cell.id and _same_form(item)]
     if not mine:
         return {}
@@ -118,7 +118,7 @@ def _same_form(record: Record) -> bool:
 
 
 def _changed(item: PlannedObservation, before: dict[str, Any]) -> str:
-    """What differs from the same observation when the cell was last measured."""
+    """The differences from the same observation when the cell was last measured, in words."""
     changes = list(differences(before, item.parts))
     if not changes:
         return "no longer in the store"
@@ -126,7 +126,7 @@ def _changed(item: PlannedObservation, before: dict[str, Any]) -> str:
 
 
 def _nearest(item: PlannedObservation, observed: list[Record]) -> str:
-    """What differs from the most similar stored observation by the same probe."""
+    """The differences from the most similar stored observation by the same probe, in words."""
     best: list[tuple[str, Any, Any]] | None = None
     for record in observed:
         if record.parts.get("probe") == item.parts["probe"] and record.parts.get("floor") == item.parts.get("floor"):

@@ -70,7 +70,7 @@ def _name(samples: RunSamples, label: int) -> str:
 def _judge(
     samples: ValueSamples, mine: NDArray[np.bool_], gate: Tolerance, value: ValueResult, most: float
 ) -> tuple[str, float, bool]:
-    """What a class shows in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it.
+    """A class's figure in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it.
 
     ``most``: the largest change or harm that there is.
     """

@@ -272,7 +272,7 @@ class CellItem(SuiteItem):
                 benchmark(forward)
 
     def _quality(self) -> dict[str, Any]:
-        """What is known of the same network on the same target."""
+        """The quality figures of the same network on the same target."""
         mine = self.planned
         beside = [
             (other, self.run.known(other))

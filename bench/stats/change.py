@@ -40,7 +40,7 @@ def checked(distances: NDArray[Any]) -> Float:
 
 
 def events(distances: Float) -> int:
-    """How many distances (n,) of a count are 1.
+    """The number of distances (n,) of a count that are 1.
 
     Raises:
         ValueError: One is neither 0 nor 1.
