@@ -158,7 +158,7 @@ def verify(net: LoadedModule, x: torch.Tensor | NDArray[Any], *, optimisation: O
 
 
 def _advice(net: LoadedModule, optimisation: Optimisation) -> str:
-    """What may make the two agree."""
+    """The advice that may make the two agree."""
     own = native_sums()
     if own is not None and own != net.sums and is_quantised(net.model):
         return f'this processor sums 8-bit products otherwise: bench.onnx.load(..., sums="{own}")'
@@ -196,7 +196,7 @@ def _rows(out: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def _answer(session: InferenceSession, model: bytes, batch: torch.Tensor) -> torch.Tensor:
-    """What ONNX Runtime puts out first for one batch."""
+    """The first output of ONNX Runtime for one batch."""
     entry = session.get_inputs()[0]
     kind = ONNX_INPUT_TYPES.get(entry.type)
     given = batch.numpy()

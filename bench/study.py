@@ -126,7 +126,7 @@ class Study:
         return RunResults.of(judged, samples)
 
     def _accepts(self, cell: Cell) -> str:
-        """What in the suite accepts the skip of a cell, in words; empty where nothing does."""
+        """The suite's acceptance of a cell's skip, in words; empty where there is none."""
         return accepted_as(first_match(cell.label, self.suite.not_applicable))
 
     def measure(self, cell: PlannedCell) -> Measured:

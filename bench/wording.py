@@ -245,7 +245,7 @@ def own(value: ValueResult, number: float) -> str:
 
 
 def told_apart(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str, str], str]:
-    """For each (metric, parameters): the parameters by which it differs from its like, in words; else nothing.
+    """The parameters by which each (metric, parameters) differs from its like, in words; else nothing.
 
     >>> told_apart([("pgd", {"epsilon": 0.1, "steps": 20}), ("pgd", {"epsilon": 0.05, "steps": 20}), ("ig", {})])
     {('pgd', '{"epsilon":0.1,"steps":20}'): 'epsilon 0.1', \
@@ -257,7 +257,7 @@ def told_apart(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str,
 
 
 def differing_parameters(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """For each (metric, parameters): the names of the parameters by which it differs from its like."""
+    """The names of the parameters by which each (metric, parameters) differs from its like."""
     known = {(metric, canonical(params)): params for metric, params in uses}
     names = {}
     for metric, text in known:

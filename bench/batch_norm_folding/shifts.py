@@ -64,7 +64,7 @@ def _solve(matrix: Vector, demands: list[tuple[Vector, int, str]]) -> Vector:
 
 
 def _carried(graph: FoldingGraph, reached: Reach) -> dict[str, Coefficients]:
-    """Which roots' shifts each value carries, with what factor: along the order of the nodes."""
+    """The roots' shifts that each value carries, with their factors, along the order of the nodes."""
     roots = {node.name for node in reached.roots}
     if reached.direction == "forward":
         roots.add(reached.norm.name)
@@ -103,7 +103,7 @@ def _passed_on(graph: FoldingGraph, node: FoldingNode, carried: dict[str, Coeffi
 def _demands(
     graph: FoldingGraph, reached: Reach, carried: dict[str, Coefficients], names: list[str]
 ) -> list[list[tuple[Vector, int, str]]]:
-    """For each channel of the BatchNorm: rows of the system, their right-hand sides, and who asks."""
+    """The rows of the system, their right-hand sides and who asks, for each channel of the BatchNorm."""
     count = graph.channels[reached.pinned]
     rows: list[dict[tuple[bytes, int], tuple[Vector, int, str]]] = [{} for _ in range(count)]
 

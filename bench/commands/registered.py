@@ -10,7 +10,7 @@ from bench.commands.options import NO_CODE
 @click.command("list")
 @click.argument("kind", type=click.Choice(["metrics", "probes", "steps", "models", "loaders", "runtimes"]))
 def list_(kind: str) -> int:
-    """What exists: metrics, probes, steps, models, loaders, runtimes."""
+    """List what exists: metrics, probes, steps, models, loaders, runtimes."""
     from bench.suite.registered_names import list_names
 
     rows = list_names(kind)

@@ -138,7 +138,7 @@ def _show(comparison: Comparison, results: Results, outputs: dict[str, Any], say
 
 @click.group()
 def baseline() -> None:
-    """What later runs are compared with."""
+    """Keep and renew what later runs are compared with."""
 
 
 @baseline.command("accept")

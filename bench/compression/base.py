@@ -49,11 +49,11 @@ class Step(ABC):
         return kind
 
     def uses(self) -> frozenset[Need]:
-        """Which of ``needs`` these very parameters use; their fingerprints enter the key."""
+        """The ``needs`` that these very parameters use; their fingerprints enter the key."""
         return self.needs
 
     def demands(self) -> frozenset[Need]:
-        """Which of them these parameters cannot do without: a split that nothing demands may be empty."""
+        """The ``needs`` that these parameters cannot do without: a split that nothing demands may be empty."""
         return self.uses()
 
     @abstractmethod

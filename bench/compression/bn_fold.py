@@ -139,7 +139,7 @@ class BnFold(Step):
 
 
 def _became(folded: tuple[FoldedBatchNorm, ...], kept: tuple[KeptBatchNorm, ...]) -> dict[str, Any]:
-    """What became of each BatchNorm, as JSON, and in one sentence."""
+    """The fate of each BatchNorm, as JSON and in one sentence."""
     backward = sum(entry.direction == "backward" for entry in folded)
     summary = f"{backward} folded backward, {len(folded) - backward} forward, {len(kept)} kept"
     return {

@@ -87,7 +87,7 @@ Rows = NDArray[np.int64]
 
 
 def _folder(url: str) -> Path:
-    """Where all four files lie, after a download if need be."""
+    """The folder of all four files, after a download if need be."""
     files = (*TRAIN, *TEST)
     if folder := find_folder(files, (DEBIAN,)):
         return folder
@@ -106,6 +106,6 @@ def _read(folder: Path, files: tuple[Published, Published]) -> tuple[NDArray[np.
 
 
 def _samples(file: str, pixels: NDArray[np.uint8], labels: NDArray[np.int64], rows: Rows) -> Samples:
-    """Only the rows that are asked for become float."""
+    """The samples of the rows that are asked for: only these become float."""
     x = pixels[rows, None].astype(np.float32) / np.float32(255)
     return Samples(tuple(f"{NAME}/{file}/{row:05d}" for row in rows), x, labels[rows])

@@ -58,7 +58,7 @@ def warnings(planner: Planner, dataset: Dataset, engine: InlineEngine, cells: It
 
 
 def _correct(engine: InlineEngine, planned: PlannedObservation, labels: NDArray[np.int64]) -> int | None:
-    """How many answers are right; None where the reference could not be asked."""
+    """The number of right answers; None where the reference could not be asked."""
     try:
         with contained():
             right = engine.observations.with_whole(lambda: _right(engine, planned, labels))

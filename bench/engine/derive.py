@@ -143,12 +143,12 @@ class Derivation:
         return self._scales[key]
 
     def _scale_key(self, value: Change, evidence: Evidence) -> Hashable:
-        """What a scale is made of."""
+        """The key of all that a scale is made of."""
         networks = (evidence.reference, *evidence.yardsticks, () if evidence.floor is None else (evidence.floor,))
         return (value, evidence.n, *(tuple(keys_of(value, draw) for draw in draws) for draws in networks))
 
     def _key(self, value: Quality, arrays: NetworkArrays, n: int) -> Hashable:
-        """What a figure is made of."""
+        """The key of all that a figure is made of."""
         return (value, n, keys_of(value, arrays))
 
     def _figure(self, value: Quality, arrays: NetworkArrays, n: int) -> float:
@@ -204,13 +204,13 @@ class Derivation:
         return percentile_interval(self._draws(value, arrays, resamples), samples=resamples.n)
 
     def _harm_draws(
-        self, value: Quality, evidence: Evidence, found: Harm, resamples: Resamples
+        self, value: Quality, evidence: Evidence, measured: Harm, resamples: Resamples
     ) -> Callable[[], Float] | None:
         """The harm in each shared resample, where it has an interval."""
-        if isinstance(found.distribution, Resampled):
-            draws = found.distribution.draws
+        if isinstance(measured.distribution, Resampled):
+            draws = measured.distribution.draws
             return lambda: draws
-        if found.distribution is None or not isinstance(value, Mean | Proportion):
+        if measured.distribution is None or not isinstance(value, Mean | Proportion):
             return None
         sign = 1 if value.better == "lower" else -1
         own, other = value.per_sample(evidence.reference[0]), value.per_sample(evidence.variant[0])
@@ -230,7 +230,7 @@ def _null(value: Value, reason: str) -> ValueResult:
 
 
 def _harm_result(
-    value: Quality, kind: Any, found: Harm, first: float, second: float, marks: list[float], reason: str
+    value: Quality, kind: Any, measured: Harm, first: float, second: float, marks: list[float], reason: str
 ) -> ValueResult:
     return ValueResult(
         kind=kind,
@@ -238,13 +238,13 @@ def _harm_result(
         better=value.better,
         reference=first,
         variant=second,
-        estimate=None if value.better == "none" else found.estimate,
-        ci=_ends(found.interval),
-        interval=found.interval.method,
-        seed_ratio=found.seed_ratio,
+        estimate=None if value.better == "none" else measured.estimate,
+        ci=_ends(measured.interval),
+        interval=measured.interval.method,
+        seed_ratio=measured.seed_ratio,
         yardsticks=list(marks),
-        p_value=found.p_value,
-        reason=reason or found.reason,
+        p_value=measured.p_value,
+        reason=reason or measured.reason,
     )
 
 

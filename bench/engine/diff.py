@@ -73,7 +73,7 @@ def _named(pair: GivenPair) -> list[tuple[str, Outside]]:
 
 
 def _runtime(networks: tuple[Outside, ...]) -> str:
-    """Where all of them can be run: functions bring their own runtime along, torch networks can be exported."""
+    """The runtime that runs all of them: functions bring their own along, torch networks can be exported."""
     kinds = [outside_kind(item) for item in networks]
     if "function" in kinds:
         return "function"
@@ -86,7 +86,7 @@ def _declared(samples: Samples, limits: tuple[float, float], classes: int) -> In
 
 
 def _classes(pair: GivenPair) -> int:
-    """How many classes the networks answer; loading them here also finds every fault of the files first."""
+    """The number of classes that the networks answer; loading them here also finds every fault of the files first."""
     argument_names = pair.argument_names
     counts: list[int] = []
     given = [(argument_names.reference, pair.reference), (argument_names.variant, pair.variant)]

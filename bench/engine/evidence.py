@@ -92,7 +92,7 @@ def floor_of(value: Change, evidence: Evidence) -> float:
 
 
 def _counted(value: Change, distances: Float, reference: NetworkArrays) -> Float:
-    """What of the distances counts, on the reference's word."""
+    """The distances of the samples that count by the reference's answers."""
     rows = rows_of(value, reference)
     distances = distances if rows is None else distances[rows]
     return tail_contributions(distances) if value.summary == "worst 5 %" and distances.size else distances

@@ -112,7 +112,7 @@ class InlineEngine:
         if found is None:
             return None
         wanted = found.status == "error" or (found.status == "ok" and self._lacking(cell))
-        return None if wanted and self.rerun in ("missing", "failed") else self._place(found, cell, cached=True)
+        return None if wanted and self.rerun in ("missing", "failed") else self._renamed(found, cell, cached=True)
 
     def stored(self, cell: PlannedCell) -> Cell | None:
         """The cell as the store holds it, whether this run would reuse it or not."""
@@ -244,11 +244,11 @@ class InlineEngine:
             variant=cell.variant, target=cell.target.name, metric=metric.name, family=metric.family,
             protocol=protocol, **content,
         )  # fmt: skip
-        return self._place(blank, cell, cached=False)
+        return self._renamed(blank, cell, cached=False)
 
-    def _place(self, found: Cell, cell: PlannedCell, *, cached: bool) -> Cell:
+    def _renamed(self, known: Cell, cell: PlannedCell, *, cached: bool) -> Cell:
         """A cell under this plan's names: equal work under another name is reused."""
-        place = {
+        names = {
             "variant": cell.variant,
             "target": cell.target.name,
             "params": cell.use.metric.parameters(),
@@ -256,9 +256,9 @@ class InlineEngine:
             "label": cell.label,
             "key": cell.key,
             "cached": cached,
-            "details": _with_asked(found.details, cell),
+            "details": _with_asked(known.details, cell),
         }
-        return found.model_copy(update=place)
+        return known.model_copy(update=names)
 
     def record(self, node: PlannedNetwork, measured: bool) -> dict[str, Any]:
         """The history of a network; one that was ``measured`` and whose record was lost is made again."""

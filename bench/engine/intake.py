@@ -179,7 +179,7 @@ def _largest(first: Float, second: Float, spread: float) -> float:
 
 
 def _differing(first: Float, second: Float, spread: float, limit: Limit) -> int:
-    """On how many samples two answers differ; 0 where it is no more than rounding."""
+    """The number of samples on which two answers differ; 0 where it is no more than rounding."""
     difference = np.abs(first - second).max(axis=1)
     found = int((difference > limit.difference * spread).sum())
     return found if found >= 2 and found > limit.share * len(first) else 0

@@ -41,7 +41,7 @@ def _harms(values: dict[str, ValueResult]) -> list[ValueResult]:
 
 
 def _declared(cell: PlannedCell) -> int:
-    """How many harms with a p-value a cell's metric declares."""
+    """The number of harms with a p-value that a cell's metric declares."""
     return sum(
         isinstance(value, Mean | Proportion | Statistic) and value.better != "none" and not value.no_interval
         for value in cell.use.metric.values

@@ -47,7 +47,7 @@ def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
 
 
 def _values(content: dict[str, Any]) -> dict[str, ValueResult]:
-    """What is stored, as it is used; a ``ValueError`` or ``LookupError`` where it is something else."""
+    """Read stored values; a ``ValueError`` or ``LookupError`` where it is something else."""
     return {name: ValueResult.model_validate(value) for name, value in dict(content["values"]).items()}
 
 

@@ -116,7 +116,7 @@ def run_plan(
 
 
 def _left_out(cell: PlannedCell) -> CellRecord:
-    """Which cell the run does not hold."""
+    """The record of a cell that the run does not hold."""
     metric = cell.use.metric
     names = {"variant": cell.variant, "target": cell.target.name, "metric": metric.name, "label": cell.label}
     return CellRecord(**names, params=metric.parameters(), replicate=cell.replicate)

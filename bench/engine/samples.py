@@ -60,7 +60,7 @@ def _identity(plan: Plan, dataset: Dataset, planned: PlannedCell, n: int) -> dic
 
 
 def _sums(planned: PlannedCell) -> str:
-    """How the variant's 8-bit products were summed; empty where it has none."""
+    """The kind of the variant's 8-bit sums; empty where it has none."""
     found = planned.observed[0][0].parts.get("integer_sums", "")
     return found if isinstance(found, str) else f"unknown, on {', '.join(found['unknown'])}"
 

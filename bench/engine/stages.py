@@ -24,13 +24,13 @@ from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell
 from bench.suite.planner import Planner
 from bench.suite.stages import BY_THE_TARGET, Stage, networks_of, observations_of, stage_cells, staged
 
-Place: TypeAlias = tuple[str, str, int | None]  # variant, target, replicate
+VariantKey: TypeAlias = tuple[str, str, int | None]  # variant, target, replicate
 WATERFALL_VERSION = 2  # rises when the same observations give other stages
 THE_REFERENCE = "the reference itself"
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class StageArrays:
     """The arrays of a stage for a metric, or why there are none."""
 
     arrays: Sequence[NetworkArrays] = ()
@@ -40,32 +40,32 @@ class Shown:
 
 def stage_results(
     engine: InlineEngine, planner: Planner, plan: Plan, measured: Iterable[tuple[PlannedCell, Measured]]
-) -> dict[Place, list[StageResult]]:
+) -> dict[VariantKey, list[StageResult]]:
     """The stages behind the cells of every variant that asks for them, by variant, target and replicate."""
     wanted = staged(plan)
-    found: dict[Place, list[StageResult]] = {}
+    by_variant: dict[VariantKey, list[StageResult]] = {}
     for planned, own in measured:
         if planned.variant not in wanted or own.cell.replicate is None:
             continue
         stages, cells = stage_cells(planner, plan, planned)
-        place = (planned.variant, planned.target.name, planned.replicate)
-        results = found.setdefault(place, [_stage(stage) for stage in stages])
+        key = (planned.variant, planned.target.name, planned.replicate)
+        results = by_variant.setdefault(key, [_stage(stage) for stage in stages])
         for result, metric in zip(results, _measure(engine, stages, cells), strict=True):
             result.metrics.append(metric)
-    return found
+    return by_variant
 
 
 def _stage(stage: Stage) -> StageResult:
     step = None if stage.network.step is None or stage.name in BY_THE_TARGET else stage.network.step.canonical()
     network = {"kind": stage.network.kind, "key": stage.network.key}
-    return StageResult(name=stage.name, step=step, network=network, target=_place(stage))
+    return StageResult(name=stage.name, step=step, network=network, target=_target(stage))
 
 
-def _place(stage: Stage) -> dict[str, Any]:
+def _target(stage: Stage) -> dict[str, Any]:
     """The target of a stage; of a network with 8-bit products, how they are summed there."""
-    place = {"name": stage.target.name, **stage.target.canonical()}
+    target = {"name": stage.target.name, **stage.target.canonical()}
     quantised = stage.network.kind.endswith("-quantised") and stage.target.runtime != "torch"
-    return {**place, "integer_sums": stage.target.integer_sums} if quantised else place
+    return {**target, "integer_sums": stage.target.integer_sums} if quantised else target
 
 
 def _parts(cells: Sequence[PlannedCell], stages: Sequence[Stage]) -> dict[str, Any]:
@@ -98,11 +98,11 @@ def _measure(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plan
         return [item.model_copy(update={"cached": True}) for item in kept]
     if engine.rerun == "never" or (engine.rerun == "failed" and not failed):
         return [_blank(metric, "error", f"not measured: --rerun {engine.rerun}") for _ in cells]
-    found = engine.observations.with_whole(lambda: _derive(engine, stages, cells))
-    status = "error" if any(item.status == "error" for item in found) else "ok"
-    content = {"status": status, "stages": [item.model_dump(mode="json") for item in found]}
+    results = engine.observations.with_whole(lambda: _derive(engine, stages, cells))
+    status = "error" if any(item.status == "error" for item in results) else "ok"
+    content = {"status": status, "stages": [item.model_dump(mode="json") for item in results]}
     engine.store.put("cells", parts, content)
-    return found
+    return results
 
 
 def _kept(engine: InlineEngine, parts: dict[str, Any]) -> tuple[list[StageMetric] | None, bool]:
@@ -141,41 +141,41 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
     if start.skipped:
         reason = f"{stages[0].name}: {start.skipped.partition(': ')[2]}"
         return [_blank(metric, "skipped", reason, start.n) for _ in cells]
-    found, last = [_first(engine, metric, start)], (stages[0].name, start.reference)
+    results, last = [_first(engine, metric, start)], (stages[0].name, start.reference)
     for stage, cell in zip(stages[1:], cells[1:], strict=True):
-        shown = _observe(engine, cell, start.reference[0])
-        result = _blank(metric, shown.status, shown.reason, start.n)
-        if shown.status == "ok":
+        own = _observe(engine, cell, start.reference[0])
+        result = _blank(metric, own.status, own.reason, start.n)
+        if own.status == "ok":
             try:
                 with contained():
                     for value in metric.values:
-                        result.values[value.name] = _value(engine, value, start, last, shown.arrays)
+                        result.values[value.name] = _value(engine, value, start, last, own.arrays)
             except DamagedArrays:
                 raise
             except Exception as error:
                 result = _blank(metric, "error", one_line(error), start.n)
             else:
-                last = (stage.name, shown.arrays)
-        found.append(result)
-    _name_largest(metric, found)
-    return found
+                last = (stage.name, own.arrays)
+        results.append(result)
+    _name_largest(metric, results)
+    return results
 
 
-def _observe(engine: InlineEngine, cell: PlannedCell, reference: NetworkArrays) -> Shown:
+def _observe(engine: InlineEngine, cell: PlannedCell, reference: NetworkArrays) -> StageArrays:
     """The observations of one stage; whatever goes wrong stays in it."""
     try:
         with contained():
             arrays = engine.role("variant", cell, cell.observed, reference)
     except NetworkFailure as error:
-        return Shown(status="error", reason=in_words(error, cell))
+        return StageArrays(status="error", reason=in_words(error, cell))
     except DamagedArrays:
         raise
     except Exception as error:
-        return Shown(status="error", reason=_words(error).removeprefix("variant: "))
+        return StageArrays(status="error", reason=_words(error).removeprefix("variant: "))
     for draw in arrays:
         if draw.refused:
-            return Shown(status="skipped", reason=draw.refused)
-    return Shown(arrays)
+            return StageArrays(status="skipped", reason=draw.refused)
+    return StageArrays(arrays)
 
 
 def _words(error: Exception) -> str:
@@ -203,11 +203,11 @@ def _value(
     value: Value,
     start: Evidence,
     last: tuple[str, Sequence[NetworkArrays]],
-    shown: Sequence[NetworkArrays],
+    own: Sequence[NetworkArrays],
 ) -> StageValue:
     """One value at one stage."""
     since, before = last
-    cumulative = engine.derivation.value(value, replace(start, variant=shown)).result
+    cumulative = engine.derivation.value(value, replace(start, variant=own)).result
     out = StageValue(cumulative=cumulative, since=since)
     if isinstance(value, Change):
         if before is start.reference:  # the first step: how far it led is all that there is
@@ -215,8 +215,8 @@ def _value(
             nothing |= {"yardstick_gaps": [], "reason": cumulative.reason if cumulative.ci is None else ""}
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
-        there, here = (sample_distances(value, start.reference, item) for item in (before, shown))
-        apart = sample_distances(value, before, shown)
+        there, here = (sample_distances(value, start.reference, item) for item in (before, own))
+        apart = sample_distances(value, before, own)
         if value.summary == "worst class" or not apart.size:  # nothing adds up from stage to stage
             return out
         resamples = Resamples(apart.size, engine.derivation.draws)
@@ -224,27 +224,27 @@ def _value(
         more = added_change(there, here, resamples, count=value.count, largest=value.largest)
         out.added = _changed(value, more, cumulative)
     elif isinstance(value, Mean | Proportion | Statistic):
-        paired = Evidence(before, shown, (), None, start.n)
+        paired = Evidence(before, own, (), None, start.n)
         out.added = engine.derivation.value(value, paired).result
         out.added.numerical_floor = _rounding(value, cumulative)
     return out
 
 
-def _changed(value: Change, found: Estimate, cumulative: ValueResult) -> ValueResult:
-    low, high, method = found.interval
-    shown = ValueResult(
+def _changed(value: Change, moved: Estimate, cumulative: ValueResult) -> ValueResult:
+    low, high, method = moved.interval
+    result = ValueResult(
         kind="change",
         unit=value.unit,
         n=cumulative.n,
         power=cumulative.power,
-        estimate=found.estimate,
+        estimate=moved.estimate,
         ci=(low, high),
         interval=method,
         numerical_floor=_rounding(value, cumulative),
     )
     if cumulative.ci is None:  # of so few samples no interval is known to cover
-        return shown.model_copy(update={"ci": None, "interval": "none", "reason": cumulative.reason})
-    return shown
+        return result.model_copy(update={"ci": None, "interval": "none", "reason": cumulative.reason})
+    return result
 
 
 def _rounding(value: Value, cumulative: ValueResult) -> float | None:
@@ -257,10 +257,10 @@ def _rounding(value: Value, cumulative: ValueResult) -> float | None:
     return None if cumulative.numerical_floor is None else 2**power * cumulative.numerical_floor
 
 
-def _name_largest(metric: Metric, found: Sequence[StageMetric]) -> None:
+def _name_largest(metric: Metric, results: Sequence[StageMetric]) -> None:
     """Mark, value by value, the stage that adds most, if its interval lies above nothing and it above rounding."""
     for value in metric.values:
-        known = [item.values[value.name] for item in found if value.name in item.values]
+        known = [item.values[value.name] for item in results if value.name in item.values]
         adding = [(item.added.estimate, item) for item in known if item.added and item.added.estimate is not None]
         if not adding:
             continue

@@ -16,7 +16,7 @@ from bench.suite.plan import Plan, PlannedCell, PlannedObservation, Role
 from bench.suite.planned_networks import PlannedNetwork
 from bench.suite.selection import matches
 
-SHOWN = 4  # differences
+MOST_TOLD = 4  # differences
 
 
 def why(plan: Plan, pattern: str, store: Store) -> list[str]:
@@ -64,7 +64,7 @@ def _id_of(record: Record) -> CellId | None:
 
 
 def _changes(cell: PlannedCell, before: Mapping[str, dict[str, Any]]) -> list[str]:
-    """What of a cell, all of which is stored, is another thing than when it was last measured under its name."""
+    """The parts of a cell, all of which is stored, that are others than when it was last measured under its name."""
     return [
         f"  {role}: {_changed(item, before[role])}"
         for role, item in _roles(cell)
@@ -91,7 +91,7 @@ def _role(role: str, probe: str, draw: int) -> str:
 
 
 def _former(cell: PlannedCell, store: Store, known: list[Record]) -> dict[str, dict[str, Any]]:
-    """What the cell of this name was made of when it was last measured, by role; the most alike, then the latest."""
+    """The parts of the cell of this name when it was last measured, by role; the most alike, then the latest."""
     mine = [item for item in known if _id_of(item) == cell.id and _same_form(item)]
     if not mine:
         return {}
@@ -118,30 +118,30 @@ def _same_form(record: Record) -> bool:
 
 
 def _changed(item: PlannedObservation, before: dict[str, Any]) -> str:
-    """What differs from the same observation when the cell was last measured."""
-    found = list(differences(before, item.parts))
-    if not found:
+    """The differences from the same observation when the cell was last measured, in words."""
+    changes = list(differences(before, item.parts))
+    if not changes:
         return "no longer in the store"
-    return f"changed since it was last measured: {_told(found, item)}"
+    return f"changed since it was last measured: {_told(changes, item)}"
 
 
 def _nearest(item: PlannedObservation, observed: list[Record]) -> str:
-    """What differs from the most similar stored observation by the same probe."""
+    """The differences from the most similar stored observation by the same probe, in words."""
     best: list[tuple[str, Any, Any]] | None = None
     for record in observed:
         if record.parts.get("probe") == item.parts["probe"] and record.parts.get("floor") == item.parts.get("floor"):
-            found = list(differences(record.parts, item.parts))
-            if best is None or len(found) < len(best):
-                best = found
+            changes = list(differences(record.parts, item.parts))
+            if best is None or len(changes) < len(best):
+                best = changes
     if best is None:
         return "never observed"
     return f"never observed so; nearest stored: {_told(best)}"
 
 
-def _told(found: Sequence[tuple[str, Any, Any]], item: PlannedObservation | None = None) -> str:
+def _told(changes: Sequence[tuple[str, Any, Any]], item: PlannedObservation | None = None) -> str:
     """The first differences in words; of ``item`` itself, a file by its name."""
-    shown = [_difference(path, old, new, item) for path, old, new in found[:SHOWN]]
-    return "; ".join([*shown, *(["..."] if len(found) > SHOWN else [])])
+    told = [_difference(path, old, new, item) for path, old, new in changes[:MOST_TOLD]]
+    return "; ".join([*told, *(["..."] if len(changes) > MOST_TOLD else [])])
 
 
 def _difference(path: str, old: Any, new: Any, item: PlannedObservation | None) -> str:

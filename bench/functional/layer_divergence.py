@@ -58,7 +58,7 @@ def joined(parts: list[Moments]) -> Moments:
     return Moments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def per_sample(found: Moments) -> Figures:
+def per_sample(sums: Moments) -> Figures:
     """The figures of each finite sample, (k,) each.
 
     - ``sqnr_db`` = 10 log10(|x|^2 / |x - y|^2), in dB, higher is nearer; +inf where x = y (both zero too), -inf where
@@ -70,18 +70,18 @@ def per_sample(found: Moments) -> Figures:
     >>> figures.cosine.round(12).tolist(), figures.relative_mse.tolist(), figures.sqnr_db.round(4).tolist()
     ([-1.0, 0.0], [4.0, inf], [-6.0206, -inf])
     """
-    kept = [column[found.finite] for column in found[:4]]
+    kept = [column[sums.finite] for column in sums[:4]]
     return _figures(*kept)
 
 
-def pooled(found: Moments) -> Figures:
+def pooled(sums: Moments) -> Figures:
     """The figures of all finite samples as one long vector, () each: samples with larger outputs weigh more.
 
     >>> x, y = np.array([[3.0], [4.0]]), np.array([[3.0], [0.0]])
     >>> float(pooled(moments(x, y)).relative_mse), round(float(pooled(moments(x, y)).cosine), 12)
     (0.64, 0.6)
     """
-    return _figures(*(np.asarray(column[found.finite].sum()) for column in found[:4]))
+    return _figures(*(np.asarray(column[sums.finite].sum()) for column in sums[:4]))
 
 
 def _figures(reference: Float, variant: Float, product: Float, difference: Float) -> Figures:

@@ -152,7 +152,7 @@ def _dimensions(value: Any) -> list[int] | None:
 
 
 def _macs(proto: ModelProto, graph: _Graph, shape: tuple[int, ...]) -> tuple[int | None, str]:
-    """By the shapes that inference gives for a batch of one; None, and why, where a counted operator has none."""
+    """The products, by the shapes that inference gives for a batch of one; None, and why, where one is not known."""
     foreign = {n.op_type: n.domain for n in graph.nodes if n.domain not in ("", "ai.onnx") and n.op_type not in WEIGHT}
     if foreign:  # they hide what they compute, and shapes stop at them
         named = ", ".join(f"{domain}.{operator}" for operator, domain in foreign.items())

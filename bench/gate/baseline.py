@@ -49,11 +49,11 @@ class BaselineValue(_Record):
         assert self._samples is not None
         return self._samples
 
-    def with_samples(self, found: ValueSamples) -> BaselineValue:
+    def with_samples(self, samples: ValueSamples) -> BaselineValue:
         """This value with its arrays; ``ValueError`` where they are others than it was made of."""
-        if digest(found) != self.arrays:
+        if digest(samples) != self.arrays:
             raise ValueError("its arrays are others than it was made of")
-        self._samples = found
+        self._samples = samples
         return self
 
 
@@ -128,27 +128,27 @@ def baseline_of(
     return Baseline(suite=results.suite.name, accepted=accepted, cells=cells, skipped=skipped_cells(results))
 
 
-def _cell(cell: Cell, found: CellSamples, values: dict[str, BaselineValue], accepted: int) -> BaselineCell:
-    identity = found.identity
+def _cell(cell: Cell, samples: CellSamples, values: dict[str, BaselineValue], accepted: int) -> BaselineCell:
+    identity = samples.identity
     timed = any(value.samples.form == "timing" for value in values.values())
     return BaselineCell(
         variant=cell.variant, target=cell.target, metric=cell.metric, params=cell.params,
         replicate=cell.replicate or 0, label=cell.label, accepted=accepted,
-        key=found.key[:SHORT], network=found.network[:SHORT],
+        key=samples.key[:SHORT], network=samples.network[:SHORT],
         data=str(identity["data"])[:SHORT], reference=str(identity["reference"])[:SHORT],
         yardsticks=str(identity["yardsticks"])[:SHORT], version=int(identity["version"]), n=int(identity["n"]),
         integer_sums=str(identity.get("integer_sums", "")),
-        machine=found.machine if timed else "", values=values,
+        machine=samples.machine if timed else "", values=values,
     )  # fmt: skip
 
 
-def _value(found: ValueSamples, value: ValueResult) -> BaselineValue:
+def _value(samples: ValueSamples, value: ValueResult) -> BaselineValue:
     """A value with arrays that are kept already."""
     return BaselineValue(
         figure=value.variant if value.variant is not None else value.estimate,
         gates=[KnownGate(rule=gate.rule, per=gate.per, verdict=gate.verdict) for gate in value.gates],
-        arrays=digest(found),
-    ).with_samples(found)
+        arrays=digest(samples),
+    ).with_samples(samples)
 
 
 def accept(

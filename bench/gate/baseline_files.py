@@ -76,13 +76,13 @@ def _check_version(path: Path, content: object) -> None:
         raise UserError.at(str(path), what, "a newer crbench wrote it: read it with that one")
 
 
-def _attach(cell: BaselineCell, found: CellSamples | None, path: Path) -> None:
+def _attach(cell: BaselineCell, samples: CellSamples | None, path: Path) -> None:
     """Give a cell its arrays."""
     try:
-        if found is None or found.key != cell.key or found.identity["n"] != cell.n:
+        if samples is None or samples.key != cell.key or samples.identity["n"] != cell.n:
             raise ValueError("arrays of another baseline")
         for name, value in cell.values.items():
-            value.with_samples(found.values[name])
+            value.with_samples(samples.values[name])
     except (ValueError, LookupError) as error:
         what = f"{plain(cell.label)}: {plain(error)}" if isinstance(error, ValueError) else "a value without arrays"
         raise UserError.at(str(arrays_beside(path)), what, AGAIN) from None

@@ -27,7 +27,7 @@ from bench.store.samples import RunSamples, ValueSamples
 from bench.wording import difference, plain
 from bench.wording import tolerance as tolerance_text
 
-SHOWN = 3  # classes named in the sentence
+MOST_NAMED = 3  # classes named in the sentence
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 
@@ -42,26 +42,26 @@ def judge_classes(cell: Cell, gate: Tolerance, value: ValueResult, samples: RunS
         return GateResult(verdict=verdict, because=because, looked=looked, **common)
 
     path = cell.id.path
-    found = None if samples is None or path not in samples.cells else samples.cells[path].values.get(gate.value)
-    if samples is None or found is None or found.form not in ("proportion", "mean", "count", "distance"):
+    own_samples = None if samples is None or path not in samples.cells else samples.cells[path].values.get(gate.value)
+    if samples is None or own_samples is None or own_samples.form not in ("proportion", "mean", "count", "distance"):
         return result("inconclusive", "per class: the per-sample arrays are missing", looked=False)
     if samples.labels is None:
         return result("inconclusive", "per class: the data has no labels", looked=False)
-    labels = samples.labels[: found.variant["x"].size]
+    labels = samples.labels[: own_samples.variant["x"].size]
     declared = declared_value(cell, gate.value)
     most = declared.largest if isinstance(declared, Change | Mean | Proportion) else inf
     judged = [
-        (_name(samples, label), *_judge(found, labels == label, gate, value, most)) for label in np.unique(labels)
+        (_name(samples, label), *_judge(own_samples, labels == label, gate, value, most)) for label in np.unique(labels)
     ]
     adjusted = holm([p for _, _, p, _ in judged])
     broken = [item for item, p in zip(judged, adjusted, strict=True) if p <= ALPHA]
     ordered = broken or [item for item in judged if not item[3]]
-    shown = "; ".join(f"class {name} {text}" for name, text, _, _ in ordered[:SHOWN])
-    more = f" and {len(ordered) - SHOWN} more classes" if len(ordered) > SHOWN else ""
+    named = "; ".join(f"class {name} {text}" for name, text, _, _ in ordered[:MOST_NAMED])
+    more = f" and {len(ordered) - MOST_NAMED} more classes" if len(ordered) > MOST_NAMED else ""
     kept = f"each of {len(judged)} classes"
     verdict: Verdict = "failed" if broken else "inconclusive" if ordered else "passed"
     words = RULES[gate.rule].words
-    return result(verdict, f"{shown or kept}{more}, {words} {tolerance_text(value, gate.tolerance)} per class")
+    return result(verdict, f"{named or kept}{more}, {words} {tolerance_text(value, gate.tolerance)} per class")
 
 
 def _name(samples: RunSamples, label: int) -> str:
@@ -71,7 +71,7 @@ def _name(samples: RunSamples, label: int) -> str:
 def _judge(
     samples: ValueSamples, mine: NDArray[np.bool_], gate: Tolerance, value: ValueResult, most: float
 ) -> tuple[str, float, bool]:
-    """What a class shows in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it.
+    """A class's figure in words, the p-value of 'it keeps the tolerance', and whether it surely keeps it.
 
     ``most``: the largest change or harm that there is.
     """

@@ -33,29 +33,31 @@ def kept(array: NDArray[Any]) -> NDArray[Any]:
     return single if whole else values.astype(np.float64)
 
 
-def kept_value(found: ValueSamples) -> ValueSamples:
+def kept_value(samples: ValueSamples) -> ValueSamples:
     """A value's arrays as a baseline keeps them; the reference's only of timings, which need both networks."""
-    reference = found.reference if found.form == "timing" else {}
-    own, other = ({name: kept(array) for name, array in table.items()} for table in (found.variant, reference))
-    return ValueSamples(found.form, own, other, better=found.better, power=found.power, log=found.log)
+    reference = samples.reference if samples.form == "timing" else {}
+    own, other = ({name: kept(array) for name, array in table.items()} for table in (samples.variant, reference))
+    return ValueSamples(samples.form, own, other, better=samples.better, power=samples.power, log=samples.log)
 
 
-def kept_cell(found: CellSamples, names: list[str]) -> CellSamples:
+def kept_cell(samples: CellSamples, names: list[str]) -> CellSamples:
     """These values of a cell, as a baseline keeps them."""
-    values = {name: kept_value(found.values[name]) for name in names}
-    return CellSamples(found.key, found.network, found.identity, found.machine, values)
+    values = {name: kept_value(samples.values[name]) for name in names}
+    return CellSamples(samples.key, samples.network, samples.identity, samples.machine, values)
 
 
-def restored(found: ValueSamples) -> ValueSamples:
+def restored(samples: ValueSamples) -> ValueSamples:
     """Kept arrays as statistics take them: in double precision."""
-    own, other = ({n: np.asarray(a, dtype=np.float64) for n, a in t.items()} for t in (found.variant, found.reference))
-    return ValueSamples(found.form, own, other, better=found.better, power=found.power, log=found.log)
+    own, other = (
+        {n: np.asarray(a, dtype=np.float64) for n, a in t.items()} for t in (samples.variant, samples.reference)
+    )
+    return ValueSamples(samples.form, own, other, better=samples.better, power=samples.power, log=samples.log)
 
 
-def digest(found: ValueSamples) -> str:
+def digest(samples: ValueSamples) -> str:
     """16 hex digits of the sha256 of kept arrays and of what they are: equal for equal measurements."""
-    content = hashlib.sha256(repr((found.form, found.better, found.power, found.log)).encode())
-    for table in (found.variant, found.reference):
+    content = hashlib.sha256(repr((samples.form, samples.better, samples.power, samples.log)).encode())
+    for table in (samples.variant, samples.reference):
         for name in sorted(table):
             array = np.ascontiguousarray(table[name])
             content.update(repr((name, array.dtype.str, array.shape)).encode() + array.tobytes())

@@ -46,7 +46,7 @@ class Pairing(NamedTuple):
 class Shift:
     """A difference of which positive is worse, and the two p-values that gates need."""
 
-    found: Harm
+    harm: Harm
     worse: float  # of 'at most the margin'
     better: float  # of 'at least 0'
 
@@ -152,13 +152,13 @@ def _from_draws(pairing: Pairing, draws: tuple[Float, Float]) -> Shift:
     return _shift(found, pairing.margin)
 
 
-def _shift(found: Harm, margin: float) -> Shift:
-    worse, at_least = found.p_above(margin), found.p_above(0.0)
+def _shift(measured: Harm, margin: float) -> Shift:
+    worse, at_least = measured.p_above(margin), measured.p_above(0.0)
     if worse is None or at_least is None:
-        return Shift(found, 1.0, 1.0)
-    if found.estimate == 0 and found.interval.low == found.interval.high == 0:
-        return Shift(found, 1.0, 1.0)  # not one sample differs
-    return Shift(found, worse, 1 - at_least)
+        return Shift(measured, 1.0, 1.0)
+    if measured.estimate == 0 and measured.interval.low == measured.interval.high == 0:
+        return Shift(measured, 1.0, 1.0)  # not one sample differs
+    return Shift(measured, worse, 1 - at_least)
 
 
 def yardstick_scale(yardsticks: Sequence[float | None]) -> float | None:

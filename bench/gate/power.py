@@ -139,7 +139,7 @@ def _unknown(metric: str, gate: Gate, n: int) -> GatePower:
 
 
 def _few(value: Value, n: int) -> str:
-    """What the intervals of resampled harms are worth with few samples."""
+    """Lines on intervals of resampled harms with few samples."""
     words = coverage_words(n) if isinstance(value, Mean | Proportion | Statistic) else ""
     return f"; {words}" if words else ""
 
@@ -202,7 +202,7 @@ def _own_mean(metric: str, gate: Gate, n: int, measured: int, known: Sequence[Va
 
 
 def _room(gate: Gate, known: Sequence[ValueResult]) -> tuple[float | None, str]:
-    """How far the reference itself is on the right side of an own figure's limit; words where it is not."""
+    """The distance of the reference itself from an own figure's limit; words where it is on the wrong side."""
     own = [value.reference for value in known if value.reference is not None]
     if not own:
         return None, ""

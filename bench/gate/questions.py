@@ -52,7 +52,7 @@ def pairing_of(
 
 def answer(question: Question, shift: Shift, worse: float, better: float) -> Answer:
     """The word on a question; ``worse`` and ``better``: p-values adjusted for all that is judged together."""
-    value, margin, found = question.cell.values[question.name], question.pairing.margin, shift.found
+    value, margin, found = question.cell.values[question.name], question.pairing.margin, shift.harm
     more: dict[str, Any] = {"rule": question.gate.rule, "per": question.gate.per, "margin": margin}
     if found.estimate is None or found.interval.method == "none":
         because = found.reason or "no interval can be given"
@@ -60,7 +60,7 @@ def answer(question: Question, shift: Shift, worse: float, better: float) -> Ans
     word = decide(found.interval, margin, worse, better)
     keeps = not_worse(found.interval, margin)
     since = "than the baseline" if question.against == "baseline" else "than when it was first accepted: drift"
-    shown = _shown(value, question, found.estimate, (found.interval.low, found.interval.high))
+    shown = _difference(value, question, found.estimate, (found.interval.low, found.interval.high))
     tail = {
         "regressed": f"surely worse {since}",
         "improved": f"surely better {since}",
@@ -96,7 +96,9 @@ def statistic_of(cell: Cell, name: str) -> Figure | None:
     return Figure(value.figure, value.recentre) if isinstance(value, Statistic) else None
 
 
-def _shown(value: ValueResult, question: Question, estimate: float, limits: tuple[float | None, float | None]) -> str:
+def _difference(
+    value: ValueResult, question: Question, estimate: float, limits: tuple[float | None, float | None]
+) -> str:
     """A signed difference with its interval and margin, in the value's own unit."""
     pairing = question.pairing
     if pairing.scale is not None:

@@ -28,7 +28,7 @@ def gates_of(cells: Iterable[Cell]) -> list[tuple[str, GateResult]]:
 
 
 def _phrases(gates: Iterable[tuple[str, GateResult]], wanted: str) -> list[str]:
-    """What such gates say; values with one and the same reason share a phrase."""
+    """The phrases of such gates; values with one and the same reason share one."""
     labels: dict[str, list[str]] = {}
     for label, gate in gates:
         if gate.verdict == wanted:
@@ -139,7 +139,7 @@ def with_verdicts(results: Results) -> Results:
 
 
 def _sums_told(variant: VariantResult, cells: Iterable[Cell]) -> tuple[dict[str, Any] | None, dict[str, list[str]]]:
-    """What is told of a variant's 8-bit sums, and its other targets by the kind of theirs."""
+    """The record of a variant's 8-bit sums, and its other targets by the kind of theirs."""
     cells = list(cells)
     mine = [cell for cell in cells if (cell.variant, cell.target) == (variant.name, variant.target)]
     return sums_told(mine), kinds_elsewhere(cells, variant.name, variant.target)

@@ -116,7 +116,7 @@ Values = dict[str, "torch.Tensor"]
 
 
 def _values(name: str, layer: nn.Module, where: str) -> tuple[Values, Values]:
-    """What the known hooks and the parametrisations compute, in copies of their own.
+    """The weights that the known hooks and the parametrisations compute, in copies of their own.
 
     Raises:
         UserError: another pass computes something else.

@@ -209,7 +209,7 @@ def _graphs(node: OnnxNode) -> list[ExecutableGraph]:
 
 
 def _reads(graph: ExecutableGraph) -> set[str]:
-    """What a graph inside a node may read from outside; its own names among them do no harm."""
+    """The values that a graph inside a node may read from outside; its own names among them do no harm."""
     names = set(graph.outputs)
     for step in graph.steps:
         names |= {*step.node.inputs, *(step.captures or ())}

@@ -147,7 +147,7 @@ def lost(read: Reading, pairs: Candidates, outputs: int, counted: Counted | None
 
 
 def _clipped(read: Reading, found: Candidates) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Which pairs are clipped in which rows, and whether from above."""
+    """The pairs that are clipped in each row, and whether from above."""
     used, offsets = torch.unique(torch.cat(found.columns), return_inverse=True)
     first, second = offsets[: len(found.outputs)], offsets[len(found.outputs) :]
     v, w = found.weights

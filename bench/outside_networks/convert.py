@@ -76,7 +76,7 @@ def _put(written: Path, target: Path, *, force: bool) -> None:
 
 
 def _run(checkpoint: Path, written: Path, key: str = "") -> dict[str, str | int]:
-    """What the worker says, or how it ended."""
+    """The answer of the worker, or how it ended."""
     # -P: the worker's own folder must not shadow modules that torch imports
     command = [sys.executable, "-P", str(WORKER), str(checkpoint.resolve()), str(written.resolve()), key]
     try:

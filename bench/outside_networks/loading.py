@@ -149,7 +149,7 @@ def _with_classes(declared: InputSpec, count: int, where: str) -> InputSpec:
 
 
 def _answer(module: nn.Module, declared: InputSpec, where: str) -> Any:
-    """What comes out for two empty images."""
+    """The answer for two empty images."""
     try:
         with contained(), reproducible("probe"), torch.no_grad():
             return module(torch.zeros(2, *declared.network_shape, dtype=getattr(torch, declared.dtype)))

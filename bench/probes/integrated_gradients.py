@@ -38,11 +38,11 @@ class IntegratedGradients(Probe):
 
     @property
     def needs(self) -> tuple[Probe, ...]:
-        """The reference's classes."""
+        """The logits, since maps explain the reference's classes."""
         return (Logits(),)
 
     def entries(self, inputs: int, classes: int) -> int:
-        """A map."""
+        """The number of entries of one sample: those of a map."""
         return inputs
 
     def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:

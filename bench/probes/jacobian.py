@@ -30,7 +30,7 @@ class Jacobian(Probe):
     gradients: ClassVar[bool] = True
 
     def entries(self, inputs: int, classes: int) -> int:
-        """A matrix."""
+        """The number of entries of one sample: those of a matrix."""
         return inputs * classes
 
     def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:

@@ -36,7 +36,7 @@ class BaselineOfSuite:
 
     @cached_property
     def together(self) -> int:
-        """How many judgements a whole run has, the first figures' included, whichever of them are selected."""
+        """The number of judgements of a whole run, the first figures' included, whichever of them are selected."""
         if self.baseline is None:
             return 1
         values = [value for cell in (*self.baseline.cells, *self.baseline.first) for value in cell.values.values()]

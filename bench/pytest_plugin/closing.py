@@ -55,7 +55,7 @@ class Closing:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """What a worker of xdist has to say of the store."""
+        """Take over what a worker of xdist has to say of the store."""
         self.notes |= dict.fromkeys(getattr(node, "workeroutput", {}).get(STORE_NOTE, ()))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -94,7 +94,7 @@ def figures(value: ValueResult) -> dict[str, Any]:
 
 
 def _limits(limits: tuple[float | None, float | None] | None) -> str | None:
-    """As an interval; an open end is an empty one.
+    """Limits as an interval; an open end is an empty one.
 
     >>> _limits((0.1, None))
     '[0.1, ]'

@@ -150,7 +150,7 @@ class CellItem(SuiteItem):
     run: Study
     planned: PlannedCell
     baseline: BaselineOfSuite | None
-    found: Cell
+    judged: Cell
     samples: RunSamples | None
 
     def prepare(self, run: Study, planned: PlannedCell, baseline: BaselineOfSuite | None) -> None:
@@ -203,10 +203,10 @@ class CellItem(SuiteItem):
                 compared = self.baseline is not None or any(gate.per is not None for gate in gates)
                 self.samples = self.run.samples([(self.planned, measured)]) if compared else None
                 pattern = first_match(self.planned.label, self.run.suite.not_applicable)
-                self.found = judge_cell(measured.cell, gates, self.samples, accepted_as(pattern))
+                self.judged = judge_cell(measured.cell, gates, self.samples, accepted_as(pattern))
         except UserError as error:
             raise self.failure(*(plain(problem) for problem in error.problems)) from None
-        cell = self.found
+        cell = self.judged
         if cell.status == "error":
             self._note([])
             raise self.failure(heading(cell, "error"), f"  {plain(cell.reason)}", self.closer)
@@ -218,7 +218,7 @@ class CellItem(SuiteItem):
 
     def judge(self, benchmark: BenchmarkFixture | None) -> None:
         """Time where it is a cost, then judge against the reference and the baseline."""
-        cell, said = self.found, self._said()
+        cell, said = self.judged, self._said()
         self._note(said)
         if benchmark is not None and cell.status == "ok":
             self._time(benchmark)
@@ -234,10 +234,10 @@ class CellItem(SuiteItem):
         """Add the cell's results to the properties for JUnit, and to the closing lines."""
         here, planned = machine(self.run.suite.targets), self.planned
         elsewhere = other_sums(self.run.plan, here, planned.variant, planned.target.name)
-        self.user_properties += [*properties(self.found, said), *sums_note(self.found, elsewhere)]
+        self.user_properties += [*properties(self.judged, said), *sums_note(self.judged, elsewhere)]
         self.stash[TALLY] = Tally(
             suite=str(self.path),
-            reference=[item.verdict for item in judge_gates(self.found)],
+            reference=[item.verdict for item in judge_gates(self.judged)],
             baseline=[item.verdict for item in said],
             untimed=0,
         )
@@ -251,17 +251,17 @@ class CellItem(SuiteItem):
         if self.baseline is None or self.baseline.update or self.samples is None:
             return []
         timings = not hasattr(self.config, "workerinput")
-        return self.baseline.judge(self.found, self.samples, timings=timings, path=relative(self.path, self.config))
+        return self.baseline.judge(self.judged, self.samples, timings=timings, path=relative(self.path, self.config))
 
     def _broken_gates(self, said: list[Judgement]) -> list[str]:
         """Against the reference; a gate that failed in the baseline too is told there, and fails nothing."""
         if said:
             return []
-        return [*lines_of(failing(judge_gates(self.found), self.strict)), *how_to_accept(self.found)]
+        return [*lines_of(failing(judge_gates(self.judged), self.strict)), *how_to_accept(self.judged)]
 
     def _time(self, benchmark: BenchmarkFixture) -> None:
         """One real forward pass, by pytest-benchmark."""
-        benchmark.extra_info |= {**self.callspec.params, "figures": _table(self.found), "quality": self._quality()}
+        benchmark.extra_info |= {**self.callspec.params, "figures": _table(self.judged), "quality": self._quality()}
         if benchmark.disabled:
             worker = hasattr(self.config, "workerinput")
             beside = "; these latencies were taken while other workers ran" if worker else ""
@@ -272,7 +272,7 @@ class CellItem(SuiteItem):
                 benchmark(forward)
 
     def _quality(self) -> dict[str, Any]:
-        """What is known of the same network on the same target."""
+        """The quality figures of the same network on the same target."""
         mine = self.planned
         beside = [
             (other, self.run.known(other))

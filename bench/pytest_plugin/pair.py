@@ -175,11 +175,11 @@ class PairFixture:
         return cell.values[value]
 
     def harm(self, metric: str, value: str) -> Figure:
-        """How much worse the variant's own figure is: positive is worse."""
+        """The harm of the variant's own figure: positive is worse."""
         return self._estimate(metric, value, "max_harm", "harm")
 
     def change(self, metric: str, value: str) -> Figure:
-        """How different the two networks are on the same samples."""
+        """The change between the two networks on the same samples."""
         return self._estimate(metric, value, "max_change", "change")
 
     def gap(self, metric: str, value: str) -> Figure:

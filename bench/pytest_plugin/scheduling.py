@@ -1,4 +1,4 @@
-"""Which worker of xdist gets which item: all cells of a variant go to one, where they share networks in memory."""
+"""Scheduling of items on xdist's workers: all cells of a variant go to one, where they share networks in memory."""
 
 from __future__ import annotations
 

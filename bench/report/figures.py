@@ -30,7 +30,7 @@ SIGNS: dict[Mark, str] = {
 
 
 def meanings(yardstick: YardstickWords) -> dict[Mark, str]:
-    """Every mark in words."""
+    """The meaning of every mark in words."""
     return {
         Mark.NONE: "",
         Mark.FAILED: "breaks its gate",

@@ -19,7 +19,7 @@ AGAINST = {"baseline": "", "first": ", against the first baseline", "reference":
 
 @dataclass(frozen=True)
 class JudgementRow:
-    """One judgement."""
+    """A judgement as a report's row."""
 
     name: str  # unlike every other
     word: str
@@ -101,7 +101,7 @@ def _with_gates(names: Sequence[str], judgements: Sequence[Judgement]) -> list[s
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """What is still alike, with a number from its second on."""
+    """The names, those that are still alike with a number from the second on."""
     seen: Counter[str] = Counter()
     found = []
     for name in names:

@@ -93,7 +93,7 @@ def _share(removed: float, before: float) -> str:
 
 
 def _innocent(report: LayerReport) -> list[str]:
-    """What to say where no layer is shown to do damage."""
+    """The sentence where no layer is shown to do damage."""
     if report.culprits:
         return []
     rounding = report.divergence.rounding

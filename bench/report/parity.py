@@ -21,7 +21,7 @@ def _sides(cell: Cell) -> list[tuple[str, TwinParity]]:
     return [(side, found) for side, found in both if found is not None]
 
 
-def parity_line(found: TwinParity) -> str:
+def parity_line(twin: TwinParity) -> str:
     """The result of a parity check, as a sentence.
 
     >>> difference = {"0.5": 0.0, "0.9": 0.0, "0.99": 0.01, "1": 0.012}
@@ -29,9 +29,9 @@ def parity_line(found: TwinParity) -> str:
     ...                        argmax_agreement=1.0))
     'largest logit difference 0.012 of the logit spread, same class on 64 of 64 samples'
     """
-    largest = significant(found.logit_difference["1"], 2)
-    same = round(found.argmax_agreement * found.samples)
-    return f"largest logit difference {largest} {UNITS[found.unit]}, same class on {same} of {found.samples} samples"
+    largest = significant(twin.logit_difference["1"], 2)
+    same = round(twin.argmax_agreement * twin.samples)
+    return f"largest logit difference {largest} {UNITS[twin.unit]}, same class on {same} of {twin.samples} samples"
 
 
 def twins(cells: Iterable[Cell]) -> list[tuple[str, str]]:
@@ -39,10 +39,10 @@ def twins(cells: Iterable[Cell]) -> list[tuple[str, str]]:
 
     A reference is the same for all variants on a target; metrics that checked fewer samples have a line of their own.
     """
-    found: dict[tuple[str, str], None] = {}
+    lines: dict[tuple[str, str], None] = {}
     for cell in cells:
         for side, figures in _sides(cell):
             name = "reference" if side == "reference" else plain(cell.variant)
-            place = plain(cell.target) + (f", replicate {cell.replicate}" if cell.replicate else "")
-            found[f"{name} ({place})", parity_line(figures)] = None
-    return list(found)
+            target_name = plain(cell.target) + (f", replicate {cell.replicate}" if cell.replicate else "")
+            lines[f"{name} ({target_name})", parity_line(figures)] = None
+    return list(lines)

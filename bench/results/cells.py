@@ -49,7 +49,7 @@ class CellRecord(Record):
 
     @model_validator(mode="after")
     def _labelled(self) -> Self:
-        """Without a label of its own, the one with every parameter."""
+        """Give a record without a label the one with every parameter."""
         self.label = self.label or self.id.label
         return self
 

@@ -17,7 +17,7 @@ class RuleInfo(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What stands before the tolerance in a sentence."""
+        """The words before the tolerance in a sentence."""
         return "tolerance" if self.judges != "own figure" else f"at {self.limit}"
 
 

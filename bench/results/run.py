@@ -88,7 +88,7 @@ class ReferenceResult(Record):
 
 
 class Results(Record):
-    """A whole run."""
+    """The results of a whole run."""
 
     schema_version: int = Field(SCHEMA_VERSION, alias="schema")
     suite: SuiteInfo

@@ -123,7 +123,7 @@ class _Witness(NamedTuple):
 
 
 def _ask(model: ModelProto, product: Product, provider: str) -> Sums | None:
-    """Which of the two kinds a node's kernel is; None where its answer is neither."""
+    """The kind of a node's kernel, of two; None where its answer is neither."""
     from bench.onnx_import.module import import_onnx
 
     made = product.weights is None

@@ -134,7 +134,7 @@ class OnnxPredictor(Predictor):
             raise NotDifferentiable(self._refusal)
 
     def _from_shipped(self, x: torch.Tensor) -> dict[str, float]:
-        """How far the softmax of what is measured is from what the user's own file answers on samples x."""
+        """The distance of the measured softmax from what the user's own file answers on samples x."""
         size = 1 if self.spec.batch_dependent else self.batch_size
         shipped = self.as_shipped()
         parts = [self.preprocess(batch) for batch in torch.split(x, size)]
@@ -164,11 +164,11 @@ class OnnxPredictor(Predictor):
         return self._twin(graph_of(self.scored.model, self.spec.target), "hard", "saturating")
 
     def _session_sums(self) -> Sums:
-        """How the session itself sums, as far as its provider tells."""
+        """The kind of the session's own sums, as far as its provider tells."""
         return self.spec.integer_sums or "exact"
 
     def _session_logits(self, x: torch.Tensor) -> torch.Tensor:
-        """What the session itself answers, (n, classes)."""
+        """The session's own answers, (n, classes)."""
         return self.logits(x)[0]
 
     def _twin(self, graph: bytes, gradient: Literal["exact", "straight_through", "hard"], sums: Sums) -> Twin:

@@ -81,7 +81,7 @@ class TorchPredictor(Predictor):
         return class_scores(out).unsqueeze(0)
 
     def _calls(self) -> AbstractContextManager[object]:
-        """Within it, the final softmax is left out."""
+        """A context in which the final softmax is left out."""
         if self.softmax_call is None:
             return nullcontext()
         from bench.networks.function_modes import WithoutSoftmax

@@ -24,7 +24,7 @@ class Change(NamedTuple):
 
 
 def events(distances: Float) -> int:
-    """How many distances (n,) of a count are 1.
+    """The number of distances (n,) of a count that are 1.
 
     Raises:
         ValueError: One is neither 0 nor 1.

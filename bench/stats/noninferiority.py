@@ -1,4 +1,4 @@
-"""Seven words for a difference: which claim its interval and its adjusted p-values support."""
+"""Four words for a difference: which claim its interval and its adjusted p-values support."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Literal
 from bench.stats.interval import Interval
 
 ALPHA = 0.025  # one-sided: what the 95 % interval leaves on each side
-Shown = Literal["regressed", "improved", "same", "inconclusive"]
+Word = Literal["regressed", "improved", "same", "inconclusive"]
 
 
-def decide(interval: Interval, margin: float, worse: float, better: float, alpha: float = ALPHA) -> Shown:
+def decide(interval: Interval, margin: float, worse: float, better: float, alpha: float = ALPHA) -> Word:
     """The word for a difference of which positive is worse.
 
     regressed: surely worse than the margin. same: the interval lies within +- margin, equivalence is shown. improved:

@@ -25,7 +25,7 @@ UNTOLD = 0xFFFF  # a number of members that stands elsewhere
 
 
 def _declared(packed: zipfile.ZipFile) -> int:
-    """How many members an archive says that it has: zipfile itself does not miss one that its directory lost."""
+    """The number of members that an archive declares: zipfile itself does not miss one that its directory lost."""
     stream = packed.fp
     assert stream is not None
     size = stream.seek(0, io.SEEK_END)

@@ -98,7 +98,7 @@ class _Cell(_Record):
 
 
 class _Index(_Record):
-    """What stands beside the arrays, as read from a file: every type is checked."""
+    """The index beside the arrays, as read from a file: every type is checked."""
 
     version: int
     labels: str | None

@@ -182,7 +182,7 @@ class Findings:
         return None
 
     def _located(self, name: str, key_path: KeyPath) -> Path | None:
-        """Where a name points: into an installed package, or from the file that gives it; None where it cannot."""
+        """The target of a name: in an installed package, or from the file that gives it; None where there is none."""
         if not is_packaged(name):
             return self.document.origin(key_path).parent / name
         try:

@@ -61,7 +61,7 @@ class Inputs(NamedTuple):
     beside: Declared = None
 
     def declared(self, argument_names: ArgumentNames = COMMAND_LINE) -> tuple[dict[str, Any], ...]:
-        """Those of the reference, the variant and the second variant, as ``InputSpec.canonical`` has them."""
+        """Read the inputs of the reference, the variant and the second variant as ``InputSpec.canonical`` has them."""
         first = self.both if self.reference is None else self.reference
         each = (first, *(first if item is None else item for item in (self.variant, self.beside)))
         names = (

@@ -84,7 +84,7 @@ def describe_suite(suite: Suite) -> list[str]:
 
 
 def _networks(suite: Suite) -> str:
-    """How many networks, equal beginnings of chains counted once."""
+    """The number of networks, equal beginnings of chains counted once."""
     chains = set()
     for variant in suite.variants:
         source = "" if variant.outside is None else str(variant.outside)

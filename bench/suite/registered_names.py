@@ -120,7 +120,7 @@ def _values(cls: type[Metric]) -> list[str]:
 
 
 def _asks(cls: type[Probe]) -> list[str]:
-    """What a probe answers and needs."""
+    """The arrays that a probe answers, and what it needs."""
     uses = {"labels": cls.labelled, "input gradients": cls.gradients, "the reference beside the network": cls.pair}
     needs = [word for word, needed in uses.items() if needed]
     lines = ["", f"answers: {', '.join(cls.arrays)}"]
@@ -166,7 +166,7 @@ def _direction(value: Value) -> str:
 
 
 def _kinds(cls: type[Step]) -> list[str]:
-    """What a step takes, makes of it, refuses and needs."""
+    """The kinds of networks that a step takes, makes and refuses, and what it needs."""
     lines = ["", f"takes: {', '.join(sorted(cls.consumes))}"]
     for kind in get_args(Kind):
         if kind in cls.consumes:

@@ -29,7 +29,7 @@ def summary(thing: Any) -> str:
 
 
 def _builtins(registry: Registry[Any]) -> Iterator[tuple[str, type[Any]]]:
-    """What ships here; plugins are left out, so that the published file is the same on every machine."""
+    """The classes that ship here; plugins are left out, so that the published file is the same on every machine."""
     for name in registry.names():
         cls = registry.get(name)
         if cls.__module__.startswith("bench."):

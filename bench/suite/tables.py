@@ -38,13 +38,13 @@ class OpenTable(BaseModel):
 
 
 class NameTable(_Table):
-    """The name of something."""
+    """A table with a name."""
 
     name: Name = Field(description=NAME_RULE)
 
 
 class InputTable(_Table):
-    """How an outside network takes its input, where it differs from the data's declaration."""
+    """The input of an outside network, where it differs from the data's declaration."""
 
     mean: list[float] | None = Field(None, min_length=1, description="per channel, subtracted from the image first")
     std: list[Annotated[float, Field(gt=0)]] | None = Field(
@@ -64,14 +64,14 @@ class InputTable(_Table):
     )
 
     def contradiction(self) -> tuple[str, str] | None:
-        """What does not fit together, and what would be right."""
+        """The contradiction in a declaration, and what would be right."""
         if self.mean and self.std and len(self.mean) != len(self.std):
             what = f"{len(self.mean)} means and {len(self.std)} standard deviations"
             return what, "give one of each a channel"
         return None
 
     def declared(self) -> dict[str, Any]:
-        """As ``InputSpec.canonical`` has it, what is declared alone; the data's own classes stay what they are."""
+        """The declared keys alone, as ``InputSpec.canonical`` has them; the data's own classes stay what they are."""
         declared = self.model_dump(exclude_none=True)
         if "classes" in declared:
             declared["order"] = declared.pop("classes")
@@ -79,7 +79,7 @@ class InputTable(_Table):
 
 
 class DataTable(OpenTable):
-    """Where the images come from; the loader's own parameters stand here too."""
+    """The data; the loader's own parameters stand here too."""
 
     loader: str = Field(description="a registered loader, or module:object")
     evaluation: int = Field(gt=0, description="the number of samples that every figure is measured on")
@@ -104,7 +104,7 @@ class ReferenceTable(OpenTable):
 
 
 class YardstickTable(_Table):
-    """What two equally good networks differ by; without it every gap is null."""
+    """The yardsticks, which two equally good networks differ by; without them every gap is null."""
 
     retrained: int = Field(
         0, ge=0, description="how often the reference is retrained from another seed; 4 for an interval"

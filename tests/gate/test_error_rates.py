@@ -54,7 +54,7 @@ def pairing(form, before, after, margin):
 def regressed(pairings):
     """Share of single gates that say regressed."""
     found = shifts(pairings, together=1)
-    words = [decide(s.found.interval, p.margin, s.worse, s.better) for p, s in zip(pairings, found, strict=True)]
+    words = [decide(s.harm.interval, p.margin, s.worse, s.better) for p, s in zip(pairings, found, strict=True)]
     return float(np.mean([word == "regressed" for word in words]))
 
 

@@ -99,7 +99,7 @@ def test_derivation_and_gates_take_the_same_draws():
     cell = Cell(variant="v", target="torch", metric="uncertainty.calibration", family="uncertainty", status="ok")
     samples = [ValueSamples("statistic", arrays, better="lower") for arrays in (first, second)]
     (shift,) = shifts([Pairing(*samples, n, 0.0, statistic_of(cell, "ce2_debiased"))], together=1)
-    assert shift.found.estimate == pytest.approx(derived.result.estimate)
-    assert shift.found.interval[:2] == pytest.approx(derived.result.ci)
+    assert shift.harm.estimate == pytest.approx(derived.result.estimate)
+    assert shift.harm.interval[:2] == pytest.approx(derived.result.ci)
     low, high = derived.result.own_ci
     assert low <= derived.result.variant <= high

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def convolution(draft: Draft, index: int, node: NodeProto) -> bool:
-    """``Conv`` and ``ConvTranspose``."""
+    """The rule of ``Conv`` and ``ConvTranspose``."""
     settings, transposed = attributes(node), node.op_type == "ConvTranspose"
     weight = draft.constants(node.input[1])
     given = len(node.input) > 2 and bool(node.input[2])

@@ -43,7 +43,7 @@ def add(draft: Draft, index: int, node: NodeProto) -> bool:
 
 
 def concatenation(draft: Draft, index: int, node: NodeProto) -> bool:
-    """``Concat`` along the channels."""
+    """The rule of ``Concat`` along the channels."""
     rank = len(draft.shapes.get(node.output[0], ()))
     along = rank and attributes(node).get("axis", 1) % rank == 1
     known = all(name in draft.channels and draft.constants.depends(name) for name in node.input)
@@ -54,7 +54,7 @@ def concatenation(draft: Draft, index: int, node: NodeProto) -> bool:
 
 
 def average(draft: Draft, index: int, node: NodeProto) -> bool:
-    """``AveragePool``."""
+    """The rule of ``AveragePool``."""
     settings = attributes(node)
     padded = settings.get("auto_pad", b"NOTSET").startswith(b"SAME") or any(settings.get("pads", ()))
     return same(draft, index, node, zero_padded=bool(padded and settings.get("count_include_pad", 0)))
@@ -68,7 +68,7 @@ def same(draft: Draft, index: int, node: NodeProto, **more: Any) -> bool:
 
 
 def mean(draft: Draft, index: int, node: NodeProto) -> bool:
-    """``ReduceMean`` over positions."""
+    """The rule of ``ReduceMean`` over positions."""
     settings, rank = attributes(node), len(draft.shapes.get(node.input[0], ()))
     axes = settings.get("axes")
     if axes is None and len(node.input) > 1:
@@ -99,7 +99,7 @@ def pad(draft: Draft, index: int, node: NodeProto) -> bool:
 
 
 def dropout(draft: Draft, index: int, node: NodeProto) -> bool:
-    """``Dropout`` that does nothing."""
+    """The rule of ``Dropout`` that does nothing."""
     training = draft.constants(node.input[2]) if len(node.input) > 2 and node.input[2] else None
     asked = len(node.input) > 2 and bool(node.input[2])
     idle = not asked or (training is not None and not training.any())

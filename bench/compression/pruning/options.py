@@ -1,4 +1,4 @@
-"""Choices that ``structured-prune`` offers."""
+"""The choices that ``structured-prune`` offers."""
 
 from typing import Literal
 

@@ -157,7 +157,7 @@ def ratios_by_sensitivity(
 
 
 def _labelled(step: StructuredPrune, context: StepContext) -> Samples | None:
-    """What importance taylor looks at: training samples with labels, else calibration samples."""
+    """The samples of importance taylor: training samples with labels, else calibration samples."""
     if step.importance != "taylor":
         return None
     for part in (context.train, context.calibration):

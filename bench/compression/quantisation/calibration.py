@@ -61,7 +61,7 @@ def _quantisers(module: nn.Module) -> dict[str, nn.Module]:
 
 
 def _observed_ranges(module: nn.Module, batches: list[torch.Tensor], scheme: Scheme) -> dict[str, tuple[float, float]]:
-    """What each quantiser's range is to be, from its float inputs; the graph is in calibration mode."""
+    """The range of each quantiser, from its float inputs; the graph is in calibration mode."""
     seen: dict[str, tuple[float, float]] = {}
 
     def extremes(name: str, value: torch.Tensor) -> None:

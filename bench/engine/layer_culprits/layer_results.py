@@ -97,7 +97,7 @@ def _shape(layer: Layer | None) -> list[int] | None:
 
 
 def _divided_out(exits: Sequence[str], maps: ChannelMaps) -> DividedOut | None:
-    """What of a layer's output the variant's next layers take back; None for nothing."""
+    """The scaling of a layer's output that the variant's next layers take back; None where there is none."""
     mapped = [maps[name] for name in exits if name in maps]
     if not mapped:
         return None

@@ -105,7 +105,7 @@ class _Search:
         return fits
 
     def _axis(self, name: str, maker: int) -> int | None:
-        """Which axis of a value are its channels, by the layers that read it, else by the one that makes it."""
+        """The axis of a value's channels, by the layers that read it, else by the one that makes it."""
         for positions in (self.readers[name], [maker]):
             kinds = {self.layers.matching.reference.layers[position].kind for position in positions}
             if any("convolution" in kind for kind in kinds):

@@ -50,7 +50,7 @@ class ProjectedGradientDescent(Metric):
 
     @property
     def probes(self) -> tuple[Probe, ...]:
-        """The attack."""
+        """The attack, as the metric's one probe."""
         return (self.attack,)
 
     def protocol(self) -> dict[str, Any]:

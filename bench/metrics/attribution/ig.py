@@ -40,7 +40,7 @@ class IntegratedGradients(Metric):
 
     @property
     def probes(self) -> tuple[Probe, ...]:
-        """The maps."""
+        """The attribution maps, as the metric's one probe."""
         return (IntegratedGradientsProbe(**self.parameters()),)
 
     def protocol(self) -> dict[str, Any]:

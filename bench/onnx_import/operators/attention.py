@@ -66,7 +66,7 @@ def _softmax(node: OnnxNode, scores: torch.Tensor, bias: torch.Tensor) -> torch.
 def _bias(
     node: OnnxNode, scores: torch.Tensor, mask: torch.Tensor | None, before: int, valid: torch.Tensor | None
 ) -> torch.Tensor:
-    """What is added to the scores: the mask, and minus infinity where a query may not look."""
+    """The bias of the scores: the mask, and minus infinity where a query may not look."""
     queries, keys = scores.shape[-2:]
     bias = scores.new_zeros((queries, keys))
     if mask is not None:

@@ -118,7 +118,7 @@ def conv_transpose(
 
 
 def _crops(node: OnnxNode, shape: torch.Size, strides: list[int], whole: list[int]) -> list[tuple[int, int]]:
-    """What ``pads``, ``auto_pad`` or ``output_shape`` take off the whole transposed convolution."""
+    """The elements that ``pads``, ``auto_pad`` or ``output_shape`` take off the whole transposed convolution."""
     mode = node.get("auto_pad", "NOTSET")
     wanted = node.get("output_shape")
     if wanted is None and mode.startswith("SAME"):

@@ -107,7 +107,7 @@ def _halves(pads: list[int]) -> tuple[list[int], list[int]]:
 
 
 def _places(size: int, before: int, after: int, mode: str) -> torch.Tensor:
-    """Which element of an axis stands at each position of the padded axis.
+    """The element of an axis that stands at each position of the padded axis.
 
     >>> _places(3, 2, 1, "reflect").tolist(), _places(3, 2, 1, "edge").tolist(), _places(3, 2, 1, "wrap").tolist()
     ([2, 1, 0, 1, 2, 1], [0, 0, 0, 1, 2, 2], [1, 2, 0, 1, 2, 0])

@@ -21,7 +21,7 @@ _MEAN = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_p
 
 @dataclass(frozen=True)
 class _Windows:
-    """Where the windows of a pool lie."""
+    """The windows of a pool."""
 
     kernel: list[int]
     strides: list[int]

@@ -106,7 +106,7 @@ def quantize_linear(
 
 
 def _precision(node: OnnxNode, scale: torch.Tensor) -> torch.dtype:
-    """In which type the division is done; halves hold no 16-bit code, so they are divided in float32."""
+    """The type in which the division is done; halves hold no 16-bit code, so they are divided in float32."""
     asked = node.get("precision", 0)
     dtype = TORCH_TYPES[asked] if asked else scale.dtype
     return dtype if dtype in (torch.float32, torch.float64) else torch.float32

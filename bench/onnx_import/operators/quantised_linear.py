@@ -143,7 +143,7 @@ def _convolved(
 
 
 def _lost(node: OnnxNode, x: Numbers, zero: Numbers | None, weight: Numbers) -> torch.Tensor | None:
-    """What saturation takes from a convolution's sums; None where they are exact.
+    """The part of a convolution's sums that saturation takes; None where they are exact.
 
     Products of uint8 with int8 codes saturate in QLinearConv, of int8 with uint8 codes in ConvInteger. One channel in
     and one out a group is a kernel of its own, which is exact.

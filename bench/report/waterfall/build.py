@@ -107,7 +107,7 @@ def _uses(stages: Sequence[StageResult]) -> list[list[StageMetric]]:
 
 
 def _wanted(variant: VariantResult, cells: Iterable[Cell]) -> set[tuple[int, str]]:
-    """Which values stand for the rest: (index of the metric's use, name of the value)."""
+    """The values that stand for the rest: (index of the metric's use, name of the value)."""
     uses = [(item.metric, canonical_parameters(item.params)) for item in variant.stages[0].metrics]
     wanted: set[tuple[int, str]] = set()
     for family in variant.families.values():
