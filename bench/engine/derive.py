@@ -51,7 +51,13 @@ class Derivation:
 
     def values(self, declared: Sequence[Value], evidence: Evidence) -> dict[str, DerivedValue]:
         """Every value of a cell; all that they resample comes out of one pass over the resamples."""
-        resamples = Resamples(evidence.n, self.draws)
+        resamples = Resamples(evidence.n, self.draws).ahead(*self.resampled_later(declared, evidence))
+        return {value.name: self.value(value, evidence, resamples) for value in declared}
+
+    def resampled_later(
+        self, declared: Sequence[Value], evidence: Evidence
+    ) -> tuple[list[NDArray[Any]], list[tuple[Any, ...]]]:
+        """The vectors whose resampled means a cell needs, and its statistics, for ``Resamples.ahead``."""
         vectors: list[NDArray[Any]] = []
         statistics: list[tuple[Any, ...]] = []
         for value in declared:
@@ -60,11 +66,9 @@ class Derivation:
                     more = self._resampled_later(value, evidence)
                     vectors += more[0]
                     statistics += more[1]
-        resamples = resamples.ahead(vectors, statistics)
-        return {value.name: self.value(value, evidence, resamples) for value in declared}
+        return vectors, statistics
 
     def _resampled_later(self, value: Value, evidence: Evidence) -> tuple[list[NDArray[Any]], list[tuple[Any, ...]]]:
-        """The vectors whose resampled means a value needs, and its statistics."""
         both = evidence.reference[0], evidence.variant[0]
         if isinstance(value, Change) and (value.where or value.summary == "worst class"):
             return [], []  # other samples, or nothing resampled

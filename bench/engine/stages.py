@@ -17,6 +17,7 @@ from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.results import StageMetric, StageResult, StageValue, ValueResult
 from bench.stats.change import Change as Estimate
 from bench.stats.change import added_change, change
+from bench.stats.mean import change_vectors
 from bench.stats.resampling import Resamples
 from bench.store.keys import key_of
 from bench.store.stored import DamagedArrays
@@ -148,8 +149,9 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
         if own.status == "ok":
             try:
                 with contained():
+                    resamples = _resamples(engine, metric, start, last[1], own.arrays)
                     for value in metric.values:
-                        result.values[value.name] = _value(engine, value, start, last, own.arrays)
+                        result.values[value.name] = _value(engine, value, start, last, own.arrays, resamples)
             except DamagedArrays:
                 raise
             except Exception as error:
@@ -198,16 +200,39 @@ def _first(engine: InlineEngine, metric: Metric, start: Evidence) -> StageMetric
     return result
 
 
+def _resamples(
+    engine: InlineEngine,
+    metric: Metric,
+    start: Evidence,
+    before: Sequence[NetworkArrays],
+    own: Sequence[NetworkArrays],
+) -> Resamples:
+    """The resamples, which know what the values of a stage need of them: all from one pass."""
+    vectors, statistics = engine.derivation.resampled_later(metric.values, replace(start, variant=own))
+    figures = [value for value in metric.values if not isinstance(value, Change)]
+    more, others = engine.derivation.resampled_later(figures, Evidence(before, own, (), None, start.n))
+    for value in metric.values:
+        if not isinstance(value, Change) or value.where or value.summary == "worst class" or before is start.reference:
+            continue
+        apart = sample_distances(value, before, own)
+        there, here = (sample_distances(value, start.reference, item) for item in (before, own))
+        more.append(change_vectors(apart, count=value.count))
+        if not value.count:
+            more.append(change_vectors(here - there))
+    return Resamples(start.n, engine.derivation.draws).ahead(vectors + more, statistics + others)
+
+
 def _value(
     engine: InlineEngine,
     value: Value,
     start: Evidence,
     last: tuple[str, Sequence[NetworkArrays]],
     own: Sequence[NetworkArrays],
+    resamples: Resamples,
 ) -> StageValue:
     """One value at one stage."""
     since, before = last
-    cumulative = engine.derivation.value(value, replace(start, variant=own)).result
+    cumulative = engine.derivation.value(value, replace(start, variant=own), resamples).result
     out = StageValue(cumulative=cumulative, since=since)
     if isinstance(value, Change):
         if before is start.reference:  # the first step: how far it led is all that there is
@@ -219,13 +244,14 @@ def _value(
         apart = sample_distances(value, before, own)
         if value.summary == "worst class" or not apart.size:  # nothing adds up from stage to stage
             return out
-        resamples = Resamples(apart.size, engine.derivation.draws)
+        if apart.size != resamples.n:
+            resamples = Resamples(apart.size, engine.derivation.draws)
         out.step = _changed(value, change(apart, resamples, count=value.count, largest=value.largest), cumulative)
         more = added_change(there, here, resamples, count=value.count, largest=value.largest)
         out.added = _changed(value, more, cumulative)
     elif isinstance(value, Mean | Proportion | Statistic):
         paired = Evidence(before, own, (), None, start.n)
-        out.added = engine.derivation.value(value, paired).result
+        out.added = engine.derivation.value(value, paired, resamples).result
         out.added.numerical_floor = _rounding(value, cumulative)
     return out
 

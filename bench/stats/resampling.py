@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.stats.exact_sums import add_weighted, exact_parts
 from bench.stats.streams import generator
 
 Float: TypeAlias = NDArray[np.float64]
@@ -20,7 +21,7 @@ Statistic: TypeAlias = Callable[..., NDArray[Any]]  # (*arrays, weights (b, n)) 
 Asked: TypeAlias = tuple[Statistic, Sequence[Any]]  # a statistic and its arrays
 
 DRAWS = 10_000
-BLOCK = 2**17  # counts drawn at a time: 1 MB of integers, which stay in a core's cache; eight times that are summed
+BLOCK = 2**17  # counts drawn at a time: 1 MB of integers, which stay in a core's cache
 LARGE = 2**22  # counts handed to a statistic at a time: what it prepares for each block (a sort, say) is seldom done
 KEPT_AS_FLOAT = 2**22  # up to so many counts (32 MiB as float64) are kept as the sums need them; n = 360 is among them
 KEPT = 2**25  # up to so many (32 MiB as bytes) are kept; more are drawn anew at every pass
@@ -76,8 +77,8 @@ class Resamples:
     def means(self, values: NDArray[Any]) -> Float:
         """Mean of each row of values in each resample: sum_i w_bi v_i / n.
 
-        Summed in float64 and one by one, so that a resample without any event has a mean of exactly 0, and so that no
-        figure depends on the number of threads, on the size of a block, or on what is summed beside it.
+        Sums are exact and rounded once, so that a resample without any event has a mean of exactly 0, and so that no
+        figure depends on the processor, the number of threads, the size of a block, or what is summed beside it.
 
         Args:
             values: (n,) or (m, n).
@@ -160,7 +161,7 @@ class Resamples:
                 yield part
                 continue
             if len(buffer) == 0:
-                buffer = np.empty((max(2, min(self.draws, size // self.n)) + 1, self.n))
+                buffer = np.empty((max(1, min(self.draws, size // self.n)), self.n))
             if held + len(part) > len(buffer):
                 yield buffer[:held]
                 held = 0
@@ -171,12 +172,13 @@ class Resamples:
 
     def _pass(self, table: Float, statistics: Sequence[Asked] = ()) -> tuple[Float, list[Float]]:
         """Means of the table's rows (m, B), and the statistics (B,) each, in one pass over the resamples."""
-        sums = np.empty((len(table), self.draws))
+        parts, sums = exact_parts(table), np.empty((len(table), self.draws))
         figures = [np.empty(self.draws) for _ in statistics]
         start = 0
-        for weights in self._weights(LARGE if statistics else 8 * BLOCK):
+        size = LARGE if statistics else min(8 * BLOCK, max(2 * BLOCK, 16 * self.n))  # a product needs several rows
+        for weights in self._weights(size):
             rows = slice(start, start := start + len(weights))
-            add_weighted(table, weights, sums[:, rows])
+            add_weighted(parts, weights, sums[:, rows])
             for (function, arrays), out in zip(statistics, figures, strict=True):
                 out[rows] = function(*arrays, weights)
         sums /= self.n
@@ -204,10 +206,9 @@ def _narrowed(counts: Counts) -> Counts:
 def _drawn(n: int, draws: int, seed: int, block: int) -> Iterator[Counts]:
     """Blocks of counts from a generator that depends on seed and n alone, whatever the size of a block."""
     random = generator("bootstrap", seed, n)
-    rows = max(2, block // n)
+    rows = max(1, block // n)
     while draws > 0:
-        # never one row alone: einsum adds that up in another order than several
-        shape = (draws if draws <= rows + 1 else rows, n)
+        shape = min(draws, rows), n
         draws -= shape[0]
         index = random.integers(n, size=shape, dtype=np.int32)
         index += np.arange(shape[0], dtype=np.int32)[:, None] * n
@@ -255,21 +256,6 @@ def resampled_means(values: NDArray[Any], weights: Weights) -> Float:
     if table.shape[1] != n:
         raise ValueError(f"{table.shape[1]} values and weights for {n} samples")
     means = np.empty((len(table), draws))
-    add_weighted(table, np.asarray(weights, dtype=np.float64), means)
+    add_weighted(exact_parts(table), np.asarray(weights, dtype=np.float64), means)
     means /= n
     return means[0] if np.ndim(values) == 1 else means
-
-
-def add_weighted(table: Float, weights: Float, out: Float) -> None:
-    """Weighted sum of each row of (m, n) under each row of weights (b, n), into (m, b).
-
-    Each sum is made alone and in one order: a matrix product of BLAS would depend on the number of threads, and on how
-    many rows are summed together.
-
-    >>> out = np.empty((1, 2))
-    >>> add_weighted(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0], [2.0, 0.0]]), out)
-    >>> out.tolist()
-    [[4.0, 2.0]]
-    """
-    for row, sums in zip(table, out, strict=True):
-        np.einsum("n,bn->b", row, weights, out=sums)

@@ -18,6 +18,7 @@ from bench.engine.stages import _value
 from bench.metrics.base import metrics
 from bench.metrics.values import Change, Mean, Proportion, Statistic
 from bench.probes.logits import Logits
+from bench.stats.resampling import Resamples
 
 RANGES = {"flip_rate": 1.0, "js": float(np.log(2)), "logit_relative_error": 2.0}
 PREDICTIONS = {value.name: value for value in metrics.get("fidelity.predictions").values}
@@ -55,7 +56,7 @@ def test_of_a_cell_and_of_a_stage(name: str) -> None:
         assert low is not None
         assert high is not None
         assert 0 <= low < high <= largest
-        stage = _value(engine, value, start, ("before", shown[1]), shown[2])  # type: ignore[arg-type]
+        stage = _value(engine, value, start, ("before", shown[1]), shown[2], Resamples(5))  # type: ignore[arg-type]
         assert stage.step is not None
         assert stage.added is not None
         for found, least in ((stage.step, 0.0), (stage.added, -largest)):
