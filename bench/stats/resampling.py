@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.exact_sums import add_weighted, exact_parts
+from bench.stats.exact_sums import add_weighted, exact_parts, one_thread
 from bench.stats.streams import generator
 
 Float: TypeAlias = NDArray[np.float64]
@@ -176,11 +176,12 @@ class Resamples:
         figures = [np.empty(self.draws) for _ in statistics]
         start = 0
         size = LARGE if statistics else min(8 * BLOCK, max(2 * BLOCK, 16 * self.n))  # a product needs several rows
-        for weights in self._weights(size):
-            rows = slice(start, start := start + len(weights))
-            add_weighted(parts, weights, sums[:, rows])
-            for (function, arrays), out in zip(statistics, figures, strict=True):
-                out[rows] = function(*arrays, weights)
+        with one_thread():
+            for weights in self._weights(size):
+                rows = slice(start, start := start + len(weights))
+                add_weighted(parts, weights, sums[:, rows])
+                for (function, arrays), out in zip(statistics, figures, strict=True):
+                    out[rows] = function(*arrays, weights)
         sums /= self.n
         return sums, figures
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bench.stats.exact_sums import add_weighted, exact_parts
 from bench.stats.resampling import Resamples
@@ -55,3 +56,21 @@ def test_parts_are_the_numbers_and_no_row_depends_on_another() -> None:
     with np.errstate(invalid="ignore"):
         spoilt = exact_parts(np.stack([table[0], np.full(100, np.nan)]))
     assert np.array_equal(spoilt[[0, 2]], parts[[0, 3]])
+
+
+def test_a_pass_holds_blas_at_one_thread() -> None:
+    """On a machine with other work, threads that wait for each other took twenty times as long."""
+    seen = []
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        seen.append(_blas_threads())
+        return np.zeros(len(weights))
+
+    with threadpool_limits(2, user_api="blas"):
+        Resamples(10, 20, seed=1).statistic(statistic)
+        assert _blas_threads() == {2}
+    assert seen == [{1}]
+
+
+def _blas_threads() -> set[int]:
+    return {item["num_threads"] for item in threadpool_info() if item["user_api"] == "blas"}
