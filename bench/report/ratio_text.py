@@ -91,15 +91,21 @@ def ratio_figures_in_words(entry: RatioEntry) -> str:
 def times(number: float, limits: tuple[float, float], *, sure: bool) -> tuple[str, str]:
     """A ratio and its interval: two decimals at most, two digits below 0.05, three from 100 on.
 
-    Where it is ``sure`` that the ratio is not 1, so many decimals that the interval shows it.
+    Where it is ``sure`` that the ratio is not 1, so many decimals that the interval shows it; else so many that the
+    interval has a width.
 
     >>> times(2.31, (1.92, 2.83), sure=True), times(1.0031, (1.0012, 1.005), sure=True)
     (('2.31', '[1.92, 2.83]'), ('1.003', '[1.001, 1.005]'))
+    >>> times(1.0003, (0.9967, 1.0041), sure=False)
+    ('1.000', '[0.997, 1.004]')
     >>> times(54321.0, (48212.0, 61234.0), sure=True)
     ('54300', '[48200, 61200]')
     """
     places = min(2, decimals(limits[1] - limits[0]))
-    while sure and places < 6 and fixed(1.0, places) in [fixed(end, places) for end in limits]:
+    while places < 6:
+        low, high = (fixed(end, places) for end in limits)
+        if (low != high or limits[0] == limits[1]) and not (sure and fixed(1.0, places) in (low, high)):
+            break
         places += 1
 
     def shown(ratio: float) -> str:
