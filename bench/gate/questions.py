@@ -60,7 +60,7 @@ def answer(question: Question, shift: Shift, worse: float, better: float) -> Ans
     word = decide(found.interval, margin, worse, better)
     keeps = not_worse(found.interval, margin)
     since = "than the baseline" if question.against == "baseline" else "than when it was first accepted: drift"
-    shown = _difference(value, question, found.estimate, (found.interval.low, found.interval.high))
+    text = _difference(value, question, found.estimate, (found.interval.low, found.interval.high))
     tail = {
         "regressed": f"surely worse {since}",
         "improved": f"surely better {since}",
@@ -73,7 +73,7 @@ def answer(question: Question, shift: Shift, worse: float, better: float) -> Ans
         "p_value": worse,
         "not_worse": keeps and word != "regressed",
     }
-    return Answer(word, f"{shown}: {tail}", more)
+    return Answer(word, f"{text}: {tail}", more)
 
 
 def margin_of(gate: GateResult) -> float:

@@ -85,8 +85,8 @@ def _results(file: Path) -> Results:
         results = Results.model_validate_json(text, strict=True)  # a text or a truth value is no number
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError.at(f"{file}: {plain(place)}", plain(first["msg"]), "measure again: crbench run SUITE") from None
+        where = ".".join(map(str, first["loc"]))
+        raise UserError.at(f"{file}: {plain(where)}", plain(first["msg"]), "measure again: crbench run SUITE") from None
     if not is_whole(content):
         what = "its checksum does not fit: it was changed, or is damaged"
         if not results.sha256:

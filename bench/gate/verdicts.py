@@ -83,10 +83,10 @@ def subjects(variants: Sequence[VariantResult]) -> list[str]:
     several = {key for key, count in Counter((v.name, v.target) for v in variants).items() if count > 1}
     words = []
     for variant in variants:
-        places = [plain(variant.target)]
+        labels = [plain(variant.target)]
         if (variant.name, variant.target) in several:
-            places.append("all replicates" if variant.replicate is None else f"replicate {variant.replicate}")
-        words.append(f"{plain(variant.name)} ({', '.join(places)})")
+            labels.append("all replicates" if variant.replicate is None else f"replicate {variant.replicate}")
+        words.append(f"{plain(variant.name)} ({', '.join(labels)})")
     return words
 
 

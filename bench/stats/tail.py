@@ -43,8 +43,8 @@ def tail_contributions(distances: NDArray[Any], share: float = SHARE) -> Float:
     values = checked(distances)
     if not 0 < share <= 1:
         raise ValueError(f"a tail of {share} of the samples is none: it must be above 0 and at most 1")
-    place = values.size - ceil(round(share * values.size, 9))
-    v = float(np.partition(values, place)[place])
+    index = values.size - ceil(round(share * values.size, 9))
+    v = float(np.partition(values, index)[index])
     return v + np.maximum(values - v, 0) / share
 
 
