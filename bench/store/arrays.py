@@ -31,8 +31,8 @@ def _declared(packed: zipfile.ZipFile) -> int:
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(size - TAIL, 0))
     tail = stream.read()
-    found = int.from_bytes(tail[(place := tail.rfind(END)) + 10 : place + 12], "little")
-    return len(packed.infolist()) if found == UNTOLD else found
+    count = int.from_bytes(tail[(start := tail.rfind(END)) + 10 : start + 12], "little")
+    return len(packed.infolist()) if count == UNTOLD else count
 
 
 def check_unpacked(packed: zipfile.ZipFile, size: int) -> None:

@@ -117,7 +117,7 @@ def _refuse_overflow(seen: dict[str, tuple[float, float]]) -> None:
 
 
 def quantiser_states(module: nn.Module, placed: dict[str, Any]) -> dict[str, Any]:
-    """Each activation quantiser's place, scale and zero point, and the numbers that bring it back.
+    """Each activation quantiser's position, scale and zero point, and the numbers that bring it back.
 
     Raises:
         UserError: a scale is not finite: the network's values overflow.
