@@ -107,12 +107,12 @@ def _table(rows: Sequence[Row], widths: Sequence[int]) -> Table:
 
 def _row(name: str, value: ValueResult) -> Row:
     row = value_text(value_entry(name, value))
-    shown = row.estimate
-    word = "" if shown.value == NOTHING else f"{row.meaning} "
-    style = FIGURE_STYLES.get(shown.mark, "")
-    difference = Text.assemble((word, "dim"), (f"{shown.value} {shown.sign}".strip(), style))
+    estimate = row.estimate
+    word = "" if estimate.value == NOTHING else f"{row.meaning} "
+    style = FIGURE_STYLES.get(estimate.mark, "")
+    difference = Text.assemble((word, "dim"), (f"{estimate.value} {estimate.sign}".strip(), style))
     gap = f"gap {row.gap}" if row.gap.value != NOTHING else ""
-    interval = Text(" ".join(filter(None, (shown.interval, gap))))
+    interval = Text(" ".join(filter(None, (estimate.interval, gap))))
     return Text(f"  {row.name}"), Text(row.reference.value), Text(row.variant.value), difference, interval
 
 

@@ -89,8 +89,8 @@ def _figure(figure: Figure) -> Text:
     return text
 
 
-def _name(name: str, place: str, width: int = NAME_WIDTH) -> Text:
-    return Text.assemble(("\n".join(textwrap.wrap(name, width)), "bold"), "\n", (place, "dim"))
+def _name(name: str, target: str, width: int = NAME_WIDTH) -> Text:
+    return Text.assemble(("\n".join(textwrap.wrap(name, width)), "bold"), "\n", (target, "dim"))
 
 
 def _cost(size: Figure, latency: Figure) -> Text:
@@ -142,8 +142,8 @@ def _stages(results: Results, width: int) -> list[RenderableType]:
         if stages is None:
             continue
         text = stages_text(stages)
-        place = "" if not variant.replicate else f", replicate {variant.replicate}"
-        name = f"{plain(variant.name)} ({plain(variant.target)}{place}): what each stage adds"
+        replicate = "" if not variant.replicate else f", replicate {variant.replicate}"
+        name = f"{plain(variant.name)} ({plain(variant.target)}{replicate}): what each stage adds"
         table = _table()
         table.add_column("stage", min_width=10, max_width=NAME_WIDTH, overflow="fold")
         shown = text.falls[: max(1, (width - NAME_WIDTH) // HARM_WIDTH)]
