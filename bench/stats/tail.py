@@ -95,5 +95,5 @@ def tail_change(
     >>> float(estimate), interval.method
     (39.5, 'none')
     """
-    found, draws = change_and_draws(tail_contributions(distances), resamples, level=level, largest=largest)
-    return (Change(found.estimate, NO_INTERVAL) if no_tail_interval(resamples.n) else found), draws
+    change, draws = change_and_draws(tail_contributions(distances), resamples, level=level, largest=largest)
+    return (Change(change.estimate, NO_INTERVAL) if no_tail_interval(resamples.n) else change), draws
