@@ -89,8 +89,8 @@ def read_arrays(content: bytes, most: int | None = None) -> dict[str, NDArray[An
                 size = sum(item.file_size for item in packed.infolist())  # zipfile never unpacks more of a member
                 if size > most:
                     raise ValueError(f"it unpacks to {size} bytes, more than {most}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
             raise ValueError("it holds something other than arrays")
         return arrays

@@ -32,8 +32,8 @@ def key_of_name(name: str) -> str | None:
     kind, _, rest = name.partition("/")
     folder, _, file = rest.partition("/")
     part = _PART.fullmatch(file)
-    found = _OBJECT.fullmatch(part["name"] if part else file)
-    return found["key"] if found and kind in KINDS and folder == found["key"][:2] else None
+    matched = _OBJECT.fullmatch(part["name"] if part else file)
+    return matched["key"] if matched and kind in KINDS and folder == matched["key"][:2] else None
 
 
 def is_leftover(name: str) -> bool:
