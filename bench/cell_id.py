@@ -72,8 +72,8 @@ class CellId:
     @property
     def params(self) -> dict[str, Any]:
         """All parameters, as JSON gives them."""
-        found: dict[str, Any] = json.loads(self.parameters)
-        return found
+        params: dict[str, Any] = json.loads(self.parameters)
+        return params
 
     @property
     def given(self) -> dict[str, Any]:
