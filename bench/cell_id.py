@@ -72,8 +72,8 @@ class CellId:
     @property
     def params(self) -> dict[str, Any]:
         """All parameters, as JSON gives them."""
-        found: dict[str, Any] = json.loads(self.parameters)
-        return found
+        params: dict[str, Any] = json.loads(self.parameters)
+        return params
 
     @property
     def given(self) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def metric_label(metric: str, parameters: Mapping[str, Any], defaults: Mapping[s
     'adversarial.pgd[epsilon=0.1]'
     """
     given = {name: value for name, value in parameters.items() if name not in defaults or value != defaults[name]}
-    shown = ",".join(f"{name}={_as_tuple(value)}" for name, value in sorted(given.items()))
-    return f"{metric}[{shown}]" if shown else metric
+    text = ",".join(f"{name}={_as_tuple(value)}" for name, value in sorted(given.items()))
+    return f"{metric}[{text}]" if text else metric
 
 
 def _as_tuple(value: Any) -> Any:

@@ -48,7 +48,7 @@ class RankedLayers:
         layers = {row.name: row for row in self.report.layers}
         for rank, name in enumerate(self.report.ranking, start=1):
             row = layers[name]
-            shown = {
+            entries = {
                 "rank": rank,
                 "layer": name,
                 "variant_layer": row.variant_name,
@@ -64,8 +64,8 @@ class RankedLayers:
                 figures = None if row.restored is None else getattr(row.restored, loss)
                 low, high = (None, None) if figures is None else figures.ci
                 removed = None if figures is None else figures.removed
-                shown |= {f"{loss}_removed": removed, f"{loss}_low": low, f"{loss}_high": high}
-            yield {name: shown[name] for name in COLUMNS}
+                entries |= {f"{loss}_removed": removed, f"{loss}_low": low, f"{loss}_high": high}
+            yield {name: entries[name] for name in COLUMNS}
 
     def frame(self) -> pandas.DataFrame:
         """``rows`` as a pandas frame.
@@ -82,8 +82,8 @@ class RankedLayers:
 
         console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
         render_layers(self.report, console)
-        shown: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return shown.strip("\n")
+        text: str = console.file.getvalue()  # type: ignore[attr-defined]
+        return text.strip("\n")
 
     def _repr_html_(self) -> str:
         """The table of a terminal, in a font of one width."""

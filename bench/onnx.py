@@ -141,12 +141,12 @@ def verify(net: LoadedModule, x: torch.Tensor | NDArray[Any], *, optimisation: O
         raise UserError.at("x", f"shape {tuple(samples.shape)}", "give samples (n, ...)")
     fixed = _fixed_batch(session)
     size = fixed or (1 if DYNAMIC & set(operators(net.model)) else BATCH)
-    place = next((held.device for held in net.buffers()), samples.device)
+    device = next((held.device for held in net.buffers()), samples.device)
     ours, theirs = [], []
     for batch in torch.split(samples, size):
         full = torch.cat([batch, batch[-1:].expand(size - len(batch), *batch.shape[1:])]) if fixed else batch
         with torch.no_grad():
-            ours.append(_rows(net(full.to(place)).cpu(), len(full))[: len(batch)])
+            ours.append(_rows(net(full.to(device)).cpu(), len(full))[: len(batch)])
         theirs.append(_rows(_answer(session, net.model, full), len(full))[: len(batch)])
     if ours[0].shape != theirs[0].shape:
         what = f"the import puts out {tuple(ours[0].shape)}, ONNX Runtime {tuple(theirs[0].shape)}"

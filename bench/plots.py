@@ -75,11 +75,11 @@ def _has(row: Mapping[str, Any], what: What) -> bool:
 def _point(
     row: Mapping[str, Any], what: What, several: Sequence[str]
 ) -> tuple[str, float | None, float | None, float | None]:
-    """A label, which names the parts of the place of which there are ``several``, and the figure with its interval."""
+    """A label, which names what there are ``several`` of (variants, targets, replicates), the figure and interval."""
     params = f"[{row['params']}]" if row["params"] else ""
     unit = f" ({row['unit']})" if row["unit"] and what != "gap" else ""
-    row_number = "".join(f"{row[name]} " for name in several)
-    name = f"{row_number}{row['metric']}{params} {row['value']}{unit}"
+    prefix = "".join(f"{row[name]} " for name in several)
+    name = f"{prefix}{row['metric']}{params} {row['value']}{unit}"
     if what == "gap":
         return name, row["gap"], row["gap_low"], row["gap_high"]
     return name, row["estimate"], row["low"], row["high"]

@@ -166,16 +166,16 @@ def load_object(path: str, where: str = "") -> Any:
     try:
         with contained():
             module = importlib.import_module(module_name)
-            found = getattr(module, attribute, _refused)  # any object that no module holds
+            loaded = getattr(module, attribute, _refused)  # any object that no module holds
     except ModuleNotFoundError as error:
         if error.name and not module_name.startswith(error.name):
             raise _unloadable(path, where, error) from error
         raise UserError.at(where, f"no module {module_name!r}", "give module:object that Python can import") from None
     except Exception as error:  # a user's own module may fail in any way
         raise _unloadable(path, where, error) from error
-    if found is _refused:
+    if loaded is _refused:
         raise UserError.at(where, f"{module_name!r} has no {attribute!r}", nearest(attribute, vars(module)))
-    return found
+    return loaded
 
 
 def _unloadable(path: str, where: str, error: Exception) -> UserError:

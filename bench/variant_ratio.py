@@ -67,17 +67,17 @@ class _Pair(NamedTuple):
         if not size:
             return Ratio(None, NO_INTERVAL, "no sample counts")
         names = self.first.name, self.second.name
-        found = paired_ratio(
+        ratio = paired_ratio(
             *self.distances, resamples or Resamples(size),
             power=self.power, count=self.counted, floor=self.floor, names=names,
         )  # fmt: skip
         if not self.counted and any(map(is_tail, self.distances)):
-            return Ratio(found.estimate, NO_INTERVAL, NO_TAIL)
+            return Ratio(ratio.estimate, NO_INTERVAL, NO_TAIL)
         for side in (self.first, self.second):
             if side.cell.values[self.value].ci is None:
                 what = f"of {side.name} the change has no interval at this many samples"
-                return Ratio(found.estimate, NO_INTERVAL, what)
-        return found
+                return Ratio(ratio.estimate, NO_INTERVAL, what)
+        return ratio
 
 
 def ratio_of_cells(first: Cell, second: Cell, samples: RunSamples, value: str = "") -> Ratio:
@@ -118,27 +118,27 @@ def ratio_figures(value: str, first: Side, second: Side, resamples: Resamples | 
     pair = _paired(value, first, second)
     if isinstance(pair, str):
         return RatioFigures(value=value, reason=pair)
-    found = pair.ratio(resamples)
-    low, high, method = found.interval
+    ratio = pair.ratio(resamples)
+    low, high, method = ratio.interval
     known = method != "none"
-    resolution = None if found.estimate is None else pair.resolution
+    resolution = None if ratio.estimate is None else pair.resolution
     return RatioFigures(
         value=value,
         power=pair.power,
         n=pair.distances[0].size,
-        ratio=found.estimate,
+        ratio=ratio.estimate,
         ci=(low, high) if known else None,
         interval=method,
         resolution=resolution,
         told_apart=_told_apart((low, high), resolution or RESOLUTION) if known else None,
-        reason=found.reason,
+        reason=ratio.reason,
     )
 
 
 def vectors_of(value: str, pairs: Iterable[tuple[Side, Side]]) -> list[NDArray[Any]]:
     """What ``Resamples.ahead`` has to know, so that all these ratios take one pass."""
-    found = [_paired(value, *sides) for sides in pairs]
-    return [ratio_vectors(*pair.distances) for pair in found if isinstance(pair, _Pair) and not pair.counted]
+    paired = [_paired(value, *sides) for sides in pairs]
+    return [ratio_vectors(*pair.distances) for pair in paired if isinstance(pair, _Pair) and not pair.counted]
 
 
 def _paired(value: str, first: Side, second: Side) -> _Pair | str:
@@ -187,8 +187,8 @@ def _headline(side: Side) -> str:
     return kept[0] if len(kept) == 1 else ""
 
 
-def _changes(found: CellSamples | None) -> list[str]:
-    return [] if found is None else [name for name, item in found.values.items() if item.form in DISTANCES]
+def _changes(samples: CellSamples | None) -> list[str]:
+    return [] if samples is None else [name for name, item in samples.values.items() if item.form in DISTANCES]
 
 
 def _not_kept(side: Side, name: str, where: str) -> UserError:

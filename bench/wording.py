@@ -1,4 +1,4 @@
-"""Numbers and names in words: the one place in which a figure becomes text, for verdicts and every report."""
+"""Numbers and names in words: the one module in which a figure becomes text, for verdicts and every report."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ def layers_of(sums: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     >>> layers_of({"layers": [{"name": "a", "can_saturate": 0.1}, {"name": "b", "can_saturate": 0.2}]})[0]["name"]
     'b'
     """
-    found = sums.get("layers") if isinstance(sums, Mapping) else None
-    layers = [layer for layer in found if isinstance(layer, dict)] if isinstance(found, list) else []
+    listed = sums.get("layers") if isinstance(sums, Mapping) else None
+    layers = [layer for layer in listed if isinstance(layer, dict)] if isinstance(listed, list) else []
     return sorted(layers, key=lambda layer: -(1.0 if layer.get("can_saturate") is None else layer["can_saturate"]))
 
 

@@ -115,8 +115,8 @@ def nearest_width(model: Model, declared: InputSpec, wanted: int) -> Scaled:
 
     >>> from bench.models.mlp import Mlp
     >>> declared = InputSpec((1, 2, 2), ("a", "b"))
-    >>> found = nearest_width(Mlp(hidden=(10,)), declared, 31)  # 4 h + 2 h
-    >>> found.model.hidden, found.factor, found.macs
+    >>> nearest = nearest_width(Mlp(hidden=(10,)), declared, 31)  # 4 h + 2 h
+    >>> nearest.model.hidden, nearest.factor, nearest.macs
     ((5,), 0.5, 30)
     """
     from bench.models.training import initialise

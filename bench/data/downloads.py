@@ -36,7 +36,7 @@ def data_folder(name: str) -> Path:
     """
     if given := os.environ.get(VARIABLE):
         return Path(given) / name
-    return Path(_files().root) / _place(name)
+    return Path(_files().root) / _folder(name)
 
 
 def keep(name: str, file: str, content: bytes) -> None:
@@ -50,14 +50,14 @@ def keep(name: str, file: str, content: bytes) -> None:
     if given := os.environ.get(VARIABLE):
         write_atomic(Path(given) / name / file, content)
         return
-    files, path = _files(), f"{_place(name)}/{file}"
+    files, path = _files(), f"{_folder(name)}/{file}"
     files.write(path, content)  # a new store gets its marker first
     if path in files.unkept:
         what = f"the download cannot be kept: {files.unkept[path]}"
         raise UserError.at(f"the store {files.url!r}", what, f"let {VARIABLE} name a folder")
 
 
-def _place(name: str) -> str:
+def _folder(name: str) -> str:
     from bench.store.place import DATA
 
     return f"{DATA}/{name}"

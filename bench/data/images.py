@@ -50,9 +50,9 @@ def decode(path: Path, size: int | None, crop: float, grayscale: bool, where: st
                 if image.format == "PNG" and _depth(path) > EIGHT:  # which Pillow would cut off
                     raise UserError.at(where, f"{str(path)!r} has 16 bits a channel", ADVICE)
                 image.load()
-                found = image.convert("RGBA") if image.mode in ("P", "PA") else image
-                found = upright(found, orientation(image))
-                picture: Image.Image = found.convert("L" if grayscale else "RGB")
+                coloured = image.convert("RGBA") if image.mode in ("P", "PA") else image
+                coloured = upright(coloured, orientation(image))
+                picture: Image.Image = coloured.convert("L" if grayscale else "RGB")
     except (*broken, *bombs) as error:
         reason = " ".join(str(error).split())
         raise UserError.at(where, f"{str(path)!r} cannot be read: {reason}", ADVICE) from None

@@ -46,15 +46,15 @@ def warnings(planner: Planner, dataset: Dataset, engine: InlineEngine, cells: It
     labels = dataset.evaluation.y
     if planner.suite.reference.outside is None or labels is None or engine.rerun not in ("missing", "always"):
         return []
-    found: dict[str, str] = {}
+    lines: dict[str, str] = {}
     for cell in cells:
         target = cell.target.name
-        if target in found:
+        if target in lines:
             continue
         planned = planner.observation(Logits(), cell.original, cell.target, cell.original, len(labels))
         right = _correct(engine, planned, labels)
-        found[target] = "" if right is None else _line(target, right, labels, len(dataset.input.classes))
-    return [line for line in found.values() if line]
+        lines[target] = "" if right is None else _line(target, right, labels, len(dataset.input.classes))
+    return [line for line in lines.values() if line]
 
 
 def _correct(engine: InlineEngine, planned: PlannedObservation, labels: NDArray[np.int64]) -> int | None:

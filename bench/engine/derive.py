@@ -109,20 +109,20 @@ class Derivation:
         if distances.size != resamples.n:
             resamples = Resamples(distances.size, self.draws)
         floor = floor_of(value, evidence)
-        found, draws = change_and_draws(distances, resamples, count=value.count, largest=value.largest)
+        change, draws = change_and_draws(distances, resamples, count=value.count, largest=value.largest)
         scale, marks = self._scale(value, evidence, resamples, floor)
-        scaled = gap_on(scale, distances, resamples, value.scale_power, value.count, floor, (found, draws))
+        scaled = gap_on(scale, distances, resamples, value.scale_power, value.count, floor, (change, draws))
         if value.summary == "worst 5 %" and (why := no_tail_interval(distances.size)):
-            found, scaled = found._replace(interval=NO_INTERVAL), scaled.as_point(why)
+            change, scaled = change._replace(interval=NO_INTERVAL), scaled.as_point(why)
         result = ValueResult(
             kind="change",
             unit=value.unit,
             better="none",
             n=distances.size,
             power=value.scale_power,
-            estimate=found.estimate,
-            ci=_ends(found.interval),
-            interval=found.interval.method,
+            estimate=change.estimate,
+            ci=_ends(change.interval),
+            interval=change.interval.method,
             gap=scaled.gap,
             gap_ci=_ends(scaled.interval),
             gap_further=scaled.further,
@@ -171,31 +171,31 @@ class Derivation:
 
     def _quality(self, value: Quality, evidence: Evidence, resamples: Resamples) -> DerivedValue:
         reference, variant = evidence.reference[0], evidence.variant[0]
-        first, second = (self._figure(value, shown, evidence.n) for shown in (reference, variant))
+        first, second = (self._figure(value, arrays, evidence.n) for arrays in (reference, variant))
         marks = [self._figure(value, mark[0], evidence.n) for mark in evidence.yardsticks]
         reason = ""
         if value.better == "none":
-            found = harm_without_interval(first, second, better="lower", log=value.log, yardsticks=marks)
+            measured = harm_without_interval(first, second, better="lower", log=value.log, yardsticks=marks)
             reason = "neither direction is worse: no harm"
         elif isinstance(value, Proportion):
             both = value.per_sample(reference), value.per_sample(variant)
-            found = harm_of_proportions(*both, better=value.better, yardsticks=marks)
+            measured = harm_of_proportions(*both, better=value.better, yardsticks=marks)
         elif isinstance(value, Statistic) and value.no_interval:
-            found = harm_without_interval(first, second, better=value.better, log=value.log, yardsticks=marks)
+            measured = harm_without_interval(first, second, better=value.better, log=value.log, yardsticks=marks)
             reason = value.no_interval
         else:
-            resampled = (self._draws(value, shown, resamples) for shown in (reference, variant))
-            found = harm(
+            resampled = (self._draws(value, arrays, resamples) for arrays in (reference, variant))
+            measured = harm(
                 first, second, *resampled, better=value.better, log=value.log, yardsticks=marks, samples=evidence.n
             )
-        result = _harm_result(value, kind_of(value, evidence), found, first, second, marks, reason)
+        result = _harm_result(value, kind_of(value, evidence), measured, first, second, marks, reason)
         result.n = evidence.n
         result.own_ci = _ends(self._own_interval(value, variant, resamples))
         if evidence.floor is not None and not evidence.floor.refused and absent_from(value, evidence.floor) == "":
             again = self._figure(value, evidence.floor, evidence.n)
             result.numerical_floor = abs(again - first) if math.isfinite(again - first) else None
         return DerivedValue(
-            result, None, self._harm_draws(value, evidence, found, resamples), (-value.largest, value.largest)
+            result, None, self._harm_draws(value, evidence, measured, resamples), (-value.largest, value.largest)
         )
 
     def _own_interval(self, value: Quality, arrays: NetworkArrays, resamples: Resamples) -> Interval | None:

@@ -105,8 +105,11 @@ def rows_of(value: Change, arrays: NetworkArrays) -> NDArray[np.int64] | None:
 
 def describe_parity(evidence: Evidence) -> dict[str, Any] | None:
     """The distance of both networks' differentiable views from what runs; None where none was used."""
-    shown = {"reference": evidence.reference[0].notes.get("parity"), "variant": evidence.variant[0].notes.get("parity")}
-    return {name: figures for name, figures in shown.items() if figures is not None} or None
+    parities = {
+        "reference": evidence.reference[0].notes.get("parity"),
+        "variant": evidence.variant[0].notes.get("parity"),
+    }
+    return {name: figures for name, figures in parities.items() if figures is not None} or None
 
 
 def describe_details(evidence: Evidence, describe: Callable[[NetworkArrays], dict[str, Any]]) -> dict[str, Any]:
@@ -115,4 +118,4 @@ def describe_details(evidence: Evidence, describe: Callable[[NetworkArrays], dic
     for role, arrays in (("reference", evidence.reference[0]), ("variant", evidence.variant[0])):
         noted = {name: told for name, told in arrays.notes.items() if name not in ("parity", "why")}
         details[role] = {**noted, **describe(arrays)}
-    return {role: shown for role, shown in details.items() if shown}
+    return {role: notes for role, notes in details.items() if notes}

@@ -25,11 +25,11 @@ def headline(family: Family, cells: Sequence[tuple[PlannedCell, Measured]]) -> t
     for planned, measured in cells:
         name = planned.use.metric.headline
         if measured.cell.metric == wanted and name is not None:
-            shown = reference_to(planned, name)
+            value_reference = reference_to(planned, name)
             value = measured.cell.values.get(name)
             if value is None:
-                return name, FamilyResult(headline=shown, reason=measured.cell.reason or "not measured")
-            return name, FamilyResult(headline=shown, gap=value.gap, gap_ci=value.gap_ci, reason=value.reason)
+                return name, FamilyResult(headline=value_reference, reason=measured.cell.reason or "not measured")
+            return name, FamilyResult(headline=value_reference, gap=value.gap, gap_ci=value.gap_ci, reason=value.reason)
     return "", FamilyResult(reason="the suite does not use the family's headline metric")
 
 
@@ -47,16 +47,16 @@ def family_result(engine: InlineEngine, family: Family, cells: Sequence[tuple[Pl
         result.reason = result.reason or "the alarm is judged replicate by replicate"
         return result
     parts = {"statistics": STATISTICS_VERSION, "family": [planned.key for planned, _ in changes]}
-    found = [measured for _, measured in changes]
+    measured_cells = [measured for _, measured in changes]
 
     def read(content: dict[str, Any]) -> tuple[float | None, ValueReference | None]:
-        alarm, place = content["alarm"], content["place"]
-        if place is None:
+        alarm, source = content["alarm"], content["place"]
+        if source is None:
             return None, None
-        index, value = place
+        index, value = source
         return float(alarm), reference_to(changes[index][0], value)
 
-    told, _ = engine.across("families", parts, found, lambda: _alarm(engine, changes), read)
+    told, _ = engine.across("families", parts, measured_cells, lambda: _alarm(engine, changes), read)
     result.alarm, result.alarm_value = told
     return result
 
@@ -64,15 +64,15 @@ def family_result(engine: InlineEngine, family: Family, cells: Sequence[tuple[Pl
 def _alarm(engine: InlineEngine, changes: Sequence[tuple[PlannedCell, Measured]]) -> dict[str, Any]:
     """The largest simultaneous lower limit over every gap of the family."""
     gaps: list[Gap] = []
-    places: list[tuple[int, str]] = []
+    sources: list[tuple[int, str]] = []
     for index, (planned, measured) in enumerate(changes):
-        found = measured.derived or engine.derive(planned).derived
+        derived_values = measured.derived or engine.derive(planned).derived
         alarming = {value.name for value in planned.use.metric.values if isinstance(value, Change) and value.alarm}
-        for name, derived in sorted(found.items()):
+        for name, derived in sorted(derived_values.items()):
             if derived.gap is not None and name in alarming:
                 gaps.append(derived.gap)
-                places.append((index, name))
+                sources.append((index, name))
     alarm = family_alarm(gaps)
     if alarm.value is None or alarm.index is None:
         return {"alarm": None, "place": None}
-    return {"alarm": alarm.value, "place": places[alarm.index]}
+    return {"alarm": alarm.value, "place": sources[alarm.index]}

@@ -35,16 +35,16 @@ def foresee(plan: Plan, dataset: Dataset, store: Store) -> Foresight:
 
     A chain is followed from its last stored network, or from a network from outside, as long as its steps are light.
     """
-    found = Foresight()
+    foresight = Foresight()
     tried = _Tried(Networks(store, dataset, lambda message: None), dataset)
     for name, node in _wanted(plan):
         fault = tried.fault(node)
         if fault:
-            found.failures.append(f"{plain(name)}: {plain(fault)}")
-    found.failures += _starved(plan, dataset)
-    found.failures = list(dict.fromkeys(found.failures))
-    found.warnings = list(dict.fromkeys([*_wide_inputs(plan, dataset), *_unlabelled(plan, dataset)]))
-    return found
+            foresight.failures.append(f"{plain(name)}: {plain(fault)}")
+    foresight.failures += _starved(plan, dataset)
+    foresight.failures = list(dict.fromkeys(foresight.failures))
+    foresight.warnings = list(dict.fromkeys([*_wide_inputs(plan, dataset), *_unlabelled(plan, dataset)]))
+    return foresight
 
 
 def _wanted(plan: Plan) -> Iterator[tuple[str, PlannedNetwork]]:
@@ -70,8 +70,8 @@ class _Tried:
         """Why the network cannot be made; empty where it can, or where that is not known before a run."""
         if not self._promising(node):
             return ""
-        found = self._get(node)
-        return found if isinstance(found, str) else ""
+        made = self._get(node)
+        return made if isinstance(made, str) else ""
 
     def _promising(self, node: PlannedNetwork) -> bool:
         """Whether there is something to learn: a file from outside, or a conversion of one."""

@@ -42,7 +42,7 @@ def answers(
         NotApplicable: the network has no answer to any of the probes.
     """
     opposite = predictor if reference is None else reference
-    found = [
+    observed = [
         (probe, answer(probe, predictor, samples, opposite, seed=seed, draw=draw, floor=floor))
         for probe in metric.probes
     ]
@@ -50,7 +50,7 @@ def answers(
     own: NetworkArrays | None = None
     if reference is not None and any(name.startswith(REFERENCE) for name in wanted):
         own = answers(metric, reference, samples, seed=seed)
-    arrays = NetworkArrays(metric, found, samples, Memo(), own)
+    arrays = NetworkArrays(metric, observed, samples, Memo(), own)
     if arrays.refused:
         raise NotApplicable(arrays.refused)
     return arrays
@@ -58,14 +58,14 @@ def answers(
 
 def _known(metric: Metric, value: object) -> list[str]:
     """The names of a value's arrays that some probe or derived array gives."""
-    found = []
+    known = []
     for name in reads(value):  # type: ignore[arg-type]
         try:
             sources(metric, name)
         except LookupError:
             continue
-        found.append(name)
-    return found
+        known.append(name)
+    return known
 
 
 def answer(

@@ -108,11 +108,11 @@ class InlineEngine:
         Where something may be measured, a stored error is not reused, and neither is a cell whose per-sample arrays
         are to be judged and are lost.
         """
-        found = None if self.rerun == "always" else self.stored(cell)
-        if found is None:
+        stored = None if self.rerun == "always" else self.stored(cell)
+        if stored is None:
             return None
-        wanted = found.status == "error" or (found.status == "ok" and self._lacking(cell))
-        return None if wanted and self.rerun in ("missing", "failed") else self._renamed(found, cell, cached=True)
+        wanted = stored.status == "error" or (stored.status == "ok" and self._lacking(cell))
+        return None if wanted and self.rerun in ("missing", "failed") else self._renamed(stored, cell, cached=True)
 
     def stored(self, cell: PlannedCell) -> Cell | None:
         """The cell as the store holds it, whether this run would reuse it or not."""
@@ -131,9 +131,9 @@ class InlineEngine:
 
     def measure(self, cell: PlannedCell) -> Measured:
         """Reuse or measure a cell; whatever goes wrong stays in it."""
-        found = self.cached(cell)
-        if found is not None:
-            return Measured(found)
+        known = self.cached(cell)
+        if known is not None:
+            return Measured(known)
         stored = self.store.get("cells", cell.key) if self.rerun == "failed" else None
         if self.rerun == "never" or (self.rerun == "failed" and stored is None):
             reason = f"not measured: --rerun {self.rerun}"
@@ -184,16 +184,16 @@ class InlineEngine:
         self, role: str, cell: PlannedCell, draw: Draw, reference: NetworkArrays | None = None
     ) -> NetworkArrays:
         """The answers of one network to the probes of a cell's metric; a fault names the role."""
-        found = []
+        observed = []
         for item in draw:
             try:
                 with contained():
-                    found.append((item.probe, self.observations.get(item)))
+                    observed.append((item.probe, self.observations.get(item)))
             except (NetworkFailure, DamagedArrays):
                 raise
             except Exception as error:
                 raise ObservationFailure(f"{role}: {one_line(error)}") from error
-        return NetworkArrays(cell.use.metric, found, self.observations.samples(cell.count), self.memo, reference)
+        return NetworkArrays(cell.use.metric, observed, self.observations.samples(cell.count), self.memo, reference)
 
     def derive(self, cell: PlannedCell) -> Measured:
         """The values of a cell from its observations; what turns out to be damaged in the store is asked again."""
@@ -262,11 +262,11 @@ class InlineEngine:
 
     def record(self, node: PlannedNetwork, measured: bool) -> dict[str, Any]:
         """The history of a network; one that was ``measured`` and whose record was lost is made again."""
-        found = self.store.get("networks", node.key)
-        kept = {} if found is None else found.content.get("record")
+        stored = self.store.get("networks", node.key)
+        kept = {} if stored is None else stored.content.get("record")
         if isinstance(kept, dict) and describes(kept, node):
             return kept
-        if found is not None:
+        if stored is not None:
             self.store.reject("networks", node.key, OTHER)
         if not measured or self.rerun not in ("missing", "always"):
             return {}
@@ -278,10 +278,10 @@ class InlineEngine:
     def keys(self, cell: PlannedCell) -> set[str]:
         """Every object of the store that a cell stands on."""
         every = list(cell.every())
-        found = {cell.key, *(item.key for item in every)}
+        keys = {cell.key, *(item.key for item in every)}
         for item in every:
             node: PlannedNetwork | None = item.network
             while node is not None:
-                found.add(node.key)
+                keys.add(node.key)
                 node = node.parent
-        return found
+        return keys

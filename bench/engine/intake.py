@@ -106,14 +106,14 @@ def _with_output(network: Network, rows: Float, declared: Any, where: str) -> Ne
     if isinstance(network, OnnxNetwork):
         name = network.input.output_name
         step = softmax_step(only_output(network.model, name) if name else network.model)
-    found = sums_to_one(rows, step)
-    if declared == OUTPUT and not found:
+    probabilities = sums_to_one(rows, step)
+    if declared == OUTPUT and not probabilities:
         low, high = rows.sum(axis=1).min(), rows.sum(axis=1).max()
         what = f"declared are probabilities; on {len(rows)} samples the outputs lie in [{rows.min():.3g}, "
         what += f"{rows.max():.3g}] and sum to {low:.3g} to {high:.3g}"
         raise UnusableNetwork.at(f"{where}.input.output" if where else "input.output", what, "leave output out")
-    if declared is None and found != (network.input.output == OUTPUT):
-        output: Any = OUTPUT if found else "logits"
+    if declared is None and probabilities != (network.input.output == OUTPUT):
+        output: Any = OUTPUT if probabilities else "logits"
         return _recorded(network, replace(network.input, output=output))
     return network
 
@@ -144,7 +144,7 @@ def _with_batch(network: Network, x: NDArray[np.float32], where: str) -> Network
         if isinstance(network, FunctionNetwork):
             right = "let it draw no random numbers, or the same ones at every call"
         raise UnusableNetwork.at(where or "network", what, right)
-    alone = np.concatenate([_logits(predictor, company[place : place + 1]) for place in range(len(company))])
+    alone = np.concatenate([_logits(predictor, company[index : index + 1]) for index in range(len(company))])
     if not _differing(together, alone, spread, _limit(network, predictor)):
         return network
     if getattr(predictor, "fixed_batch", None):
@@ -181,5 +181,5 @@ def _largest(first: Float, second: Float, spread: float) -> float:
 def _differing(first: Float, second: Float, spread: float, limit: Limit) -> int:
     """The number of samples on which two answers differ; 0 where it is no more than rounding."""
     difference = np.abs(first - second).max(axis=1)
-    found = int((difference > limit.difference * spread).sum())
-    return found if found >= 2 and found > limit.share * len(first) else 0
+    count = int((difference > limit.difference * spread).sum())
+    return count if count >= 2 and count > limit.share * len(first) else 0

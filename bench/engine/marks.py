@@ -13,17 +13,17 @@ from bench.suite.plan import PlannedCell
 Cells = Sequence[tuple[PlannedCell, Measured]]
 
 
-def adjust(engine: InlineEngine, measured: Cells) -> None:
+def adjust(engine: InlineEngine, cells: Cells) -> None:
     """Fill ``p_adjusted`` of every harm: Holm over all rows of the plan, measured in this run or not.
 
     A cell that --only or --shard left out counts by its stored figures; one that was never measured counts with p = 1,
     which takes marks away and never gives one: what is marked in a part of a suite is marked in the whole.
     """
-    held = {planned.label for planned, _ in measured}
-    rows = [value for _, found in measured for value in _harms(found.cell.values)]
+    held = {planned.label for planned, _ in cells}
+    rows = [value for _, measured in cells for value in _harms(measured.cell.values)]
     others = [p for cell in engine.plan.cells if cell.label not in held for p in _left_out(engine, cell)]
     if engine.plan.suite.replicates > 1:  # the rows over all replicates, which a part of a suite does not hold
-        whole = {_recipe(planned) for planned, found in measured if found.cell.replicate is None}
+        whole = {_recipe(planned) for planned, measured in cells if measured.cell.replicate is None}
         groups = {_recipe(cell): cell for cell in engine.plan.cells}
         others += [1.0 for name, cell in groups.items() if name not in whole for _ in range(_declared(cell))]
     known = [value.p_value for value in rows if value.p_value is not None]
@@ -50,7 +50,7 @@ def _declared(cell: PlannedCell) -> int:
 
 def _left_out(engine: InlineEngine, cell: PlannedCell) -> list[float]:
     """The p-values of a cell that is not in this run: as stored, else 1; none of one that was skipped or failed."""
-    found = engine.stored(cell)
-    if found is None:
+    stored = engine.stored(cell)
+    if stored is None:
         return [1.0] * _declared(cell)
-    return [value.p_value for value in _harms(found.values) if value.p_value is not None]
+    return [value.p_value for value in _harms(stored.values) if value.p_value is not None]

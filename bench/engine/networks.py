@@ -70,12 +70,12 @@ class Networks:
             return self._made[node.key]
         if not rebuildable(node):
             return None
-        found = self.store.get("networks", node.key)
-        blob = None if found is None else self.store.blob("networks", node.key)
-        if found is None or blob is None:
+        stored = self.store.get("networks", node.key)
+        blob = None if stored is None else self.store.blob("networks", node.key)
+        if stored is None or blob is None:
             return None
         try:
-            record = found.content["record"]
+            record = stored.content["record"]
             if not describes(record, node):
                 raise UserError.at("", OTHER)
             return restore(record, blob)

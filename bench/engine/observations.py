@@ -75,22 +75,22 @@ class Observations:
 
     def known(self, planned: PlannedObservation) -> Observed | None:
         """The observation from memory or the store, else None: nothing is asked."""
-        found = self._seen.get(planned.key)
-        if found is None or not found.covers(planned.count):
-            found = self._load(planned.key)
-        if found is None or not found.covers(planned.count):
+        observed = self._seen.get(planned.key)
+        if observed is None or not observed.covers(planned.count):
+            observed = self._load(planned.key)
+        if observed is None or not observed.covers(planned.count):
             return None
-        self._seen[planned.key] = found
-        return found.first(planned.count)
+        self._seen[planned.key] = observed
+        return observed.first(planned.count)
 
     def intact(self, planned: PlannedObservation) -> bool:
         """Whether it is known and every array of it is what was committed; nothing is asked."""
-        found = self.known(planned)
-        if found is None:
+        observed = self.known(planned)
+        if observed is None:
             return False
         try:
-            for name in found.arrays:
-                found.arrays[name]
+            for name in observed.arrays:
+                observed.arrays[name]
         except DamagedArrays as damaged:
             self.forget(damaged)
             return False
@@ -119,8 +119,8 @@ class Observations:
 
     def missing(self, planned: PlannedObservation) -> bool:
         """Whether it would have to be asked."""
-        found = self._seen.get(planned.key)
-        if found is not None and found.covers(planned.count):
+        observed = self._seen.get(planned.key)
+        if observed is not None and observed.covers(planned.count):
             return False
         return self.remeasure or self.known(planned) is None
 
@@ -212,10 +212,10 @@ class Observations:
     def _needed(self, planned: PlannedObservation, count: int) -> Observation:
         """The reference's answer that another probe needs; where it has none, that is the other's reason too."""
         self._wanted[planned.key] = max(count, self._wanted.get(planned.key, 0))
-        found = self.get(planned)
-        if found.status == "skipped":
-            raise NotApplicable(f"the reference's {planned.probe.name}: {found.reason}")
-        return Observation(self._seen[planned.key].first(count).arrays, found.notes)
+        observed = self.get(planned)
+        if observed.status == "skipped":
+            raise NotApplicable(f"the reference's {planned.probe.name}: {observed.reason}")
+        return Observation(self._seen[planned.key].first(count).arrays, observed.notes)
 
     def _trusted(self, node: PlannedNetwork, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor; one that is simulated is compared with the runtime first, on real samples."""
@@ -235,10 +235,10 @@ class Observations:
 
         if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:
             return {}
-        place = (planned.network.key, planned.target.name)
-        if place not in self._sums:
-            self._sums[place] = sums_of(predictor, torch.from_numpy(self.dataset.evaluation.x))
-        return {"integer_sums": self._sums[place]}
+        key = (planned.network.key, planned.target.name)
+        if key not in self._sums:
+            self._sums[key] = sums_of(predictor, torch.from_numpy(self.dataset.evaluation.x))
+        return {"integer_sums": self._sums[key]}
 
     def open(self, node: PlannedNetwork, target: Target, *, floor: bool = False) -> Predictor:
         """A predictor for a node."""

@@ -18,13 +18,13 @@ WORDS: Final = {
 
 def reading(predictor: Predictor) -> dict[str, Any]:
     """The peculiarities of a network's answers, as JSON; nothing where they are plain logits."""
-    found: dict[str, Any] = {}
+    peculiarities: dict[str, Any] = {}
     softmax = predictor.spec.softmax
     if softmax:
-        found["output"] = {"is": "probabilities", "softmax": softmax}
+        peculiarities["output"] = {"is": "probabilities", "softmax": softmax}
         if softmax == "kept":
-            found["output"]["zero_counts_as"] = predictor.smallest or SMALLEST
-    return found | ({"batch_dependent": True} if predictor.network.batch_dependent else {})
+            peculiarities["output"]["zero_counts_as"] = predictor.smallest or SMALLEST
+    return peculiarities | ({"batch_dependent": True} if predictor.network.batch_dependent else {})
 
 
 def readings(cells: Iterable[Cell]) -> list[str]:

@@ -20,21 +20,21 @@ from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 Group = Sequence[tuple[PlannedCell, Measured]]
 
 
-def recipe_cells(engine: InlineEngine, measured: Group) -> list[tuple[PlannedCell, Measured]]:
+def recipe_cells(engine: InlineEngine, cells: Group) -> list[tuple[PlannedCell, Measured]]:
     """One cell over all replicates for each (variant, target, metric) of which every replicate is ok."""
     groups: dict[str, list[tuple[PlannedCell, Measured]]] = defaultdict(list)
-    for planned, found in measured:
-        groups[planned.label.partition("#")[0]].append((planned, found))
-    whole = [g for g in groups.values() if len(g) > 1 and all(found.cell.status == "ok" for _, found in g)]
+    for planned, measured in cells:
+        groups[planned.label.partition("#")[0]].append((planned, measured))
+    whole = [g for g in groups.values() if len(g) > 1 and all(measured.cell.status == "ok" for _, measured in g)]
     return [(group[0][0], Measured(_recipe_cell(engine, group))) for group in whole]
 
 
 def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
     first = group[0][1].cell
     parts = {"statistics": STATISTICS_VERSION, "replicates": [planned.key for planned, _ in group]}
-    found = [found for _, found in group]
-    values, cached = engine.across("cells", parts, found, lambda: _content(engine, group), _values)
-    place = {
+    measured_cells = [measured for _, measured in group]
+    values, cached = engine.across("cells", parts, measured_cells, lambda: _content(engine, group), _values)
+    fields = {
         "replicate": None,
         "label": first.label.partition("#")[0],
         "values": values,
@@ -43,7 +43,7 @@ def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
         "seconds": 0.0,
         "cached": cached,
     }
-    return first.model_copy(update=place)
+    return first.model_copy(update=fields)
 
 
 def _values(content: dict[str, Any]) -> dict[str, ValueResult]:
@@ -53,7 +53,7 @@ def _values(content: dict[str, Any]) -> dict[str, ValueResult]:
 
 def _content(engine: InlineEngine, group: Group) -> dict[str, Any]:
     """Every value over all replicates, as it is stored."""
-    derived = [found.derived or engine.derive(planned).derived for planned, found in group]
+    derived = [measured.derived or engine.derive(planned).derived for planned, measured in group]
     values = {name: _over_replicates([item[name] for item in derived]) for name in derived[0]}
     return {"status": "ok", "values": {name: value.model_dump(mode="json") for name, value in values.items()}}
 
@@ -77,15 +77,15 @@ def _over_replicates(replicates: Sequence[DerivedValue]) -> ValueResult:
         return out.model_copy(update={"reason": "not every replicate has an estimate"})
     draws = [item.draws() for item in replicates if item.draws is not None]
     if len(draws) == len(results):
-        found = across_replicates(estimates, draws=np.array(draws))
+        replicated = across_replicates(estimates, draws=np.array(draws))
     elif out.kind == "cost":
-        found = across_replicates(estimates, standard_error=0.0)
+        replicated = across_replicates(estimates, standard_error=0.0)
     else:
-        found = across_replicates(estimates[:1], standard_error=0.0)._replace(estimate=float(np.mean(estimates)))
-    out.estimate, out.interval = found.estimate, found.interval.method
-    limits = found.interval.within(*replicates[0].limits)
+        replicated = across_replicates(estimates[:1], standard_error=0.0)._replace(estimate=float(np.mean(estimates)))
+    out.estimate, out.interval = replicated.estimate, replicated.interval.method
+    limits = replicated.interval.within(*replicates[0].limits)
     out.ci = None if out.interval == "none" else (limits.low, limits.high)
-    out.p_value = found.p_value if out.kind in ("quality", "pair") and out.better != "none" else None
+    out.p_value = replicated.p_value if out.kind in ("quality", "pair") and out.better != "none" else None
     out.reason = "" if out.ci is not None else f"{len(results)} replicates: a recipe interval needs {NEEDED}"
     _own(out, results)
     _gap(out, replicates)

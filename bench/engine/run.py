@@ -87,9 +87,9 @@ def run_plan(
         engine.preflight([cell for cell in cells if engine.cached(cell) is None])
     measured: list[tuple[PlannedCell, Measured]] = []
     for cell in cells:
-        found = engine.measure(cell)
-        measured.append((cell, found))
-        progress.cell(found.cell)
+        measured_cell = engine.measure(cell)
+        measured.append((cell, measured_cell))
+        progress.cell(measured_cell.cell)
     if plan.suite.replicates > 1:
         measured += recipe_cells(engine, measured)
     adjust(engine, measured)
@@ -106,7 +106,7 @@ def run_plan(
     ]
     held = {cell.label for cell in cells}
     results.left_out = [_left_out(cell) for cell in plan.cells if cell.use.gates and cell.label not in held]
-    here.reused = sum(found.cell.cached for _, found in measured)
+    here.reused = sum(measured_cell.cell.cached for _, measured_cell in measured)
     results.run = here
     samples = collect(plan, dataset, engine, measured)
     results.variant_ratios = variant_ratios(engine, measured, samples)
@@ -151,10 +151,10 @@ def assemble(
     """Families and variants over the cells of a run; gates are judged above."""
     suite = plan.suite
     groups: dict[tuple[str, str, int | None], list[tuple[PlannedCell, Measured]]] = defaultdict(list)
-    for planned, found in measured:
-        groups[planned.variant, planned.target.name, found.cell.replicate].append((planned, found))
-    variants = [_variant(plan, engine, place, group) for place, group in groups.items()]
-    cells = [found.cell for _, found in measured]
+    for planned, measured_cell in measured:
+        groups[planned.variant, planned.target.name, measured_cell.cell.replicate].append((planned, measured_cell))
+    variants = [_variant(plan, engine, key, group) for key, group in groups.items()]
+    cells = [measured_cell.cell for _, measured_cell in measured]
     return Results(
         suite=SuiteInfo(
             name=suite.name,
@@ -180,11 +180,11 @@ def assemble(
 
 
 def _variant(
-    plan: Plan, engine: InlineEngine, place: tuple[str, str, int | None], group: list[tuple[PlannedCell, Measured]]
+    plan: Plan, engine: InlineEngine, key: tuple[str, str, int | None], group: list[tuple[PlannedCell, Measured]]
 ) -> VariantResult:
-    name, target, replicate = place
+    name, target, replicate = key
     node = plan.variants[name, replicate or 0]
-    record = engine.record(node, any(found.cell.status == "ok" for _, found in group))
+    record = engine.record(node, any(measured.cell.status == "ok" for _, measured in group))
     families: dict[str, Any] = {}
     for family in dict.fromkeys(planned.use.metric.family for planned, _ in group):
         if family != "cost":
@@ -192,9 +192,9 @@ def _variant(
             families[family] = family_result(engine, family, members)
     cost = {
         value_name: value.variant
-        for _, found in group
-        if found.cell.family == "cost"
-        for value_name, value in found.cell.values.items()
+        for _, measured in group
+        if measured.cell.family == "cost"
+        for value_name, value in measured.cell.values.items()
     }
     return VariantResult(
         name=name,

@@ -31,8 +31,8 @@ def collect(
     them says so.
     """
     cells = {}
-    for planned, found in measured:
-        cell = found.cell
+    for planned, measured_cell in measured:
+        cell = measured_cell.cell
         if cell.status != "ok" or cell.replicate is None:
             continue
         values = engine.observations.with_whole(partial(_values, engine, planned))
@@ -61,8 +61,8 @@ def _identity(plan: Plan, dataset: Dataset, planned: PlannedCell, n: int) -> dic
 
 def _sums(planned: PlannedCell) -> str:
     """The kind of the variant's 8-bit sums; empty where it has none."""
-    found = planned.observed[0][0].parts.get("integer_sums", "")
-    return found if isinstance(found, str) else f"unknown, on {', '.join(found['unknown'])}"
+    sums = planned.observed[0][0].parts.get("integer_sums", "")
+    return sums if isinstance(sums, str) else f"unknown, on {', '.join(sums['unknown'])}"
 
 
 def _values(engine: InlineEngine, planned: PlannedCell) -> dict[str, ValueSamples]:
@@ -79,7 +79,7 @@ def _values(engine: InlineEngine, planned: PlannedCell) -> dict[str, ValueSample
     if None in compared.values():  # what two variants are compared by is no reason to measure anew
         wanted = judged
     known |= compared
-    samples, found = engine.observations.samples(planned.count), {}
+    samples, values = engine.observations.samples(planned.count), {}
 
     def arrays(draw: Draw, reference: NetworkArrays | None = None) -> NetworkArrays:
         answers = [(item.probe, observed) for item in draw if (observed := known.get(item)) is not None]
@@ -90,8 +90,8 @@ def _values(engine: InlineEngine, planned: PlannedCell) -> dict[str, ValueSample
     for value in wanted:
         made = _value(value, variant, reference)
         if made is not None:
-            found[value.name] = made
-    return found
+            values[value.name] = made
+    return values
 
 
 def _value(value: Value, variant: Sequence[NetworkArrays], reference: Sequence[NetworkArrays]) -> ValueSamples | None:

@@ -62,19 +62,19 @@ def _why_no_cost(value: Cost, own: NetworkArrays, other: NetworkArrays) -> str:
 
 def worst_class_result(value: Change, distances: Float, evidence: Evidence) -> ValueResult:
     """The largest rate over the classes with ten samples or more, and whose it is; a maximum has no gap."""
-    found = worst_class(distances, evidence.reference[0][value.by])
-    reason = found.reason
-    if found.label is not None:
-        which = f"class {found.label}, the largest of {found.classes}" if found.estimate else "in no class"
+    worst = worst_class(distances, evidence.reference[0][value.by])
+    reason = worst.reason
+    if worst.label is not None:
+        which = f"class {worst.label}, the largest of {worst.classes}" if worst.estimate else "in no class"
         reason = f"{which}; a maximum over classes has no gap"
-    low, high, method = found.interval
+    low, high, method = worst.interval
     return ValueResult(
         kind="change",
         unit=value.unit,
         better="none",
-        n=found.n or distances.size,
+        n=worst.n or distances.size,
         power=value.scale_power,
-        estimate=found.estimate,
+        estimate=worst.estimate,
         ci=None if method == "none" else (low, high),
         interval=method,
         reason=reason,

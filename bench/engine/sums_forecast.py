@@ -24,13 +24,13 @@ def sums_forecast(planned: PlannedSuite, store: Store) -> list[str]:
     """
     plan, here = planned.plan, planned.planner.machine
     networks = Networks(store, planned.dataset, lambda message: None)
-    places: dict[tuple[str, str], tuple[PlannedNetwork, Target]] = {}
+    quantised: dict[tuple[str, str], tuple[PlannedNetwork, Target]] = {}
     for cell in plan.cells:
         node = cell.network
         if cell.target.runtime == "onnxruntime" and node.kind.endswith("-quantised"):
-            places.setdefault((cell.variant, cell.target.name), (node, cell.target))
+            quantised.setdefault((cell.variant, cell.target.name), (node, cell.target))
     lines, unknown = [], []
-    for (variant, name), (node, target) in places.items():
+    for (variant, name), (node, target) in quantised.items():
         if node.outside is None and not networks.stored(node):
             unknown.append(variant)
             continue

@@ -19,22 +19,23 @@ Group = list[tuple[PlannedCell, Measured]]
 
 
 def variant_ratios(
-    engine: InlineEngine, measured: Sequence[tuple[PlannedCell, Measured]], samples: RunSamples
+    engine: InlineEngine, cells: Sequence[tuple[PlannedCell, Measured]], samples: RunSamples
 ) -> list[VariantRatio]:
     """The ratios of neighbours: at most two for each variant but the nearest, on each target and metric.
 
     They are stored under the keys of the cells, and derived anew where one of those is.
     """
     groups: dict[tuple[str, str, str, int | None], Group] = defaultdict(list)
-    for planned, found in measured:
-        cell, name = found.cell, planned.use.metric.headline
+    for planned, measured in cells:
+        cell, name = measured.cell, planned.use.metric.headline
         if cell.status == "ok" and name in cell.values and cell.values[name].estimate is not None:
-            groups[cell.target, cell.metric, canonical_parameters(cell.params), cell.replicate].append((planned, found))
+            key = cell.target, cell.metric, canonical_parameters(cell.params), cell.replicate
+            groups[key].append((planned, measured))
     return [ratio for group in groups.values() for ratio in _of_group(engine, group, samples)]
 
 
 class Neighbours(NamedTuple):
-    """Two places in a sequence of changes, the larger first."""
+    """Two positions in a sequence of changes, the larger first."""
 
     first: int
     second: int
@@ -48,19 +49,19 @@ def neighbours(changes: Sequence[float]) -> list[Neighbours]:
     >>> [(pair.first, pair.second) for pair in neighbours([0.3, 0.1, 0.2])]
     [(2, 1), (0, 2), (0, 1)]
     """
-    order = sorted(range(len(changes)), key=lambda place: changes[place])
-    found = []
+    order = sorted(range(len(changes)), key=lambda index: changes[index])
+    pairs = []
     for rank in range(1, len(order)):
         for other in dict.fromkeys((rank - 1, 0)):
-            found.append(Neighbours(order[rank], order[other], other == rank - 1, other == 0))
-    return found
+            pairs.append(Neighbours(order[rank], order[other], other == rank - 1, other == 0))
+    return pairs
 
 
 def _of_group(engine: InlineEngine, group: Group, samples: RunSamples) -> list[VariantRatio]:
     """The ratios of one target, metric and replicate."""
     value = group[0][0].use.metric.headline
     assert value is not None
-    cells = [found.cell for _, found in group]
+    cells = [measured.cell for _, measured in group]
     pairs = neighbours([cell.values[value].estimate or 0.0 for cell in cells])
     if not pairs:
         return []
@@ -70,7 +71,7 @@ def _of_group(engine: InlineEngine, group: Group, samples: RunSamples) -> list[V
         figures = _figures(engine, group, pairs, value, samples)
     return [
         VariantRatio(
-            **dict(found),
+            **dict(ratio),
             first=cells[pair.first].variant,
             second=cells[pair.second].variant,
             target=cells[0].target,
@@ -81,7 +82,7 @@ def _of_group(engine: InlineEngine, group: Group, samples: RunSamples) -> list[V
             next_nearer=pair.next_nearer,
             nearest=pair.nearest,
         )
-        for pair, found in zip(pairs, figures, strict=True)
+        for pair, ratio in zip(pairs, figures, strict=True)
     ]
 
 
@@ -89,7 +90,9 @@ def _figures(
     engine: InlineEngine, group: Group, neighbouring: Sequence[Neighbours], value: str, samples: RunSamples
 ) -> list[RatioFigures]:
     """The figures of each pair; stored where all distances are known."""
-    sides = [Side(found.cell.variant, found.cell, samples.cells.get(found.cell.id.path)) for _, found in group]
+    measured_cells = [measured for _, measured in group]
+    cells = [measured.cell for measured in measured_cells]
+    sides = [Side(cell.variant, cell, samples.cells.get(cell.id.path)) for cell in cells]
     pairs = [(sides[pair.first], sides[pair.second]) for pair in neighbouring]
 
     def derive() -> dict[str, Any]:
@@ -105,5 +108,5 @@ def _figures(
         return read(derive())
     named = [[planned.variant, planned.key] for planned, _ in group]  # reasons name the variants
     parts = {"statistics": STATISTICS_VERSION, "ratios": named}
-    found, _ = engine.across("families", parts, [found for _, found in group], derive, read)
-    return found
+    figures, _ = engine.across("families", parts, measured_cells, derive, read)
+    return figures

@@ -77,7 +77,9 @@ def _roles(cell: PlannedCell) -> list[tuple[str, PlannedObservation]]:
     draws = [("variant", cell.observed), ("reference", cell.reference)]
     draws += [(f"yardstick {index + 1}", mark) for index, mark in enumerate(cell.yardsticks)]
     draws += [("numerical floor", (cell.floor,))]
-    return [(_role(role, item.probe.name, draw), item) for role, shown in draws for draw, item in _numbered(shown)]
+    return [
+        (_role(role, item.probe.name, draw), item) for role, observed in draws for draw, item in _numbered(observed)
+    ]
 
 
 def _numbered(role: Role) -> Iterator[tuple[int, PlannedObservation]]:
@@ -101,15 +103,15 @@ def _former(cell: PlannedCell, store: Store, known: list[Record]) -> dict[str, d
         return len(list(differences(record.parts, cell.parts))), -store.files.modified(file)
 
     parts = min(mine, key=unlike).parts
-    found: dict[str, dict[str, Any]] = {}
+    former: dict[str, dict[str, Any]] = {}
     for number, draw in enumerate(parts["variant"]):
-        found |= {_role("variant", item["probe"], number): item for item in draw}
+        former |= {_role("variant", item["probe"], number): item for item in draw}
     marks = {f"yardstick {index + 1}": mark for index, mark in enumerate(parts["yardsticks"])}
     for role, draws in {"reference": parts["reference"], **marks, "numerical floor": [parts["floor"]]}.items():
         for number, keys in enumerate(draws):
             records = [record for key in keys if (record := store.get("observations", key)) is not None]
-            found |= {_role(role, record.parts["probe"], number): record.parts for record in records}
-    return found
+            former |= {_role(role, record.parts["probe"], number): record.parts for record in records}
+    return former
 
 
 def _same_form(record: Record) -> bool:
@@ -163,8 +165,8 @@ def _file_of(node: PlannedNetwork, name: str) -> str:
     files = {"onnx": outside.onnx, "checkpoint": outside.checkpoint}
     if name == "code":
         return f"the module of {outside.factory}"
-    found = files.get(name)
-    return "" if found is None else found.name
+    file = files.get(name)
+    return "" if file is None else file.name
 
 
 def _short(value: Any) -> str:

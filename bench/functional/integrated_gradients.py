@@ -56,8 +56,8 @@ def integrated_gradients(
     >>> with torch.no_grad():
     ...     _ = linear.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
     >>> x, nothing, first = torch.tensor([[1.0, 1.0]]), torch.zeros(2), torch.tensor([0])
-    >>> found = integrated_gradients(linear, x, nothing, first, steps=2)  # f = (z_0 - z_1) / 2 = x_0 - 2 x_1
-    >>> found.maps.tolist(), found.logit_change.tolist()
+    >>> attribution = integrated_gradients(linear, x, nothing, first, steps=2)  # f = (z_0 - z_1) / 2 = x_0 - 2 x_1
+    >>> attribution.maps.tolist(), attribution.logit_change.tolist()
     ([[1.0, -2.0]], [-1.0])
     """
     import torch

@@ -33,8 +33,8 @@ def moments(x: NDArray[Any], y: NDArray[Any]) -> Moments:
 
     In float64; samples that hold NaN or an infinity are marked, and their sums are 0. ``ValueError`` for two shapes.
 
-    >>> found = moments(np.array([[3.0, 4.0]]), np.array([[3.0, 0.0]]))
-    >>> [float(v[0]) for v in found[:4]]
+    >>> sums = moments(np.array([[3.0, 4.0]]), np.array([[3.0, 0.0]]))
+    >>> [float(v[0]) for v in sums[:4]]
     [25.0, 9.0, 9.0, 16.0]
     """
     if x.shape != y.shape:

@@ -125,14 +125,14 @@ def _parameters(graph: _Graph) -> int:
 
 
 def _weights(graph: _Graph) -> dict[str, tuple[TensorProto, float]]:
-    found = {}
+    weights = {}
     for node in graph.nodes:
         if node.op_type in WEIGHT:
             name = node.input[WEIGHT[node.op_type]]
             weight = graph.weight(name)
             if weight is not None:
-                found[name] = weight
-    return found
+                weights[name] = weight
+    return weights
 
 
 def _bits(graph: _Graph) -> Bits | None:

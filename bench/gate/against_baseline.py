@@ -91,8 +91,8 @@ class _Judge:
             assert cell is not None
             if after is None:
                 because = "its per-sample arrays are missing: measure again"
-            elif found := differences(before, after):
-                because = f"cannot be compared: another value of {', '.join(found)}"
+            elif changed := differences(before, after):
+                because = f"cannot be compared: another value of {', '.join(changed)}"
             else:
                 for name in names:
                     self._value(name, before, after, cell, against)
@@ -137,11 +137,11 @@ class _Judge:
             if before.key == after.key and before.values[name].arrays == after.values[name].arrays:
                 self.say(cell, name, against, "same", "the same measurement", not_worse=True, estimate=0.0, **more)
                 continue
-            found = pairing_of(name, before, after, cell, value, gate)
-            if isinstance(found, str):
-                self.say(cell, name, against, "inconclusive", found, **more)
+            pairing = pairing_of(name, before, after, cell, value, gate)
+            if isinstance(pairing, str):
+                self.say(cell, name, against, "inconclusive", pairing, **more)
             else:
-                self.questions.append(Question(cell, name, gate, against, found))
+                self.questions.append(Question(cell, name, gate, against, pairing))
 
     def _timing(self, name: str, before: BaselineCell, after: BaselineCell, cell: Cell) -> None:
         more: dict[str, Any] = {"rule": "timing", "margin": SLOWER}
@@ -149,8 +149,8 @@ class _Judge:
             because = "timings of another machine cannot be compared"
             self.say(cell, name, "baseline", "incomparable", because, decides=False, **more)
             return
-        found = judge_timing(restored(before.values[name].samples), restored(after.values[name].samples))
-        self.say(cell, name, "baseline", found.word, found.because, **more, **found.figures)
+        timing = judge_timing(restored(before.values[name].samples), restored(after.values[name].samples))
+        self.say(cell, name, "baseline", timing.word, timing.because, **more, **timing.figures)
 
     def skips(self) -> None:
         """Gated cells that hold nothing and have no figures in the baseline; those that it accepted as skipped."""
@@ -211,13 +211,13 @@ class _Judge:
     def finish(self, together: int | None) -> list[Judgement]:
         """P-values of all questions, adjusted together."""
         count = max(len(self.questions), together or 0, 1)
-        found = shifts([question.pairing for question in self.questions], count)
-        worse, better = ([getattr(item, side) for item in found] for side in ("worse", "better"))
+        tested = shifts([question.pairing for question in self.questions], count)
+        worse, better = ([getattr(item, side) for item in tested] for side in ("worse", "better"))
         if together is None:
             worse, better = holm(worse), holm(better)
         else:
             worse, better = ([min(1.0, count * p) for p in side] for side in (worse, better))
-        for question, shift, p_worse, p_better in zip(self.questions, found, worse, better, strict=True):
+        for question, shift, p_worse, p_better in zip(self.questions, tested, worse, better, strict=True):
             told = answer(question, shift, p_worse, p_better)
             self.say(question.cell, question.name, question.against, told.word, told.because, **told.figures)
         return sorted(self.said, key=lambda item: (item.id.path, item.value, item.against, item.rule))

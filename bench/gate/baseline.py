@@ -113,17 +113,17 @@ def baseline_of(
     """
     cells = []
     for cell in results.cells:
-        found = samples.cells.get(cell.id.path)
-        if cell.status == "ok" and found is not None:
+        cell_samples = samples.cells.get(cell.id.path)
+        if cell.status == "ok" and cell_samples is not None:
             names = [
                 name
-                for name, item in sorted(found.values.items())
+                for name, item in sorted(cell_samples.values.items())
                 if name in cell.values and (timings if item.form == "timing" else ungated or cell.values[name].gates)
             ]
-            samples_kept = kept_cell(found, names)
+            samples_kept = kept_cell(cell_samples, names)
             values = {name: _value(samples_kept.values[name], cell.values[name]) for name in names}
             if values:
-                cells.append(_cell(cell, found, values, accepted))
+                cells.append(_cell(cell, cell_samples, values, accepted))
     cells.sort(key=lambda cell: cell.id.path)
     return Baseline(suite=results.suite.name, accepted=accepted, cells=cells, skipped=skipped_cells(results))
 
@@ -214,9 +214,9 @@ def differences(before: BaselineCell, after: BaselineCell) -> list[str]:
         "version": "the metric's version", "n": "the number of samples",
         "integer_sums": "the kind of 8-bit sums",
     }  # fmt: skip
-    found = []
+    changed = []
     for name, word in words.items():
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
-            found.append(f"{word} ({old or 'not known'} before, {new or 'not known'} now)")
-    return found
+            changed.append(f"{word} ({old or 'not known'} before, {new or 'not known'} now)")
+    return changed

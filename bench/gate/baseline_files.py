@@ -62,17 +62,17 @@ def load_baseline(path: Path | str) -> Baseline:
 
 
 def _check_version(path: Path, content: object) -> None:
-    found = content.get("crbench_baseline") if isinstance(content, dict) else None
-    if not isinstance(found, int) or isinstance(found, bool):
+    version = content.get("crbench_baseline") if isinstance(content, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
         raise UserError.at(str(path), "is no baseline", "crbench baseline accept RUN writes one")
-    if found < BASELINE_VERSION:
+    if version < BASELINE_VERSION:
         suite = content.get("suite") if isinstance(content, dict) else None
         run = shlex.quote(f"reports/{plain(suite)}") if isinstance(suite, str) and suite else "RUN"
-        what = f"a baseline of version {found}, this program reads {BASELINE_VERSION}"
+        what = f"a baseline of version {version}, this program reads {BASELINE_VERSION}"
         right = f"renew it: crbench baseline accept {run} --restart -o {shlex.quote(str(path))}"
         raise OldBaseline.at(str(path), what, right)
-    if found != BASELINE_VERSION:
-        what = f"a baseline of version {found}, this program reads {BASELINE_VERSION}"
+    if version != BASELINE_VERSION:
+        what = f"a baseline of version {version}, this program reads {BASELINE_VERSION}"
         raise UserError.at(str(path), what, "a newer crbench wrote it: read it with that one")
 
 
@@ -103,9 +103,9 @@ def write_baseline(baseline: Baseline, path: Path | str) -> int:
 
 def _samples_of(cells: Sequence[BaselineCell]) -> dict[str, CellSamples]:
     """The arrays of cells, and what tells whose they are."""
-    found = {}
+    samples = {}
     for cell in cells:
         identity = {name: getattr(cell, name) for name in ("data", "reference", "yardsticks", "version", "n")}
         values = {name: value.samples for name, value in cell.values.items()}
-        found[cell.id.path] = CellSamples(cell.key, cell.network, identity, cell.machine, values)
-    return found
+        samples[cell.id.path] = CellSamples(cell.key, cell.network, identity, cell.machine, values)
+    return samples

@@ -91,14 +91,14 @@ def _judge(
         return _own(variant, gate, value, samples.form == "proportion")
     better: Literal["lower", "higher"] = "higher" if samples.better == "higher" else "lower"
     if samples.form == "proportion":
-        found = harm_of_proportions(reference[mine], variant, better=better)
+        measured = harm_of_proportions(reference[mine], variant, better=better)
     else:
         own, other = Resamples(count).means(np.stack([reference[mine], variant]))
         first, second = float(reference[mine].mean()), float(variant.mean())
-        found = harm(first, second, own, other, better=better, samples=count)
-    sure = found.p_above(gate.tolerance)
-    interval = found.interval.within(-most, most)
-    said = _said(value, found.estimate or 0.0, interval, count)
+        measured = harm(first, second, own, other, better=better, samples=count)
+    sure = measured.p_above(gate.tolerance)
+    interval = measured.interval.within(-most, most)
+    said = _said(value, measured.estimate or 0.0, interval, count)
     return said, 1.0 if sure is None else sure, interval.below(gate.tolerance)
 
 

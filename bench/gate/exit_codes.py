@@ -91,10 +91,10 @@ def left_out(results: Results) -> list[str]:
     variants: dict[str, list[str]] = {}
     for cell in results.left_out:
         variants.setdefault(plain(cell.variant), []).append(plain(cell.target))
-    shown = ", ".join(f"{name} ({', '.join(dict.fromkeys(targets))})" for name, targets in variants.items())
+    names = ", ".join(f"{name} ({', '.join(dict.fromkeys(targets))})" for name, targets in variants.items())
     count = len(results.left_out)
     cells = "1 gated cell was" if count == 1 else f"{count} gated cells were"
-    return [f"{cells} left out by --only or --shard: {shown}"]
+    return [f"{cells} left out by --only or --shard: {names}"]
 
 
 def incomplete(results: Results) -> list[str]:

@@ -75,7 +75,7 @@ def measure_it(cell: CellRecord, suite_path: str) -> str:
 
 def by_cell(judgements: Sequence[Judgement]) -> dict[CellId, list[Judgement]]:
     """Judgements by the cell that they are about."""
-    found: dict[CellId, list[Judgement]] = defaultdict(list)
+    grouped: dict[CellId, list[Judgement]] = defaultdict(list)
     for item in judgements:
-        found[item.id].append(item)
-    return dict(found)
+        grouped[item.id].append(item)
+    return dict(grouped)

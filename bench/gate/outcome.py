@@ -40,9 +40,9 @@ def conclude(results: Results, judgements: Sequence[Judgement], baseline: str, *
 
 def _closing(results: Results, judgements: Sequence[Judgement], code: ExitCode, strict: bool) -> str:
     counts = Counter(item.verdict for item in judgements)
-    shown = [f"{counts[word]} {word}" for word in WORDS if counts[word]]
+    counted = [f"{counts[word]} {word}" for word in WORDS if counts[word]]
     open_ = sum(item.verdict == "inconclusive" and not item.not_worse for item in judgements)
-    parts = [", ".join(shown) or "nothing was judged"]
+    parts = [", ".join(counted) or "nothing was judged"]
     if open_:
         fails = "--strict fails them" if not strict else "--strict: they fail"
         parts.append(f"{open_} not shown to be no worse ({fails})")

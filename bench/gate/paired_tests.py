@@ -100,9 +100,9 @@ def _more_draws(pairings: Sequence[Pairing], n: int, rounds: int) -> list[tuple[
     statistics = [(pairing.statistic.function, arrays) for pairing, arrays in sides if pairing.statistic is not None]
     for seed in range(rounds):
         resamples = Resamples(n, DRAWS, seed).ahead(vectors, statistics)
-        for found, pairing in zip(parts, pairings, strict=True):
-            found.append(_figures(pairing, resamples))
-    return [(np.concatenate([a for a, _ in found]), np.concatenate([b for _, b in found])) for found in parts]
+        for drawn, pairing in zip(parts, pairings, strict=True):
+            drawn.append(_figures(pairing, resamples))
+    return [(np.concatenate([a for a, _ in drawn]), np.concatenate([b for _, b in drawn])) for drawn in parts]
 
 
 def _first(pairing: Pairing) -> Shift:
@@ -110,13 +110,13 @@ def _first(pairing: Pairing) -> Shift:
     if _resampled(pairing):
         return _from_draws(pairing, _figures(pairing, Resamples(pairing.n)))
     better: Literal["lower", "higher"] = "higher" if pairing.after.better == "higher" else "lower"
-    found = harm_of_proportions(before["x"], after["x"], better=better)
+    measured = harm_of_proportions(before["x"], after["x"], better=better)
     factor = 1.0 if pairing.scale is None else 1 / pairing.scale
-    if factor != 1.0 and found.estimate is not None:
-        low, high, method = found.interval
-        interval = type(found.interval)(_times(low, factor), _times(high, factor), method)
-        found = Harm(found.estimate * factor, interval, None, found.p_value, "", found.distribution)
-    return _shift(found, pairing.margin / factor)
+    if factor != 1.0 and measured.estimate is not None:
+        low, high, method = measured.interval
+        interval = type(measured.interval)(_times(low, factor), _times(high, factor), method)
+        measured = Harm(measured.estimate * factor, interval, None, measured.p_value, "", measured.distribution)
+    return _shift(measured, pairing.margin / factor)
 
 
 def _times(limit: float | None, factor: float) -> float | None:
@@ -148,8 +148,8 @@ def _from_draws(pairing: Pairing, draws: tuple[Float, Float]) -> Shift:
     once = Resamples.of(np.ones((1, pairing.n)))
     first, second = (float(figure[0]) for figure in _figures(pairing, once))
     better: Literal["lower", "higher"] = "higher" if pairing.after.better == "higher" else "lower"
-    found = harm(first, second, *draws, better=better, log=pairing.after.log, samples=pairing.n)
-    return _shift(found, pairing.margin)
+    measured = harm(first, second, *draws, better=better, log=pairing.after.log, samples=pairing.n)
+    return _shift(measured, pairing.margin)
 
 
 def _shift(measured: Harm, margin: float) -> Shift:

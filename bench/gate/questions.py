@@ -52,15 +52,15 @@ def pairing_of(
 
 def answer(question: Question, shift: Shift, worse: float, better: float) -> Answer:
     """The word on a question; ``worse`` and ``better``: p-values adjusted for all that is judged together."""
-    value, margin, found = question.cell.values[question.name], question.pairing.margin, shift.harm
+    value, margin, harm = question.cell.values[question.name], question.pairing.margin, shift.harm
     more: dict[str, Any] = {"rule": question.gate.rule, "per": question.gate.per, "margin": margin}
-    if found.estimate is None or found.interval.method == "none":
-        because = found.reason or "no interval can be given"
+    if harm.estimate is None or harm.interval.method == "none":
+        because = harm.reason or "no interval can be given"
         return Answer("inconclusive", because, more)
-    word = decide(found.interval, margin, worse, better)
-    keeps = not_worse(found.interval, margin)
+    word = decide(harm.interval, margin, worse, better)
+    keeps = not_worse(harm.interval, margin)
     since = "than the baseline" if question.against == "baseline" else "than when it was first accepted: drift"
-    shown = _difference(value, question, found.estimate, (found.interval.low, found.interval.high))
+    text = _difference(value, question, harm.estimate, (harm.interval.low, harm.interval.high))
     tail = {
         "regressed": f"surely worse {since}",
         "improved": f"surely better {since}",
@@ -68,12 +68,12 @@ def answer(question: Question, shift: Shift, worse: float, better: float) -> Ans
         "inconclusive": f"no worse {since}, perhaps better" if keeps else f"not shown to be no worse {since}",
     }[word]
     more |= {
-        "estimate": found.estimate,
-        "ci": (found.interval.low, found.interval.high),
+        "estimate": harm.estimate,
+        "ci": (harm.interval.low, harm.interval.high),
         "p_value": worse,
         "not_worse": keeps and word != "regressed",
     }
-    return Answer(word, f"{shown}: {tail}", more)
+    return Answer(word, f"{text}: {tail}", more)
 
 
 def margin_of(gate: GateResult) -> float:

@@ -39,16 +39,16 @@ def run_ratios(
         after_samples: Its per-sample arrays.
     """
     old, new = ({cell.id: cell for cell in run.cells} for run in (before, after))
-    found: list[RunRatio] = []
+    ratios: list[RunRatio] = []
     asked: dict[int, list[_Asked]] = defaultdict(list)
-    for place in sorted({*old, *new}, key=lambda place: place.path):
-        kept = before_samples.cells.get(place.path), after_samples.cells.get(place.path)
+    for cell_id in sorted({*old, *new}, key=lambda cell_id: cell_id.path):
+        kept = before_samples.cells.get(cell_id.path), after_samples.cells.get(cell_id.path)
         for value in _changes(*kept):
-            cell = new.get(place) or old[place]
-            if reason := _absent(place, old, new) or _other_sums(*kept):
-                found.append(_told(cell, RatioFigures(value=value, reason=reason)))
+            cell = new.get(cell_id) or old[cell_id]
+            if reason := _absent(cell_id, old, new) or _other_sums(*kept):
+                ratios.append(_told(cell, RatioFigures(value=value, reason=reason)))
             else:
-                sides = Side(NOW, new[place], kept[1]), Side(BEFORE, old[place], kept[0])
+                sides = Side(NOW, new[cell_id], kept[1]), Side(BEFORE, old[cell_id], kept[0])
                 distances = sides[0].distances(value)
                 size = 0 if distances is None else distances.variant["x"].size
                 asked[size].append(_Asked(cell, value, *sides))
@@ -57,8 +57,8 @@ def run_ratios(
         resamples = Resamples(size).ahead(vectors) if size else None  # one pass for all of as many samples
         for item in questions:
             figures = ratio_figures(item.value, item.now, item.before, resamples)
-            found.append(_told(item.cell, figures, unchanged=_unchanged(item)))
-    return sorted(found, key=lambda item: (item.id.path, item.value))
+            ratios.append(_told(item.cell, figures, unchanged=_unchanged(item)))
+    return sorted(ratios, key=lambda item: (item.id.path, item.value))
 
 
 def _changes(*kept: CellSamples | None) -> list[str]:
@@ -67,9 +67,9 @@ def _changes(*kept: CellSamples | None) -> list[str]:
     return [name for name, form in values.items() if form in DISTANCES]
 
 
-def _absent(place: CellId, old: dict[CellId, Cell], new: dict[CellId, Cell]) -> str:
+def _absent(cell_id: CellId, old: dict[CellId, Cell], new: dict[CellId, Cell]) -> str:
     """Why one of both runs has no such change; empty where both have."""
-    for cell, run in ((old.get(place), "earlier"), (new.get(place), "later")):
+    for cell, run in ((old.get(cell_id), "earlier"), (new.get(cell_id), "later")):
         if cell is None:
             return f"not in the {run} run"
         if cell.status != "ok":
@@ -92,5 +92,5 @@ def _unchanged(item: _Asked) -> bool:
 
 
 def _told(cell: Cell, figures: RatioFigures, *, unchanged: bool = False) -> RunRatio:
-    place = {name: getattr(cell, name) for name in CellRecord.model_fields}
-    return RunRatio(**place, **dict(figures), family=cell.family, unchanged=unchanged)
+    fields = {name: getattr(cell, name) for name in CellRecord.model_fields}
+    return RunRatio(**fields, **dict(figures), family=cell.family, unchanged=unchanged)

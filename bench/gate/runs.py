@@ -73,20 +73,20 @@ def _results(file: Path) -> Results:
         raise UserError.at(str(file), error.strerror or "cannot be read", advice) from None
     except (ValueError, RecursionError):
         raise UserError.at(str(file), "is no JSON, or cut short", "measure again: crbench run SUITE") from None
-    found = content.get("schema") if isinstance(content, dict) else None
-    if found != SCHEMA_VERSION or isinstance(found, bool):
-        if not isinstance(found, int) or isinstance(found, bool):
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA_VERSION or isinstance(schema, bool):
+        if not isinstance(schema, int) or isinstance(schema, bool):
             raise UserError.at(
                 str(file), "holds no results", "name a folder with results.json, which crbench run writes"
             )
-        what = f"results of schema {found}, this program reads {SCHEMA_VERSION}"
+        what = f"results of schema {schema}, this program reads {SCHEMA_VERSION}"
         raise UserError.at(str(file), what, f"measure again: crbench run {_suite_of(content)}")
     try:
         results = Results.model_validate_json(text, strict=True)  # a text or a truth value is no number
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError.at(f"{file}: {plain(place)}", plain(first["msg"]), "measure again: crbench run SUITE") from None
+        where = ".".join(map(str, first["loc"]))
+        raise UserError.at(f"{file}: {plain(where)}", plain(first["msg"]), "measure again: crbench run SUITE") from None
     if not is_whole(content):
         what = "its checksum does not fit: it was changed, or is damaged"
         if not results.sha256:

@@ -29,7 +29,7 @@ def accepted_by_suite(cell: Cell) -> bool:
 
 def skipped_cells(results: Results) -> list[SkippedCell]:
     """The gated cells of a run that are skipped and that its suite does not accept itself."""
-    found = [
+    skipped = [
         SkippedCell(
             variant=cell.variant, target=cell.target, metric=cell.metric, params=cell.params,
             replicate=cell.replicate or 0, label=cell.label, reason=plain(cell.reason), values=sorted(names),
@@ -37,7 +37,7 @@ def skipped_cells(results: Results) -> list[SkippedCell]:
         for cell in results.cells
         if cell.status == "skipped" and (names := gated_names(cell)) and not accepted_by_suite(cell)
     ]  # fmt: skip
-    return sorted(found, key=lambda cell: cell.id.path)
+    return sorted(skipped, key=lambda cell: cell.id.path)
 
 
 def same_reason(before: str, after: str) -> bool:

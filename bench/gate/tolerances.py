@@ -68,8 +68,8 @@ def judge_gate(value: ValueResult, rule: Rule, tolerance: float) -> GateResult:
     info = RULES[rule]
     if value.kind not in info.kinds:
         return result("inconclusive", f"{rule} does not judge a {value.kind}")
-    limits, text, shown, why_not, between = LOOKS_AT[info.judges](value, tolerance)
-    said = f"{text}, {info.words} {shown}"
+    limits, text, allowed, why_not, between = LOOKS_AT[info.judges](value, tolerance)
+    said = f"{text}, {info.words} {allowed}"
     # towards: the end that must keep the tolerance; a floor is a ceiling of the negated figure
     low, high = limits or (None, None)
     if info.limit == "least":
@@ -88,10 +88,10 @@ def judge_gate(value: ValueResult, rule: Rule, tolerance: float) -> GateResult:
 
 
 def _gap(value: ValueResult, tolerance: float) -> _Judged:
-    shown = f"{tolerance:.6g}"
+    allowed = f"{tolerance:.6g}"
     text = " ".join(gap_with_interval(value.gap, value.gap_ci)).strip()
     if text == NOTHING:
-        return _Judged(None, "no gap", shown, value.reason or "it has no value")
+        return _Judged(None, "no gap", allowed, value.reason or "it has no value")
     low, high = value.gap_ci or (None, None)
     beyond = low is not None and low > tolerance
     further, between = value.gap_further, "inside the interval"
@@ -101,26 +101,26 @@ def _gap(value: ValueResult, tolerance: float) -> _Judged:
         if further > tolerance:
             text += f" ({least} beside one further yardstick)"
     limits = None if value.gap_ci is None else (further, high)
-    return _Judged(limits, f"gap {text}", shown, value.reason, between)
+    return _Judged(limits, f"gap {text}", allowed, value.reason, between)
 
 
 def _own(value: ValueResult, tolerance: float) -> _Judged:
-    shown = tolerance_text(value, tolerance)
+    allowed = tolerance_text(value, tolerance)
     if value.variant is None:
-        return _Judged(None, "no value", shown, value.reason or "it has no value")
+        return _Judged(None, "no value", allowed, value.reason or "it has no value")
     limits = value.own_ci
     factor, suffix = (100.0, " %") if is_proportion(value) else (1.0, f" {plain(value.unit)}" if value.unit else "")
     text = " ".join(with_interval(value.variant * factor, scaled(limits, factor), suffix=suffix)).strip()
-    return _Judged(limits, text, shown, value.reason or "its own figure has none")
+    return _Judged(limits, text, allowed, value.reason or "its own figure has none")
 
 
 def _difference(value: ValueResult, tolerance: float) -> _Judged:
-    shown = tolerance_text(value, tolerance)
+    allowed = tolerance_text(value, tolerance)
     if value.estimate is None:
         word = "no harm" if value.kind in ("quality", "pair") else "no change"
-        return _Judged(None, word, shown, value.reason or "it has no value")
+        return _Judged(None, word, allowed, value.reason or "it has no value")
     text = " ".join(difference(value, value.estimate, value.ci)).strip()
-    return _Judged(value.ci, text, shown, value.reason)
+    return _Judged(value.ci, text, allowed, value.reason)
 
 
 LOOKS_AT: dict[str, Callable[[ValueResult, float], _Judged]] = {

@@ -18,13 +18,13 @@ def gates_of(cells: Iterable[Cell]) -> list[tuple[str, GateResult]]:
     """Every gate with the name of its value in words, parameters where the same metric stands twice."""
     cells = list(cells)
     apart = told_apart((cell.metric, cell.params) for cell in cells)
-    found = []
+    named_gates = []
     for cell in cells:
         words = apart[cell.metric, canonical_parameters(cell.params)]
         for name, value in cell.values.items():
             label = f"{title(name)} ({words})" if words else title(name)
-            found += [(label, gate) for gate in value.gates]
-    return found
+            named_gates += [(label, gate) for gate in value.gates]
+    return named_gates
 
 
 def _phrases(gates: Iterable[tuple[str, GateResult]], wanted: str) -> list[str]:
@@ -83,10 +83,10 @@ def subjects(variants: Sequence[VariantResult]) -> list[str]:
     several = {key for key, count in Counter((v.name, v.target) for v in variants).items() if count > 1}
     words = []
     for variant in variants:
-        places = [plain(variant.target)]
+        labels = [plain(variant.target)]
         if (variant.name, variant.target) in several:
-            places.append("all replicates" if variant.replicate is None else f"replicate {variant.replicate}")
-        words.append(f"{plain(variant.name)} ({', '.join(places)})")
+            labels.append("all replicates" if variant.replicate is None else f"replicate {variant.replicate}")
+        words.append(f"{plain(variant.name)} ({', '.join(labels)})")
     return words
 
 
@@ -147,9 +147,9 @@ def _sums_told(variant: VariantResult, cells: Iterable[Cell]) -> tuple[dict[str,
 
 def unmeasured_variants(results: Results) -> list[tuple[str, str]]:
     """The variants that are another function on other processors and were not measured so; what is said of each."""
-    found = []
+    variants = []
     for variant, name in zip(results.variants, subjects(results.variants), strict=True):
         told = _sums_told(variant, results.cells)
         if unmeasured(*told):
-            found.append((name, caveat(*told)))
-    return found
+            variants.append((name, caveat(*told)))
+    return variants

@@ -74,9 +74,9 @@ class _Scan:
         nodes = _living(model, self.output)
         self.integers = {name for node in nodes if node.op_type in INTEGER_READERS for name in node.input[:1]}
         for node in nodes:
-            self._place(node)
+            self._assign(node)
 
-    def _place(self, node: NodeProto) -> None:
+    def _assign(self, node: NodeProto) -> None:
         for name in node.output:
             self.made_by[name] = node
         dynamic = [name for name in node.input if name and name not in self.constant]

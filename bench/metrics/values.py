@@ -145,8 +145,8 @@ class Statistic:
 
     def figure(self, arrays: Arrays, weights: Weights) -> Float:
         """The figure under each row of weights (B, n): (B,)."""
-        found = self.function(*(arrays[name] for name in names(self.of)), weights)
-        return np.asarray(found, dtype=np.float64)
+        figures = self.function(*(arrays[name] for name in names(self.of)), weights)
+        return np.asarray(figures, dtype=np.float64)
 
     def point(self, arrays: Arrays) -> float:
         """The figure of the samples themselves."""
@@ -154,8 +154,8 @@ class Statistic:
 
     def draws(self, arrays: Arrays, resamples: Resamples) -> Float:
         """The figure in each resample (B,), centred where the resampled values are biased."""
-        found = resamples.statistic(self.function, *(arrays[name] for name in names(self.of)))
-        return recentred(found, self.point(arrays)) if self.recentre else found
+        draws = resamples.statistic(self.function, *(arrays[name] for name in names(self.of)))
+        return recentred(draws, self.point(arrays)) if self.recentre else draws
 
 
 class BoundFigures(NamedTuple):
@@ -196,10 +196,10 @@ class Cost:
 
     def figure(self, arrays: Arrays, name: str = "") -> float | None:
         """The figure; None where the array is absent."""
-        found = arrays.get(name or self.of)
-        if found is None:
+        array = arrays.get(name or self.of)
+        if array is None:
             return None
-        return float(found) if self.quantile is None else float(np.quantile(found, self.quantile))
+        return float(array) if self.quantile is None else float(np.quantile(array, self.quantile))
 
 
 Quality: TypeAlias = Mean | Proportion | Statistic

@@ -126,10 +126,10 @@ def _named(parts: dict[Part, Any], name: str, where: str) -> dict[Part, Any]:
 
 
 def _told(parts: dict[Part, Any]) -> str:
-    shown = []
+    words = []
     for part, value in parts.items():
         text = f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
         if isinstance(value, torch.Tensor) and not value.is_floating_point():
             text += f" {str(value.dtype).removeprefix('torch.')}"
-        shown.append(f"{part} {text}".strip())
-    return ", ".join(shown) or "nothing"
+        words.append(f"{part} {text}".strip())
+    return ", ".join(words) or "nothing"

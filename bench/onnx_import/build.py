@@ -92,7 +92,7 @@ class _Building:
         node = self._hoisted(node)
         graphs = _graphs(node)
         captures = tuple(sorted(set().union(*(_reads(graph) for graph in graphs)))) if graphs else None
-        self._place(ExecutionStep(node, entry, (), captures))
+        self._take(ExecutionStep(node, entry, (), captures))
         self.visible.update(node.outputs)
 
     def _node(self, proto: NodeProto) -> OnnxNode:
@@ -124,7 +124,7 @@ class _Building:
                 attributes[name] = replace(graph, constants={})
         return replace(node, attributes=attributes)
 
-    def _place(self, step: ExecutionStep) -> None:
+    def _take(self, step: ExecutionStep) -> None:
         """Fold a step, take the branch that is known, or keep the step for every pass."""
         node = step.node
         known = all(name in self.constants for name in node.inputs if name)
@@ -135,7 +135,7 @@ class _Building:
                 self.visible |= made
                 self.folded += graph.folded
                 for inner in graph.steps:
-                    self._place(inner)
+                    self._take(inner)
                 for source, target in zip(graph.outputs, node.outputs, strict=False):
                     self._alias(node, source, target)
                 return
@@ -149,7 +149,7 @@ class _Building:
         alias = replace(node, operator="Identity", inputs=(source,), outputs=(target,), attributes={})
         entry = lookup("", "Identity", node.opset)
         assert entry is not None
-        self._place(ExecutionStep(alias, entry))
+        self._take(ExecutionStep(alias, entry))
 
     def _fold(self, step: ExecutionStep) -> bool:
         """Compute a step on constants once; one that fails is left to fail when it runs."""

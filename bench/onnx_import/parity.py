@@ -80,8 +80,8 @@ def parity_of(twin: torch.Tensor, session: torch.Tensor, step: float | None) -> 
     """Compare logits (n, classes) of a twin and its session; ``step`` of the output's quantiser where there is one.
 
     >>> session = torch.tensor([[0.0, 2.0], [4.0, 0.0]])
-    >>> found = parity_of(session + torch.tensor([[0.5, 0.0], [0.0, 0.0]]), session, 0.5)
-    >>> found.unit, found.largest, found.median, found.agreement
+    >>> parity = parity_of(session + torch.tensor([[0.5, 0.0], [0.0, 0.0]]), session, 0.5)
+    >>> parity.unit, parity.largest, parity.median, parity.agreement
     ('output step', 1.0, 0.5, 1.0)
     """
     single = session.shape[1] == 1  # no classes: the spread of the one output over the samples

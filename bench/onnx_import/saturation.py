@@ -146,11 +146,11 @@ def lost(read: Reading, pairs: Candidates, outputs: int, counted: Counted | None
     return total.index_put((row, pairs.outputs[pair]), (limit - sums).double(), accumulate=True)
 
 
-def _clipped(read: Reading, found: Candidates) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _clipped(read: Reading, pairs: Candidates) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The pairs that are clipped in each row, and whether from above."""
-    used, offsets = torch.unique(torch.cat(found.columns), return_inverse=True)
-    first, second = offsets[: len(found.outputs)], offsets[len(found.outputs) :]
-    v, w = found.weights
+    used, offsets = torch.unique(torch.cat(pairs.columns), return_inverse=True)
+    first, second = offsets[: len(pairs.outputs)], offsets[len(pairs.outputs) :]
+    v, w = pairs.weights
     parts = [(first[:0], first[:0], first[:0] > 0)]
     step = max(1, CHUNK // max(1, len(used)))
     for begin in range(0, len(read.rows), step):
@@ -161,10 +161,10 @@ def _clipped(read: Reading, found: Candidates) -> tuple[torch.Tensor, torch.Tens
         most = torch.maximum(low[first] * v, high[first] * v) + torch.maximum(low[second] * w, high[second] * w)
         least = torch.minimum(low[first] * v, high[first] * v) + torch.minimum(low[second] * w, high[second] * w)
         able = torch.nonzero((most > HIGHEST) | (least < LOWEST)).squeeze(1)
-        for pairs in torch.split(able, max(1, CHUNK // len(rows))):
-            sums = table[first[pairs]] * v[pairs, None] + table[second[pairs]] * w[pairs, None]
+        for chosen in torch.split(able, max(1, CHUNK // len(rows))):
+            sums = table[first[chosen]] * v[chosen, None] + table[second[chosen]] * w[chosen, None]
             index, row = torch.nonzero((sums > HIGHEST) | (sums < LOWEST), as_tuple=True)
-            parts.append((pairs[index], row + begin, sums[index, row] > 0))
+            parts.append((chosen[index], row + begin, sums[index, row] > 0))
     pair, row, above = (torch.cat(side) for side in zip(*parts, strict=True))
     return pair, row, above
 

@@ -66,9 +66,7 @@ def load_outside(
     module = call_factory(factory, 0, where_factory, pretrained=checkpoint is None)
     refuse_frozen(module, where_factory)
     made = [] if checkpoint is None else _load(module, Path(checkpoint), f"{prefix}checkpoint")
-    return _taken_in(
-        module, declared, where_factory, lambda found, more: factory_record(factory, found, [*made, *more])
-    )
+    return _taken_in(module, declared, where_factory, lambda spec, more: factory_record(factory, spec, [*made, *more]))
 
 
 def _load_held(held: Held, declared: InputSpec, where: str) -> Network:
@@ -76,9 +74,9 @@ def _load_held(held: Held, declared: InputSpec, where: str) -> Network:
     if held.kind == "onnx":
         return _load_onnx(held.content, declared, where)
     if held.kind == "function":
-        found = FunctionNetwork(held.content, declared)
-        declared = _with_classes(declared, answer_classes(found, where), where)
-        return replace(found, input=declared, record=held_record("function", declared))
+        network = FunctionNetwork(held.content, declared)
+        declared = _with_classes(declared, answer_classes(network, where), where)
+        return replace(network, input=declared, record=held_record("function", declared))
     try:
         with contained():
             module = copied(held.content).cpu().eval()
@@ -87,7 +85,7 @@ def _load_held(held: Held, declared: InputSpec, where: str) -> Network:
         right = "give a module that copy.deepcopy copies"
         raise UserError.at(where, f"the module cannot be copied: {reason}", right) from error
     refuse_frozen(module, where)
-    return _taken_in(module, declared, where, lambda found, more: held_record("torch", found, more))
+    return _taken_in(module, declared, where, lambda spec, more: held_record("torch", spec, more))
 
 
 def _taken_in(

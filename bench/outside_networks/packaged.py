@@ -51,10 +51,10 @@ def packaged(name: str, where: str = "") -> Path:
         raise UserError.at(where, f"package {package!r} is not installed", f"install the package that has {name!r}")
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     for folder in folders:
-        found = folder.joinpath(*inside)
-        if found.exists():
-            if not found.resolve().is_relative_to(folder.resolve()):
+        candidate = folder.joinpath(*inside)
+        if candidate.exists():
+            if not candidate.resolve().is_relative_to(folder.resolve()):
                 raise UserError.at(where, f"{name!r} leads out of the package", "give a file that the package holds")
-            return found
+            return candidate
     what = f"package {package!r} has no {'/'.join(inside)!r}"
     raise UserError.at(where, what, f"it lies in {folders[0]}" if folders else "it is a single module")

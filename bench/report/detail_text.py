@@ -127,10 +127,10 @@ def flat(thing: Any, prefix: str = "") -> list[tuple[str, str]]:
     [('git.dirty', 'yes'), ('argv', 'crbench run')]
     """
     if isinstance(thing, Mapping):
-        found = []
+        lines = []
         for key, value in thing.items():
-            found += flat(value, f"{prefix}.{plain(key)}" if prefix else plain(key))
-        return found
+            lines += flat(value, f"{prefix}.{plain(key)}" if prefix else plain(key))
+        return lines
     if isinstance(thing, list | tuple):
         nested = any(isinstance(item, Mapping | list | tuple) for item in thing)
         text = json.dumps(finite(thing), default=str) if nested else " ".join(_word(item) for item in thing)

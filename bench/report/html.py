@@ -68,35 +68,35 @@ def render_html(results: Results) -> str:
     Only this page's own style and script may run (content security policy by hash), so that no name in a results file
     can become code even where an escape were forgotten.
     """
-    shown = board_text(leaderboard(results))
+    board = board_text(leaderboard(results))
     style, script = _asset("report.css"), _asset("report.js")
     allowed = f"style-src {_fingerprint(style)}; script-src {_fingerprint(script)}"
     policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
-    harms = shown_columns(shown)
-    meanings = figures.meanings(shown.yardstick)
+    harms = shown_columns(board)
+    meanings = figures.meanings(board.yardstick)
     rows = [
         {
             "row": row,
-            "strips": [(gap, strip(gap, shown.yardstick)) for gap in row.gaps],
+            "strips": [(gap, strip(gap, board.yardstick)) for gap in row.gaps],
             "cells": [cell_text(entry) for entry in cell_entries(row.cells)],
             "stages": None if (stages := stages_of(variant, row.cells)) is None else stages_text(stages),
         }
-        for row, variant in zip(shown.rows, results.variants, strict=True)
+        for row, variant in zip(board.rows, results.variants, strict=True)
     ]
     return (
         _environment()
         .get_template("index.html.j2")
         .render(
-            board=shown,
+            board=board,
             harms=harms,
-            left_out=[column.title for i, column in enumerate(shown.columns) if i not in harms],
+            left_out=[column.title for i, column in enumerate(board.columns) if i not in harms],
             rows=rows,
             states=[("ship", "May ship"), ("stop", "Do not ship"), ("error", "Error"), ("open", "Undecided")],
             words=WORDS,
             signs=SIGNS,
             meanings=meanings,
             marks=[(figures.SIGNS[mark], meaning) for mark, meaning in meanings.items() if mark],
-            ticks=ticks(shown.yardstick),
+            ticks=ticks(board.yardstick),
             one=position(1.0),
             provenance=flat(provenance(results)),
             sums=sums_lines(results.cells),

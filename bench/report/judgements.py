@@ -81,13 +81,13 @@ def ratio_lines(comparison: Comparison) -> list[RatioLine]:
 def labels(judgements: Sequence[Judgement]) -> list[str]:
     """A name for each judgement, no two alike: variant (target): value, and its gate where it has several."""
     apart = told_apart((item.metric, item.params) for item in judgements)
-    found = []
+    names = []
     for item in judgements:
         words = apart[item.metric, canonical_parameters(item.params)]
         replicate = f", replicate {item.replicate}" if item.replicate else ""
         value = f"{title(item.value)} ({words})" if words else title(item.value)
-        found.append(f"{plain(item.variant)} ({plain(item.target)}{replicate}): {value}{AGAINST[item.against]}")
-    return _numbered(_with_gates(found, judgements))
+        names.append(f"{plain(item.variant)} ({plain(item.target)}{replicate}): {value}{AGAINST[item.against]}")
+    return _numbered(_with_gates(names, judgements))
 
 
 def _with_gates(names: Sequence[str], judgements: Sequence[Judgement]) -> list[str]:
@@ -103,8 +103,8 @@ def _with_gates(names: Sequence[str], judgements: Sequence[Judgement]) -> list[s
 def _numbered(names: Sequence[str]) -> list[str]:
     """The names, those that are still alike with a number from the second on."""
     seen: Counter[str] = Counter()
-    found = []
+    numbered = []
     for name in names:
         seen[name] += 1
-        found.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
-    return found
+        numbered.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
+    return numbered

@@ -78,7 +78,7 @@ def _metrics(cells: Sequence[Cell], width: int) -> list[RenderableType]:
     head: Row = tuple(Text(name, "bold") for name in COLUMNS)  # type: ignore[assignment]
     measured = [cell for cell in cells if cell.status == "ok"]
     rows = {id(cell): [_row(name, value) for name, value in cell.values.items()] for cell in measured}
-    everything = [head, *(row for found in rows.values() for row in found)]
+    everything = [head, *(row for cell_rows in rows.values() for row in cell_rows)]
     widths = [max(row[column].cell_len for row in everything) for column in range(len(head))]
     widths[0] = max(12, min(widths[0], width - sum(widths[1:]) - GAP * (len(head) - 1)))
     parts: list[RenderableType] = [_table([head], widths)]
@@ -107,24 +107,24 @@ def _table(rows: Sequence[Row], widths: Sequence[int]) -> Table:
 
 def _row(name: str, value: ValueResult) -> Row:
     row = value_text(value_entry(name, value))
-    shown = row.estimate
-    word = "" if shown.value == NOTHING else f"{row.meaning} "
-    style = FIGURE_STYLES.get(shown.mark, "")
-    difference = Text.assemble((word, "dim"), (f"{shown.value} {shown.sign}".strip(), style))
+    estimate = row.estimate
+    word = "" if estimate.value == NOTHING else f"{row.meaning} "
+    style = FIGURE_STYLES.get(estimate.mark, "")
+    difference = Text.assemble((word, "dim"), (f"{estimate.value} {estimate.sign}".strip(), style))
     gap = f"gap {row.gap}" if row.gap.value != NOTHING else ""
-    interval = Text(" ".join(filter(None, (shown.interval, gap))))
+    interval = Text(" ".join(filter(None, (estimate.interval, gap))))
     return Text(f"  {row.name}"), Text(row.reference.value), Text(row.variant.value), difference, interval
 
 
 def _elsewhere(results: Results) -> list[tuple[str, str]]:
     """What must be said of a variant that is another function on other processors."""
-    found = []
+    lines = []
     for variant in results.variants:
         mine = [cell for cell in results.cells if (cell.variant, cell.target) == (variant.name, variant.target)]
         more = caveat(sums_told(mine), kinds_elsewhere(results.cells, variant.name, variant.target))
         if more:
-            found.append((f"{plain(variant.name)} ({plain(variant.target)}):", more))
-    return found
+            lines.append((f"{plain(variant.name)} ({plain(variant.target)}):", more))
+    return lines
 
 
 def _closing(results: Results) -> str:

@@ -12,13 +12,13 @@ UNITS = {"logit spread": "of the logit spread", "output step": "of the output's 
 
 def parity_lines(cell: Cell) -> list[tuple[str, str]]:
     """(``twin of the reference`` or ``twin of the variant``, its figures) for each network whose twin a cell used."""
-    return [(f"twin of the {side}", parity_line(found)) for side, found in _sides(cell)]
+    return [(f"twin of the {side}", parity_line(twin)) for side, twin in _sides(cell)]
 
 
 def _sides(cell: Cell) -> list[tuple[str, TwinParity]]:
     parity = cell.parity or Parity()
     both = (("reference", parity.reference), ("variant", parity.variant))
-    return [(side, found) for side, found in both if found is not None]
+    return [(side, twin) for side, twin in both if twin is not None]
 
 
 def parity_line(twin: TwinParity) -> str:

@@ -40,7 +40,7 @@ class RatioGroupText:
 def ratio_texts(groups: Sequence[RatioGroup]) -> tuple[RatioGroupText, ...]:
     """Every group in words; a reason that holds for all its pairs stands once."""
     apart = told_apart((group.value.metric, group.value.params) for group in groups)
-    found = []
+    texts = []
     for group in groups:
         words = apart[group.value.metric, canonical_parameters(group.value.params)]
         value = f"{title(group.value.value)} ({words})" if words else title(group.value.value)
@@ -52,8 +52,8 @@ def ratio_texts(groups: Sequence[RatioGroup]) -> tuple[RatioGroupText, ...]:
             lines: tuple[RatioLine, ...] = (RatioLine(Order.UNKNOWN, _reason(*reasons)),)
         else:
             lines = tuple(RatioLine(entry.order, ratio_sentence(entry)) for entry in group.entries)
-        found.append(RatioGroupText(plain(group.family), target, value, group.headline, lines))
-    return tuple(found)
+        texts.append(RatioGroupText(plain(group.family), target, value, group.headline, lines))
+    return tuple(texts)
 
 
 def ratio_sentence(entry: RatioEntry) -> str:

@@ -43,20 +43,20 @@ def render(results: Results, console: Console) -> None:
     Two lines a variant (figure, interval), readable from 80 columns on and without colour. Terminals that cannot
     encode a character get its nearest ASCII one.
     """
-    shown = board_text(leaderboard(results))
+    board = board_text(leaderboard(results))
     parts: list[RenderableType] = [
-        _heading(f"{shown.title}: what got worse", "harm in natural units, + is worse, 95 % intervals"),
-        _leaderboard(shown, console.width),
+        _heading(f"{board.title}: what got worse", "harm in natural units, + is worse, 95 % intervals"),
+        _leaderboard(board, console.width),
     ]
-    if shown.families and shown.rows:
+    if board.families and board.rows:
         parts += [
-            _heading("How far each family moved", f"gap: 0 = same function, {shown.yardsticks}"),
-            _gaps(shown, console.width),
+            _heading("How far each family moved", f"gap: 0 = same function, {board.yardsticks}"),
+            _gaps(board, console.width),
         ]
-    parts += ratios([group for group in shown.ratios if group.headline])
+    parts += ratios([group for group in board.ratios if group.headline])
     parts += _stages(results, console.width)
-    parts += [_legend(shown), *few_samples(results.cells), *_alarms(shown), *_twins(results), *_sums(results)]
-    parts += [*_notes(shown.notes), *_warnings(shown.warnings), *_verdicts(shown)]
+    parts += [_legend(board), *few_samples(results.cells), *_alarms(board), *_twins(results), *_sums(results)]
+    parts += [*_notes(board.notes), *_warnings(board.warnings), *_verdicts(board)]
     emit(Group(*parts), console)
 
 
@@ -89,8 +89,8 @@ def _figure(figure: Figure) -> Text:
     return text
 
 
-def _name(name: str, place: str, width: int = NAME_WIDTH) -> Text:
-    return Text.assemble(("\n".join(textwrap.wrap(name, width)), "bold"), "\n", (place, "dim"))
+def _name(name: str, target: str, width: int = NAME_WIDTH) -> Text:
+    return Text.assemble(("\n".join(textwrap.wrap(name, width)), "bold"), "\n", (target, "dim"))
 
 
 def _cost(size: Figure, latency: Figure) -> Text:
@@ -101,35 +101,35 @@ def _state(state: State) -> Text:
     return Text(f"{SIGNS[state]} {WORDS[state]}", style=STYLES[state])
 
 
-def _leaderboard(shown: BoardText, width: int) -> RenderableType:
+def _leaderboard(board: BoardText, width: int) -> RenderableType:
     fitting = max(1, (width - FIXED_WIDTH) // HARM_WIDTH)
     table = _table()
     table.add_column("variant", min_width=10, overflow="fold")
     table.add_column("verdict", min_width=9, max_width=13)
-    for column in shown.columns[:fitting]:
+    for column in board.columns[:fitting]:
         table.add_column(Text(column.title), max_width=HARM_WIDTH, overflow="fold")
     table.add_column("size, latency", no_wrap=True)
-    for row in shown.references:
+    for row in board.references:
         own = [Text(harm.value, style="dim") for harm in row.harms[:fitting]]
         name = _name("reference", row.target)
         table.add_row(name, Text("own figures", style="dim"), *own, _cost(row.size, row.latency))
-    for variant in shown.rows:
+    for variant in board.rows:
         harms = [_figure(figure) for figure in variant.harms[:fitting]]
         name = _name(variant.name, variant.target)
         table.add_row(name, _state(variant.state), *harms, _cost(variant.size, variant.latency))
-    left = shown.columns[fitting:]
+    left = board.columns[fitting:]
     if not left:
         return table
     return Group(table, Text(f"not shown in this width: {', '.join(column.title for column in left)}", style="dim"))
 
 
-def _gaps(shown: BoardText, width: int) -> Table:
-    name_width = max(10, min(NAME_WIDTH, width - 13 * len(shown.families) - 1))
+def _gaps(board: BoardText, width: int) -> Table:
+    name_width = max(10, min(NAME_WIDTH, width - 13 * len(board.families) - 1))
     table = _table()
     table.add_column("variant", min_width=10, overflow="fold")
-    for family in shown.families:
+    for family in board.families:
         table.add_column(Text(family), max_width=14, overflow="fold")
-    for row in shown.rows:
+    for row in board.rows:
         table.add_row(_name(row.name, row.target, name_width), *(_figure(gap.figure) for gap in row.gaps))
     return table
 
@@ -142,8 +142,8 @@ def _stages(results: Results, width: int) -> list[RenderableType]:
         if stages is None:
             continue
         text = stages_text(stages)
-        place = "" if not variant.replicate else f", replicate {variant.replicate}"
-        name = f"{plain(variant.name)} ({plain(variant.target)}{place}): what each stage adds"
+        replicate = "" if not variant.replicate else f", replicate {variant.replicate}"
+        name = f"{plain(variant.name)} ({plain(variant.target)}{replicate}): what each stage adds"
         table = _table()
         table.add_column("stage", min_width=10, max_width=NAME_WIDTH, overflow="fold")
         shown = text.falls[: max(1, (width - NAME_WIDTH) // HARM_WIDTH)]
@@ -161,9 +161,9 @@ def _added(bar: BarText) -> Text:
     return text.append(f"\n{bar.added.interval}", style="dim") if bar.added.interval else text
 
 
-def _legend(shown: BoardText) -> Text:
-    used = {figure.mark for row in shown.rows for figure in (*row.harms, *(gap.figure for gap in row.gaps))}
-    meanings = figures.meanings(shown.yardstick)
+def _legend(board: BoardText) -> Text:
+    used = {figure.mark for row in board.rows for figure in (*row.harms, *(gap.figure for gap in row.gaps))}
+    meanings = figures.meanings(board.yardstick)
     words = [f"{figures.SIGNS[mark]} {meaning}" for mark, meaning in meanings.items() if mark and mark in used]
     return Text("\n" + "\n".join(words) if words else "", style="dim")
 
@@ -198,10 +198,10 @@ def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:
     return [Text(words, style="dim")] if words else []
 
 
-def _alarms(shown: BoardText) -> list[RenderableType]:
-    alarms = [(row, gap) for row in shown.rows for gap in row.gaps if gap.alarming]
+def _alarms(board: BoardText) -> list[RenderableType]:
+    alarms = [(row, gap) for row in board.rows for gap in row.gaps if gap.alarming]
     lines = [(f"! {row.label}", f"{gap.family}: {gap.alarm_words}") for row, gap in alarms]
-    return listing(f"Alarms: surely further from the reference than {shown.yardstick.further}", lines, "bold red")
+    return listing(f"Alarms: surely further from the reference than {board.yardstick.further}", lines, "bold red")
 
 
 def _twins(results: Results) -> list[RenderableType]:
@@ -223,19 +223,19 @@ def _warnings(lines: Sequence[str]) -> list[RenderableType]:
     return listing(WARNINGS, [("!", line) for line in lines], "bold red")
 
 
-def _verdicts(shown: BoardText) -> list[RenderableType]:
+def _verdicts(board: BoardText) -> list[RenderableType]:
     lines = [
         f"{SIGNS[state]} {WORDS[state]}: {', '.join(row.label for row in those)}: {reason.removeprefix(f'{UNGATED}; ')}"
         for state in LAST_IS_NEAREST
-        for reason, those in shown.reasons(state)
+        for reason, those in board.reasons(state)
         if reason != UNGATED  # said once, in the last line
     ]
-    closing = f"{SIGNS[shown.state]} {shown.because}"
-    if not lines and not shown.gated and shown.rows:
-        return [Text(f"\n{closing}", style=STYLES[shown.state])]
+    closing = f"{SIGNS[board.state]} {board.because}"
+    if not lines and not board.gated and board.rows:
+        return [Text(f"\n{closing}", style=STYLES[board.state])]
     body = [Padding(Text(sentence), (0, 0, 0, 2), expand=False) for sentence in lines]
     return [
         Text("\nVerdict", style="bold"),
         *body,
-        Text(f"\n{closing}", style=STYLES[shown.state]),
+        Text(f"\n{closing}", style=STYLES[board.state]),
     ]

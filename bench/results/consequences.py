@@ -58,12 +58,12 @@ def consequence(item: Judgement, strict: bool) -> Consequence:
     >>> consequence(item, False).name, consequence(item, True).name
     ('OPEN', 'REGRESSION')
     """
-    found = WORDS[item.verdict].consequence
+    usual = WORDS[item.verdict].consequence
     if item.verdict == "inconclusive":
         if item.not_worse:
             return Consequence.PASS
         return Consequence.REGRESSION if strict else Consequence.OPEN
-    return found if found not in FAILING or decides(item, strict) else Consequence.OPEN
+    return usual if usual not in FAILING or decides(item, strict) else Consequence.OPEN
 
 
 def failing(judgements: Iterable[Judgement], strict: bool) -> list[Judgement]:

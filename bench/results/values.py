@@ -1,4 +1,4 @@
-"""One value of a cell: its figure, interval, place on the yardsticks' scale, and gates."""
+"""One value of a cell: its figure, interval, position on the yardsticks' scale, and gates."""
 
 from __future__ import annotations
 

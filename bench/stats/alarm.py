@@ -54,10 +54,10 @@ def family_alarm(gaps: Sequence[Gap], level: float = ONE_SIDED, seed: int = 0) -
     if not known:
         return Alarm(None, None, (None,) * len(gaps), "no gap of the family has a lower limit")
     columns = []
-    for place in known:
-        gap = gaps[place]
+    for index in known:
+        gap = gaps[index]
         assert gap.deviations is not None
-        random = generator("alarm", seed, place)
+        random = generator("alarm", seed, index)
         freedom = gap.yardsticks - 1
         yardstick_term = gap.further_spread * random.standard_normal(gap.deviations.size)
         error = gap.further_error * np.sqrt(random.chisquare(freedom, gap.deviations.size) / freedom)
@@ -67,9 +67,9 @@ def family_alarm(gaps: Sequence[Gap], level: float = ONE_SIDED, seed: int = 0) -
         raise ValueError("gaps of one family need the same resamples")
     quantile = max(0.0, max_t_quantile(np.stack(columns, axis=1), level))
     limits: list[float | None] = [None] * len(gaps)
-    for place in known:
-        gap = gaps[place]
+    for index in known:
+        gap = gaps[index]
         assert gap.log_estimate is not None
-        limits[place] = exp((gap.log_estimate - quantile * gap.further_error) / gap.power)
-    best = max(known, key=lambda place: limits[place] or 0.0)
+        limits[index] = exp((gap.log_estimate - quantile * gap.further_error) / gap.power)
+    best = max(known, key=lambda index: limits[index] or 0.0)
     return Alarm(limits[best], best, tuple(limits))

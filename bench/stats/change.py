@@ -156,8 +156,8 @@ def added_change(
         ValueError: If shapes disagree, a distance is not finite, or a count is not 0 or 1.
 
     >>> once = Resamples.of(np.ones((1, 4)))
-    >>> found = added_change(np.array([1.0, 1, 0, 0]), np.array([0.0, 1, 1, 1]), once, count=True)
-    >>> found.estimate, found.interval.method  # two samples gained, one lost, of four
+    >>> added = added_change(np.array([1.0, 1, 0, 0]), np.array([0.0, 1, 1, 1]), once, count=True)
+    >>> added.estimate, added.interval.method  # two samples gained, one lost, of four
     (0.25, 'score')
     >>> added_change(np.full(4, 2.0), np.full(4, 2.0), once)  # a step that moved nothing
     Change(estimate=0.0, interval=Interval(low=0.0, high=0.0, method='bootstrap'))

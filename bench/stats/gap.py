@@ -21,10 +21,10 @@ from bench.stats.yardstick import NEEDED, Power, Scale, log_error, log_limits, p
 class Gap:
     """A gap, or the reason why there is none; the lower part is what the family alarm needs.
 
-    >>> found = Gap(1.2, Interval(0.9, 1.6, "t"), sampling=0.3, spread=0.8, yardsticks=4)
-    >>> found.yardstick_error, found.error  # 0.8 / sqrt(4), hypot(0.3, 0.4)
+    >>> measured = Gap(1.2, Interval(0.9, 1.6, "t"), sampling=0.3, spread=0.8, yardsticks=4)
+    >>> measured.yardstick_error, measured.error  # 0.8 / sqrt(4), hypot(0.3, 0.4)
     (0.4, 0.5)
-    >>> round(found.further_spread, 4), round(found.further_error, 4)  # 0.8 sqrt(5 / 4)
+    >>> round(measured.further_spread, 4), round(measured.further_error, 4)  # 0.8 sqrt(5 / 4)
     (0.8944, 0.9434)
     """
 
@@ -97,8 +97,8 @@ def gap(
     Raises:
         ValueError: If shapes disagree, distances are not finite, or a count is not 0 or 1.
 
-    >>> found = gap(np.full(3, 2.0), np.full((4, 3), 8.0), Resamples.of(np.ones((5, 3))), power=2)
-    >>> round(found.gap, 6)  # (2 / 8)^(1/2)
+    >>> measured = gap(np.full(3, 2.0), np.full((4, 3), 8.0), Resamples.of(np.ones((5, 3))), power=2)
+    >>> round(measured.gap, 6)  # (2 / 8)^(1/2)
     0.5
     """
     resamples = resamples.ahead(change_vectors(row, count=count) for row in (variant, *yardsticks))
@@ -148,8 +148,8 @@ def gap_on(
     limits = Interval(
         exp((estimate - scale.quantile * low) / power), exp((estimate + scale.quantile * high) / power), "t"
     )
-    found = Gap(point, limits, "", estimate, deviations, low_error, scale.spread, scale.count, power)
-    return replace(found, further=exp((estimate - scale.quantile * found.further_error) / power))
+    measured = Gap(point, limits, "", estimate, deviations, low_error, scale.spread, scale.count, power)
+    return replace(measured, further=exp((estimate - scale.quantile * measured.further_error) / power))
 
 
 def _sampling(

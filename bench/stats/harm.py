@@ -115,8 +115,8 @@ def harm(
     Raises:
         ValueError: If the draws differ in shape.
 
-    >>> found = harm(0.9, 0.8, np.array([0.9, 0.8]), np.array([0.8, 0.7]), better="higher")
-    >>> round(found.estimate, 3), [round(limit, 3) for limit in found.interval[:2]]
+    >>> measured = harm(0.9, 0.8, np.array([0.9, 0.8]), np.array([0.8, 0.7]), better="higher")
+    >>> round(measured.estimate, 3), [round(limit, 3) for limit in measured.interval[:2]]
     (0.1, [0.1, 0.1])
     """
     first, second = np.asarray(reference_draws, dtype=np.float64), np.asarray(variant_draws, dtype=np.float64)
@@ -172,8 +172,8 @@ def harm_of_proportions(
         ValueError: If the outcomes are not paired, or not 0 or 1.
 
     >>> right, wrong = np.ones(100), np.r_[np.zeros(6), np.ones(94)]
-    >>> found = harm_of_proportions(right, wrong, better="higher")
-    >>> round(found.estimate, 3), [round(limit, 3) for limit in found.interval[:2]]
+    >>> measured = harm_of_proportions(right, wrong, better="higher")
+    >>> round(measured.estimate, 3), [round(limit, 3) for limit in measured.interval[:2]]
     (0.06, [0.021, 0.125])
     """
     first, second = np.asarray(reference, dtype=np.float64), np.asarray(variant, dtype=np.float64)

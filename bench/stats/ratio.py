@@ -75,8 +75,8 @@ def paired_ratio(
         known = [change(distances, resamples, count=True) for distances in pair]
     else:
         resamples = resamples.ahead([ratio_vectors(*pair)])
-        found = [change_and_draws(distances, resamples) for distances in pair]
-        known, draws = [item for item, _ in found], [drawn for _, drawn in found]
+        changes = [change_and_draws(distances, resamples) for distances in pair]
+        known, draws = [item for item, _ in changes], [drawn for _, drawn in changes]
     near = [item.interval.low is None or item.interval.low <= floor or item.estimate <= 0 for item in known]
     if any(near):
         return _one_limit(pair, known, near, power, count, floor, names)

@@ -110,8 +110,8 @@ class Resamples:
         >>> Resamples.of(np.array([[1, 1], [2, 0]])).statistic(lambda x, weights: weights @ x, np.array([1.0, 3.0]))
         array([4., 2.])
         """
-        if self._known and (found := self._known.get((function, *map(_content, arrays)))) is not None:
-            return found.copy()
+        if self._known and (known := self._known.get((function, *map(_content, arrays)))) is not None:
+            return known.copy()
         return self._pass(np.empty((0, self.n)), [(function, arrays)])[1][0]
 
     def ahead(self, vectors: Iterable[NDArray[Any]] = (), statistics: Sequence[tuple[Any, ...]] = ()) -> Resamples:

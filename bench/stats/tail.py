@@ -43,8 +43,8 @@ def tail_contributions(distances: NDArray[Any], share: float = SHARE) -> Float:
     values = checked(distances)
     if not 0 < share <= 1:
         raise ValueError(f"a tail of {share} of the samples is none: it must be above 0 and at most 1")
-    place = values.size - ceil(round(share * values.size, 9))
-    v = float(np.partition(values, place)[place])
+    index = values.size - ceil(round(share * values.size, 9))
+    v = float(np.partition(values, index)[index])
     return v + np.maximum(values - v, 0) / share
 
 
@@ -95,5 +95,5 @@ def tail_change(
     >>> float(estimate), interval.method
     (39.5, 'none')
     """
-    found, draws = change_and_draws(tail_contributions(distances), resamples, level=level, largest=largest)
-    return (Change(found.estimate, NO_INTERVAL) if no_tail_interval(resamples.n) else found), draws
+    change, draws = change_and_draws(tail_contributions(distances), resamples, level=level, largest=largest)
+    return (Change(change.estimate, NO_INTERVAL) if no_tail_interval(resamples.n) else change), draws

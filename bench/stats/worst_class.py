@@ -42,22 +42,22 @@ def worst_class(outcomes: NDArray[Any], labels: NDArray[Any], level: float = LEV
     Raises:
         ValueError: If the shapes differ or an outcome is neither 0 nor 1.
 
-    >>> found = worst_class(np.r_[np.zeros(40), np.ones(5), np.zeros(15)], np.repeat([0, 1, 2], [40, 10, 10]))
-    >>> found.estimate, found.label, found.n, [round(end, 3) for end in found.interval[:2]]
+    >>> worst = worst_class(np.r_[np.zeros(40), np.ones(5), np.zeros(15)], np.repeat([0, 1, 2], [40, 10, 10]))
+    >>> worst.estimate, worst.label, worst.n, [round(end, 3) for end in worst.interval[:2]]
     (0.5, 1, 10, [0.144, 0.856])
     """
     values, classes = checked(outcomes), np.asarray(labels)
     events(values)
     if classes.shape != values.shape:
         raise ValueError(f"{values.size} outcomes and labels of shape {classes.shape}: one label a sample is needed")
-    names, place = np.unique(classes, return_inverse=True)
-    sizes, found = np.bincount(place), np.bincount(place, weights=values).astype(int)
+    names, indices = np.unique(classes, return_inverse=True)
+    sizes, counts = np.bincount(indices), np.bincount(indices, weights=values).astype(int)
     kept = np.flatnonzero(sizes >= FEW)
     if kept.size == 0:
         reason = f"no class has {FEW} samples: the largest has {int(sizes.max())}"
         return WorstClass(None, NO_INTERVAL, reason=reason)
     each = 1 - (1 - level) / kept.size
-    limits = [clopper_pearson(int(found[c]), int(sizes[c]), each) for c in kept]
-    worst = max(kept, key=lambda c: found[c] / sizes[c])
+    limits = [clopper_pearson(int(counts[c]), int(sizes[c]), each) for c in kept]
+    worst = max(kept, key=lambda c: counts[c] / sizes[c])
     interval = Interval(max(limit.low or 0.0 for limit in limits), max(limit.high or 0.0 for limit in limits), "exact")
-    return WorstClass(float(found[worst] / sizes[worst]), interval, int(names[worst]), int(sizes[worst]), kept.size)
+    return WorstClass(float(counts[worst] / sizes[worst]), interval, int(names[worst]), int(sizes[worst]), kept.size)

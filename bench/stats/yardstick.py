@@ -100,7 +100,7 @@ def _too_few(table: Float) -> str:
         return (
             f"{len(seen)} yardsticks differ from the reference in {sum(seen)} samples altogether; a scale needs {FEW}"
         )
-    silent = [number for number, found in enumerate(seen, start=1) if found == 0]
+    silent = [number for number, count in enumerate(seen, start=1) if count == 0]
     return f"yardstick {silent[0]} differs from the reference in no sample, and 0 has no logarithm" if silent else ""
 
 

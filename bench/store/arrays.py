@@ -31,8 +31,8 @@ def _declared(packed: zipfile.ZipFile) -> int:
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(size - TAIL, 0))
     tail = stream.read()
-    found = int.from_bytes(tail[(place := tail.rfind(END)) + 10 : place + 12], "little")
-    return len(packed.infolist()) if found == UNTOLD else found
+    count = int.from_bytes(tail[(start := tail.rfind(END)) + 10 : start + 12], "little")
+    return len(packed.infolist()) if count == UNTOLD else count
 
 
 def check_unpacked(packed: zipfile.ZipFile, size: int) -> None:
@@ -89,8 +89,8 @@ def read_arrays(content: bytes, most: int | None = None) -> dict[str, NDArray[An
                 size = sum(item.file_size for item in packed.infolist())  # zipfile never unpacks more of a member
                 if size > most:
                     raise ValueError(f"it unpacks to {size} bytes, more than {most}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
             raise ValueError("it holds something other than arrays")
         return arrays

@@ -89,7 +89,7 @@ class Files:
             if self.local and any(part.is_file() for part in (place, *place.parents)):
                 raise self._error("is a file, or in one", RIGHT)
             self.marked = self.filesystem.exists(self._at(MARKER))
-            self.found = self.marked or check_content(url, self._top(), self.names)
+            self.exists = self.marked or check_content(url, self._top(), self.names)
         except UserError:
             raise
         except Exception as error:  # no permission, no connection, and whatever else a file system may raise
@@ -124,10 +124,10 @@ class Files:
         try:
             self._commit(name, content)
             self._memory.pop(name, None)
-            self.found = True
+            self.exists = True
         except Exception as error:
             refused = isinstance(error, NotImplementedError) or getattr(error, "errno", None) in REFUSALS
-            if not (refused and self.found):
+            if not (refused and self.exists):
                 what, right = f"cannot be written: {_reason(error)}", "give a place with room that may be written"
                 raise self._error(what, right) from error
             if name != MARKER:
@@ -238,8 +238,8 @@ class Files:
         if self.local:
             return sorted(Path(path).relative_to(self.root or "/").as_posix() for path in self._walk(folder))
         start = self.root.lstrip("/")
-        found = self.filesystem.find(self._at(folder))
-        return sorted([*held, *(str(name).lstrip("/").removeprefix(start).lstrip("/") for name in found)])
+        paths = self.filesystem.find(self._at(folder))
+        return sorted([*held, *(str(name).lstrip("/").removeprefix(start).lstrip("/") for name in paths)])
 
     def _walk(self, folder: str) -> Iterator[str]:
         """Everything below a folder that is no folder, and folders whose names are those of files."""

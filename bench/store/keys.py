@@ -27,7 +27,7 @@ def key_of(parts: Any) -> str:
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Each place where two canonical values differ, as (path, old, new).
+    """Each difference of two canonical values, as (path, old, new).
 
     >>> list(differences({"metric": {"epsilon": 0.1}, "n": 3}, {"metric": {"epsilon": 0.2}, "n": 3}))
     [('metric.epsilon', 0.1, 0.2)]

@@ -23,11 +23,11 @@ class Notices:
         """One line for each thing to say; each is said once."""
         lines, store = [], f"the store {plain(self.url)!r}"
         if self.damaged:
-            shown = [f"{name}: {plain(why)}" for name, why in list(self.damaged.items())[:SHOWN]]
-            shown += ["..."] if len(self.damaged) > SHOWN else []
+            examples = [f"{name}: {plain(why)}" for name, why in list(self.damaged.items())[:SHOWN]]
+            examples += ["..."] if len(self.damaged) > SHOWN else []
             count, verb = _count(len(self.damaged))
             again = "what needs them is measured again" if len(self.damaged) > 1 else "what needs it is measured again"
-            lines.append(f"{store}: {count} {verb} damaged and counted as absent, {again} ({'; '.join(shown)})")
+            lines.append(f"{store}: {count} {verb} damaged and counted as absent, {again} ({'; '.join(examples)})")
         if self.unsealed:
             count, verb = _count(len(self.unsealed), "record")
             lines.append(f"{store}: {count} {verb} written before there were checksums, and counted as absent")

@@ -32,8 +32,8 @@ def key_of_name(name: str) -> str | None:
     kind, _, rest = name.partition("/")
     folder, _, file = rest.partition("/")
     part = _PART.fullmatch(file)
-    found = _OBJECT.fullmatch(part["name"] if part else file)
-    return found["key"] if found and kind in KINDS and folder == found["key"][:2] else None
+    matched = _OBJECT.fullmatch(part["name"] if part else file)
+    return matched["key"] if matched and kind in KINDS and folder == matched["key"][:2] else None
 
 
 def is_leftover(name: str) -> bool:
@@ -93,8 +93,8 @@ def check_content(url: str, top: Iterable[str], below: Callable[[str], Iterable[
     if not strange:
         strange = [file for name in names for file in below(name) if not is_own(file)]
     if strange:
-        shown = ", ".join(plain(name) for name in sorted(strange)[:SHOWN])
-        what = f"the folder holds what no store does ({shown}{', ...' if len(strange) > SHOWN else ''})"
+        examples = ", ".join(plain(name) for name in sorted(strange)[:SHOWN])
+        what = f"the folder holds what no store does ({examples}{', ...' if len(strange) > SHOWN else ''})"
         right = f"give an empty folder or a store; one that is a store all the same needs an empty file {MARKER} in it"
         raise UserError.at(f"the store {plain(url)!r}", what, right)
     return bool(names)

@@ -181,9 +181,9 @@ def _from(index: _Index, arrays: dict[str, NDArray[Any]]) -> RunSamples:
     def value(given: _Value, n: int) -> ValueSamples:
         variant = {key: arrays[name] for key, name in given.variant.items()}
         reference = {key: arrays[name] for key, name in given.reference.items()}
-        found = ValueSamples(given.form, variant, reference, given.better, given.power, given.log)
-        check_samples(found, n)
-        return found
+        samples = ValueSamples(given.form, variant, reference, given.better, given.power, given.log)
+        check_samples(samples, n)
+        return samples
 
     def read(cells: dict[str, _Cell]) -> dict[str, CellSamples]:
         return {

@@ -149,8 +149,8 @@ class Spill:
 
     def get(self, name: str) -> Region | None:
         """The content of that name."""
-        found = self._regions.get(name)
-        return None if found is None else found[0]
+        entry = self._regions.get(name)
+        return None if entry is None else entry[0]
 
     def modified(self, name: str) -> float:
         """The time at which content was put, in seconds since the epoch."""

@@ -175,19 +175,19 @@ class Store:
         paths = {name: self._path(kind, key, f"{name}.npy") for name in entries}
         for name, entry in entries.items():
             try:
-                found = self.files.length(paths[name])
+                length = self.files.length(paths[name])
             except OSError as error:
                 self.notices.damaged[paths[name]] = error.strerror or str(error)
                 return None
-            if found != entry.size:
-                self.notices.damaged[paths[name]] = "lost" if found is None else "its size does not fit"
+            if length != entry.size:
+                self.notices.damaged[paths[name]] = "lost" if length is None else "its size does not fit"
                 return None
         return StoredArrays(key, {name: (paths[name], entries[name]) for name in entries}, self.files, self.notices)
 
     def holds(self, kind: Kind, key: str) -> bool:
         """Whether a record's arrays are all what was committed: each is read, a piece at a time."""
-        found = self.arrays(kind, key)
-        return found is not None and found.whole()
+        arrays = self.arrays(kind, key)
+        return arrays is not None and arrays.whole()
 
     def blob(self, kind: Kind, key: str) -> bytes | None:
         """The bytes beside a record, or None where absent or other than what was committed."""
@@ -222,10 +222,10 @@ class Store:
             if is_leftover(name) or not is_own(name):
                 continue  # what a crashed writer left, or somebody else's
             try:
-                found = json.loads(self.files.read(name) or b"")
-                if found.keys() != {"name", "keys"} and not is_whole(found):  # those two alone: before checksums
+                content = json.loads(self.files.read(name) or b"")
+                if content.keys() != {"name", "keys"} and not is_whole(content):  # those two alone: before checksums
                     raise ValueError("its checksum does not fit")
-                kept.update(str(key) for key in found["keys"])
+                kept.update(str(key) for key in content["keys"])
             except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 what = "damaged: what its suite uses is not known"
                 raise UserError.at(f"{self.url}/{name}", what, "remove it, then run the suite again") from None

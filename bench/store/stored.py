@@ -47,9 +47,9 @@ class StoredArrays(Mapping[str, NDArray[Any]]):
             DamagedArrays: it is not what was committed.
         """
         place, entry = self._entries[name]
-        found = self._small.get(name, self._mapped.get(name))
-        if found is not None:
-            return found
+        array = self._small.get(name, self._mapped.get(name))
+        if array is not None:
+            return array
         file = None
         try:
             file = self._open(place, entry)
@@ -58,7 +58,7 @@ class StoredArrays(Mapping[str, NDArray[Any]]):
             stamp = file.stamp()
             if name not in self._checked or self._checked[name] != stamp:
                 entry.check(file)
-            found = entry.array(file)
+            array = entry.array(file)
         except (OSError, ValueError, TypeError) as error:
             self._notices.damaged[place] = why = str(getattr(error, "strerror", None) or error)
             raise DamagedArrays(self.key, place, why) from None
@@ -67,10 +67,10 @@ class StoredArrays(Mapping[str, NDArray[Any]]):
                 file.close()
         self._checked[name] = stamp
         if entry.size <= SMALL:
-            self._small[name] = found
+            self._small[name] = array
         else:
-            self._mapped[name] = found
-        return found
+            self._mapped[name] = array
+        return array
 
     def _open(self, place: str, entry: ArrayEntry) -> Region | Whole | None:
         if entry.size > SMALL:

@@ -24,7 +24,7 @@ def taken_again(suite: Suite) -> Suite:
 
     if all(item.held is None for item in outside_networks(suite)):
         return suite
-    marks = tuple(found for item in suite.yardstick.outside if (found := again(item)) is not None)
+    marks = tuple(mark for item in suite.yardstick.outside if (mark := again(item)) is not None)
     return replace(
         suite,
         reference=replace(suite.reference, outside=again(suite.reference.outside)),

@@ -94,7 +94,7 @@ class _Writer:
     def linear(self, node: NodeProto, made: Linear) -> None:
         dtype = self.dtype(node.input[1])
         weight, bias = made.weight.astype(dtype), made.bias.astype(dtype)
-        if node.op_type == "MatMul":  # it has no place for a bias
+        if node.op_type == "MatMul":  # it takes no bias
             node.op_type = "Gemm"
         if node.op_type == "Gemm":
             from onnx import helper

@@ -117,25 +117,25 @@ def _refuse_overflow(seen: dict[str, tuple[float, float]]) -> None:
 
 
 def quantiser_states(module: nn.Module, placed: dict[str, Any]) -> dict[str, Any]:
-    """Each activation quantiser's place, scale and zero point, and the numbers that bring it back.
+    """Each activation quantiser's position, scale and zero point, and the numbers that bring it back.
 
     Raises:
         UserError: a scale is not finite: the network's values overflow.
     """
     states: dict[str, Any] = {}
-    for name, found in placed.items():
+    for name, position in placed.items():
         quantiser: Any = module.get_submodule(name)
         state = {key: value.item() for key, value in quantiser.state_dict().items()}
         scale, zero_point = (
             float(value().item()) for value in (quantiser.act_quant.scale, quantiser.act_quant.zero_point)
         )
-        _refuse_overflow({str(found["after"]): (scale, zero_point), name: (0.0, sum(state.values()))})
-        states[name] = {**found, "scale": scale, "zero_point": zero_point, "state": state}
+        _refuse_overflow({str(position["after"]): (scale, zero_point), name: (0.0, sum(state.values()))})
+        states[name] = {**position, "scale": scale, "zero_point": zero_point, "state": state}
     return states
 
 
 def load_states(module: nn.Module, states: dict[str, Any]) -> None:
     """Put recorded quantiser states back, in place."""
-    for name, found in states.items():
-        state = {key: torch.tensor(value) for key, value in found["state"].items()}
+    for name, recorded in states.items():
+        state = {key: torch.tensor(value) for key, value in recorded["state"].items()}
         module.get_submodule(name).load_state_dict(state, strict=True)

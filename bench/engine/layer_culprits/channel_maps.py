@@ -81,8 +81,8 @@ def fit(reference: Sequence[NDArray[Any]], variant: Sequence[NDArray[Any]], axis
     thousand times worse. Of two axes the one with the smaller residual is taken.
 
     >>> x = np.array([[1.0, 1.0], [2.0, 3.0], [4.0, 2.0], [5.0, 5.0], [6.0, 1.0]])
-    >>> found = fit([x], [x * [2.0, 1.0] + [1.0, 0.0]])
-    >>> found.scale.round(9).tolist(), found.shift.round(9).tolist(), found.moved.tolist()
+    >>> fitted = fit([x], [x * [2.0, 1.0] + [1.0, 0.0]])
+    >>> fitted.scale.round(9).tolist(), fitted.shift.round(9).tolist(), fitted.moved.tolist()
     ([2.0, 1.0], [1.0, 0.0], [True, False])
     """
     x, y = (np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]) for parts in (reference, variant))

@@ -70,7 +70,7 @@ class ProjectedGradientDescent(Metric):
         right, and their paired difference with its 95 % score interval.
         """
         attacked = max(1, int(arrays["clean_correct"].sum()))
-        found: dict[str, Any] = {
+        details: dict[str, Any] = {
             "clean_error": float(1.0 - arrays["clean_correct"].mean()),
             "zero_gradient_share": float(arrays["zero_gradient"].sum() / attacked),
         }
@@ -81,10 +81,10 @@ class ProjectedGradientDescent(Metric):
             )
             table = PairedTable.of(twin, session)
             limits = paired_difference(table)
-            found["success"] = {
+            details["success"] = {
                 "session": float(session.mean()),
                 "twin": float(twin.mean()),
                 "difference": table.difference,
                 "ci": [limits.low, limits.high],
             }
-        return found
+        return details

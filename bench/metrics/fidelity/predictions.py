@@ -63,5 +63,5 @@ class Predictions(Metric):
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
         """The mean top probability and, with labels, the temperatures of both halves of the samples."""
-        found: dict[str, Any] = {"mean_confidence": float(arrays["confidence"].mean())}
-        return found | ({"temperatures": arrays["temperatures"].tolist()} if "temperatures" in arrays else {})
+        details: dict[str, Any] = {"mean_confidence": float(arrays["confidence"].mean())}
+        return details | ({"temperatures": arrays["temperatures"].tolist()} if "temperatures" in arrays else {})

@@ -97,7 +97,7 @@ def _padded(x: torch.Tensor, pads: list[int], axes: range | list[int], mode: str
         return torch.nn.functional.pad(x, widths, value=value)
     for axis, (before, after) in pairs.items():
         if before or after:
-            x = x.index_select(axis, _places(x.shape[axis], before, after, mode).to(x.device))
+            x = x.index_select(axis, _elements(x.shape[axis], before, after, mode).to(x.device))
     return x
 
 
@@ -106,10 +106,10 @@ def _halves(pads: list[int]) -> tuple[list[int], list[int]]:
     return pads[:middle], pads[middle:]
 
 
-def _places(size: int, before: int, after: int, mode: str) -> torch.Tensor:
+def _elements(size: int, before: int, after: int, mode: str) -> torch.Tensor:
     """The element of an axis that stands at each position of the padded axis.
 
-    >>> _places(3, 2, 1, "reflect").tolist(), _places(3, 2, 1, "edge").tolist(), _places(3, 2, 1, "wrap").tolist()
+    >>> _elements(3, 2, 1, "reflect").tolist(), _elements(3, 2, 1, "edge").tolist(), _elements(3, 2, 1, "wrap").tolist()
     ([2, 1, 0, 1, 2, 1], [0, 0, 0, 1, 2, 2], [1, 2, 0, 1, 2, 0])
     """
     positions = torch.arange(-before, size + after)

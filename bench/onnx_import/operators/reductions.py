@@ -84,7 +84,7 @@ def extreme(node: OnnxNode, x: torch.Tensor, axes: torch.Tensor | None = None) -
 
 
 @operator("ArgMax", "ArgMin", codes=True)
-def place_of_extreme(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
+def position_of_extreme(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
     """The position of the largest or smallest along an axis: the first, or with ``select_last_index`` the last."""
     axis, keep = int(node.number("axis", 0)), bool(node.get("keepdims", 1))
     find = torch.argmax if node.operator == "ArgMax" else torch.argmin

@@ -49,13 +49,13 @@ def harm_columns(cells: Sequence[Cell]) -> tuple[Column, ...]:
     """Every value that has a harm: gated ones first, then those with an interval, each in order of appearance."""
     differing = differing_parameters((cell.metric, cell.params) for cell in cells)
     parameters = {(cell.metric, canonical_parameters(cell.params)): cell.params for cell in cells}
-    found: dict[tuple[str, str, str], list[ValueResult]] = defaultdict(list)
+    harms: dict[tuple[str, str, str], list[ValueResult]] = defaultdict(list)
     for cell in cells:
         for name, value in cell.values.items():
             if value.kind in ("quality", "pair"):
-                found[cell.metric, canonical_parameters(cell.params), name].append(value)
+                harms[cell.metric, canonical_parameters(cell.params), name].append(value)
     columns = []
-    for (metric, text, name), values in found.items():
+    for (metric, text, name), values in harms.items():
         given = parameters[metric, text]
         apart = tuple((key, given.get(key)) for key in differing[metric, text])
         gated, sure = any(value.gates for value in values), any(value.ci is not None for value in values)
@@ -67,8 +67,8 @@ def harm_columns(cells: Sequence[Cell]) -> tuple[Column, ...]:
 
 def _families(results: Results) -> tuple[str, ...]:
     """Families in order; one without gaps, such as cost, only where it has a headline."""
-    found = {name: family for variant in results.variants for name, family in variant.families.items()}
-    return tuple(n for n in in_order(set(found)) if n not in FAMILIES or FAMILIES[n].gaps or found[n].headline)
+    families = {name: family for variant in results.variants for name, family in variant.families.items()}
+    return tuple(n for n in in_order(set(families)) if n not in FAMILIES or FAMILIES[n].gaps or families[n].headline)
 
 
 def _row(
@@ -150,5 +150,5 @@ def _references(cells: Sequence[Cell], columns: Sequence[Column]) -> tuple[Refer
 
 
 def _of_reference(cells: Sequence[Cell], names: Sequence[str], units: Sequence[str]) -> CostEntry:
-    found = _cost(cells, names, units)
-    return found if found.value is None else CostEntry(found.value.reference, 1.0, found.unit, found.value)
+    cost = _cost(cells, names, units)
+    return cost if cost.value is None else CostEntry(cost.value.reference, 1.0, cost.unit, cost.value)

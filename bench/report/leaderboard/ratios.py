@@ -70,17 +70,18 @@ def ratio_entry(first: str, second: str, figures: RatioFigures) -> RatioEntry:
 
 def ratio_groups(results: Results) -> tuple[RatioGroup, ...]:
     """Each variant beside the next nearer one, by family, target and replicate; headlines of families first."""
-    found: dict[tuple[str, str, str, str, int | None], list[VariantRatio]] = defaultdict(list)
+    ratios: dict[tuple[str, str, str, str, int | None], list[VariantRatio]] = defaultdict(list)
     for item in results.variant_ratios:
         if item.next_nearer:
-            found[item.family, item.metric, canonical_parameters(item.params), item.target, item.replicate].append(item)
+            key = item.family, item.metric, canonical_parameters(item.params), item.target, item.replicate
+            ratios[key].append(item)
     headlines = [family.headline for variant in results.variants for family in variant.families.values()]
     replicated = {(item.target, item.metric) for item in results.variant_ratios if item.replicate != 0}
     groups = []
-    for (family, metric, _, target, replicate), items in found.items():
+    for (family, metric, _, target, replicate), items in ratios.items():
         value = ValueReference(metric=metric, params=items[0].params, value=items[0].value)
         entries = tuple(ratio_entry(item.first, item.second, item) for item in items)
         several = (target, metric) in replicated
         groups.append(RatioGroup(family, target, replicate, several, value, value in headlines, entries))
-    places = {name: place for place, name in enumerate(in_order({group.family for group in groups}))}
-    return tuple(sorted(groups, key=lambda group: (not group.headline, places[group.family])))
+    positions = {name: position for position, name in enumerate(in_order({group.family for group in groups}))}
+    return tuple(sorted(groups, key=lambda group: (not group.headline, positions[group.family])))
