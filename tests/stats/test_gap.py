@@ -226,8 +226,8 @@ def test_a_scale_of_counts_is_not_chosen_by_what_it_shows(
 ) -> None:
     """Given that a scale is shown, held-out networks have gap 1 on average, and intervals cover."""
     random = np.random.default_rng(1000 + expected)
-    logs, hits, shown = [], 0, 0
-    for _ in range(3000):
+    logs, hits, shown, trials = [], 0, 0, 1500
+    for _ in range(trials):
         rates = expected / 300 * np.exp(random.normal(0, spread, 5))
         table = (random.random((5, 300)) < rates[:, None]).astype(float)
         found = gap(table[0], table[1:], Resamples(300, 100), power=1, count=True)
@@ -237,7 +237,7 @@ def test_a_scale_of_counts_is_not_chosen_by_what_it_shows(
         if found.gap is not None:
             logs.append(np.log(found.gap))
         hits += (found.interval.low or 0.0) <= rates[0] / (expected / 300) <= found.interval.high
-    assert shown > 2700
+    assert shown > 0.9 * trials
     assert 0.95 <= exp(np.mean(logs)) <= 1.05
     assert at_least(hits, shown, 0.95)
 
