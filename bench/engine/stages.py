@@ -7,18 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from bench.engine.arrays import NetworkArrays
-from bench.engine.evidence import Evidence, sample_distances
+from bench.engine.evidence import Evidence
 from bench.engine.failures import ObservationFailure, in_words
 from bench.engine.inline import InlineEngine, Measured
 from bench.engine.networks import NetworkFailure, one_line
+from bench.engine.stage_values import stage_resamples, stage_value
 from bench.interrupts import contained
 from bench.metrics.base import Metric
-from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
+from bench.metrics.values import Change
 from bench.results import StageMetric, StageResult, StageValue, ValueResult
-from bench.stats.change import Change as Estimate
-from bench.stats.change import added_change, change
-from bench.stats.mean import change_vectors
-from bench.stats.resampling import Resamples
 from bench.store.keys import key_of
 from bench.store.stored import DamagedArrays
 from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell
@@ -149,9 +146,11 @@ def _derive(engine: InlineEngine, stages: Sequence[Stage], cells: Sequence[Plann
         if own.status == "ok":
             try:
                 with contained():
-                    resamples = _resamples(engine, metric, start, last[1], own.arrays)
+                    resamples = stage_resamples(engine.derivation, metric, start, last[1], own.arrays)
                     for value in metric.values:
-                        result.values[value.name] = _value(engine, value, start, last, own.arrays, resamples)
+                        result.values[value.name] = stage_value(
+                            engine.derivation, value, start, last, own.arrays, resamples
+                        )
             except DamagedArrays:
                 raise
             except Exception as error:
@@ -198,89 +197,6 @@ def _first(engine: InlineEngine, metric: Metric, start: Evidence) -> StageMetric
             own = derived.model_copy(update=nothing)
         result.values[value.name] = StageValue(cumulative=own)
     return result
-
-
-def _resamples(
-    engine: InlineEngine,
-    metric: Metric,
-    start: Evidence,
-    before: Sequence[NetworkArrays],
-    own: Sequence[NetworkArrays],
-) -> Resamples:
-    """The resamples, which know what the values of a stage need of them: all from one pass."""
-    vectors, statistics = engine.derivation.resampled_later(metric.values, replace(start, variant=own))
-    figures = [value for value in metric.values if not isinstance(value, Change)]
-    more, others = engine.derivation.resampled_later(figures, Evidence(before, own, (), None, start.n))
-    for value in metric.values:
-        if not isinstance(value, Change) or value.where or value.summary == "worst class" or before is start.reference:
-            continue
-        apart = sample_distances(value, before, own)
-        there, here = (sample_distances(value, start.reference, item) for item in (before, own))
-        more.append(change_vectors(apart, count=value.count))
-        if not value.count:
-            more.append(change_vectors(here - there))
-    return Resamples(start.n, engine.derivation.draws).ahead(vectors + more, statistics + others)
-
-
-def _value(
-    engine: InlineEngine,
-    value: Value,
-    start: Evidence,
-    last: tuple[str, Sequence[NetworkArrays]],
-    own: Sequence[NetworkArrays],
-    resamples: Resamples,
-) -> StageValue:
-    """One value at one stage."""
-    since, before = last
-    cumulative = engine.derivation.value(value, replace(start, variant=own), resamples).result
-    out = StageValue(cumulative=cumulative, since=since)
-    if isinstance(value, Change):
-        if before is start.reference:  # the first step: how far it led is all that there is
-            nothing: dict[str, Any] = {"gap": None, "gap_ci": None, "gap_further": None, "yardsticks": []}
-            nothing |= {"yardstick_gaps": [], "reason": cumulative.reason if cumulative.ci is None else ""}
-            whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
-            return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
-        there, here = (sample_distances(value, start.reference, item) for item in (before, own))
-        apart = sample_distances(value, before, own)
-        if value.summary == "worst class" or not apart.size:  # nothing adds up from stage to stage
-            return out
-        if apart.size != resamples.n:
-            resamples = Resamples(apart.size, engine.derivation.draws)
-        out.step = _changed(value, change(apart, resamples, count=value.count, largest=value.largest), cumulative)
-        more = added_change(there, here, resamples, count=value.count, largest=value.largest)
-        out.added = _changed(value, more, cumulative)
-    elif isinstance(value, Mean | Proportion | Statistic):
-        paired = Evidence(before, own, (), None, start.n)
-        out.added = engine.derivation.value(value, paired, resamples).result
-        out.added.numerical_floor = _rounding(value, cumulative)
-    return out
-
-
-def _changed(value: Change, moved: Estimate, cumulative: ValueResult) -> ValueResult:
-    low, high, method = moved.interval
-    result = ValueResult(
-        kind="change",
-        unit=value.unit,
-        n=cumulative.n,
-        power=cumulative.power,
-        estimate=moved.estimate,
-        ci=(low, high),
-        interval=method,
-        numerical_floor=_rounding(value, cumulative),
-    )
-    if cumulative.ci is None:  # of so few samples no interval is known to cover
-        return result.model_copy(update={"ci": None, "interval": "none", "reason": cumulative.reason})
-    return result
-
-
-def _rounding(value: Value, cumulative: ValueResult) -> float | None:
-    """The distance that rounding alone may bring about between two networks: 2^p floors.
-
-    The floor is what the reference's own rounding does. Both networks round, and the p-th root of a distance obeys
-    the triangle inequality.
-    """
-    power = value.power if isinstance(value, Change) else 1
-    return None if cumulative.numerical_floor is None else 2**power * cumulative.numerical_floor
 
 
 def _name_largest(metric: Metric, results: Sequence[StageMetric]) -> None:

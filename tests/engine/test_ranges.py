@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from bench.engine.derive import Derivation
 from bench.engine.evidence import Evidence
 from bench.engine.observed import Observed
 from bench.engine.replicates import _over_replicates
-from bench.engine.stages import _value
+from bench.engine.stage_values import stage_resamples, stage_value
 from bench.metrics.base import metrics
 from bench.metrics.values import Change, Mean, Proportion, Statistic
 from bench.probes.logits import Logits
@@ -48,7 +46,6 @@ def _nudged(shown: list[NetworkArrays], seed: int) -> list[NetworkArrays]:
 def test_of_a_cell_and_of_a_stage(name: str) -> None:
     value, largest = PREDICTIONS[name], RANGES[name]
     derivation = Derivation()
-    engine = SimpleNamespace(derivation=derivation)
     for seed, (reference, before, after) in enumerate([NETWORKS, NETWORKS[::-1], [NETWORKS[i] for i in (1, 0, 2)]]):
         shown = [_nudged(item, 3 * seed + turn) for turn, item in enumerate((reference, before, after))]
         start = Evidence(shown[0], shown[2], (), None, 5)
@@ -56,12 +53,23 @@ def test_of_a_cell_and_of_a_stage(name: str) -> None:
         assert low is not None
         assert high is not None
         assert 0 <= low < high <= largest
-        stage = _value(engine, value, start, ("before", shown[1]), shown[2], Resamples(5))  # type: ignore[arg-type]
+        stage = stage_value(derivation, value, start, ("before", shown[1]), shown[2], Resamples(5))
         assert stage.step is not None
         assert stage.added is not None
         for found, least in ((stage.step, 0.0), (stage.added, -largest)):
             assert found.ci is not None
             assert least <= found.ci[0] <= found.ci[1] <= largest  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["js_tempered", "flip_rate_worst_class"])
+def test_a_stage_without_labels_has_no_step_of_a_value_that_needs_them(name: str) -> None:
+    derivation, metric = Derivation(), metrics.get("fidelity.predictions")()
+    reference, before, after = NETWORKS
+    start = Evidence(reference, after, (), None, 5)
+    resamples = stage_resamples(derivation, metric, start, before, after)
+    stage = stage_value(derivation, PREDICTIONS[name], start, ("before", before), after, resamples)
+    assert (stage.cumulative.estimate, stage.cumulative.reason) == (None, "needs labels; the data has none")
+    assert (stage.step, stage.added) == (None, None)
 
 
 def test_of_a_recipe() -> None:

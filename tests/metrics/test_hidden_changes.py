@@ -1,5 +1,7 @@
 """What a mean hides: tails, flips where the reference was sure, the worst class, another temperature."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,17 @@ def test_without_labels_temperature_and_classes_are_null_and_the_rest_stands():
         assert (shown[name].estimate, shown[name].reason) == (None, "needs labels; the data has none")
     assert shown["js"].estimate > 0
     assert shown["flip_rate_when_sure"].estimate is not None
+
+
+def test_where_one_half_is_all_right_no_temperature_fits_and_the_value_is_null_with_that_reason():
+    """The likelihood grows without end as T falls: at the end of the range any two networks would seem the same."""
+    perfect = Case()
+    perfect.samples = dataclasses.replace(perfect.samples, y=perfect.logits.argmax(axis=1))
+    perfect.reference = perfect.network(perfect.logits)
+    shown = perfect.derived(perfect.noisy(0.5))
+    assert shown["js_tempered"].estimate is None
+    assert shown["js_tempered"].reason == "no temperature fits: in one half of the samples every answer is right"
+    assert shown["js"].estimate > 0
 
 
 def test_every_continuous_change_has_a_tail_and_no_tail_raises_an_alarm() -> None:

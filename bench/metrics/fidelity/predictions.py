@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import NotApplicable
 from bench.functional.divergences import LARGEST_DIVERGENCE, centred, flips, jensen_shannon, relative_difference, sure
 from bench.functional.predictions import top_probability
-from bench.functional.temperature import temperatures, tempered
+from bench.functional.temperature import HIGHEST, LOWEST, temperatures, tempered
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.values import IDS, LABELS, Arrays, Change, Derived, Value, of_reference, with_tail
 from bench.probes.base import Probe
@@ -15,6 +20,20 @@ from bench.probes.logits import Logits
 from bench.registry import parameters
 
 FLIPS: Final = Change("flip_rate", flips, of="log_probabilities", power=1, unit="proportion", count=True, largest=1.0)
+
+
+def at_own_temperature(log_p: NDArray[Any], own: NDArray[Any], ids: Sequence[str]) -> NDArray[np.float64]:
+    """``tempered`` at temperatures that were found; one at an end of the range is none: ``NotApplicable``.
+
+    >>> at_own_temperature(np.log([[0.8, 0.2]]), np.array([0.01, 2.0]), ["a"])
+    Traceback (most recent call last):
+    bench.errors.NotApplicable: no temperature fits: in one half of the samples every answer is right
+    """
+    if (own <= LOWEST).any():
+        raise NotApplicable("no temperature fits: in one half of the samples every answer is right")
+    if (own >= HIGHEST).any():
+        raise NotApplicable("no temperature fits: in one half of the samples a uniform guess is better at every one")
+    return tempered(log_p, own, ids)
 
 
 @metrics.register("fidelity.predictions")
@@ -28,8 +47,9 @@ class Predictions(Metric):
     5 % of samples where they differ most. ``flip_rate_when_sure``: flips among the samples to whose class the reference
     gives at least .9. ``flip_rate_worst_class``: the largest rate over labels with ten samples or more.
     ``js_tempered``: after each network's own temperature, which each half of the samples takes from the other half:
-    fidelity apart from calibration (null without labels). Members of an ensemble are
-    combined by their mean probability; the logarithm of a probability is a logit.
+    fidelity apart from calibration. It is null without labels, and where no temperature fits since in one half of the
+    samples all answers are right. Members of an ensemble are combined by their mean probability; the logarithm of a
+    probability is a logit.
     """
 
     family: ClassVar[Family] = "fidelity"
@@ -40,7 +60,7 @@ class Predictions(Metric):
         Derived("confidence", top_probability, of="log_probabilities"),
         Derived("sure", sure, of="log_probabilities"),
         Derived("temperatures", temperatures, of=("log_probabilities", LABELS, IDS), rows=False),
-        Derived("tempered", tempered, of=("log_probabilities", "temperatures", IDS), rows=False),
+        Derived("tempered", at_own_temperature, of=("log_probabilities", "temperatures", IDS), rows=False),
     )
     values: ClassVar[tuple[Value, ...]] = (
         FLIPS,
