@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +13,6 @@ from bench.results import LayerReport
 if TYPE_CHECKING:
     import pandas
 
-WIDTH: Final = 110
 LOSSES: Final = ("js", "accuracy", "nll")
 NUMBERS: Final = (
     "sqnr_db", "cosine", "own_error", *(f"{name}{end}" for name in LOSSES for end in ("_removed", "_low", "_high")),
@@ -76,14 +74,10 @@ class RankedLayers:
         return data_frame(self.rows(), COLUMNS, NUMBERS)
 
     def __repr__(self) -> str:
-        from rich.console import Console
-
         from bench.report.layers import render_layers
+        from bench.report.terminal_text import terminal_text
 
-        console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
-        render_layers(self.report, console)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return text.strip("\n")
+        return terminal_text(lambda console: render_layers(self.report, console))
 
     def _repr_html_(self) -> str:
         """The table of a terminal, in a font of one width."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from bench.stats.ratio import Ratio
 
-WIDTH = 110  # characters of a table where no terminal says otherwise
 HEIGHT = 640  # pixels of the report in a notebook
 SHOWN = 6
 
@@ -211,15 +209,11 @@ class RunResults(Results):
 
     def __repr__(self) -> str:
         """The table that the command line prints."""
-        from rich.console import Console
-
         from bench.report.pair import render_pair
         from bench.report.terminal import render
+        from bench.report.terminal_text import terminal_text
 
-        console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
-        (render_pair if self._pair else render)(self, console)
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return text.strip("\n")
+        return terminal_text(lambda console: (render_pair if self._pair else render)(self, console))
 
     __str__ = __repr__
 

@@ -183,15 +183,17 @@ def _headline(side: Side) -> str:
     """The metric's headline; of one that is not registered here the one change that was kept."""
     if side.cell.metric in metrics.names():
         return metrics.get(side.cell.metric).headline or ""
-    kept = _changes(side.samples)
+    kept = kept_changes(side.samples)
     return kept[0] if len(kept) == 1 else ""
 
 
-def _changes(samples: CellSamples | None) -> list[str]:
-    return [] if samples is None else [name for name, item in samples.values.items() if item.form in DISTANCES]
+def kept_changes(*kept: CellSamples | None) -> list[str]:
+    """The changes whose distances any of these cells kept, in order."""
+    values = {name: item.form for cell in kept if cell is not None for name, item in cell.values.items()}
+    return [name for name, form in values.items() if form in DISTANCES]
 
 
 def _not_kept(side: Side, name: str, where: str) -> UserError:
-    known = _changes(side.samples)
+    known = kept_changes(side.samples)
     advice = f"kept are {', '.join(known)}" if known else "gate the value in the suite, and measure it again"
     return UserError.at(where, f"no distances of {name or 'a change'!r} were kept of {side.cell.label}", advice)

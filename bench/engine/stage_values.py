@@ -33,7 +33,7 @@ def stage_resamples(
     figures = [value for value in metric.values if not isinstance(value, Change)]
     more, others = derivation.resampled_later(figures, Evidence(before, own, (), None, start.n))
     for value in metric.values:
-        if not isinstance(value, Change) or value.where or value.summary == "worst class" or before is start.reference:
+        if not isinstance(value, Change) or value.where or before is start.reference:
             continue
         if (moved := _moved(value, start.reference, before, own)) is not None:
             more.append(change_vectors(moved.step, count=value.count))
@@ -60,8 +60,8 @@ def stage_value(
             nothing |= {"yardstick_gaps": [], "reason": cumulative.reason if cumulative.ci is None else ""}
             whole = cumulative.model_copy(update={**nothing, "numerical_floor": _rounding(value, cumulative)})
             return StageValue(cumulative=cumulative, step=whole, added=whole.model_copy(), since=since)
-        moved = None if value.summary == "worst class" else _moved(value, start.reference, before, own)
-        if moved is None or not moved.step.size:  # nothing adds up from stage to stage
+        moved = _moved(value, start.reference, before, own)
+        if moved is None:
             return out
         if moved.step.size != resamples.n:
             resamples = Resamples(moved.step.size, derivation.draws)
@@ -86,12 +86,15 @@ class _Moved(NamedTuple):
 def _moved(
     value: Change, reference: Sequence[NetworkArrays], before: Sequence[NetworkArrays], own: Sequence[NetworkArrays]
 ) -> _Moved | None:
-    """What a step moved; None where one of the networks has no such figure."""
+    """What a step moved; None where nothing adds up from stage to stage, or a network has no such figure."""
+    if value.summary == "worst class":
+        return None
     try:
         pairs = (before, own), (reference, before), (reference, own)
-        return _Moved(*(sample_distances(value, *pair) for pair in pairs))
+        moved = _Moved(*(sample_distances(value, *pair) for pair in pairs))
     except NotApplicable:
         return None
+    return moved if moved.step.size else None
 
 
 def _changed(value: Change, moved: Estimate, cumulative: ValueResult) -> ValueResult:

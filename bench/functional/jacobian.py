@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+
+from bench.stats.blas_threads import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +58,7 @@ def spectral_norms(matrices: NDArray[Any]) -> Float:
     a = a / np.where(scale > 0, scale, 1.0)[:, None, None]
     if a.shape[1] > a.shape[2]:
         a = a.transpose(0, 2, 1)
-    with threadpool_limits(1, user_api="blas"):  # the last bits depend on the number of threads
+    with one_thread():  # the last bits depend on the number of threads
         largest = np.linalg.eigvalsh(a @ a.transpose(0, 2, 1))[:, -1]
     return np.asarray(scale * np.sqrt(np.maximum(largest, 0.0)))
 

@@ -9,7 +9,7 @@ from bench.cell_id import CellId
 from bench.results import Cell, CellRecord, RatioFigures, Results, RunRatio
 from bench.stats.resampling import Resamples
 from bench.store.samples import CellSamples, RunSamples
-from bench.variant_ratio import DISTANCES, Side, ratio_figures, vectors_of
+from bench.variant_ratio import Side, kept_changes, ratio_figures, vectors_of
 from bench.wording import plain
 
 NOW, BEFORE = "the variant now", "the variant before"
@@ -43,7 +43,7 @@ def run_ratios(
     asked: dict[int, list[_Asked]] = defaultdict(list)
     for cell_id in sorted({*old, *new}, key=lambda cell_id: cell_id.path):
         kept = before_samples.cells.get(cell_id.path), after_samples.cells.get(cell_id.path)
-        for value in _changes(*kept):
+        for value in kept_changes(*kept):
             cell = new.get(cell_id) or old[cell_id]
             if reason := _absent(cell_id, old, new) or _other_sums(*kept):
                 ratios.append(_told(cell, RatioFigures(value=value, reason=reason)))
@@ -59,12 +59,6 @@ def run_ratios(
             figures = ratio_figures(item.value, item.now, item.before, resamples)
             ratios.append(_told(item.cell, figures, unchanged=_unchanged(item)))
     return sorted(ratios, key=lambda item: (item.id.path, item.value))
-
-
-def _changes(*kept: CellSamples | None) -> list[str]:
-    """The changes whose distances either run kept, in order."""
-    values = {name: item.form for cell in kept if cell is not None for name, item in cell.values.items()}
-    return [name for name, form in values.items() if form in DISTANCES]
 
 
 def _absent(cell_id: CellId, old: dict[CellId, Cell], new: dict[CellId, Cell]) -> str:

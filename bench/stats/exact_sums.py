@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -64,20 +61,3 @@ def add_weighted(parts: Float, weights: Float, out: Float) -> None:
     elif count:
         sums = parts @ weights.T
         np.add(sums[:count], sums[count:], out=out)
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Hold BLAS at one thread: its threads wait for each other by turning, on a busy machine twenty times as long.
-
-    >>> with one_thread():
-    ...     float(np.ones(2) @ np.ones(2))
-    2.0
-    """
-    limit: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
-    return limit
-
-
-@lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
-    """What holds the threads of the libraries that numpy has loaded; looking for them takes milliseconds."""
-    return ThreadpoolController()

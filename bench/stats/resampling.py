@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats.exact_sums import add_weighted, exact_parts, one_thread
+from bench.stats.blas_threads import one_thread
+from bench.stats.exact_sums import add_weighted, exact_parts
 from bench.stats.streams import generator
 
 Float: TypeAlias = NDArray[np.float64]
