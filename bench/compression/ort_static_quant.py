@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from bench.compression.base import Need, StepContext, steps
+from bench.compression.onnx_runtime.options import StaticOptions
 from bench.compression.ort_step import QUANTISED_ALREADY, OrtStep
 from bench.errors import UserError
 from bench.networks.network import OnnxNetwork
@@ -18,7 +19,7 @@ WIDE_OPSET: Final = 21  # the first whose quantisers take 16 bits
 
 @steps.register("ort-static-quant")
 @parameters
-class OrtStaticQuant(OrtStep):
+class OrtStaticQuant(StaticOptions, OrtStep):
     """Integer weights and activations, ranges from the calibration split, by ONNX Runtime's own tool.
 
     The file is first simplified by ONNX Runtime itself (which folds what BatchNorm is left). Weights are symmetric
@@ -26,30 +27,6 @@ class OrtStaticQuant(OrtStep):
     nearest in Kullback-Leibler divergence to the histogram; it searches only with more than 128 bins, so the tool's
     own default of 128 would give ``minmax``. Convolutions on 16-bit activations run on floating point.
     """
-
-    format: Annotated[
-        Literal["qdq", "qoperator"],
-        Field(description="pairs of QuantizeLinear and DequantizeLinear, or operators on integers (QLinearConv)"),
-    ] = "qdq"
-    per_channel: Annotated[bool, Field(description="one weight scale an output channel, else one a tensor")] = True
-    symmetric: Annotated[bool, Field(description="activation ranges around zero, else with a free zero point")] = False
-    activation_type: Annotated[
-        Literal["uint8", "int8", "uint16", "int16"] | None,
-        Field(description="integers of the activations; by default int8 where symmetric, else uint8"),
-    ] = None
-    weight_type: Annotated[
-        Literal["int8", "uint8"], Field(description="integers of the weights: int8 symmetric, uint8 with a zero point")
-    ] = "int8"
-    method: Annotated[
-        Literal["minmax", "percentile", "entropy"], Field(description="how a range is read off the calibration data")
-    ] = "minmax"
-    percentile: Annotated[
-        float, Field(gt=50, le=100, description="for percentile: the share of values inside the range, in percent")
-    ] = 99.999
-    bins: Annotated[
-        int, Field(ge=256, le=16384, multiple_of=2, description="for percentile and entropy: bins of the histogram")
-    ] = 2048
-    reduce_range: Annotated[bool, Field(description="7-bit weights, for CPUs whose 16-bit sums saturate")] = False
 
     version: ClassVar[int] = 2
     refusal: ClassVar[dict[str, str]] = QUANTISED_ALREADY | {
@@ -64,11 +41,6 @@ class OrtStaticQuant(OrtStep):
         if self.format == "qoperator" and self.activations.endswith("16"):
             raise ValueError(f"{self.activations} activations exist only as qdq")
         return self
-
-    @property
-    def activations(self) -> str:
-        """The integers of the activations."""
-        return self.activation_type or ("int8" if self.symmetric else "uint8")
 
     def convert(self, network: OnnxNetwork, context: StepContext) -> tuple[bytes, dict[str, Any]]:
         """Simplify, calibrate, quantise.

@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import copy
 from dataclasses import fields
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from bench.compression.base import Need, StepContext, steps
 from bench.compression.ptq import PostTrainingQuantisation
+from bench.compression.quantisation.options import TEMPERATURE, TrainingOptions
 from bench.errors import UserError
 from bench.networks.network import Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 
-TEMPERATURE = 2.0
-
 
 @steps.register("qat")
 @parameters
-class QuantisationAwareTraining(PostTrainingQuantisation):
+class QuantisationAwareTraining(PostTrainingQuantisation, TrainingOptions):
     """Quantise as ``ptq`` does, then train on with rounding in the forward pass.
 
     The gradient passes straight through the rounding, inside its range. BatchNorm is folded before, and what cannot be
     folded keeps its statistics. After ``ptq`` or ``ptq-mixed`` the network is trained as they left it, and all options
     of quantisation belong to them. Jacob et al., arXiv:1712.05877; learned ranges: Esser et al., arXiv:1902.08153.
     """
-
-    epochs: Annotated[int, Field(ge=1, description="passes over the training split")] = 3
-    learning_rate: Annotated[float, Field(gt=0, description="peak of the cycle")] = 1e-3
-    batch: Annotated[int, Field(ge=1, description="samples a step")] = 64
-    weight_decay: Annotated[float, Field(ge=0, description="of AdamW")] = 0.01
-    learn_ranges: Annotated[bool, Field(description="train stored ranges too, else they stay as calibrated")] = False
-    distillation: Annotated[
-        float, Field(ge=0, le=1, description="share of the loss that is the divergence from the float network")
-    ] = 0.0
-    temperature: Annotated[float, Field(gt=0, description="at which the two networks are compared")] = TEMPERATURE
 
     consumes: ClassVar[frozenset[str]] = frozenset({"torch", "torch-quantised"})
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})

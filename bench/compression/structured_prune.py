@@ -2,63 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.batch_norm_reset import batch_norms, draw, estimate_again
-from bench.compression.pruning.options import Importance
-from bench.compression.seeding import Seed, own_seed
+from bench.compression.pruning.options import PruningOptions
+from bench.compression.seeding import own_seed
 from bench.errors import NotApplicable, UserError
 from bench.networks.network import Network, TorchNetwork
 from bench.registry import parameters
 
-Share = Annotated[float, Field(ge=0, lt=1)]
-Allocation = Literal["uniform", "sensitivity"]
-
 
 @steps.register("structured-prune")
 @parameters
-class StructuredPrune(Step):
+class StructuredPrune(PruningOptions, Step):
     """Remove the least important channels of every layer but the classifier; the layers really become smaller.
 
     Channels that belong together (through BatchNorm, sums, the next layer's input) go together, after Fang et al.,
     arXiv:2301.12900. Give ``ratio``, or ``macs``, or ``layers`` alone. A latency is no target: it is another one on
     another machine, and the same step would make another network.
     """
-
-    ratio: Annotated[float | None, Field(gt=0, lt=1, description="share of channels to remove")] = None
-    macs: Annotated[
-        float | None, Field(gt=0, lt=1, description="share of multiply-accumulates that may stay, instead of ratio")
-    ] = None
-    layers: Annotated[
-        dict[str, Share] | None,
-        Field(description="ratios of single layers; 0 leaves one whole, layers that are tied share theirs"),
-    ] = None
-    importance: Annotated[
-        Importance,
-        Field(
-            description="of a channel: norm of its own weights (l1, l2), of all coupled weights (group-norm), scale of "
-            "its BatchNorm, first-order change of the loss (taylor), or chance"
-        ),
-    ] = "l2"
-    global_pruning: Annotated[
-        bool, Field(description="rank the channels of all layers together instead of layer by layer")
-    ] = False
-    allocation: Annotated[
-        Allocation,
-        Field(description="how macs is met: one ratio for all, or ratios of least damage on calibration samples"),
-    ] = "uniform"
-    round_to: Annotated[int, Field(ge=1, description="widths stay multiples of it, rounded up")] = 1
-    rounds: Annotated[int, Field(ge=1, description="cuts of equal size, channels are scored anew before each")] = 1
-    finetune_epochs: Annotated[int, Field(ge=0, description="training epochs between two rounds")] = 0
-    finetune_learning_rate: Annotated[float, Field(gt=0, description="peak of the cycle between two rounds")] = 1e-3
-    batch_norm_samples: Annotated[
-        int, Field(ge=0, description="training images to estimate BatchNorm statistics again afterwards; 0: none")
-    ] = 0
-    taylor_samples: Annotated[int, Field(ge=1, description="labelled images for importance taylor")] = 256
-    seed: Seed = 0
 
     version: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("torch", "torch-pruning")

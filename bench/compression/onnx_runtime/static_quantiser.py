@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -17,21 +17,19 @@ from onnxruntime.quantization.quant_utils import QuantizationMode, load_model_wi
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from bench.compression.onnx_runtime.files import canonical, quiet
-
-if TYPE_CHECKING:
-    from bench.compression.ort_static_quant import OrtStaticQuant
+from bench.compression.onnx_runtime.options import StaticOptions
 
 METHODS: Final = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
 TYPES: Final = {"int8": "QInt8", "uint8": "QUInt8", "int16": "QInt16", "uint16": "QUInt16"}
 
 
-def quantised_file(step: OrtStaticQuant, simple: ModelProto, name: str, x: NDArray[Any], batch: int) -> bytes:
+def quantised_file(options: StaticOptions, simple: ModelProto, name: str, x: NDArray[Any], batch: int) -> bytes:
     """The bytes of the quantised file, by the parts of ONNX Runtime's tool.
 
     Its ready-made function does not pass the number of bins on.
 
     Args:
-        step: its options.
+        options: integers, ranges and the format.
         simple: the simplified float model.
         name: of the input.
         x: preprocessed calibration samples (n, channels, height, width).
@@ -41,12 +39,12 @@ def quantised_file(step: OrtStaticQuant, simple: ModelProto, name: str, x: NDArr
     with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / "simple.onnx"
         path.write_bytes(simple.SerializeToString())
-        ranges = _ranges(step, path, kinds, reader(name, x, batch))
-        options = {"ActivationSymmetric": step.symmetric, "WeightSymmetric": step.weight_type == "int8"}
-        widths = [getattr(QuantType, TYPES[kind]) for kind in (step.weight_type, step.activations)]
-        first = [load_model_with_shape_infer(path), step.per_channel, step.reduce_range]
-        last = [*widths, ranges, [], [], kinds, options]
-        if step.format == "qoperator":
+        ranges = _ranges(options, path, kinds, reader(name, x, batch))
+        symmetry = {"ActivationSymmetric": options.symmetric, "WeightSymmetric": options.weight_type == "int8"}
+        widths = [getattr(QuantType, TYPES[kind]) for kind in (options.weight_type, options.activations)]
+        first = [load_model_with_shape_infer(path), options.per_channel, options.reduce_range]
+        last = [*widths, ranges, [], [], kinds, symmetry]
+        if options.format == "qoperator":
             quantiser = ONNXQuantizer(*first, QuantizationMode.QLinearOps, True, *last)
         else:
             quantiser = QDQQuantizer(*first, *last)
@@ -56,19 +54,19 @@ def quantised_file(step: OrtStaticQuant, simple: ModelProto, name: str, x: NDArr
         return canonical(onnx.load(result))
 
 
-def _ranges(step: OrtStaticQuant, path: Path, kinds: list[str], samples: Any) -> Any:
-    options: dict[str, Any] = {"symmetric": step.symmetric and step.method == "percentile"}
-    if step.method != "minmax":
-        options["num_bins"] = step.bins
-    if step.method == "percentile":
-        options["percentile"] = step.percentile
+def _ranges(options: StaticOptions, path: Path, kinds: list[str], samples: Any) -> Any:
+    how: dict[str, Any] = {"symmetric": options.symmetric and options.method == "percentile"}
+    if options.method != "minmax":
+        how["num_bins"] = options.bins
+    if options.method == "percentile":
+        how["percentile"] = options.percentile
     calibrator = create_calibrator(
         path,
         kinds,
         augmented_model_path=str(path.with_name("augmented.onnx")),
-        calibrate_method=getattr(CalibrationMethod, METHODS[step.method]),
+        calibrate_method=getattr(CalibrationMethod, METHODS[options.method]),
         providers=["CPUExecutionProvider"],
-        extra_options=options,
+        extra_options=how,
     )
     calibrator.collect_data(samples)
     return calibrator.compute_data()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from bench.registry import parameters
 
 Calibration = Literal["percentile", "min-max", "mse"]
 WeightRange = Literal["max", "mse"]
 Grid = Literal["symmetric", "symmetric-narrow", "asymmetric"]
 
-PERCENTILE = 99.999
+PERCENTILE: Final = 99.999
+TEMPERATURE: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,3 +50,18 @@ class Scheme:
     def bits_of(self, layer: str) -> int:
         """The weight bits of a layer."""
         return self.layer_bits.get(layer, self.weights)
+
+
+@parameters
+class TrainingOptions:
+    """How a quantised network is trained."""
+
+    epochs: Annotated[int, Field(ge=1, description="passes over the training split")] = 3
+    learning_rate: Annotated[float, Field(gt=0, description="peak of the cycle")] = 1e-3
+    batch: Annotated[int, Field(ge=1, description="samples a step")] = 64
+    weight_decay: Annotated[float, Field(ge=0, description="of AdamW")] = 0.01
+    learn_ranges: Annotated[bool, Field(description="train stored ranges too, else they stay as calibrated")] = False
+    distillation: Annotated[
+        float, Field(ge=0, le=1, description="share of the loss that is the divergence from the float network")
+    ] = 0.0
+    temperature: Annotated[float, Field(gt=0, description="at which the two networks are compared")] = TEMPERATURE

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from brevitas.proxy.quant_proxy import QuantProxyFromInjector
 from torch import nn
 from torch.nn import functional
 
+from bench.compression.quantisation.options import TrainingOptions
 from bench.compression.quantisation.quantisers import layer_classes
 from bench.errors import UserError
 from bench.models.descent import Descent, batches, descend
@@ -18,12 +19,9 @@ from bench.networks.memory_layout import keep_contiguous
 from bench.networks.network import InputSpec
 from bench.stats.streams import derive_seed
 
-if TYPE_CHECKING:
-    from bench.compression.qat import QuantisationAwareTraining
-
 
 def train_quantised(
-    step: QuantisationAwareTraining,
+    options: TrainingOptions,
     module: nn.Module,
     x: torch.Tensor,
     y: torch.Tensor,
@@ -35,7 +33,7 @@ def train_quantised(
     """Train a quantised module in place with AdamW and a one-cycle learning rate; deterministic under the seed.
 
     Args:
-        step: its options of training.
+        options: of training.
         module: quantised, with its scales set.
         x: preprocessed samples (n, ...).
         y: labels (n,).
@@ -46,27 +44,25 @@ def train_quantised(
     """
     with reproducible("qat", seed), keep_contiguous(module):
         shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
-        weights = _trainable(module, step.learn_ranges)
+        weights = _trainable(module, options.learn_ranges)
         targets = None if teacher is None else _outputs(teacher, x, declared)
 
         def batch_loss(index: torch.Tensor) -> torch.Tensor:
             scores = _scores(module(x[index]), declared)
-            return _loss(step, scores, y[index], None if targets is None else targets[index])
+            return _loss(options, scores, y[index], None if targets is None else targets[index])
 
-        descent = Descent(step.epochs, step.learning_rate, step.weight_decay, key="qat.learning_rate")
-        bounds = batches(len(x), step.batch, least=1)  # BatchNorm keeps its statistics
+        descent = Descent(options.epochs, options.learning_rate, options.weight_decay, key="qat.learning_rate")
+        bounds = batches(len(x), options.batch, least=1)  # BatchNorm keeps its statistics
         descend(weights, batch_loss, bounds, descent, shuffle, progress)
     module.zero_grad(set_to_none=True)
     module.requires_grad_(True).eval()
 
 
-def _loss(
-    step: QuantisationAwareTraining, scores: torch.Tensor, y: torch.Tensor, target: torch.Tensor | None
-) -> torch.Tensor:
+def _loss(options: TrainingOptions, scores: torch.Tensor, y: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor:
     loss = functional.cross_entropy(scores, y)
     if target is None:
         return loss
-    return (1 - step.distillation) * loss + step.distillation * divergence(target, scores, step.temperature)
+    return (1 - options.distillation) * loss + options.distillation * divergence(target, scores, options.temperature)
 
 
 def divergence(target: torch.Tensor, scores: torch.Tensor, temperature: float) -> torch.Tensor:
