@@ -21,10 +21,12 @@ TITLES = {
     "ce2_debiased": "debiased CE²",
     "ece": "ECE",
     "js": "Jensen-Shannon divergence",
+    "js_tempered": "tempered Jensen-Shannon divergence",
     "kl": "KL divergence",
     "macs": "MACs",
     "nll": "NLL",
 }
+SUMMARIES = {"_worst_5": ", worst 5 %", "_worst_class": ", worst class"}
 BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 canonical = canonical_parameters
@@ -44,9 +46,12 @@ def plain(text: object) -> str:
 def title(name: str) -> str:
     """A value's name in words.
 
-    >>> title("robust_error"), title("ece")
-    ('robust error', 'ECE')
+    >>> title("robust_error"), title("ece"), title("js_worst_5")
+    ('robust error', 'ECE', 'Jensen-Shannon divergence, worst 5 %')
     """
+    for ending, words in SUMMARIES.items():
+        if name != ending and name.endswith(ending):
+            return title(name.removesuffix(ending)) + words
     return TITLES.get(name, plain(name.replace("_", " ").replace("jacobian", "Jacobian")))
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 import pytest
 
+from tests.pytest_plugin.processes import run_pytest
+
 SUITE = """
 name = "mine"
 
@@ -105,15 +107,22 @@ class Repository:
     def test(self, text, name="test_mine.py"):
         (self.folder / name).write_text(text)
 
-    def pytest(self, *arguments, expect=0):
-        """Run, without hypothesis, whose import takes as long as all else; answers everything printed."""
-        plain = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "--strict-markers"]
-        plain += ["-p", "no:hypothesispytest"]
+    def pytest(self, *arguments, expect=0, imported=True):
+        """Run, without hypothesis, whose import takes as long as all else; answers everything printed.
+
+        ``imported``: in a process that has the heavy libraries already, else as ``python -m pytest``.
+        """
+        plain = ["-p", "no:cacheprovider", "-W", "error", "--strict-markers", "-p", "no:hypothesispytest"]
         own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # no worker of ours
-        command = [*plain, *map(str, arguments)]
-        done = subprocess.run(command, cwd=self.folder, env=own, capture_output=True, text=True)
-        assert done.returncode == expect, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        words = [*plain, *map(str, arguments)]
+        if imported:
+            code, output, errors = run_pytest(self.folder, own, words)
+        else:
+            command = [sys.executable, "-m", "pytest", *words]
+            done = subprocess.run(command, cwd=self.folder, env=own, capture_output=True, text=True)
+            code, output, errors = done.returncode, done.stdout, done.stderr
+        assert code == expect, output + errors
+        return output + errors
 
     def cases(self):
         """What the last ``--junitxml j.xml`` says: name -> (kind, message, properties)."""

@@ -47,7 +47,7 @@ def pytest_sessionfinish():
 
 def test_collecting_measures_nothing_and_imports_no_torch(fresh):
     (fresh.folder / "conftest.py").write_text(IMPORTED)
-    shown = fresh.pytest("suites/mine.toml", "--collect-only", "-q")
+    shown = fresh.pytest("suites/mine.toml", "--collect-only", "-q", imported=False)
     assert [line.partition("::")[2] for line in shown.splitlines() if "::" in line] == CELLS
     assert "imported ['numpy', 'bench.engine.run']" in shown
     assert not (fresh.folder / ".crbench").exists()
