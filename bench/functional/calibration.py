@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.stats.exact_sums import exact_parts
+
 Float = NDArray[np.float64]
 
-CHUNK = 1_000_000  # entries worked on at a time
+CHUNK = 300_000  # entries worked on at a time
 
 
 def negative_log_likelihood(log_p: Float, labels: NDArray[np.int64]) -> Float:
@@ -53,19 +56,19 @@ def equal_mass_edges(confidence: Float, bins: int = 15) -> Float:
 def _bin_sums(
     confidence: Float, correct: NDArray[Any], edges: Float, weights: NDArray[Any], right: bool
 ) -> tuple[Float, Float, Float]:
-    """Per draw and bin with samples: the weight, the weighted confidences and correct ones, each (B, bins)."""
+    """Per draw and bin with samples: the weight, the weighted confidences and correct ones, (B, bins) each; exact."""
     # side "right" puts a value that equals an edge into the bin above it
     index = np.searchsorted(edges, confidence, side="right" if right else "left")
     order = np.argsort(index, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(index[order]) > 0])  # of the bins that hold a sample
-    confident, hit = confidence[order], correct.astype(np.float64)[order]
+    columns = np.stack([np.ones(len(order)), correct[order], *exact_parts(confidence[order][None])], axis=1)
     sums = np.empty((3, len(weights), len(starts)))
     rows = max(1, CHUNK // len(confidence))
-    for start in range(0, len(weights), rows):
-        part = np.take(weights[start : start + rows], order, axis=1).astype(np.float64, copy=False)
-        sums[0, start : start + rows] = np.add.reduceat(part, starts, axis=1)
-        for out, values in zip(sums[1:], (confident, hit), strict=True):
-            out[start : start + rows] = np.add.reduceat(part * values, starts, axis=1)
+    for begin in range(0, len(weights), rows):
+        part = np.take(weights[begin : begin + rows], order, axis=1).astype(np.float64, copy=False)
+        for place, (start, stop) in enumerate(pairwise((*starts, len(order)))):
+            mass, right, coarse, fine = (part[:, start:stop] @ columns[start:stop]).T
+            sums[:, begin : begin + rows, place] = mass, coarse + fine, right
     return sums[0], sums[1], sums[2]
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.stats.blas_threads import one_thread
 from bench.stats.exact_sums import add_weighted, exact_parts
+from bench.stats.kept_draws import KeptDraws
 from bench.stats.streams import generator
 
 Float: TypeAlias = NDArray[np.float64]
@@ -25,6 +26,7 @@ DRAWS = 10_000
 BLOCK = 2**17  # counts drawn at a time: 1 MB of integers, which stay in a core's cache
 LARGE = 2**22  # counts handed to a statistic at a time: what it prepares for each block (a sort, say) is seldom done
 KEPT_AS_FLOAT = 2**22  # up to so many counts (32 MiB as float64) are kept as the sums need them; n = 360 is among them
+KEPT_DRAWS = KeptDraws()  # of what was asked ahead, under the resamples of the measurement seed 0
 KEPT = 2**25  # up to so many (32 MiB as bytes) are kept; more are drawn anew at every pass
 
 
@@ -132,16 +134,26 @@ class Resamples:
         """
         rows = {_content(row): row for table in map(self._checked, vectors) for row in table}
         asked = {(function, *map(_content, arrays)): (function, arrays) for function, *arrays in statistics}
-        rows = {key: row for key, row in rows.items() if key not in self._known}
-        asked = {key: item for key, item in asked.items() if key not in self._known}
-        if not rows and not asked:
-            return self
-        table = np.stack(list(rows.values())) if rows else np.empty((0, self.n))
-        means, figures = self._pass(table, list(asked.values()))
-        known: dict[Hashable, Float] = dict(self._known)
-        known.update(zip(rows, means, strict=True))
-        known.update(zip(asked, figures, strict=True))
-        return replace(self, _known=known)
+        known: dict[Hashable, Float] = {**self._found_again((*rows, *asked)), **self._known}
+        rows = {key: row for key, row in rows.items() if key not in known}
+        asked = {key: item for key, item in asked.items() if key not in known}
+        if rows or asked:
+            table = np.stack(list(rows.values())) if rows else np.empty((0, self.n))
+            means, figures = self._pass(table, list(asked.values()))
+            made = dict(zip((*rows, *asked), (*means, *figures), strict=True))
+            self._keep(made)
+            known |= made
+        return self if len(known) == len(self._known) else replace(self, _known=known)
+
+    def _found_again(self, keys: Iterable[Hashable]) -> dict[Hashable, Float]:
+        """What was answered before under the very same resamples."""
+        kept = {} if self.seed else {key: KEPT_DRAWS.get((self.n, self.draws, key)) for key in keys}
+        return {key: draws for key, draws in kept.items() if draws is not None}
+
+    def _keep(self, made: Mapping[Hashable, Float]) -> None:
+        for key, draws in made.items():
+            if not self.seed:
+                KEPT_DRAWS.put((self.n, self.draws, key), draws)
 
     def _parts(self) -> Iterable[Counts]:
         if self.seed == 0 and self.n * self.draws <= KEPT:
@@ -198,6 +210,12 @@ class _Given(Resamples):
 
     def _parts(self) -> Iterable[Counts]:
         return (self.given,)
+
+    def _found_again(self, keys: Iterable[Hashable]) -> dict[Hashable, Float]:
+        return {}
+
+    def _keep(self, made: Mapping[Hashable, Float]) -> None:
+        """Others of this n are other resamples."""
 
 
 def _narrowed(counts: Counts) -> Counts:

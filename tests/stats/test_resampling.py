@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.stats import resampling
+from bench.stats.kept_draws import KeptDraws
 from bench.stats.resampling import Counts, Resamples, resampled_means
 
 
@@ -161,3 +162,26 @@ def test_given_weights_sum_to_the_samples() -> None:
     for wrong in (np.ones(3), np.ones((2, 3)) * 2, np.full((1, 2), np.nan)):
         with pytest.raises(ValueError, match="sum to the samples"):
             Resamples.of(wrong)
+
+
+def test_what_is_kept_between_two_askers_changes_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found again only for the same numbers under the same resamples; what is found cannot be spoilt."""
+    rows = np.random.default_rng(0).random((3, 40))
+    plain = Resamples(40, 200).means(rows)
+    passes: list[int] = []
+    original = Resamples._pass
+
+    def counted(self: Resamples, table: NDArray[np.float64], *more: object) -> object:
+        passes.append(len(table))
+        return original(self, table, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(resampling, "KEPT_DRAWS", KeptDraws())
+    monkeypatch.setattr(Resamples, "_pass", counted)
+    for asked in (rows[:2], rows, rows):
+        assert np.array_equal(Resamples(40, 200).ahead([asked]).means(asked), plain[: len(asked)])
+    assert passes == [2, 1]
+    found = Resamples(40, 200).ahead([rows])._known
+    assert all(not draws.flags.writeable for draws in found.values())
+    for other in (Resamples(40, 100), Resamples(40, 200, 1), Resamples.of(np.ones((200, 40)))):
+        assert np.array_equal(other.ahead([rows]).means(rows), other.means(rows))
+    assert not np.array_equal(Resamples(40, 200, 1).ahead([rows]).means(rows), plain)
