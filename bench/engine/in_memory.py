@@ -13,7 +13,7 @@ from bench.engine.observed import Observed
 from bench.errors import NotApplicable
 from bench.metrics.base import Metric, reads, sources
 from bench.metrics.values import REFERENCE
-from bench.probes.base import TRIAL, Context, Probe
+from bench.probes.base import TRIAL, Context, Observation, Probe
 from bench.runtimes.base import Predictor
 
 
@@ -80,9 +80,7 @@ def answer(
 ) -> Observed:
     """A network's answer to one probe; a refusal is ``skipped`` with its reason."""
     try:
-        needed = {
-            item.name: item.ask(reference, samples, Context(seed, trial=samples.x[:TRIAL])) for item in probe.needs
-        }
+        needed = needed_by(probe, samples, reference, seed)
         opposite = reference if probe.pair else None
         context = Context(seed, draw, floor, len(samples), samples.x[:TRIAL], needed, opposite)
         given = ask_in_blocks(probe, predictor, samples, context)
@@ -94,3 +92,18 @@ def answer(
     for name in sorted(given.arrays):
         digest.update(name.encode() + np.ascontiguousarray(given.arrays[name]).tobytes())
     return Observed(digest.hexdigest(), given.arrays, 0.0, notes=given.notes)
+
+
+def needed_by(probe: Probe, samples: Samples, reference: Predictor, seed: int = 0) -> dict[str, Observation]:
+    """The reference's answers that a probe needs; where it has none, that is the probe's reason too.
+
+    Raises:
+        NotApplicable: the reference has no answer.
+    """
+    needed = {}
+    for item in probe.needs:
+        found = answer(item, reference, samples, reference, seed=seed)
+        if found.status == "skipped":
+            raise NotApplicable(f"the reference's {item.name}: {found.reason}")
+        needed[item.name] = Observation(found.arrays, found.notes)
+    return needed

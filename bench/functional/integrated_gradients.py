@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+NEAR_ZERO: Final = 0.05  # a logit's change below this share of Σ |IG|
 
 if TYPE_CHECKING:
     import torch
@@ -83,3 +85,20 @@ def completeness_error(maps: NDArray[np.float64], logit_change: NDArray[np.float
     flat = maps.reshape(len(maps), -1)
     scale = np.maximum(np.abs(logit_change), np.abs(flat).sum(axis=1))
     return np.asarray(np.abs(flat.sum(axis=1) - logit_change) / np.where(scale > 0, scale, 1.0))
+
+
+def completeness_missed(
+    maps: NDArray[np.float64], logit_change: NDArray[np.float64], tolerance: float
+) -> NDArray[np.bool_]:
+    """Whether attributions (n, ...) miss completeness by more than a tolerance: (n,).
+
+    ``|Σ IG − Δf| > tolerance |Δf|``; where Δf is near zero, below a twentieth of Σ |IG|, no share of it says anything,
+    and the error is measured against Σ |IG|.
+
+    >>> completeness_missed(np.array([[1.0, 2.0], [5.0, -5.0]]), np.array([3.1, 0.05]), tolerance=0.01).tolist()
+    [True, False]
+    """
+    flat = maps.reshape(len(maps), -1)
+    total = np.abs(flat).sum(axis=1)
+    scale = np.where(np.abs(logit_change) < NEAR_ZERO * total, total, np.abs(logit_change))
+    return np.asarray(np.abs(flat.sum(axis=1) - logit_change) > tolerance * scale)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.data.base import Samples
 from bench.errors import UserError
-from bench.functional.integrated_gradients import completeness_error, integrated_gradients
-from bench.probes.base import Context, Observation, Probe, probes
-from bench.probes.gradient_view import dead_gradients, gradient_view
-from bench.probes.logits import Logits
+from bench.functional.integrated_gradients import completeness_missed, integrated_gradients
+from bench.probes.attribution import ExplainedClass, GradientAttribution
+from bench.probes.base import Context, Probe, probes
+from bench.probes.gradient_view import View
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 
@@ -20,55 +22,90 @@ if TYPE_CHECKING:
     import torch
 
 
-@probes.register("integrated-gradients")
 @parameters
-class IntegratedGradients(Probe):
-    """Integrated gradients (arXiv 1703.01365) of the centred logit of the reference's class, by Gauss-Legendre.
+class IntegratedGradientsOptions(ExplainedClass):
+    """The path, and how finely it is walked."""
 
-    Every network is asked for the same class at the same nodes.
-    """
-
-    steps: Annotated[int, Field(ge=1, description="Gauss-Legendre nodes from the baseline to the image")] = 50
+    steps: Annotated[int, Field(ge=1, description="Gauss-Legendre nodes from the baseline to the image, at least")] = 32
+    most_steps: Annotated[int, Field(ge=1, description="nodes at most, where completeness is still missed")] = 512
+    tolerance: Annotated[
+        float, Field(gt=0, description="completeness error up to which the reference's nodes are doubled")
+    ] = 0.01
     baseline: Annotated[
         float | None, Field(description="value of every pixel of the baseline; the lower bound by default")
     ] = None
 
-    arrays: ClassVar[tuple[str, ...]] = ("attribution", "completeness_error")
-    gradients: ClassVar[bool] = True
+
+def along_path(
+    view: View, x: NDArray[np.float32], classes: NDArray[np.int64], level: float, steps: int
+) -> list[NDArray[Any]]:
+    """Maps (n, ...) and the logit's change (n,) of a view, at so many nodes."""
+    import torch
+
+    def attribute(x: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return integrated_gradients(view.module, x, torch.full_like(x, level), target, steps)
+
+    return view.each_batch(attribute, x, classes)
+
+
+def baseline_level(given: float | None, predictor: Predictor) -> float:
+    """The value of the baseline's pixels; one that is out of bounds raises ``UserError``."""
+    low, high = predictor.spec.input.bounds
+    level = low if given is None else given
+    if not low <= level <= high:
+        raise UserError.at("attribution.ig.baseline", f"{level} is out of bounds", f"give {low} to {high}")
+    return level
+
+
+@probes.register("integrated-gradients-steps")
+@parameters
+class IntegratedGradientsSteps(IntegratedGradientsOptions, GradientAttribution):
+    """How many nodes each sample needs: doubled until the network's own attribution is complete, (n,).
+
+    Asked of the reference alone, so that every network is walked along at the same nodes. What rounds is passed
+    straight through, and its attributions do not add up at any number of nodes: it keeps the least.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("steps",)
+
+    def attribute(
+        self, view: View, predictor: Predictor, samples: Samples, classes: NDArray[np.int64], context: Context
+    ) -> tuple[Mapping[str, NDArray[Any]], dict[str, Any]]:
+        """``steps`` (n,)."""
+        level = baseline_level(self.baseline, predictor)
+        steps = np.full(len(samples), self.steps)
+        left, count = np.arange(len(samples)), self.steps
+        while view.gradient == "exact" and left.size and count < self.most_steps:
+            maps, change = along_path(view, samples.x[left], classes[left], level, count)
+            left = left[completeness_missed(maps, change, self.tolerance)]
+            count = min(2 * count, self.most_steps)
+            steps[left] = count
+        return {"steps": steps}, {}
+
+
+@probes.register("integrated-gradients")
+@parameters
+class IntegratedGradients(IntegratedGradientsOptions, GradientAttribution):
+    """Integrated gradients (arXiv 1703.01365) of the centred logit of the explained class, by Gauss-Legendre.
+
+    Every network is asked at the same nodes, as many as the reference needs for completeness.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("attribution", "logit_change", "steps")
 
     @property
     def needs(self) -> tuple[Probe, ...]:
-        """The logits, since maps explain the reference's classes."""
-        return (Logits(),)
+        """The reference's classes, and its number of nodes."""
+        return (*super().needs, IntegratedGradientsSteps(**self.parameters()))
 
-    def entries(self, inputs: int, classes: int) -> int:
-        """The number of entries of one sample: those of a map."""
-        return inputs
-
-    def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:
-        """``attribution`` (n, channels, height, width) float64 and ``completeness_error`` (n,)."""
-        import torch
-
-        explained = np.asarray(context.needed("logits")["log_probabilities"].argmax(axis=1), dtype=np.int64)
-        assert len(explained) == len(samples)
-        low, high = predictor.spec.input.bounds
-        level = low if self.baseline is None else self.baseline
-        if not low <= level <= high:
-            raise UserError.at("attribution.ig.baseline", f"{level} is out of bounds", f"give {low} to {high}")
-
-        with gradient_view(predictor, context) as view:
-            if not view.alive:
-                return view.nothing()
-
-            def attribute(x: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
-                return integrated_gradients(view.module, x, torch.full_like(x, level), target, self.steps)
-
-            maps, change = view.each_batch(attribute, samples.x, explained)
-        if not np.isfinite(maps).all():
-            raise FloatingPointError("the network gives NaN or infinite gradients")
-        arrays = {"attribution": maps, "completeness_error": completeness_error(maps, change)}
-        return Observation(arrays, view.notes())
-
-    def invalid(self, observation: Observation) -> str | None:
-        """The reason why no gradient is alive; None where some are."""
-        return dead_gradients(observation)
+    def attribute(
+        self, view: View, predictor: Predictor, samples: Samples, classes: NDArray[np.int64], context: Context
+    ) -> tuple[Mapping[str, NDArray[Any]], dict[str, Any]]:
+        """``attribution`` (n, ...) and ``logit_change`` (n,) float64, at ``steps`` (n,) nodes."""
+        level = baseline_level(self.baseline, predictor)
+        steps = np.asarray(context.needed("integrated-gradients-steps")["steps"])
+        maps, change = np.empty(samples.x.shape), np.empty(len(samples))
+        for count in np.unique(steps).tolist():
+            rows = np.flatnonzero(steps == count)
+            maps[rows], change[rows] = along_path(view, samples.x[rows], classes[rows], level, count)
+        return {"attribution": maps, "logit_change": change, "steps": steps}, {}

@@ -58,6 +58,12 @@ class PlannedObservation:
         """The sha256 of ``parts``: the address in the store."""
         return key_of(self.parts)
 
+    def every(self) -> Iterator[PlannedObservation]:
+        """Itself, and all that it needs."""
+        yield self
+        for needed in self.needs:
+            yield from needed.every()
+
 
 Draw: TypeAlias = tuple[PlannedObservation, ...]  # what one network is asked, probe by probe
 Role: TypeAlias = tuple[Draw, ...]  # by independent draw; one alone where draws are common
@@ -102,8 +108,7 @@ class PlannedCell:
         for role in (self.observed, self.reference, *self.yardsticks, (self.floor,)):
             for draw in role:
                 for item in draw:
-                    yield item
-                    yield from item.needs
+                    yield from item.every()
 
 
 @dataclass(frozen=True, eq=False)

@@ -110,7 +110,7 @@ def observations_of(cells: Sequence[PlannedCell]) -> list[PlannedObservation]:
     first = cells[0]
     roles = [first.reference, *first.yardsticks, (first.floor,), *(cell.observed for cell in cells)]
     asked = [item for role in roles for draw in role for item in draw]
-    return [each for item in asked for each in (item, *item.needs)]
+    return [each for item in asked for each in item.every()]
 
 
 def networks_of(observation: PlannedObservation) -> Iterator[PlannedNetwork]:

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
 
-from bench.functional.similarity import all_zero, cosine_distance, spearman_distance
+from bench.functional.integrated_gradients import completeness_error
+from bench.functional.similarity import all_zero
+from bench.metrics.attribution.maps import SIGNED, protocol
 from bench.metrics.base import Family, Metric, metrics
-from bench.metrics.values import Arrays, Change, Derived, Value, with_tail
+from bench.metrics.values import Arrays, Derived, Value
 from bench.probes.base import Probe
 from bench.probes.integrated_gradients import IntegratedGradients as IntegratedGradientsProbe
+from bench.probes.integrated_gradients import IntegratedGradientsOptions
 from bench.registry import parameters
 
 
 @metrics.register("attribution.ig")
 @parameters
-class IntegratedGradients(Metric):
+class IntegratedGradients(IntegratedGradientsOptions, Metric):
     """Integrated gradients (arXiv 1703.01365) of the centred logit of the reference's class, by Gauss-Legendre.
 
-    Every network is asked for the same class at the same nodes. ``cosine_distance`` and ``spearman_distance`` compare
-    signed maps: 0 the same, 1 unrelated, 2 opposite. Where both maps are zero the distance is 0, where one is, 1;
-    for Spearman the same holds of constant maps, and tied pixels share their mean rank.
+    Every network is asked for the same class at the same nodes, as many as make the reference's attributions complete.
+    ``cosine_distance`` and ``spearman_distance`` compare signed maps: 0 the same, 1 unrelated, 2 opposite.
+    ``top_k_jaccard_distance``: of the k % of pixels of largest magnitude, 0 to 1. ``sign_disagreement``: the share of
+    attribution whose sign differs. ``ssim_distance``: 1 − structural similarity. Where both maps are zero a distance is
+    0, where one is, 1.
     """
 
-    steps: Annotated[int, Field(ge=1, description="Gauss-Legendre nodes from the baseline to the image")] = 50
-    baseline: Annotated[
-        float | None, Field(description="value of every pixel of the baseline; the lower bound by default")
-    ] = None
-
+    version: ClassVar[int] = 2
     family: ClassVar[Family] = "attribution"
     headline: ClassVar[str | None] = "cosine_distance"
-    derived: ClassVar[tuple[Derived, ...]] = (Derived("zero_map", all_zero, of="attribution"),)
-    values: ClassVar[tuple[Value, ...]] = (
-        *with_tail(Change("cosine_distance", cosine_distance, of="attribution", power=2, largest=2.0)),
-        *with_tail(Change("spearman_distance", spearman_distance, of="attribution", power=2, largest=2.0)),
+    derived: ClassVar[tuple[Derived, ...]] = (
+        Derived("zero_map", all_zero, of="attribution"),
+        Derived("completeness_error", completeness_error, of=("attribution", "logit_change")),
     )
+    values: ClassVar[tuple[Value, ...]] = SIGNED
 
     @property
     def probes(self) -> tuple[Probe, ...]:
@@ -46,13 +46,14 @@ class IntegratedGradients(Metric):
     def protocol(self) -> dict[str, Any]:
         """Rule, nodes, baseline and what is explained."""
         baseline = "lower bound" if self.baseline is None else self.baseline
-        explained = "centred logit of the reference's class"
-        return {**super().protocol(), "rule": "Gauss-Legendre", "baseline": baseline, "explained": explained}
+        return protocol({**super().protocol(), "rule": "Gauss-Legendre", "baseline": baseline}, self.explained)
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
-        """Quantiles of the completeness error, and samples without any attribution."""
-        quantiles = np.quantile(arrays["completeness_error"], (0.5, 0.95, 1.0))
+        """Quantiles of the completeness error and of the nodes, and samples without any attribution."""
+        error = np.quantile(arrays["completeness_error"], (0.5, 0.95, 1.0))
+        nodes = np.quantile(arrays["steps"], (0.5, 0.95, 1.0))
         return {
-            "completeness_error_quantiles": dict(zip(("0.5", "0.95", "1"), map(float, quantiles), strict=True)),
+            "completeness_error_quantiles": dict(zip(("0.5", "0.95", "1"), map(float, error), strict=True)),
+            "steps_quantiles": dict(zip(("0.5", "0.95", "1"), map(float, nodes), strict=True)),
             "zero_maps": int(arrays["zero_map"].sum()),
         }
