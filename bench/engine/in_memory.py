@@ -13,7 +13,7 @@ from bench.engine.observed import Observed
 from bench.errors import NotApplicable
 from bench.metrics.base import Metric, reads, sources
 from bench.metrics.values import REFERENCE
-from bench.probes.base import TRIAL, Context, Observation, Probe
+from bench.probes.base import TRIAL, Background, Context, Observation, Probe
 from bench.runtimes.base import Predictor
 
 
@@ -82,7 +82,9 @@ def answer(
     try:
         needed = needed_by(probe, samples, reference, seed)
         opposite = reference if probe.pair else None
-        context = Context(seed, draw, floor, len(samples), samples.x[:TRIAL], needed, opposite)
+        trial = samples.x[:TRIAL]
+        behind = Background(trial, "evaluation") if probe.needs_background else None
+        context = Context(seed, draw, floor, len(samples), trial, needed, opposite, behind)
         given = ask_in_blocks(probe, predictor, samples, context)
     except NotApplicable as error:
         return Observed("", {}, 0.0, "skipped", str(error))

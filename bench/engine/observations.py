@@ -17,7 +17,7 @@ from bench.engine.reading import reading
 from bench.engine.row_blocks import blocks
 from bench.errors import NotApplicable, NotDifferentiable, TooManySamples
 from bench.interrupts import contained
-from bench.probes.base import TRIAL, Context, Observation
+from bench.probes.base import TRIAL, Background, Context, Observation
 from bench.runtimes.base import Predictor, Target, runtimes
 from bench.store.spill import SMALL
 from bench.store.store import Store
@@ -179,7 +179,10 @@ class Observations:
             with arithmetic(target.threads):
                 predictor = self._trusted(planned.network, target, floor=planned.floor)
                 opposite = None if planned.opposite is None else self._trusted(planned.opposite, target)
-                context = Context(planned.seed, planned.draw, planned.floor, count, self._trial(), needed, opposite)
+                behind = Background.of(self.dataset.calibration.x, self._trial()) if probe.needs_background else None
+                context = Context(
+                    planned.seed, planned.draw, planned.floor, count, self._trial(), needed, opposite, behind
+                )
                 answer = ask_in_blocks(probe, predictor, samples, context)
                 reason = probe.invalid(answer) or ""
                 sums = self._integer_sums(planned, predictor)

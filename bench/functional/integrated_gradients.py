@@ -32,7 +32,13 @@ def unit_interval_nodes(steps: int) -> tuple[NDArray[np.float64], NDArray[np.flo
     return 0.5 * (nodes + 1.0), 0.5 * weights
 
 
-def _centred_logit(module: nn.Module, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def centred_logit(module: nn.Module, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """``z_target − mean_k z_k`` of x (n, ...), float64 (n,).
+
+    >>> import torch
+    >>> centred_logit(torch.nn.Identity(), torch.tensor([[1.0, 3.0]]), torch.tensor([0])).tolist()
+    [-1.0]
+    """
     logits: torch.Tensor = module(x).double()
     return logits.gather(1, target[:, None])[:, 0] - logits.mean(dim=1)
 
@@ -68,11 +74,11 @@ def integrated_gradients(
     total = torch.zeros_like(difference)
     for node, weight in zip(*unit_interval_nodes(steps), strict=True):
         point = (baseline.double() + node * difference).to(x.dtype).requires_grad_()
-        logit = _centred_logit(module, point, target)
+        logit = centred_logit(module, point, target)
         if logit.requires_grad:  # else it does not depend on the input, and neither does any attribution
             total += weight * torch.autograd.grad(logit.sum(), point)[0].double()
     with torch.no_grad():
-        change = _centred_logit(module, x, target) - _centred_logit(module, baseline.expand_as(x), target)
+        change = centred_logit(module, x, target) - centred_logit(module, baseline.expand_as(x), target)
     return Attribution((difference * total).cpu(), change.cpu())
 
 

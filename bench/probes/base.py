@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,18 @@ class Observation:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+class Background(NamedTuple):
+    """Samples that stand for the data: of the calibration split; where that is empty, the first evaluated ones."""
+
+    x: NDArray[np.float32]
+    split: Literal["calibration", "evaluation"]
+
+    @classmethod
+    def of(cls, calibration: NDArray[np.float32], trial: NDArray[np.float32]) -> Background:
+        """The background of a data set."""
+        return cls(calibration, "calibration") if len(calibration) else cls(trial, "evaluation")
+
+
 @dataclass(frozen=True, eq=False)
 class Context:
     """The context of an answer: what it may use beside the network and the samples."""
@@ -38,6 +50,7 @@ class Context:
     trial: NDArray[np.float32] | None = None  # the first samples of the evaluation set, the same for every block
     reference: Mapping[str, Observation] = field(default_factory=dict)  # by probe: what the probe ``needs``
     opposite: Predictor | None = None  # of a pair probe: the reference
+    background: Background | None = None  # of a probe that looks at one
 
     def needed(self, probe: str) -> Arrays:
         """The reference's arrays of a probe; one that was not declared as needed raises ``LookupError``."""
@@ -65,6 +78,7 @@ class Probe(ABC):
     gradients: ClassVar[bool] = False  # needs input gradients; the view's version enters the key
     timing: ClassVar[bool] = False  # the machine enters the key
     random: ClassVar[bool] = False  # the seed enters the key
+    needs_background: ClassVar[bool] = False  # looks at the calibration split, which enters the key
     pair: ClassVar[bool] = False  # asks the reference and another network together
 
     def __init_subclass__(cls) -> None:

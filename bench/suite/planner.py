@@ -137,6 +137,8 @@ class Planner:
             fingerprints |= {"inputs": self.evaluation.inputs, "ids": self.evaluation.ids}
         if probe.reads == "set":
             fingerprints["samples"] = count
+        if probe.needs_background:
+            fingerprints["background"] = self.splits.calibration
         if probe.labelled:
             fingerprints["labels"] = self.evaluation.labels
         return fingerprints
