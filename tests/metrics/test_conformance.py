@@ -23,6 +23,7 @@ from tests.metrics.asking import distance, figure
 ROWS: dict[str, dict[str, object]] = {"adversarial.pgd": {"epsilon": 0.1, "steps": 4, "restarts": 2}}
 CHEAPER: dict[str, dict[str, object]] = {
     "attribution.expected_gradients": {"draws": 4, "most_draws": 8},
+    "attribution.faithfulness": {"steps": 4, "shares": 4, "masks": 4},
     "attribution.ig": {"steps": 5, "most_steps": 10},
     "cost": {"warmup": 1, "rounds": 5},
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.functional.integrated_gradients import completeness_error
 from bench.functional.similarity import all_zero
-from bench.metrics.attribution.maps import SIGNED, protocol
+from bench.metrics.attribution.maps import SIGNED, by_chance, protocol
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.values import Arrays, Derived, Value
 from bench.probes.base import Probe
@@ -56,4 +56,5 @@ class IntegratedGradients(IntegratedGradientsOptions, Metric):
             "completeness_error_quantiles": dict(zip(("0.5", "0.95", "1"), map(float, error), strict=True)),
             "steps_quantiles": dict(zip(("0.5", "0.95", "1"), map(float, nodes), strict=True)),
             "zero_maps": int(arrays["zero_map"].sum()),
+            "similarity_to_other_images": by_chance(arrays["attribution"]),
         }

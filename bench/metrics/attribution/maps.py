@@ -6,6 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.functional.similarity import (
     cosine_distance,
     sign_disagreement,
@@ -37,6 +40,23 @@ SIGNED: Final[tuple[Value, ...]] = (*COSINE, *SPEARMAN, *TOP_K, *SIGNS, *STRUCTU
 """Of maps whose signs say for or against a class."""
 UNSIGNED: Final[tuple[Value, ...]] = (*COSINE, *SPEARMAN, *TOP_K, *STRUCTURE)
 """Of maps that say where alone."""
+
+
+def by_chance(maps: NDArray[Any]) -> dict[str, float]:
+    """How alike the maps (n, ...) of different images of one network are, mean over images: a floor of similarity.
+
+    What is in the middle of every image makes maps of any two alike: magnitudes and their order above all. Fewer than
+    two maps have none.
+
+    >>> by_chance(np.array([[1.0, 0.0], [0.0, 1.0]]))["cosine"]
+    0.0
+    """
+    if len(maps) < 2:
+        return {}
+    other = np.roll(maps, 1, axis=0)
+    measures: dict[str, Callable[..., Float]] = {"cosine": cosine_distance, "spearman": spearman_distance}
+    measures |= {f"top_{percent}_jaccard": _top(percent) for percent in SHARES}
+    return {name: float(1.0 - measure(maps, other).mean()) for name, measure in measures.items()}
 
 
 def protocol(base: dict[str, Any], explained: str) -> dict[str, Any]:
