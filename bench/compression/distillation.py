@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench.errors import UserError
+from bench.functional.attribution_matching import collapsed_map, map_mismatch
 from bench.models.base import Schedule
 from bench.models.descent import Descent, batches, descend
 from bench.models.training import fast_layout, lay_out, preprocess, reproducible
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training:
-    """Options of training on: AdamW; ``weight`` of the teacher's part of the loss, its temperature."""
+    """Options of training on: AdamW; ``weight`` of the teacher's part of the loss, its temperature; of attributions."""
 
     epochs: int
     batch: int
@@ -35,6 +36,7 @@ class Training:
     schedule: Schedule
     weight: float = 0.0
     temperature: float = 1.0
+    attribution: float = 0.0
 
 
 def train_on(
@@ -46,10 +48,12 @@ def train_on(
     seed: int,
     progress: Callable[[str], None],
 ) -> nn.Module:
-    """A copy trained with the loss ``(1 - w) CE(y, q) + w T^2 KL(p_T || q_T)``, in eval mode.
+    """A copy trained with the loss ``(1 - w) CE(y, q) + w T^2 KL(p_T || q_T) + v (1 - cos)``, in eval mode.
 
     p_T and q_T are softmax(logits / T) of the teacher and of the network, Hinton et al., arXiv:1503.02531. With
-    w = 1 no label is read. The teacher runs in eval mode. Deterministic under the seed.
+    w = 1 no label is read. The last part is between attribution maps of both networks, of one draw of expected
+    gradients against another image of the batch, in eval mode. The teacher runs in eval mode. Deterministic under the
+    seed.
 
     Raises:
         UserError: no samples, no labels where w < 1, or the loss stopped being finite.
@@ -66,17 +70,49 @@ def train_on(
         taught = None if teacher is None else _answers(teacher, x.contiguous())
         shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
         lay_out(trained, layout)
+        matched = None if not training.attribution else AttributionLoss(trained, teacher, x, declared, seed)
 
         def batch_loss(index: torch.Tensor) -> torch.Tensor:
             labels = None if y is None else y[index]
             answer = scores_in_training(trained(x[index]))
-            return loss_of(answer, labels, None if taught is None else taught[index], declared, training)
+            loss = loss_of(answer, labels, None if taught is None else taught[index], declared, training)
+            return loss if matched is None else loss + training.attribution * matched(index)
 
         descent = Descent(training.epochs, training.learning_rate, training.weight_decay, training.schedule)
         descend(trained.parameters(), batch_loss, batches(len(x), training.batch), descent, shuffle, progress)
         lay_out(trained, torch.contiguous_format)
     trained.zero_grad(set_to_none=True)
     return trained.eval()
+
+
+class AttributionLoss:
+    """How far the attributions of a network in training are from its teacher's, batch by batch.
+
+    Explained is the teacher's class. Baselines are the images of the same batch in another order.
+    """
+
+    def __init__(
+        self, trained: nn.Module, teacher: nn.Module | None, x: torch.Tensor, declared: InputSpec, seed: int
+    ) -> None:
+        assert teacher is not None
+        self.trained, self.teacher = trained, copy.deepcopy(teacher).eval().requires_grad_(False)
+        self.x, self.declared = x, declared
+        self.classes = _answers(teacher, x.contiguous()).argmax(dim=1)
+        self.random = torch.Generator().manual_seed(derive_seed("attribution", seed))
+
+    def __call__(self, index: torch.Tensor) -> torch.Tensor:
+        """The mean of ``1 - cos`` over a batch of indices (n,)."""
+        x, target = self.x[index], self.classes[index]
+        baseline = x[torch.randperm(len(x), generator=self.random)]
+        alpha = torch.rand(len(x), generator=self.random)
+        self.trained.eval()
+        maps = collapsed_map(self._scores(self.trained), x, baseline, alpha, target, train=True)
+        self.trained.train()
+        taught = collapsed_map(self._scores(self.teacher), x, baseline, alpha, target, train=False)
+        return map_mismatch(maps, taught)
+
+    def _scores(self, module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+        return lambda x: _logs(scores_in_training(module(x)), self.declared)
 
 
 def loss_of(

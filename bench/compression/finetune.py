@@ -21,7 +21,9 @@ class Finetune(Step):
     """Train the network on with AdamW; BatchNorm keeps learning its statistics.
 
     With ``distillation = w`` the loss is ``(1 - w) CE(y, q) + w T^2 KL(p_T || q_T)``, p of the network the chain began
-    with, Hinton et al., arXiv:1503.02531.
+    with, Hinton et al., arXiv:1503.02531. ``attribution = v`` adds ``v (1 - cos)`` between attribution maps of both
+    networks, summed over channels (after Park et al., arXiv:2010.15054), of one draw of expected gradients a step
+    (Erion et al., arXiv:1906.10670).
     """
 
     epochs: Annotated[int, Field(ge=1, description="passes over the training split")] = 3
@@ -35,6 +37,10 @@ class Finetune(Step):
         float, Field(ge=0, le=1, description="weight of the reference's answers in the loss; at 1 no label is read")
     ] = 0.0
     temperature: Annotated[float, Field(gt=0, description="by which logits are divided for distillation")] = 4.0
+    attribution: Annotated[
+        float,
+        Field(ge=0, description="weight of how far attributions are from the reference's"),
+    ] = 0.0
     seed: Seed = 0
 
     version: ClassVar[int] = 2
@@ -45,6 +51,13 @@ class Finetune(Step):
         "onnx-quantised": "an ONNX file cannot be trained; fine-tune before exporting",
     }
 
+    def canonical(self) -> dict[str, Any]:
+        """Name, version and parameters; without what came later and is not used, so that networks keep their keys."""
+        named = super().canonical()
+        if not self.attribution:
+            del named["parameters"]["attribution"]
+        return named
+
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Train a copy; raises ``UserError`` without labelled training samples, or a reference to learn from."""
         from bench.compression.distillation import Training, train_on
@@ -52,11 +65,12 @@ class Finetune(Step):
 
         assert isinstance(network, TorchNetwork)
         teacher = None
-        if self.distillation > 0:
-            if not isinstance(context.reference, TorchNetwork):
-                what = "the reference is no torch network to learn from"
-                raise UserError.at("finetune.distillation", what, "leave distillation out")
-            teacher = context.reference.module
+        for option in ("distillation", "attribution"):
+            if getattr(self, option) > 0:
+                if not isinstance(context.reference, TorchNetwork):
+                    what = "the reference is no torch network to learn from"
+                    raise UserError.at(f"finetune.{option}", what, f"leave {option} out")
+                teacher = context.reference.module
         training = Training(
             epochs=self.epochs,
             batch=self.batch,
@@ -65,6 +79,7 @@ class Finetune(Step):
             schedule=self.schedule,
             weight=self.distillation,
             temperature=self.temperature,
+            attribution=self.attribution,
         )
         seed = derive_seed("finetune", own_seed(context.seed, self.seed))
         module = train_on(network.module, teacher, context.train, network.input, training, seed, context.progress)

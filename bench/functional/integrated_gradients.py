@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -32,7 +33,9 @@ def unit_interval_nodes(steps: int) -> tuple[NDArray[np.float64], NDArray[np.flo
     return 0.5 * (nodes + 1.0), 0.5 * weights
 
 
-def centred_logit(module: nn.Module, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def centred_logit(
+    module: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
     """``z_target − mean_k z_k`` of x (n, ...), float64 (n,).
 
     >>> import torch
