@@ -12,6 +12,8 @@ from bench.compression.finetune import Finetune
 from bench.compression.restoring import to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.errors import UserError
+from bench.functional.integrated_gradients import integrated_gradients
+from bench.functional.similarity import cosine_distance
 from bench.models.base import Recipe
 from bench.models.training import accuracy, train
 from bench.networks.network import InputSpec, OnnxNetwork
@@ -124,3 +126,30 @@ def test_auxiliary_answers_of_training_mode_are_refused_in_words(network, contex
 
     with pytest.raises(UserError, match=r"in training mode the network answers a tuple.*aux_logits = False"):
         run_step(step, replace(network, module=Auxiliary().eval()), context)
+
+
+def mismatch(reference, made, digits):
+    """Mean 1 - cos of integrated gradients on images that no training saw."""
+    x = torch.from_numpy(digits.evaluation.x[:100])
+    with torch.no_grad():
+        target = reference.module(x).argmax(dim=1)
+    maps = [integrated_gradients(each.module, x, torch.zeros(1), target, 16).maps.numpy() for each in (reference, made)]
+    return cosine_distance(*maps).mean()
+
+
+def test_matching_attributions_brings_them_nearer(network, context, digits):
+    pruned = run_step(StructuredPrune(ratio=0.5), network, context)
+    context = replace(context, reference=network)
+    plain = run_step(Finetune(epochs=4, learning_rate=0.01), pruned, context)
+    matched = run_step(Finetune(epochs=4, learning_rate=0.01, attribution=3.0), pruned, context)
+    assert mismatch(network, matched, digits) < 0.85 * mismatch(network, plain, digits)
+    again = run_step(Finetune(epochs=4, learning_rate=0.01, attribution=3.0), pruned, context)
+    assert to_bytes(again) == to_bytes(matched)
+    assert matched.module.bn1.num_batches_tracked == plain.module.bn1.num_batches_tracked  # maps are taken beside it
+
+
+def test_attributions_need_a_reference_and_change_no_key_where_they_are_left_out(network, context):
+    with pytest.raises(UserError, match=r"finetune\.attribution.*no torch network to learn from"):
+        run_step(Finetune(attribution=1.0), network, replace(context, reference=None))
+    assert "attribution" not in Finetune().canonical()["parameters"]
+    assert Finetune(attribution=1.0).canonical()["parameters"]["attribution"] == 1.0
