@@ -25,6 +25,11 @@ TITLES = {
     "kl": "KL divergence",
     "macs": "MACs",
     "nll": "NLL",
+    "spearman_distance": "Spearman distance",
+    "ssim_distance": "SSIM distance",
+    "top_10_jaccard_distance": "top 10 % Jaccard distance",
+    "top_1_jaccard_distance": "top 1 % Jaccard distance",
+    "top_5_jaccard_distance": "top 5 % Jaccard distance",
 }
 SUMMARIES = {"_worst_5": ", worst 5 %", "_worst_class": ", worst class"}
 BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))

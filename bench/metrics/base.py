@@ -31,6 +31,7 @@ class Metric:
     labelled: ClassVar[bool] = False  # without labels the whole cell is skipped
     derived: ClassVar[tuple[Derived, ...]] = ()
     values: ClassVar[tuple[Value, ...]] = ()
+    pictured: ClassVar[str] = ""  # the array of maps whose worst-preserved samples are shown
     headline: ClassVar[str | None] = None  # the change that stands for the family where this metric does
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from bench.report.detail import CellEntry, Remark, ValueEntry
 from bench.report.figures import Figure, estimate, figure_of, gap, number, share
 from bench.report.parity import parity_lines
-from bench.wording import NOTHING, coverage_words, limit, parameters_in_words, plain, title
+from bench.wording import NOTHING, coverage_words, limit, parameters_in_words, plain, significant, title
 
 LONGEST = 2000
 
@@ -47,6 +47,7 @@ class CellText:
     protocol: tuple[tuple[str, str], ...]
     parity: tuple[tuple[str, str], ...]
     details: str
+    examples: tuple[tuple[str, str], ...]  # caption, PNG in base64
 
 
 def cell_text(entry: CellEntry) -> CellText:
@@ -63,6 +64,10 @@ def cell_text(entry: CellEntry) -> CellText:
         protocol=tuple(flat({**cell.params, **cell.protocol})),
         parity=tuple(parity_lines(cell)),
         details=shortened(cell.details) if cell.details else "",
+        examples=tuple(
+            (f"{plain(item.sample)}: {title(item.value)} {significant(item.distance)}", item.picture)
+            for item in cell.examples
+        ),
     )
 
 

@@ -71,7 +71,7 @@ def render_html(results: Results) -> str:
     board = board_text(leaderboard(results))
     style, script = _asset("report.css"), _asset("report.js")
     allowed = f"style-src {_fingerprint(style)}; script-src {_fingerprint(script)}"
-    policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; img-src data:; {allowed}; base-uri 'none'; form-action 'none'"
     harms = shown_columns(board)
     meanings = figures.meanings(board.yardstick)
     rows = [

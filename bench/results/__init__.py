@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.results.cells import Cell, CellRecord, Parity, TwinParity
+from bench.results.cells import Cell, CellRecord, Example, Parity, TwinParity
 from bench.results.judgements import Comparison, Judgement, Word
 from bench.results.layers import LayerReport
 from bench.results.ratios import RatioFigures, RunRatio, VariantRatio
@@ -37,6 +37,7 @@ __all__ = [
     "CellRecord",
     "Comparison",
     "DataInfo",
+    "Example",
     "FamilyResult",
     "GateResult",
     "GitState",

@@ -37,6 +37,18 @@ class Parity(Record):
     variant: TwinParity | None = None
 
 
+class Example(Record):
+    """A sample on which a network's map was preserved worst."""
+
+    sample: str = Field(description="its id")
+    value: str = Field(description="the change by which it was chosen")
+    distance: float
+    picture: str = Field(
+        pattern="^[A-Za-z0-9+/]*={0,2}$",
+        description="PNG in base64: the image, the reference's map, the variant's map, the second less the first",
+    )
+
+
 class CellRecord(Record):
     """The base of records of one cell: variant, target, metric, parameters and replicate."""
 
@@ -73,3 +85,4 @@ class Cell(CellRecord):
     parity: Parity | None = Field(None, description="null: no gradients of an imported graph were used")
     details: dict[str, Any] = Field(default_factory=dict)
     values: dict[str, ValueResult] = Field(default_factory=dict)
+    examples: list[Example] = Field(default_factory=list, description="the worst-preserved samples, of maps of images")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from bench.engine.variant_ratios import neighbours
+from bench.functional.map_pictures import png
 from bench.gate import judge_results
 from bench.results import (
     Artefact,
     BoundInfo,
     Cell,
     DataInfo,
+    Example,
     FamilyResult,
     GitState,
     MachineInfo,
@@ -33,6 +38,8 @@ from bench.results import (
 
 TARGETS = ("torch", "edge")
 N = 600
+PICTURE = base64.b64encode(png(np.zeros((2, 11, 3), np.uint8))).decode()
+EXAMPLE = Example(sample="digits/0652", value="cosine_distance", distance=0.83, picture=PICTURE)
 NO_GRADIENT = "no input gradients on runtime 'onnxruntime'"
 
 
@@ -325,6 +332,7 @@ def _cells(recipe: Recipe, target: str) -> list[Cell]:
             key="ab" * 32,
             protocol={**params, "draws": 10_000},
             details={"variant": {"quantiles": [0.1, 0.5, 0.9]}},
+            examples=[EXAMPLE] if family == "attribution" else [],
         )
         through_twin = target == "edge" and family in ("adversarial", "attribution", "lipschitz")
         if through_twin and recipe.name == "fold":

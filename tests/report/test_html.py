@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from pydantic import ValidationError
 
 from bench.report.board_text import board_text
 from bench.report.html import _asset, render_html, shown_columns
 from bench.report.leaderboard import leaderboard
+from bench.results import Example
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
 DRAWING = {"line", "rect", "circle", "path"}
@@ -64,9 +67,24 @@ def hostile_page(hostile_run) -> Page:
 def test_nothing_is_fetched_from_anywhere(sample_run, page):
     html = render_html(sample_run)
     assert not re.search(r"https?://|//[a-z]|@import|url\(", html)
-    for _, attributes in page.elements:
-        assert "src" not in attributes
+    for tag, attributes in page.elements:
+        assert "src" not in attributes or (tag == "img" and attributes["src"].startswith("data:image/png;base64,"))
         assert attributes.get("href", "#").startswith("#")
+
+
+def test_the_worst_preserved_samples_are_shown_and_described(page):
+    pictures = page.all("img")
+    assert pictures
+    for attributes in pictures:
+        read = base64.b64decode(attributes["src"].removeprefix("data:image/png;base64,"), validate=True)
+        assert read.startswith(b"\x89PNG")
+        assert "Image, both maps and their difference of digits/0652: cosine distance 0.830" in attributes["alt"]
+    assert "digits/0652: cosine distance 0.830" in page.words
+
+
+def test_a_picture_is_base64_and_nothing_else():
+    with pytest.raises(ValidationError):
+        Example(sample="a", value="cosine_distance", distance=0.1, picture='" onerror="x')
 
 
 def test_links_lead_to_ids_that_exist_once(page):
@@ -163,7 +181,6 @@ def test_ids_are_ours_alone(hostile_page):
 
 
 def test_the_policy_allows_this_pages_script_and_style_only(sample_run):
-    import base64
     import hashlib
 
     html = render_html(sample_run)

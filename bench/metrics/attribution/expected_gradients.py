@@ -28,6 +28,7 @@ class ExpectedGradients(ExpectedGradientsOptions, Metric):
     """
 
     family: ClassVar[Family] = "attribution"
+    pictured: ClassVar[str] = "attribution"
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("zero_map", all_zero, of="attribution"),
         Derived("completeness_error", completeness_error, of=("attribution", "logit_change")),

@@ -31,6 +31,7 @@ class IntegratedGradients(IntegratedGradientsOptions, Metric):
 
     version: ClassVar[int] = 2
     family: ClassVar[Family] = "attribution"
+    pictured: ClassVar[str] = "attribution"
     headline: ClassVar[str | None] = "cosine_distance"
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("zero_map", all_zero, of="attribution"),
