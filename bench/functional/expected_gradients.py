@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.functional.integrated_gradients import Attribution, centred_logit
+from bench.functional.integrated_gradients import Attribution, centred_logit, path_contributions
 
 if TYPE_CHECKING:
     import torch
@@ -75,15 +75,9 @@ def expected_gradients(
     with torch.no_grad():  # f of every baseline for every class, once
         logits = torch.cat([module(part).double() for part in torch.split(background, max(1, len(x)))])
         of_background = logits - logits.mean(dim=1, keepdim=True)
-    shape = (-1, *[1] * (x.ndim - 1))
     for draw in range(baselines.shape[1]):
         chosen = baselines[:, draw]
-        start = background[chosen].double()
-        difference = x.double() - start
-        point = (start + alpha[:, draw].reshape(shape) * difference).to(x.dtype).requires_grad_()
-        logit = centred_logit(module, point, target)
-        if logit.requires_grad:  # else it does not depend on the input
-            total += difference * torch.autograd.grad(logit.sum(), point)[0].double()
+        total += path_contributions(module, x, background[chosen], alpha[:, draw], target)
         reached += of_background[chosen, target]
     count = baselines.shape[1]
     with torch.no_grad():

@@ -73,16 +73,48 @@ def integrated_gradients(
     """
     import torch
 
-    difference = (x - baseline).double()
-    total = torch.zeros_like(difference)
+    start = baseline.expand_as(x)
+    total = torch.zeros_like(x, dtype=torch.float64)
     for node, weight in zip(*unit_interval_nodes(steps), strict=True):
-        point = (baseline.double() + node * difference).to(x.dtype).requires_grad_()
-        logit = centred_logit(module, point, target)
-        if logit.requires_grad:  # else it does not depend on the input, and neither does any attribution
-            total += weight * torch.autograd.grad(logit.sum(), point)[0].double()
+        place = torch.full((len(x),), float(node), dtype=torch.float64, device=x.device)
+        total += weight * path_contributions(module, x, start, place, target)
     with torch.no_grad():
-        change = centred_logit(module, x, target) - centred_logit(module, baseline.expand_as(x), target)
-    return Attribution((difference * total).cpu(), change.cpu())
+        change = centred_logit(module, x, target) - centred_logit(module, start, target)
+    return Attribution(total.cpu(), change.cpu())
+
+
+def path_contributions(
+    module: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    baseline: torch.Tensor,
+    place: torch.Tensor,
+    target: torch.Tensor,
+) -> torch.Tensor:
+    """``(x − x') ∂f(x' + a (x − x')) / ∂x`` with ``f = z_target − mean_k z_k``: (n, ...), float64.
+
+    What one place on a path adds to integrated and to expected gradients.
+
+    Args:
+        module: inputs (n, ...) to logits (n, classes), each sample alone.
+        x: samples (n, ...).
+        baseline: x', (n, ...).
+        place: a in [0, 1], (n,) float64.
+        target: the class of each sample, int64 (n,).
+
+    >>> import torch
+    >>> x, start = torch.tensor([[3.0, 2.0]]), torch.tensor([[1.0, 1.0]])  # f = (x_0 - x_1) / 2
+    >>> path_contributions(torch.nn.Identity(), x, start, torch.tensor([0.5]).double(), torch.tensor([0])).tolist()
+    [[1.0, -0.5]]
+    """
+    import torch
+
+    difference = x.double() - baseline.double()
+    a = place.reshape(-1, *[1] * (x.ndim - 1))
+    point = (baseline.double() + a * difference).to(x.dtype).requires_grad_()
+    logit = centred_logit(module, point, target)
+    if not logit.requires_grad:  # it does not depend on the input
+        return torch.zeros_like(difference)
+    return difference * torch.autograd.grad(logit.sum(), point)[0].double()
 
 
 def completeness_error(maps: NDArray[np.float64], logit_change: NDArray[np.float64]) -> NDArray[np.float64]:

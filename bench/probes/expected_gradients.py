@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.data.base import Samples
-from bench.functional.expected_gradients import draw_paths, expected_gradients
+from bench.functional.expected_gradients import draw_paths
 from bench.functional.similarity import cosine_distance
 from bench.probes.attribution import ExplainedClass, GradientAttribution
 from bench.probes.base import Context, Probe, probes
 from bench.probes.gradient_view import View
+from bench.probes.paths import Float, Places, logits_of, sums_over_places
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 from bench.stats.streams import generator
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 STREAM: Final = "attribution.expected_gradients"  # label of its random numbers
 PILOT: Final = 64  # samples on which the number of draws is found
@@ -46,22 +47,18 @@ def maps_of(
     baselines: int,
     count: int,
     run: str,
-) -> list[NDArray[Any]]:
+) -> tuple[Float, Float]:
     """Maps (n, ...) and the logit's change (n,) by draws that depend on the sample and the run alone."""
-    import torch
-
     assert context.background is not None
     behind = context.background.x[:baselines]
     drawn = [draw_paths(len(behind), count, generator(STREAM, context.seed, run, name)) for name in samples.ids]
-    index, alpha = (np.stack(part) for part in zip(*drawn, strict=True))
-    background = torch.from_numpy(np.ascontiguousarray(behind)).to(view.device)
-
-    def attribute(
-        x: torch.Tensor, target: torch.Tensor, index: torch.Tensor, alpha: torch.Tensor
-    ) -> tuple[torch.Tensor, ...]:
-        return expected_gradients(view.module, x, target, background, index, alpha)
-
-    return view.each_batch(attribute, samples.x, classes, index, alpha)
+    start, alpha = (np.concatenate(part) for part in zip(*drawn, strict=True))
+    owner = np.repeat(np.arange(len(samples)), count)
+    places = Places(owner, start, alpha, np.full(len(owner), 1.0 / count))
+    maps = sums_over_places(view, samples.x, classes, behind, places)
+    levels = {name: logits_of(view, behind, np.full(len(behind), name)) for name in np.unique(classes).tolist()}
+    mean = [levels[name][item.baselines].mean() for name, item in zip(classes.tolist(), drawn, strict=True)]
+    return maps, logits_of(view, samples.x, classes) - np.array(mean)
 
 
 @probes.register("expected-gradients-draws")

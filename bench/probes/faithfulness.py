@@ -54,7 +54,7 @@ class Faithfulness(FaithfulnessOptions, GradientAttribution):
     ) -> tuple[Mapping[str, NDArray[Any]], dict[str, Any]]:
         """``deletion``, ``insertion`` and ``infidelity`` (n,); every network meets the same masks."""
         level = baseline_level(self.baseline, predictor)
-        maps, _ = along_path(view, samples.x, classes, level, self.steps)
+        maps, _ = along_path(view, samples.x, classes, level, np.full(len(samples), self.steps))
         rows = np.arange(len(samples))
 
         def probability(x: NDArray[np.float32]) -> NDArray[np.float64]:

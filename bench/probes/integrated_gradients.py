@@ -11,15 +11,16 @@ from pydantic import Field
 
 from bench.data.base import Samples
 from bench.errors import UserError
-from bench.functional.integrated_gradients import completeness_missed, integrated_gradients
+from bench.functional.integrated_gradients import completeness_missed, unit_interval_nodes
 from bench.probes.attribution import ExplainedClass, GradientAttribution
 from bench.probes.base import Context, Probe, probes
 from bench.probes.gradient_view import View
+from bench.probes.paths import Float, Places, logits_of, sums_over_places
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 
 @parameters
@@ -37,15 +38,16 @@ class IntegratedGradientsOptions(ExplainedClass):
 
 
 def along_path(
-    view: View, x: NDArray[np.float32], classes: NDArray[np.int64], level: float, steps: int
-) -> list[NDArray[Any]]:
-    """Maps (n, ...) and the logit's change (n,) of a view, at so many nodes."""
-    import torch
-
-    def attribute(x: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return integrated_gradients(view.module, x, torch.full_like(x, level), target, steps)
-
-    return view.each_batch(attribute, x, classes)
+    view: View, x: NDArray[np.float32], classes: NDArray[np.int64], level: float, steps: NDArray[np.int64]
+) -> tuple[Float, Float]:
+    """Maps (n, ...) and the logit's change (n,) of a view, each sample at its own number of nodes (n,)."""
+    nodes = {count: unit_interval_nodes(count) for count in np.unique(steps).tolist()}
+    alpha, weight = (np.concatenate([nodes[count][part] for count in steps.tolist()]) for part in (0, 1))
+    owner = np.repeat(np.arange(len(x)), steps)
+    start = np.full((1, *x.shape[1:]), level, dtype=np.float32)
+    maps = sums_over_places(view, x, classes, start, Places(owner, np.zeros_like(owner), alpha, weight))
+    change = logits_of(view, x, classes) - logits_of(view, np.broadcast_to(start, x.shape), classes)
+    return maps, change
 
 
 def baseline_level(given: float | None, predictor: Predictor) -> float:
@@ -76,7 +78,7 @@ class IntegratedGradientsSteps(IntegratedGradientsOptions, GradientAttribution):
         steps = np.full(len(samples), self.steps)
         left, count = np.arange(len(samples)), self.steps
         while view.gradient == "exact" and left.size and count < self.most_steps:
-            maps, change = along_path(view, samples.x[left], classes[left], level, count)
+            maps, change = along_path(view, samples.x[left], classes[left], level, steps[left])
             left = left[completeness_missed(maps, change, self.tolerance)]
             count = min(2 * count, self.most_steps)
             steps[left] = count
@@ -104,8 +106,5 @@ class IntegratedGradients(IntegratedGradientsOptions, GradientAttribution):
         """``attribution`` (n, ...) and ``logit_change`` (n,) float64, at ``steps`` (n,) nodes."""
         level = baseline_level(self.baseline, predictor)
         steps = np.asarray(context.needed("integrated-gradients-steps")["steps"])
-        maps, change = np.empty(samples.x.shape), np.empty(len(samples))
-        for count in np.unique(steps).tolist():
-            rows = np.flatnonzero(steps == count)
-            maps[rows], change[rows] = along_path(view, samples.x[rows], classes[rows], level, count)
+        maps, change = along_path(view, samples.x, classes, level, steps)
         return {"attribution": maps, "logit_change": change, "steps": steps}, {}
