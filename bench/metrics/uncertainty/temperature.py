@@ -1,0 +1,61 @@
+"""How much of a change does one number repair?"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.functional.calibration import negative_log_likelihood
+from bench.functional.temperature import HIGHEST, LOWEST, temperatures, tempered
+from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.values import IDS, LABELS, Arrays, Derived, Mean, Statistic, Value
+from bench.probes.base import Probe
+from bench.probes.logits import Logits
+from bench.registry import parameters
+
+FITTED = "fitted, not averaged over samples: its spread over resamples is not found"
+
+
+def geometric_mean(own: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
+    """The geometric mean of both halves' temperatures (2,), the same under every row of weights (B, n): (B,).
+
+    >>> geometric_mean(np.array([1.0, 4.0]), np.ones((1, 5))).tolist()
+    [2.0]
+    """
+    return np.full(len(weights), float(np.exp(np.log(own).mean())))
+
+
+@metrics.register("uncertainty.temperature")
+@parameters
+class Temperature(Metric):
+    """What is left of a calibration harm when each network has its own temperature (arXiv 1706.04599).
+
+    ``temperature``: of the network, the geometric mean of those of both halves of the samples; above 1 it is too sure.
+    ``calibrated_nll``: mean −log softmax(log p / T)(label), nats, each half at the temperature that the other half
+    fits: no sample is judged at what it helped to fit. Its interval is conditional on the fitted temperatures. What one
+    temperature does not repair is another function. Members of an ensemble are first combined by their mean
+    probability.
+    """
+
+    family: ClassVar[Family] = "uncertainty"
+    labelled: ClassVar[bool] = True
+    probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
+    derived: ClassVar[tuple[Derived, ...]] = (
+        Derived("temperatures", temperatures, of=("log_probabilities", LABELS, IDS), rows=False),
+        Derived("tempered", tempered, of=("log_probabilities", "temperatures", IDS), rows=False),
+        Derived("calibrated_nll", negative_log_likelihood, of=("tempered", LABELS)),
+    )
+    values: ClassVar[tuple[Value, ...]] = (
+        Mean("calibrated_nll", of="calibrated_nll", better="lower", unit="nats"),
+        Statistic("temperature", geometric_mean, of="temperatures", better="none", no_interval=FITTED),
+    )
+
+    def details(self, arrays: Arrays) -> dict[str, Any]:
+        """The temperature of each half, and whether one stands at the end of what is looked at."""
+        own = arrays["temperatures"]
+        told: dict[str, Any] = {"temperatures": own.tolist()}
+        if (own <= LOWEST).any() or (own >= HIGHEST).any():
+            told["no_fit"] = "in one half every answer is right, or none is better than a guess: T stands at its limit"
+        return told

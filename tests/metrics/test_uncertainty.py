@@ -1,0 +1,64 @@
+"""Selective prediction and own temperatures of real networks, and what they do without labels or errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.engine.in_memory import answers
+from bench.metrics.uncertainty.selective import Selective
+from bench.metrics.uncertainty.temperature import Temperature
+from tests.metrics.asking import figure
+
+
+def of(metric, arrays):
+    return {value.name: float(figure(value, arrays)[0]) for value in metric.values}
+
+
+def test_a_network_that_is_only_surer_has_the_same_calibrated_nll(linear, rows) -> None:
+    random = np.random.default_rng(0)
+    weight = random.normal(size=(3, 6)).astype(np.float32)
+    x = random.random((4000, 6)).astype(np.float32)
+    labels = (4 * x @ weight.T + random.gumbel(size=(4000, 3))).argmax(axis=1)
+    shown = replace(rows(x), y=labels.astype(np.int64))
+    right, sure = (of(Temperature(), answers(Temperature(), linear(scale * weight), shown)) for scale in (4, 12))
+    assert right["temperature"] == pytest.approx(1, abs=0.1)
+    assert sure["temperature"] == pytest.approx(3 * right["temperature"], rel=1e-3)
+    assert sure["calibrated_nll"] == pytest.approx(right["calibrated_nll"], rel=1e-4)
+
+
+def test_half_and_half_are_fitted_apart(predictors, samples) -> None:
+    arrays = answers(Temperature(), predictors["reference"], samples)
+    details = Temperature().details(arrays)
+    assert len(details["temperatures"]) == 2
+    assert details["temperatures"][0] != details["temperatures"][1]
+    assert of(Temperature(), arrays)["temperature"] == pytest.approx(np.sqrt(np.prod(details["temperatures"])))
+
+
+def test_where_all_answers_are_right_no_temperature_fits_and_it_is_said(linear, rows) -> None:
+    shown = rows(np.eye(3, dtype=np.float32).repeat(4, axis=0))
+    shown = replace(shown, y=np.arange(3).repeat(4))
+    arrays = answers(Temperature(), linear(np.eye(3, dtype=np.float32)), shown)
+    assert "no_fit" in Temperature().details(arrays)
+    assert np.isfinite(of(Temperature(), arrays)["calibrated_nll"])
+    few = Selective().details(answers(Selective(), linear(np.eye(3, dtype=np.float32)), shown))
+    assert few["errors"] == 0
+    assert few["underpowered"].startswith("0 errors in 12 samples")
+    assert few["tie_share"] == 1
+
+
+def test_ties_need_no_labels(predictors, samples) -> None:
+    arrays = answers(Selective(), predictors["onnx8"], replace(samples, y=None), predictors["reference"])
+    assert set(Selective().details(arrays)) == {"tie_share"}
+
+
+def test_a_surer_order_of_errors_risks_less(predictors, samples) -> None:
+    arrays = answers(Selective(), predictors["reference"], samples)
+    found, error = of(Selective(), arrays), 1 - arrays["correct"].mean()
+    assert 0 <= found["e_aurc"] < found["aurc"] < error
+    assert error**2 / 2 < found["augrc"] < error / 2
+    assert found["risk_at_80"] < error
+    details = Selective().details(arrays)
+    assert details["risk_coverage"]["risk"][-1] == pytest.approx(error)
