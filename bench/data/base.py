@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.networks.network import InputSpec
 from bench.registry import Registry
+
+EVALUATION: Final = "evaluation"
+CALIBRATION: Final = "calibration"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +85,11 @@ class Dataset:
         """sha256 over all three splits."""
         parts = (self.train.fingerprint, self.calibration.fingerprint, self.evaluation.fingerprint)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def sets(self) -> Mapping[str, Samples]:
+        """The samples that a probe may be asked on, by name: the evaluation and the calibration split."""
+        return {EVALUATION: self.evaluation, CALIBRATION: self.calibration}
 
 
 class Loader(ABC):

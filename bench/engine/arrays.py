@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.base import Samples
+from bench.data.base import EVALUATION, Samples
 from bench.engine.observed import Observed
 from bench.engine.row_blocks import by_rows
 from bench.errors import NotApplicable
 from bench.metrics.base import Metric
-from bench.metrics.values import IDS, LABELS, REFERENCE, names
+from bench.metrics.values import LABELS, REFERENCE, OfSamples, names, of_samples
 from bench.probes.base import Probe
 from bench.store.spill import is_mapped
 
@@ -22,6 +23,11 @@ NO_LABELS: Final = "needs labels; the data has none"
 THE_REFERENCE: Final = "reference: "
 KEPT = 256 * 2**20  # bytes of derived arrays that are kept for other values
 MAPPED = 2**22  # what a mapped array counts as, so that few files are open
+
+
+def no_samples(name: str) -> str:
+    """Why a probe cannot be asked on samples that are not there."""
+    return f"needs {name} samples; the data has none"
 
 
 class Memo:
@@ -64,18 +70,20 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
         samples: Samples,
         memo: Memo,
         reference: NetworkArrays | None = None,
+        sets: Mapping[str, Samples] = MappingProxyType({}),
     ) -> None:
         self.answers = tuple(answers)
         self.samples = samples
         self.memo = memo
         self.reference = self if reference is None else reference
+        self._sets = {**sets, EVALUATION: samples}  # the evaluation samples that are looked at, and all of others
         self._home = {name: item for _, item in answers for name in item.arrays}
         self._derived = {item.name: item for item in metric.derived}
 
     def refusal(self, name: str) -> str:
         """Why an array is not there; empty where nothing that it is made of was refused."""
-        if name == LABELS and self.samples.y is None:
-            return NO_LABELS
+        if whose := of_samples(name):
+            return self._unlabelled(whose)
         if name.startswith(REFERENCE):
             why = self.reference.refusal(name.removeprefix(REFERENCE))
             return f"{THE_REFERENCE}{why}" if why and not why.startswith(THE_REFERENCE) else why
@@ -96,12 +104,23 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
     @property
     def notes(self) -> dict[str, Any]:
         """The notes of all probes."""
-        return {name: told for _, item in self.answers for name, told in item.notes.items()}
+        ordered = sorted(self.answers, key=lambda answer: answer[0].asked_on == EVALUATION)  # these have the last word
+        return {name: told for _, item in ordered for name, told in item.notes.items()}
+
+    def _unlabelled(self, whose: OfSamples) -> str:
+        """Why there are no labels where labels are asked for; empty where there is what is asked for."""
+        known = self._sets.get(whose.samples)
+        if known is None or not len(known):
+            return no_samples(whose.samples)
+        if whose.what != LABELS or known.y is not None:
+            return ""
+        return NO_LABELS if whose.samples == EVALUATION else f"needs labels; the {whose.samples} samples have none"
 
     def key(self, name: str) -> Hashable:
         """The key of an array's origin; equal keys, equal arrays."""
-        if name in (LABELS, IDS):
-            return (name, self.samples.labels_fingerprint if name == LABELS else self.samples.ids_fingerprint)
+        if (whose := of_samples(name)) and whose.samples in self._sets:
+            samples = self._sets[whose.samples]
+            return (whose.what, samples.labels_fingerprint if whose.what == LABELS else samples.ids_fingerprint)
         if name.startswith(REFERENCE):
             return self.reference.key(name.removeprefix(REFERENCE))
         derived = self._derived.get(name)
@@ -112,12 +131,11 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """The array; an unknown one raises ``KeyError``, labels that are not there ``NotApplicable``."""
-        if name == LABELS:
-            if self.samples.y is None:
-                raise NotApplicable(NO_LABELS)
-            return self.samples.y
-        if name == IDS:
-            return np.asarray(self.samples.ids)
+        if whose := of_samples(name):
+            if why := self._unlabelled(whose):
+                raise NotApplicable(why)
+            samples = self._sets[whose.samples]
+            return np.asarray(samples.y if whose.what == LABELS else samples.ids)
         if name.startswith(REFERENCE):
             return self.reference[name.removeprefix(REFERENCE)]
         derived = self._derived.get(name)
@@ -130,8 +148,8 @@ class NetworkArrays(Mapping[str, NDArray[Any]]):
 
     def __contains__(self, name: object) -> bool:
         """Whether there is such an array."""
-        if name in (LABELS, IDS):
-            return name == IDS or self.samples.y is not None
+        if isinstance(name, str) and (whose := of_samples(name)):
+            return not self._unlabelled(whose)
         if isinstance(name, str) and name.startswith(REFERENCE):
             return name.removeprefix(REFERENCE) in self.reference
         derived = self._derived.get(name) if isinstance(name, str) else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
-from bench.data.base import Samples
-from bench.engine.arrays import Memo, NetworkArrays
+from bench.data.base import EVALUATION, Samples
+from bench.engine.arrays import Memo, NetworkArrays, no_samples
 from bench.engine.asking import ask_in_blocks
 from bench.engine.observed import Observed
 from bench.errors import NotApplicable
@@ -26,6 +28,7 @@ def answers(
     seed: int = 0,
     draw: int = 0,
     floor: bool = False,
+    sets: Mapping[str, Samples] = MappingProxyType({}),
 ) -> NetworkArrays:
     """A network's answers to a metric's probes, with what is derived of them.
 
@@ -37,20 +40,22 @@ def answers(
         seed: of random probes.
         draw: which independent draw.
         floor: ask as for the numerical floor.
+        sets: other samples that probes are asked on, by name: ``{"calibration": ...}``.
 
     Raises:
         NotApplicable: the network has no answer to any of the probes.
     """
     opposite = predictor if reference is None else reference
     observed = [
-        (probe, answer(probe, predictor, samples, opposite, seed=seed, draw=draw, floor=floor))
+        (probe, answer(probe, predictor, asked, opposite, seed=seed, draw=draw, floor=floor))
         for probe in metric.probes
+        for asked in [samples if probe.asked_on == EVALUATION else sets.get(probe.asked_on, samples.take(slice(0)))]
     ]
     wanted = frozenset().union(*(sources(metric, name) for value in metric.values for name in _known(metric, value)))
     own: NetworkArrays | None = None
     if reference is not None and any(name.startswith(REFERENCE) for name in wanted):
-        own = answers(metric, reference, samples, seed=seed)
-    arrays = NetworkArrays(metric, observed, samples, Memo(), own)
+        own = answers(metric, reference, samples, seed=seed, sets=sets)
+    arrays = NetworkArrays(metric, observed, samples, Memo(), own, sets)
     if arrays.refused:
         raise NotApplicable(arrays.refused)
     return arrays
@@ -80,6 +85,8 @@ def answer(
 ) -> Observed:
     """A network's answer to one probe; a refusal is ``skipped`` with its reason."""
     try:
+        if not len(samples):
+            raise NotApplicable(no_samples(probe.asked_on))
         needed = needed_by(probe, samples, reference, seed)
         opposite = reference if probe.pair else None
         trial = samples.x[:TRIAL]

@@ -20,7 +20,7 @@ from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, on
 from bench.engine.observations import Observations
 from bench.errors import UnusableNetwork, UserError
 from bench.interrupts import contained
-from bench.results import Cell
+from bench.results import Cell, ValueResult
 from bench.store.keys import key_of
 from bench.store.store import Kind, Store
 from bench.store.stored import DamagedArrays
@@ -46,6 +46,13 @@ def _with_asked(details: dict[str, Any], cell: PlannedCell) -> dict[str, Any]:
         return details
     told = {**own["integer_sums"], "asked": cell.target.integer_sums}
     return {**details, "variant": {**own, "integer_sums": told}}
+
+
+def nothing_left(values: Iterable[ValueResult]) -> str:
+    """Why a cell has no figure at all, in its first value's words; empty where it has one, or no value says why."""
+    values = list(values)
+    shown = [value.reference is not None or value.variant is not None or value.estimate is not None for value in values]
+    return "" if any(shown) else next((value.reason for value in values if value.reason), "")
 
 
 class InlineEngine:
@@ -194,7 +201,8 @@ class InlineEngine:
                 raise
             except Exception as error:
                 raise ObservationFailure(f"{role}: {one_line(error)}") from error
-        return NetworkArrays(cell.use.metric, observed, self.observations.samples(cell.count), self.memo, reference)
+        samples, sets = self.observations.samples(cell.count), self.observations.dataset.sets
+        return NetworkArrays(cell.use.metric, observed, samples, self.memo, reference, sets)
 
     def derive(self, cell: PlannedCell) -> Measured:
         """The values of a cell from its observations; what turns out to be damaged in the store is asked again."""
@@ -211,6 +219,8 @@ class InlineEngine:
         details = describe_details(evidence, metric.details)
         out = Measured(self._cell(cell, status="ok", n=evidence.n, details=details, parity=describe_parity(evidence)))
         out.derived = self.derivation.values(metric.values, evidence)
+        if reason := nothing_left([derived.result for derived in out.derived.values()]):
+            return Measured(self._cell(cell, status="skipped", reason=reason))
         out.cell.values = {name: derived.result for name, derived in out.derived.items()}
         declared = self.observations.dataset.input
         out.cell.examples = worst_preserved(metric, evidence, self.observations.samples(cell.count), declared.bounds)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench.engine.observed import covers
 from bench.metrics.values import Cost, Value
 from bench.store.store import Store
-from bench.suite.plan import PlannedCell, PlannedObservation, own_sources
+from bench.suite.plan import PlannedCell, PlannedObservation, own_sources, sources_of_reference
 
 TIMING = "latency_median"
 
@@ -31,10 +31,13 @@ def kept_values(planned: PlannedCell) -> list[Value]:
 
 def observations_behind(planned: PlannedCell, values: Iterable[Value]) -> list[PlannedObservation]:
     """The observations of reference and variant that these values are made of."""
-    metric = planned.use.metric
-    wanted = frozenset().union(*(own_sources(metric, value) for value in values))
-    every = [item for role in (planned.observed, planned.reference) for draw in role for item in draw]
-    return [item for item in every if wanted.intersection(item.probe.arrays)]
+    metric, values = planned.use.metric, list(values)
+    roles = ((planned.observed, own_sources), (planned.reference, sources_of_reference))
+    behind = []
+    for role, sources in roles:
+        wanted = frozenset().union(*(sources(metric, value) for value in values))
+        behind += [item for draw in role for item in draw if wanted.intersection(item.probe.arrays)]
+    return behind
 
 
 def judged_observations(planned: PlannedCell) -> Sequence[PlannedObservation]:

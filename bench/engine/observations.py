@@ -9,7 +9,8 @@ from typing import Any, Final, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.base import Dataset, Samples
+from bench.data.base import EVALUATION, Dataset, Samples
+from bench.engine.arrays import no_samples
 from bench.engine.asking import ask_in_blocks
 from bench.engine.networks import Networks, one_line
 from bench.engine.observed import Observed
@@ -43,7 +44,7 @@ class Observations:
         self.remeasure = False
         self._seen: dict[str, Observed] = {}
         self._samples: dict[int, Samples] = {}
-        self._sums: dict[tuple[str, str], dict[str, Any]] = {}
+        self._sums: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._forgotten: dict[str, int] = {}  # how often the store's arrays of an observation were found damaged
         self._absent: set[str] = set()  # what the store holds and must not be read: damaged, and not asked again yet
         self._wanted: dict[str, int] = {}  # the most samples that any cell of the plan asks for
@@ -145,8 +146,8 @@ class Observations:
             return False
         return False
 
-    def _trial(self) -> NDArray[np.float32]:
-        return self.dataset.evaluation.x[:TRIAL]
+    def _trial(self, asked_on: str = EVALUATION) -> NDArray[np.float32]:
+        return self.dataset.sets[asked_on].x[:TRIAL]
 
     def _load(self, key: str) -> Observed | None:
         if key in self._absent:
@@ -168,21 +169,22 @@ class Observations:
         probe, target = planned.probe, planned.target
         self.networks.get(planned.network)
         wanted = 0 if exactly else self._wanted.get(planned.key, 0)
-        count = min(max(planned.count, wanted), len(self.dataset.evaluation))
-        samples = self.samples(count)
+        whole = self.dataset.sets[probe.asked_on]
+        count = min(max(planned.count, wanted), len(whole))
+        samples, trial = whole if count == len(whole) else self.samples(count), self._trial(probe.asked_on)
         self.progress(f"{probe.name} on {target.name}")
         needed = {item.probe.name: self._needed(item, count) for item in planned.needs}
         started = time.perf_counter()
         status: Literal["ok", "skipped"] = "ok"
         answer, reason, alone = Observation({}), "", False
         try:
+            if not count:
+                raise NotApplicable(no_samples(probe.asked_on))
             with arithmetic(target.threads):
-                predictor = self._trusted(planned.network, target, floor=planned.floor)
-                opposite = None if planned.opposite is None else self._trusted(planned.opposite, target)
+                predictor = self._trusted(planned.network, target, trial, floor=planned.floor)
+                opposite = None if planned.opposite is None else self._trusted(planned.opposite, target, trial)
                 behind = Background.of(self.dataset.calibration.x, self._trial()) if probe.needs_background else None
-                context = Context(
-                    planned.seed, planned.draw, planned.floor, count, self._trial(), needed, opposite, behind
-                )
+                context = Context(planned.seed, planned.draw, planned.floor, count, trial, needed, opposite, behind)
                 answer = ask_in_blocks(probe, predictor, samples, context)
                 reason = probe.invalid(answer) or ""
                 sums = self._integer_sums(planned, predictor)
@@ -220,13 +222,15 @@ class Observations:
             raise NotApplicable(f"the reference's {planned.probe.name}: {observed.reason}")
         return Observation(self._seen[planned.key].first(count).arrays, observed.notes)
 
-    def _trusted(self, node: PlannedNetwork, target: Target, *, floor: bool = False) -> Predictor:
+    def _trusted(
+        self, node: PlannedNetwork, target: Target, trial: NDArray[np.float32], *, floor: bool = False
+    ) -> Predictor:
         """A predictor; one that is simulated is compared with the runtime first, on real samples."""
         import torch
 
         predictor = self.open(node, target, floor=floor)
         if predictor.spec.simulated:
-            predictor.trust(torch.from_numpy(self._trial()))
+            predictor.trust(torch.from_numpy(trial))
         return predictor
 
     def _integer_sums(self, planned: PlannedObservation, predictor: Predictor) -> dict[str, Any]:
@@ -238,9 +242,10 @@ class Observations:
 
         if not isinstance(predictor, OnnxPredictor) or not predictor.network.quantised:
             return {}
-        key = (planned.network.key, planned.target.name)
+        asked_on = planned.probe.asked_on
+        key = (planned.network.key, planned.target.name, asked_on)
         if key not in self._sums:
-            self._sums[key] = sums_of(predictor, torch.from_numpy(self.dataset.evaluation.x))
+            self._sums[key] = sums_of(predictor, torch.from_numpy(self.dataset.sets[asked_on].x))
         return {"integer_sums": self._sums[key]}
 
     def open(self, node: PlannedNetwork, target: Target, *, floor: bool = False) -> Predictor:

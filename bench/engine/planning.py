@@ -11,7 +11,7 @@ from bench.errors import UserError
 from bench.models.base import check_recipe
 from bench.suite.plan import Plan
 from bench.suite.planned_networks import INTAKE_SAMPLES, Splits
-from bench.suite.planner import Evaluation, Planner
+from bench.suite.planner import Planner
 from bench.suite.reuse import taken_again
 from bench.suite.suite import Suite
 
@@ -66,5 +66,4 @@ def _planner(suite: Suite, device: str, dataset: Dataset) -> Planner:
     first = dataset.evaluation.take(slice(0, INTAKE_SAMPLES))  # labels have no say in how a network is taken in
     intake = f"{first.ids_fingerprint} {first.inputs_fingerprint}"
     splits = Splits(dataset.train.fingerprint, dataset.calibration.fingerprint, dataset.input.canonical(), intake)
-    evaluation = Evaluation.of(dataset.evaluation, dataset.input)
-    return Planner(suite, splits, evaluation, machine(suite.targets), device)
+    return Planner(suite, splits, dataset, machine(suite.targets), device)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.base import Dataset
+from bench.data.base import EVALUATION, Dataset
 from bench.engine.arrays import NetworkArrays
 from bench.engine.evidence import rows_of, sample_distances
 from bench.engine.inline import InlineEngine, Measured
 from bench.engine.judged import judged_values, kept_values, observations_behind
 from bench.engine.provenance import machine
-from bench.metrics.base import reads
+from bench.metrics.base import Metric, reads
 from bench.metrics.values import Change, Cost, Mean, Proportion, Statistic, Value, names
 from bench.store.keys import key_of
 from bench.store.samples import CellSamples, RunSamples, ValueSamples
@@ -48,7 +48,7 @@ def _identity(plan: Plan, dataset: Dataset, planned: PlannedCell, n: int) -> dic
     """The identity that two comparable figures share."""
     metric = planned.use.metric
     return {
-        "data": dataset.evaluation.fingerprint,
+        "data": _data(metric, dataset),
         "reference": plan.references[planned.replicate].key,
         "yardsticks": key_of([node.key for node in plan.yardsticks]),
         "metric": metric.name,
@@ -57,6 +57,13 @@ def _identity(plan: Plan, dataset: Dataset, planned: PlannedCell, n: int) -> dic
         "n": n,
         "integer_sums": _sums(planned),
     }
+
+
+def _data(metric: Metric, dataset: Dataset) -> str:
+    """The fingerprint of the evaluation samples, and of all others that the metric's probes are asked on."""
+    others = sorted({probe.asked_on for probe in metric.probes} - {EVALUATION})
+    own = dataset.evaluation.fingerprint
+    return key_of([own, *(dataset.sets[name].fingerprint for name in others)]) if others else own
 
 
 def _sums(planned: PlannedCell) -> str:
@@ -83,7 +90,8 @@ def _values(engine: InlineEngine, planned: PlannedCell) -> dict[str, ValueSample
 
     def arrays(draw: Draw, reference: NetworkArrays | None = None) -> NetworkArrays:
         answers = [(item.probe, observed) for item in draw if (observed := known.get(item)) is not None]
-        return NetworkArrays(planned.use.metric, answers, samples, engine.memo, reference)
+        sets = engine.observations.dataset.sets
+        return NetworkArrays(planned.use.metric, answers, samples, engine.memo, reference, sets)
 
     reference = [arrays(draw) for draw in planned.reference]
     variant = [arrays(draw, reference[0]) for draw in planned.observed]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bench.cell_id import canonical_parameters, metric_label
 from bench.families import Family as Family
-from bench.metrics.values import IDS, LABELS, REFERENCE, Arrays, Change, Cost, Derived, Value, names
+from bench.metrics.values import REFERENCE, Arrays, Change, Cost, Derived, Value, names, of_samples
 from bench.probes.base import Probe
 from bench.registry import Registry, parameters
 
@@ -29,7 +29,6 @@ class Metric:
     family: ClassVar[Family]
     version: ClassVar[int] = 1  # rises when the same observations give other values
     labelled: ClassVar[bool] = False  # without labels the whole cell is skipped
-    derived: ClassVar[tuple[Derived, ...]] = ()
     values: ClassVar[tuple[Value, ...]] = ()
     pictured: ClassVar[str] = ""  # the array of maps whose worst-preserved samples are shown
     headline: ClassVar[str | None] = None  # the change that stands for the family where this metric does
@@ -43,6 +42,11 @@ class Metric:
     @property
     def probes(self) -> tuple[Probe, ...]:
         """The questions that its values stand on."""
+        return ()
+
+    @property
+    def derived(self) -> tuple[Derived, ...]:
+        """What follows from their answers."""
         return ()
 
     @property
@@ -91,18 +95,18 @@ def reads(value: Value) -> tuple[str, ...]:
 
 
 def sources(metric: Metric, name: str, given: int | None = None) -> frozenset[str]:
-    """The observed arrays that a name stands on, ``labels`` and ``ids`` among them; the reference's under its prefix.
+    """The observed arrays that a name stands on, labels and ids among them; the reference's under its prefix.
 
     A derived array may stand on those that are declared before it: the first ``given`` ones.
 
     Raises:
         LookupError: there is no such array.
     """
-    if name in (LABELS, IDS):
+    if of_samples(name):
         return frozenset({name})
     if name.startswith(REFERENCE):
         inner = sources(metric, name.removeprefix(REFERENCE), given)
-        return frozenset(item if item in (LABELS, IDS) else REFERENCE + item for item in inner)
+        return frozenset(item if of_samples(item) else REFERENCE + item for item in inner)
     for index, item in enumerate(metric.derived[:given]):
         if item.name == name:
             return frozenset().union(*(sources(metric, each, index) for each in names(item.of)))

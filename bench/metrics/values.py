@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data.base import EVALUATION
 from bench.stats.figure import recentred
 from bench.stats.resampling import Resamples, Weights
 
@@ -31,6 +32,47 @@ def of_reference(name: str) -> str:
     return REFERENCE + name
 
 
+def labels_on(samples: str) -> str:
+    """The name under which the labels of other samples than the evaluation split are read.
+
+    >>> labels_on("calibration")
+    'calibration.labels'
+    """
+    return f"{samples}.{LABELS}"
+
+
+def ids_on(samples: str) -> str:
+    """The name under which the ids of other samples than the evaluation split are read.
+
+    >>> ids_on("calibration")
+    'calibration.ids'
+    """
+    return f"{samples}.{IDS}"
+
+
+class OfSamples(NamedTuple):
+    """What a name says of samples themselves: whose, and whether their labels or ids."""
+
+    samples: str
+    what: str
+
+
+def of_samples(name: str) -> OfSamples | None:
+    """Whose labels or ids a name means; None for an array that a network answers.
+
+    >>> of_samples("labels")
+    OfSamples(samples='evaluation', what='labels')
+    >>> of_samples("calibration.ids")
+    OfSamples(samples='calibration', what='ids')
+    >>> of_samples("log_probabilities") is of_samples("reference.labels") is None
+    True
+    """
+    samples, dot, what = name.rpartition(".")
+    if what not in (LABELS, IDS) or samples + dot == REFERENCE:
+        return None
+    return OfSamples(samples or EVALUATION, what)
+
+
 def names(of: str | tuple[str, ...]) -> tuple[str, ...]:
     """One name or several, as several."""
     return (of,) if isinstance(of, str) else tuple(of)
@@ -40,8 +82,9 @@ def names(of: str | tuple[str, ...]) -> tuple[str, ...]:
 class Derived:
     """An array that follows from others: pure, made when it is first read, never stored.
 
-    ``function(*of)`` takes arrays in the order named, of observations, of other derived ones, ``LABELS``, ``IDS``, or
-    ``of_reference(name)``. ``rows``: each sample's row follows from its own rows alone, so it may be made in blocks.
+    ``function(*of)`` takes arrays in the order named, of observations, of other derived ones, ``LABELS``, ``IDS``,
+    those of other samples (``labels_on``, ``ids_on``), or ``of_reference(name)``. ``rows``: each sample's row follows
+    from its own rows alone, and from numbers (0-d arrays), so it may be made in blocks.
     """
 
     name: str

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.base import Samples
+from bench.data.base import EVALUATION, Samples
 from bench.errors import NotApplicable
 from bench.registry import Registry, parameters
 from bench.runtimes.base import Predictor
@@ -85,6 +85,15 @@ class Probe(ABC):
         """A name of its own, so that no answer is taken for that of the class it is made from."""
         if "name" not in cls.__dict__:
             cls.name = f"{cls.__module__}:{cls.__qualname__}"
+
+    @property
+    def asked_on(self) -> str:
+        """The samples that it is asked on, all of them where they are not the evaluation split (``Dataset.sets``).
+
+        Their fingerprints enter its key, and nothing of the evaluation split does. Rows of its arrays are these
+        samples': what is derived of them and of evaluation samples declares ``rows=False``, or a 0-d array first.
+        """
+        return EVALUATION
 
     @property
     def needs(self) -> tuple[Probe, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
+from bench.data.base import EVALUATION
 from bench.errors import Problem, UserError
 from bench.families import FAMILIES
 from bench.metrics.base import Metric
@@ -17,7 +18,10 @@ from bench.suite.given_input import parse_parameters
 
 
 def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Metric, ...]:
-    """Metrics as given, each a text or an object; without any, all that need neither gradients nor a parameter."""
+    """Metrics as given, each a text or an object.
+
+    Without any: all that need neither gradients nor a parameter, nor other samples than those that are compared on.
+    """
     if isinstance(given, str | Metric):
         raise UserError.at(where, "it is one metric", "give a list of them")
     if len(given):
@@ -27,7 +31,9 @@ def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Met
     for cls in sorted(map(registered.get, registered.names()), key=lambda m: (order.index(m.family), m.name)):
         free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(cls))
         metric = cls() if free else None
-        if metric is not None and not metric.gradients and (labelled or not metric.labelled):
+        if metric is None or metric.gradients or any(probe.asked_on != EVALUATION for probe in metric.probes):
+            continue
+        if labelled or not metric.labelled:
             chosen.append(metric)
     return tuple(chosen)
 

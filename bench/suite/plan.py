@@ -134,11 +134,20 @@ def other_sums(plan: Plan, machine: Machine, variant: str, target: str) -> dict[
 
 
 def own_sources(metric: Metric, value: Value) -> frozenset[str]:
-    """The observed arrays of a network itself that a value stands on, ``labels`` and ``ids`` among them."""
+    """The observed arrays of a network itself that a value stands on, labels and ids among them."""
+    return frozenset(name for name in _sources(metric, value) if not name.startswith(REFERENCE))
+
+
+def sources_of_reference(metric: Metric, value: Value) -> frozenset[str]:
+    """The observed arrays of the reference that a value stands on: its own, and those that others read of it."""
+    return frozenset(name.removeprefix(REFERENCE) for name in _sources(metric, value))
+
+
+def _sources(metric: Metric, value: Value) -> frozenset[str]:
     arrays: set[str] = set()
     for name in reads(value):
         try:
             arrays |= sources(metric, name)
         except LookupError:  # a cost that no probe was asked for
             continue
-    return frozenset(name for name in arrays if not name.startswith(REFERENCE))
+    return frozenset(arrays)

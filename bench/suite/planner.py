@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.data.base import Samples
+from bench.data.base import EVALUATION, Dataset, Samples
 from bench.identity import is_transient, token_of
 from bench.metrics.base import Metric
-from bench.metrics.values import IDS, LABELS, Change, Mean, Proportion, Scaled, Statistic
-from bench.networks.network import InputSpec
+from bench.metrics.values import LABELS, Change, Mean, Proportion, Scaled, Statistic, of_samples
 from bench.probes.base import Probe
 from bench.runtimes.base import Target, runtimes
 from bench.suite.exporting import Exports, exports_of
@@ -23,6 +22,7 @@ from bench.suite.plan import (
     PlannedCell,
     PlannedObservation,
     own_sources,
+    sources_of_reference,
 )
 from bench.suite.planned_networks import (
     PlannedNetwork,
@@ -48,20 +48,19 @@ def executable(network: PlannedNetwork, target: Target, splits: Splits, exports:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Fingerprints of the evaluation samples, part by part: a changed label leaves observations of inputs valid."""
+class Fingerprints:
+    """Fingerprints of samples, part by part: a changed label leaves observations of inputs valid."""
 
     inputs: str
     labels: str
     ids: str
-    declared: dict[str, Any]
     size: int
 
     @classmethod
-    def of(cls, samples: Samples, declared: InputSpec) -> Evaluation:
-        """The fingerprints of samples, and the declaration of their input."""
+    def of(cls, samples: Samples) -> Fingerprints:
+        """The fingerprints of samples."""
         prints = (samples.inputs_fingerprint, samples.labels_fingerprint, samples.ids_fingerprint)
-        return cls(*prints, declared.canonical(), len(samples))
+        return cls(*prints, len(samples))
 
 
 def fed_by(metric: Metric, probe: Probe, kinds: tuple[type[Any], ...]) -> bool:
@@ -73,13 +72,21 @@ def fed_by(metric: Metric, probe: Probe, kinds: tuple[type[Any], ...]) -> bool:
 class Planner:
     """Expands a suite for one data set and machine."""
 
-    def __init__(self, suite: Suite, splits: Splits, evaluation: Evaluation, machine: Machine, device: str) -> None:
+    def __init__(self, suite: Suite, splits: Splits, dataset: Dataset, machine: Machine, device: str) -> None:
         self.suite = suite
         self.splits = splits
-        self.evaluation = evaluation
+        self.dataset = dataset
+        self.declared = dataset.input.canonical()
+        self.known_samples: dict[str, Fingerprints] = {}
         self.machine = machine
         self.device = device
         self.exports = exports_of(suite)
+
+    def fingerprints(self, samples: str) -> Fingerprints:
+        """The fingerprints of the samples of that name, made when a probe is first asked on them."""
+        if samples not in self.known_samples:
+            self.known_samples[samples] = Fingerprints.of(self.dataset.sets[samples])
+        return self.known_samples[samples]
 
     def observation(
         self,
@@ -91,7 +98,12 @@ class Planner:
         draw: int = 0,
         floor: bool = False,
     ) -> PlannedObservation:
-        """A probe of a network, with the observations of the reference that it needs."""
+        """A probe of a network, with the observations of the reference that it needs.
+
+        ``count`` is of evaluation samples; on others a probe is asked on all there are.
+        """
+        if probe.asked_on != EVALUATION:
+            count = self.fingerprints(probe.asked_on).size
         runtime = runtimes.get(target.runtime, "target.runtime")
         needs = tuple(self.observation(needed, reference, target, reference, count) for needed in probe.needs)
         opposite = reference if probe.pair else None
@@ -132,15 +144,16 @@ class Planner:
 
     def _data(self, probe: Probe, count: int) -> dict[str, Any]:
         """Fingerprints of the data that a probe's answer depends on."""
-        fingerprints: dict[str, Any] = {"input": self.evaluation.declared}
+        fingerprints: dict[str, Any] = {"input": self.declared}
+        samples = self.fingerprints(probe.asked_on)
         if probe.reads != "nothing":
-            fingerprints |= {"inputs": self.evaluation.inputs, "ids": self.evaluation.ids}
+            fingerprints |= {"inputs": samples.inputs, "ids": samples.ids}
         if probe.reads == "set":
             fingerprints["samples"] = count
         if probe.needs_background:
             fingerprints["background"] = self.splits.calibration
         if probe.labelled:
-            fingerprints["labels"] = self.evaluation.labels
+            fingerprints["labels"] = samples.labels
         return fingerprints
 
     def cell(
@@ -150,7 +163,7 @@ class Planner:
         metric = use.metric
         original = plan.references[replicate]
         reference = executable(original, target, self.splits, self.exports) or original
-        count = metric.samples or self.evaluation.size
+        count = metric.samples or self.fingerprints(EVALUATION).size
         scaled = tuple(probe for probe in metric.probes if fed_by(metric, probe, Scaled))
         marks = [executable(item, target, self.splits, self.exports) for item in plan.yardsticks if scaled]
         independent = any(isinstance(value, Change) and value.coupling == "independent" for value in metric.values)
@@ -186,9 +199,13 @@ class Planner:
 
     def _reads(self, metric: Metric) -> dict[str, str]:
         """Fingerprints of labels and ids where a metric's values are derived from them."""
-        arrays = frozenset().union(*(own_sources(metric, value) for value in metric.values))
-        known = {LABELS: self.evaluation.labels, IDS: self.evaluation.ids}
-        return {name: fingerprint for name, fingerprint in known.items() if name in arrays}
+        arrays = frozenset().union(*(sources_of_reference(metric, value) for value in metric.values))
+        known = {}
+        for name in arrays:
+            if whose := of_samples(name):
+                samples = self.fingerprints(whose.samples)
+                known[name] = samples.labels if whose.what == LABELS else samples.ids
+        return known
 
     def _targets(self, variant: Variant, runnable: dict[str, PlannedNetwork | None]) -> list[Target]:
         """The targets the variant names, else those that can run it; all (skipped, with the reason) where none can.

@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.data.base import Samples
+from bench.data.base import EVALUATION, Samples
 from bench.engine import asking
 from bench.engine.arrays import NetworkArrays
 from bench.engine.in_memory import answers, needed_by
@@ -51,8 +51,9 @@ def observed(arrays: NetworkArrays) -> dict[str, np.ndarray]:
 
 
 def per_sample(arrays: NetworkArrays) -> dict[str, np.ndarray]:
-    """Those arrays whose first axis is the samples'."""
-    rows = [answer.arrays for probe, answer in arrays.answers if probe.reads == "rows"]
+    """Those arrays whose first axis is that of the evaluation samples."""
+    asked = [answer for probe, answer in arrays.answers if probe.reads == "rows" and probe.asked_on == EVALUATION]
+    rows = [answer.arrays for answer in asked]
     return {name: array for answer in rows for name, array in answer.items()}
 
 
@@ -79,11 +80,11 @@ def test_it_is_declared_soundly(metric: Metric) -> None:
 
 
 @pytest.fixture
-def ask(predictors, samples):
+def ask(predictors, samples, digits):
     """Put a metric to a network of the zoo, the reference beside it."""
 
     def put(metric: Metric, network: str, shown: Samples = samples) -> NetworkArrays:
-        return answers(metric, predictors[network], shown, predictors["reference"], seed=7)
+        return answers(metric, predictors[network], shown, predictors["reference"], seed=7, sets=digits.sets)
 
     return put
 
@@ -103,8 +104,16 @@ def defined(metric: Metric, *shown: NetworkArrays) -> list[Change]:
     return kept
 
 
-def figures(metric: Metric) -> list[Quality]:
-    return [value for value in metric.values if isinstance(value, Mean | Proportion | Statistic)]
+def figures(metric: Metric, shown: NetworkArrays) -> list[Quality]:
+    """The figures that a network has: where it accepts no answer there is no risk."""
+    every = [value for value in metric.values if isinstance(value, Mean | Proportion | Statistic)]
+    kept = []
+    for value in every:
+        with contextlib.suppress(NotApplicable):
+            figure(value, shown)
+            kept.append(value)
+    assert {value.name for value in every} - {value.name for value in kept} <= {"selective_risk"}
+    return kept
 
 
 @pytest.mark.parametrize("network", TORCH)
@@ -188,7 +197,7 @@ def assert_finite(metric: Metric, shown: NetworkArrays, other: NetworkArrays) ->
     weights = np.ones((2, len(shown.samples)))
     for value in defined(metric, shown, other):
         assert np.isfinite(distance(value, shown, other)).all(), value.name
-    for value in figures(metric):
+    for value in figures(metric, shown):
         assert np.isfinite(figure(value, shown, weights)).all(), value.name
 
 
@@ -230,7 +239,7 @@ def test_statistics_take_weights_and_equal_weights_change_nothing(measured, ask,
     shown = ask(measured, "reference")
     random = np.random.default_rng(0)
     weights = random.multinomial(n, np.full(n, 1 / n), size=50).astype(np.float32)
-    for value in figures(measured):
+    for value in figures(measured, shown):
         draws = figure(value, shown, weights)
         assert draws.shape == (50,)
         assert draws.dtype == np.float64

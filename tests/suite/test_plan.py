@@ -46,8 +46,9 @@ steps = [{ use = "weight-noise", sigma = 0.3 }]
 use = "fidelity.predictions"
 """
 PARAMETERS = {"pgd": {"epsilon": 0.1}}
-OF_SAMPLES = {"integrated-gradients", "jacobian", "latency", "logits", "peak-memory", "pgd"}
-ALL = {*OF_SAMPLES, "artefact"}
+OF_SAMPLES = {"integrated-gradients", "jacobian", "latency", "logits", "peak-memory", "pgd"}  # of the evaluation split
+OF_CALIBRATION = {"calibration-logits"}
+ALL = {*OF_SAMPLES, *OF_CALIBRATION, "artefact"}
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +79,31 @@ def planner_of(planned, **parts):
     return made
 
 
+def with_other(planned, samples, **parts):
+    """The planner with other fingerprints of the samples of that name."""
+    fingerprints = replace(planned.planner.fingerprints(samples), **parts)
+    return planner_of(planned, known_samples={**planned.planner.known_samples, samples: fingerprints})
+
+
 @pytest.mark.parametrize(
-    ("part", "wanted"),
-    [("inputs", OF_SAMPLES), ("ids", OF_SAMPLES), ("labels", {"pgd"}), ("declared", ALL), ("size", set())],
+    ("part", "wanted"), [("inputs", OF_SAMPLES), ("ids", OF_SAMPLES), ("labels", {"pgd"}), ("size", set())]
 )
 def test_of_the_samples_what_a_probe_reads(planned, part, wanted) -> None:
-    evaluation = planned.planner.evaluation
-    other = {"declared": {**evaluation.declared, "bounds": [0, 2]}, "size": 119}.get(part, "another")
-    planner = planner_of(planned, evaluation=replace(evaluation, **{part: other}))
+    planner = with_other(planned, "evaluation", **{part: 119 if part == "size" else "another"})
     assert changed(planned, planner=planner) == wanted
+
+
+@pytest.mark.parametrize(
+    ("part", "wanted"), [("inputs", OF_CALIBRATION), ("ids", OF_CALIBRATION), ("labels", set()), ("size", set())]
+)
+def test_of_calibration_samples_only_what_is_asked_on_them(planned, part, wanted) -> None:
+    planner = with_other(planned, "calibration", **{part: 7 if part == "size" else "another"})
+    assert changed(planned, planner=planner) == wanted
+
+
+def test_the_declared_input_of_all(planned) -> None:
+    declared = {**planned.planner.declared, "bounds": [0, 2]}
+    assert changed(planned, planner=planner_of(planned, declared=declared)) == ALL
 
 
 def test_the_number_of_samples_only_of_what_belongs_to_the_set(planned) -> None:
@@ -116,6 +133,12 @@ def test_a_probes_version_enters_its_own_key_and_that_of_what_needs_it(planned, 
     monkeypatch.setattr(Logits, "version", 99)
     after = keys(planned)
     assert {name for name in before if before[name] != after[name]} == {"logits", "integrated-gradients"}
+
+
+def test_a_probe_on_other_samples_is_asked_on_all_of_them(planned) -> None:
+    place = planned.plan.references[0], planned.suite.targets[0], planned.plan.references[0], 60
+    assert planned.planner.observation(probes.get("calibration-logits")(), *place).count == 8
+    assert planned.planner.observation(Logits(), *place).count == 60
 
 
 @pytest.mark.parametrize(("package", "wanted"), [("torch", ALL), ("foolbox", {"pgd"}), ("onnxruntime", set())])
@@ -159,12 +182,26 @@ def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     metric = metrics.get(name)(**{"adversarial.pgd": {"epsilon": 0.1}}.get(name, {}))
     use, plan = replace(planned.suite.metrics[0], metric=metric), planned.plan
     place = "noise", plan.variants["noise", 0], planned.suite.targets[0], use, 0, plan
-    other = planner_of(planned, evaluation=replace(planned.planner.evaluation, labels="another"))
+    other = with_other(planned, "evaluation", labels="another")
     cell, again = planned.planner.cell(*place), other.cell(*place)
-    reading = name in ("fidelity.accuracy", "fidelity.predictions", "uncertainty.calibration")
+    reading = name.startswith("uncertainty.") or name in ("fidelity.accuracy", "fidelity.predictions")
     assert (cell.key != again.key) == (reading or name == "adversarial.pgd")
     assert (LABELS in cell.parts["reads"]) == reading
     assert (cell.observed[0][0].key != again.observed[0][0].key) == (name == "adversarial.pgd")
+
+
+def test_labels_of_other_samples_enter_the_cells_that_read_them(planned) -> None:
+    """Of conformal sets and not of a threshold on confidence; no network is asked again for them."""
+    other, plan, keys_changed = with_other(planned, "calibration", labels="another"), planned.plan, {}
+    for name in ("uncertainty.conformal", "uncertainty.threshold", "fidelity.accuracy"):
+        use = replace(planned.suite.metrics[0], metric=metrics.get(name)())
+        place = "noise", plan.variants["noise", 0], planned.suite.targets[0], use, 0, plan
+        cell, again = planned.planner.cell(*place), other.cell(*place)
+        assert [item.key for item in cell.every()] == [item.key for item in again.every()]
+        keys_changed[name] = cell.key != again.key
+    assert keys_changed == {
+        "uncertainty.conformal": True, "uncertainty.threshold": False, "fidelity.accuracy": False
+    }  # fmt: skip
 
 
 def test_one_forward_pass_of_each_network_serves_accuracy_fidelity_and_calibration(planned) -> None:
