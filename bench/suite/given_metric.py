@@ -17,7 +17,10 @@ from bench.suite.given_input import parse_parameters
 
 
 def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Metric, ...]:
-    """Metrics as given, each a text or an object; without any, all that need neither gradients nor a parameter."""
+    """Metrics as given, each a text or an object.
+
+    Without any, all that need neither gradients nor a parameter nor so many forward passes that they limit samples.
+    """
     if isinstance(given, str | Metric):
         raise UserError.at(where, "it is one metric", "give a list of them")
     if len(given):
@@ -26,7 +29,7 @@ def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Met
     order = list(FAMILIES)
     for cls in sorted(map(registered.get, registered.names()), key=lambda m: (order.index(m.family), m.name)):
         free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(cls))
-        metric = cls() if free else None
+        metric = cls() if free and cls.own_limit() is None else None
         if metric is not None and not metric.gradients and (labelled or not metric.labelled):
             chosen.append(metric)
     return tuple(chosen)
