@@ -92,7 +92,7 @@ def diff(
             an ``.npz`` with ``x`` and, if known, ``y``.
         y: Labels (n,), if known.
         metrics: Names such as ``"adversarial.pgd[epsilon=0.1]"``, or objects; by default fidelity, cost and all that
-            need no gradient.
+            need neither gradients nor many forward passes a sample.
         yardsticks: Networks as good as the reference, such as retrained ones: gaps need them, four for an interval.
         bounds: The range of ``x``; by default (0, 1) if ``x`` lies in it.
         beside: A second variant of the same reference.

@@ -40,11 +40,10 @@ def plan_suite(suite: Suite, device: str = "cpu", dataset: Dataset | None = None
     if suite.reference.recipe is not None:
         check_recipe(suite.reference.recipe, dataset.input)
     for use in suite.metrics:
-        wanted = use.metric.samples
-        if wanted is not None and wanted > len(dataset.evaluation):
+        if use.metric.too_many(len(dataset.evaluation)):
             raise UserError.at(
                 f"metric {use.metric.name}: samples",
-                f"{wanted} asked, the evaluation split has {len(dataset.evaluation)}",
+                f"{use.metric.samples} asked, the evaluation split has {len(dataset.evaluation)}",
                 "ask for fewer, or raise data.evaluation",
             )
     planner = _planner(suite, device, dataset)

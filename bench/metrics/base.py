@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
@@ -58,6 +58,23 @@ class Metric:
     def timing(self) -> bool:
         """Whether a probe looks at a clock, or at memory."""
         return any(probe.timing for probe in self.probes)
+
+    def count(self, available: int) -> int:
+        """Samples that it is asked of, where so many are available: ``samples``, else all.
+
+        A limit of the metric's own, its default, gives way to fewer; what was asked for does not (``too_many``).
+        """
+        return available if self.samples is None else min(self.samples, available)
+
+    def too_many(self, available: int) -> bool:
+        """Whether more samples were asked for than there are."""
+        return self.samples is not None and self.samples > available and self.samples != self.own_limit()
+
+    @classmethod
+    def own_limit(cls) -> int | None:
+        """The most samples that it is asked of by default: a number where every sample is costly."""
+        (limit,) = (f.default for f in fields(cls) if f.name == "samples")
+        return cast("int | None", limit)
 
     def protocol(self) -> dict[str, Any]:
         """The protocol: all that is needed to repeat the number."""

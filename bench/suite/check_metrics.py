@@ -38,7 +38,7 @@ def build_metrics(
             metric: Metric | None = findings.build(cls, parameters, key_path, moved)
             if metric is None:
                 continue
-            if metric.samples is not None and evaluation is not None and metric.samples > evaluation:
+            if evaluation is not None and metric.too_many(evaluation):
                 what = f"{metric.samples} are more than the {evaluation} evaluation samples"
                 findings.add(moved.get("samples", (*key_path, "samples")), what, f"give at most {evaluation}")
             identity = json.dumps([name, metric.parameters()], sort_keys=True, default=str)

@@ -113,7 +113,8 @@ def given_pair(
         variant: another one.
         x: samples (n, ...), or the path of an ``.npz`` with ``x`` and, if known, ``y``.
         y: labels (n,), if known.
-        metrics: names, ``name[parameter=value,...]``, or objects; by default all that need no gradient.
+        metrics: names, ``name[parameter=value,...]``, or objects; by default all that need neither gradients nor many
+            forward passes a sample.
         yardsticks: networks as good as the reference.
         bounds: the range of ``x``; by default (0, 1) if ``x`` lies in it.
         integer_sums: how ONNX Runtime sums 8-bit products.
@@ -139,7 +140,7 @@ def given_pair(
     ]
     chosen = as_metrics(metrics, argument_names.metrics, labelled=samples.y is not None)
     for metric in chosen:
-        if metric.samples is not None and metric.samples > len(samples):
+        if metric.too_many(len(samples)):
             what = f"samples={metric.samples} asked, {_named(x, 'x')} has {len(samples)}"
             raise UserError.at(argument_names.metrics, what)
     file = Path(x) if is_path(x) else None

@@ -132,7 +132,7 @@ def _target(target: Target) -> str:
 
 def _metric_row(suite: Suite, index: int) -> tuple[str, ...]:
     use = suite.metrics[index]
-    samples = use.metric.samples or suite.evaluation
+    samples = use.metric.count(suite.evaluation)
     gates = ", ".join(f"{gate.value} {gate.rule} {gate.tolerance:g}" for gate in use.gates)
     text = call(use.metric, without=("samples",))
     return text, plural(samples, "sample"), f"gate: {gates}" if gates else ""

@@ -163,7 +163,7 @@ class Planner:
         metric = use.metric
         original = plan.references[replicate]
         reference = executable(original, target, self.splits, self.exports) or original
-        count = metric.samples or self.fingerprints(EVALUATION).size
+        count = metric.count(self.fingerprints(EVALUATION).size)
         scaled = tuple(probe for probe in metric.probes if fed_by(metric, probe, Scaled))
         marks = [executable(item, target, self.splits, self.exports) for item in plan.yardsticks if scaled]
         independent = any(isinstance(value, Change) and value.coupling == "independent" for value in metric.values)

@@ -143,7 +143,7 @@ def test_where_one_half_is_all_right_no_temperature_fits_and_the_value_is_null_w
 
 
 def test_every_continuous_change_has_a_tail_and_no_tail_raises_an_alarm() -> None:
-    for name in metrics.names():
+    for name in set(metrics.names()) - {"attribution.bounds"}:  # whose four values are one statement
         changes = [value for value in metrics.get(name).values if isinstance(value, Change)]
         names = {value.name for value in changes}
         for value in changes:

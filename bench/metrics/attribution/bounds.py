@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.values import Arrays, Change, Value
@@ -29,7 +30,7 @@ class AttributionBounds(AttributionBoundsOptions, Metric):
     and weight-only variants; what rounds activations is refused.
     """
 
-    samples: int | None = 8
+    samples: Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")] = 8
 
     family: ClassVar[Family] = "attribution"
     values: ClassVar[tuple[Value, ...]] = (

@@ -1,0 +1,40 @@
+"""The metric of occlusion: how far a score falls where a window is covered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from bench.metrics.attribution.maps import SIGNED, protocol
+from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.values import Value
+from bench.probes.base import Probe
+from bench.probes.occlusion import Occlusion as OcclusionProbe
+from bench.probes.occlusion import OcclusionOptions
+from bench.registry import parameters
+
+
+@metrics.register("attribution.occlusion")
+@parameters
+class Occlusion(OcclusionOptions, Metric):
+    """Occlusion (arXiv 1311.2901): the mean fall of the centred logit over the windows that cover a place.
+
+    It needs no gradient. Every network is shown the same windows, one forward pass each: 169 of an image of 28 x 28
+    pixels, one a feature of a vector. Positive where the input speaks for the class. ``cosine_distance`` and the other
+    values are those of attribution.ig: 0 for equal maps.
+    """
+
+    samples: Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")] = 32
+    family: ClassVar[Family] = "attribution"
+    headline: ClassVar[str | None] = "cosine_distance"
+    values: ClassVar[tuple[Value, ...]] = SIGNED
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The attribution maps, as the metric's one probe."""
+        return (OcclusionProbe(**self.parameters()),)
+
+    def protocol(self) -> dict[str, Any]:
+        """Windows, baseline and what is explained."""
+        return protocol({**super().protocol(), "baseline": self.baseline_in_words()}, self.explained)
