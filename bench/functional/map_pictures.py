@@ -47,6 +47,10 @@ def side_by_side(image: NDArray[Any], bounds: tuple[float, float], first: NDArra
     """An image (channels, height, width), two maps of it in one scale of colours, and second − first, in one row.
 
     Channels of maps are summed. Images of three channels are shown in colour, others by the mean of their channels.
+
+    >>> one = np.ones((1, 1, 1))
+    >>> side_by_side(one, (0.0, 1.0), one, -one)[0, ::2].tolist()  # white; red for the class; blue against it, twice
+    [[255, 255, 255], [178, 24, 43], [33, 102, 172], [33, 102, 172]]
     """
     low, high = bounds
     shown = np.clip((image - low) / (high - low), 0.0, 1.0)

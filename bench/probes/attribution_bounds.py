@@ -86,7 +86,9 @@ class AttributionBounds(AttributionBoundsOptions, PairProbe):
 
 
 def _in_float64(predictor: Predictor) -> Predictor:
-    """The same network in float64, as for the numerical floor."""
+    """The same network in float64, as for the numerical floor, on the target's own threads."""
     from bench.runtimes.opening import open_predictor
 
-    return open_predictor(predictor.network, predictor.spec.target, floor=True)
+    wide = open_predictor(predictor.network, predictor.spec.target, floor=True)
+    wide.threads = predictor.spec.target.threads  # type: ignore[attr-defined]
+    return wide

@@ -86,10 +86,10 @@ def test_it_is_what_ever_finer_quadrature_tends_to(pair) -> None:
     target = torch.arange(6) % 5
     exact = difference_along_segments(f, g, x, ZERO, target)
     errors = []
-    for steps in (50, 1000):
+    for steps in (30, 400):
         first, second = (integrated_gradients(module, x, ZERO, target, steps).maps for module in (f, g))
         errors.append(float((first - second - exact.attribution).abs().max() / exact.attribution.abs().max()))
-    assert errors[1] < 1e-3
+    assert errors[1] < 3e-3
     assert errors[1] < errors[0] / 5
     torch.testing.assert_close(exact.attribution.flatten(1).sum(dim=1), exact.change, rtol=1e-7, atol=1e-9)
 

@@ -46,7 +46,13 @@ steps = [{ use = "weight-noise", sigma = 0.3 }]
 use = "fidelity.predictions"
 """
 PARAMETERS = {"pgd": {"epsilon": 0.1}}
-OF_SAMPLES = {"integrated-gradients", "jacobian", "latency", "logits", "peak-memory", "pgd"}  # of the evaluation split
+DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
+RANDOM = {"pgd", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *DRAWN}
+EXPLAINED = {  # the class that the reference gives
+    "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion", *(RANDOM - {"pgd"})
+}  # fmt: skip
+PAIRS = {"latency", "attribution-bounds"}
+OF_SAMPLES = {"jacobian", "logits", "peak-memory", "pgd", *PAIRS, *EXPLAINED}  # of the evaluation split
 OF_CALIBRATION = {"calibration-logits"}
 ALL = {*OF_SAMPLES, *OF_CALIBRATION, "artefact"}
 
@@ -101,17 +107,22 @@ def test_of_calibration_samples_only_what_is_asked_on_them(planned, part, wanted
     assert changed(planned, planner=planner) == wanted
 
 
+def test_the_calibration_split_where_it_is_the_background(planned) -> None:
+    splits = replace(planned.planner.splits, calibration="another")
+    assert changed(planned, planner=planner_of(planned, splits=splits)) == DRAWN
+
+
 def test_the_declared_input_of_all(planned) -> None:
     declared = {**planned.planner.declared, "bounds": [0, 2]}
     assert changed(planned, planner=planner_of(planned, declared=declared)) == ALL
 
 
 def test_the_number_of_samples_only_of_what_belongs_to_the_set(planned) -> None:
-    assert changed(planned, count=60) == {"latency", "peak-memory"}
+    assert changed(planned, count=60) == {"latency", "peak-memory", *DRAWN}
 
 
 def test_the_seed_only_of_random_probes(planned) -> None:
-    assert changed(planned, planner=planner_of(planned, suite=replace(planned.suite, seed=1))) == {"pgd"}
+    assert changed(planned, planner=planner_of(planned, suite=replace(planned.suite, seed=1))) == RANDOM
 
 
 def test_the_machine_only_of_what_is_timed(planned) -> None:
@@ -125,14 +136,14 @@ def test_network_target_draw_and_floor_of_all(planned) -> None:
 
 
 def test_the_reference_of_pairs_and_of_what_needs_its_answers(planned) -> None:
-    assert changed(planned, other_reference=True) == {"latency", "integrated-gradients"}
+    assert changed(planned, other_reference=True) == {*PAIRS, *EXPLAINED}
 
 
 def test_a_probes_version_enters_its_own_key_and_that_of_what_needs_it(planned, monkeypatch) -> None:
     before = keys(planned)
     monkeypatch.setattr(Logits, "version", 99)
     after = keys(planned)
-    assert {name for name in before if before[name] != after[name]} == {"logits", "integrated-gradients"}
+    assert {name for name in before if before[name] != after[name]} == {"logits", "attribution-bounds", *EXPLAINED}
 
 
 def test_a_probe_on_other_samples_is_asked_on_all_of_them(planned) -> None:
