@@ -37,7 +37,8 @@ def diff(
     """Compare one pair, no suite needed.
 
     A network is an ONNX file or module:factory[@checkpoint.safetensors]. Without --metric: fidelity, cost and
-    the metrics that need neither gradients nor many passes a sample. With --beside also: how many times as far one variant moved as the other.
+    the metrics that need neither gradients nor many passes a sample. With --beside also: how many times as far one
+    variant moved as the other.
     """
     import json
 

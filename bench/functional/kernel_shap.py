@@ -21,7 +21,8 @@ def draw_coalitions(random: np.random.Generator, players: int, most: int) -> Coa
 
     All of them carry the Shapley kernel's weight ``(d − 1) / (C(d, s) s (d − s))`` of s of d players. Drawn ones come
     as pairs of a coalition and its complement, of a size s with a probability in proportion to ``1 / (s (d − s))``,
-    and weigh the same (Covert and Lee, arXiv 2012.01536): pairs take out the noise of all interactions of even order.
+    and weigh the same (Covert and Lee, arXiv 2012.01536). With pairs the values of a game without interactions of three
+    or more players are exact.
 
     >>> every = draw_coalitions(np.random.default_rng(0), players=2, most=2)
     >>> every.members.astype(int).tolist(), every.weights.tolist()
