@@ -110,6 +110,19 @@ def test_kernel_shap_adds_up_and_shares_a_segments_value_equally(images) -> None
     assert len(np.unique(found[0].round(9))) == 9
 
 
+def test_segments_that_equal_the_baseline_are_no_players(x) -> None:
+    """Whatever their number: one player has all of the change, and nobody leaves nothing to explain."""
+    given = np.concatenate([x.x, x.x[::-1]])
+    for sample, players in enumerate([D, 3, 2, 1, 0] + [4] * 19):
+        given[sample, players:] = 0.5
+    many = Samples(tuple(f"v/{i}" for i in range(24)), given, None)
+    found = maps("kernel_shap", vectors(), many, baseline=0.5, explained="own", coalitions=30)
+    classes = (given @ WEIGHT.T).argmax(axis=1)
+    expected = (WEIGHT - WEIGHT.mean(axis=0))[classes] * (given - 0.5)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert (found[expected == 0] == 0).all()
+
+
 @pytest.mark.parametrize(("name", "given"), [("rise", {"masks": 2000}), ("occlusion", {"window": 1, "stride": 1})])
 def test_a_network_of_one_pixel_is_explained_by_it(images, name, given) -> None:
     def score(x):

@@ -46,7 +46,9 @@ steps = [{ use = "weight-noise", sigma = 0.3 }]
 use = "fidelity.predictions"
 """
 PARAMETERS = {"pgd": {"epsilon": 0.1}}
-OF_SAMPLES = {"integrated-gradients", "jacobian", "latency", "logits", "peak-memory", "pgd"}
+DRAWN = {"gradient-shap", "kernel-shap", "rise", "smoothgrad"}
+ATTRIBUTION = {*DRAWN, "grad-cam", "integrated-gradients", "integrated-gradients-steps", "occlusion", "saliency"}
+OF_SAMPLES = {*ATTRIBUTION, "jacobian", "latency", "logits", "peak-memory", "pgd"}
 ALL = {*OF_SAMPLES, "artefact"}
 
 
@@ -94,7 +96,7 @@ def test_the_number_of_samples_only_of_what_belongs_to_the_set(planned) -> None:
 
 
 def test_the_seed_only_of_random_probes(planned) -> None:
-    assert changed(planned, planner=planner_of(planned, suite=replace(planned.suite, seed=1))) == {"pgd"}
+    assert changed(planned, planner=planner_of(planned, suite=replace(planned.suite, seed=1))) == {"pgd", *DRAWN}
 
 
 def test_the_machine_only_of_what_is_timed(planned) -> None:
@@ -108,14 +110,14 @@ def test_network_target_draw_and_floor_of_all(planned) -> None:
 
 
 def test_the_reference_of_pairs_and_of_what_needs_its_answers(planned) -> None:
-    assert changed(planned, other_reference=True) == {"latency", "integrated-gradients"}
+    assert changed(planned, other_reference=True) == {"latency", *ATTRIBUTION}
 
 
 def test_a_probes_version_enters_its_own_key_and_that_of_what_needs_it(planned, monkeypatch) -> None:
     before = keys(planned)
     monkeypatch.setattr(Logits, "version", 99)
     after = keys(planned)
-    assert {name for name in before if before[name] != after[name]} == {"logits", "integrated-gradients"}
+    assert {name for name in before if before[name] != after[name]} == {"logits", *ATTRIBUTION}
 
 
 @pytest.mark.parametrize(("package", "wanted"), [("torch", ALL), ("foolbox", {"pgd"}), ("onnxruntime", set())])
