@@ -29,6 +29,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "functional.onnx_cost",
     "networks.answers",
     "networks.attention",
+    "networks.feature_maps",
     "networks.function_modes",
     "networks.hooks",
     "networks.materialise",

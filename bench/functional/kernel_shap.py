@@ -16,12 +16,24 @@ class Coalitions(NamedTuple):
     weights: NDArray[np.float64]
 
 
+def most_coalitions(players: int, most: int) -> int:
+    """The number of coalitions that ``draw_coalitions`` gives: all but two where these are ``most`` or fewer.
+
+    >>> most_coalitions(3, 100), most_coalitions(49, 1000), most_coalitions(1, 10)
+    (6, 1000, 0)
+    """
+    if players < 2:
+        return 0
+    return 2**players - 2 if players < 60 and 2**players - 2 <= most else most // 2 * 2
+
+
 def draw_coalitions(random: np.random.Generator, players: int, most: int) -> Coalitions:
     """All coalitions but the empty and the whole one, where these are ``most`` or fewer; else so many drawn ones.
 
     All of them carry the Shapley kernel's weight ``(d − 1) / (C(d, s) s (d − s))`` of s of d players. Drawn ones come
     as pairs of a coalition and its complement, of a size s with a probability in proportion to ``1 / (s (d − s))``,
-    and weigh the same (Covert and Lee, arXiv 2012.01536): pairs take out the noise of all interactions of even order.
+    and weigh the same (Covert and Lee, arXiv 2012.01536). With pairs the values of a game without interactions of three
+    or more players are exact.
 
     >>> every = draw_coalitions(np.random.default_rng(0), players=2, most=2)
     >>> every.members.astype(int).tolist(), every.weights.tolist()
@@ -32,7 +44,7 @@ def draw_coalitions(random: np.random.Generator, players: int, most: int) -> Coa
     """
     if players < 2:
         return Coalitions(np.empty((0, players), dtype=bool), np.empty(0))
-    if players < 60 and 2**players - 2 <= most:
+    if most_coalitions(players, most) == 2**players - 2:
         codes = np.arange(1, 2**players - 1)
         members = (codes[:, None] >> np.arange(players)[::-1] & 1).astype(bool)
         size = members.sum(axis=1)

@@ -16,6 +16,7 @@ from bench.functional.kernel_shap import (
     Coalitions,
     draw_coalitions,
     grid_segments,
+    most_coalitions,
     shapley_values,
     spread_over_segments,
 )
@@ -49,27 +50,39 @@ class KernelShapOptions(BaselineOption, ExplainedClass):
 class KernelShap(KernelShapOptions, MaskedAttribution):
     """KernelSHAP (arXiv 1705.07874) of the centred logit over a grid of segments; a map adds up to f(x) − f(baseline).
 
-    Where there are no more coalitions than are asked for, all are taken and the Shapley values are exact. A sample's
-    coalitions depend on the seed and its id alone: every network is shown the same.
+    A segment that equals the baseline takes no part: its value is zero. Where there are no more coalitions than are
+    asked for, all are taken and the Shapley values are exact. A sample's coalitions depend on the seed, its id and
+    which of its segments take part: every network is shown the same.
     """
 
     def maps(
-        self, scores: Callable[[Masks, int], NDArray[np.float64]], samples: Samples, seed: int
+        self, scores: Callable[[Masks, int], NDArray[np.float64]], samples: Samples, level: float, seed: int
     ) -> NDArray[np.float64]:
         """Maps (n, ...): each segment's value, shared equally by its places."""
         segments = self.segments(places(samples.x))
-        players = int(segments.max()) + 1
+        absent = samples.x == np.float32(level)
+        players = [np.unique(segments[~each]) for each in (absent if samples.x.ndim == 2 else absent.all(axis=1))]
+        total = int(segments.max()) + 1
 
         @lru_cache(maxsize=1)
         def drawn(sample: int) -> Coalitions:
-            return draw_coalitions(generator(METRIC, seed, samples.ids[sample]), players, self.coalitions)
+            random = generator(METRIC, seed, samples.ids[sample])
+            return draw_coalitions(random, len(players[sample]), self.coalitions)
 
         def shown(sample: int, part: slice) -> NDArray[np.bool_]:
-            ends = np.repeat([[True], [False]], players, axis=1)  # the whole input, and the baseline
-            return np.concatenate([ends, drawn(sample).members])[part][:, segments]
+            members = drawn(sample).members
+            kept = np.zeros((count, total), dtype=bool)  # the baseline, where there are no more coalitions
+            kept[0] = True  # the whole input
+            kept[2 : 2 + len(members), players[sample]] = members
+            return kept[part][:, segments]
 
-        found = scores(shown, 2 + len(drawn(0).members))
-        values = [shapley_values(drawn(i), row[2:], empty=row[1], whole=row[0]) for i, row in enumerate(found)]
+        count = 2 + most_coalitions(total, self.coalitions)
+        values = np.zeros((len(samples), total))
+        for sample, row in enumerate(scores(shown, count)):
+            asked = drawn(sample)
+            if len(players[sample]):
+                theirs = shapley_values(asked, row[2 : 2 + len(asked.members)], empty=row[1], whole=row[0])
+                values[sample, players[sample]] = theirs
         return np.stack([spread_over_segments(each, segments) for each in values])
 
     def segments(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -80,7 +93,7 @@ class KernelShap(KernelShapOptions, MaskedAttribution):
         except ValueError as error:
             raise UserError.at(f"{METRIC}.{option}", str(error)) from None
         players = int(segments.max()) + 1
-        if self.coalitions < LEAST * players and (players > 60 or self.coalitions < 2**players - 2):
+        if most_coalitions(players, self.coalitions) == self.coalitions < LEAST * players:
             what = f"{self.coalitions} coalitions are few for {players} segments"
             raise UserError.at(f"{METRIC}.coalitions", what, f"give {LEAST * players} or more, or a smaller {option}")
         return segments

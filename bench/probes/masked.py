@@ -36,7 +36,7 @@ class MaskedAttribution(BaselineOption, Attribution):
 
     @abstractmethod
     def maps(
-        self, scores: Callable[[Masks, int], NDArray[np.float64]], samples: Samples, seed: int
+        self, scores: Callable[[Masks, int], NDArray[np.float64]], samples: Samples, level: float, seed: int
     ) -> NDArray[np.float64]:
         """Maps (n, ...) without channels; ``scores`` gives those (n, count) of so many masks a sample."""
 
@@ -48,7 +48,7 @@ class MaskedAttribution(BaselineOption, Attribution):
         def scores(masks: Masks, count: int) -> NDArray[np.float64]:
             return masked_scores(predictor, samples.x, classes, level, masks, count)
 
-        maps = self.maps(scores, samples, context.seed)
+        maps = self.maps(scores, samples, level, context.seed)
         return Observation({"attribution": maps if samples.x.ndim == 2 else maps[:, None]})
 
 

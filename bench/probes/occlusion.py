@@ -45,7 +45,7 @@ class Occlusion(OcclusionOptions, MaskedAttribution):
     random = False
 
     def maps(
-        self, scores: Callable[[Masks, int], NDArray[np.float64]], samples: Samples, seed: int
+        self, scores: Callable[[Masks, int], NDArray[np.float64]], samples: Samples, level: float, seed: int
     ) -> NDArray[np.float64]:
         """Maps (n, ...): positive where the input speaks for the class."""
         masks = self.masks(places(samples.x))
@@ -62,7 +62,3 @@ class Occlusion(OcclusionOptions, MaskedAttribution):
         except ValueError as error:
             raise UserError.at(METRIC, str(error)) from None
         return np.concatenate([np.ones((1, *shape), dtype=bool), masks])
-
-    def entries(self, inputs: int, classes: int) -> int:
-        """The number of entries of one sample: those of a map; there are hardly more windows."""
-        return inputs

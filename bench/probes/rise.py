@@ -42,7 +42,7 @@ class Rise(RiseOptions, MaskedAttribution):
     """
 
     def maps(
-        self, scores: Callable[[Masks, int], NDArray[np.float64]], samples: Samples, seed: int
+        self, scores: Callable[[Masks, int], NDArray[np.float64]], samples: Samples, level: float, seed: int
     ) -> NDArray[np.float64]:
         """Maps (n, height, width): larger where the score is higher with the pixel shown."""
         if samples.x.ndim != 4:

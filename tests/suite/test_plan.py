@@ -49,7 +49,7 @@ PARAMETERS = {"pgd": {"epsilon": 0.1}}
 DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
 RANDOM = {"pgd", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *DRAWN}
 EXPLAINED = {  # the class that the reference gives
-    "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion", *(RANDOM - {"pgd"})
+    "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion", *(RANDOM - {"pgd"})
 }  # fmt: skip
 PAIRS = {"latency", "attribution-bounds"}
 OF_SAMPLES = {"jacobian", "logits", "peak-memory", "pgd", *PAIRS, *EXPLAINED}  # of the evaluation split

@@ -163,7 +163,8 @@ def qlinear_global_average_pool(
     count = 1
     for axis in axes:
         count *= codes.shape[axis]
-    sums = codes.double().sum(axes, keepdim=True) - _scalar(x_zero).double() * count
+    # the zero point is taken off first, so that what is summed is in proportion to the reals, as Grad-CAM needs it
+    sums = (codes.double() - _scalar(x_zero).double()).sum(axes, keepdim=True)
     factor = _scalar(x_scale) / (_scalar(y_scale) * float(count))
     return requantised(node, sums, factor, y_zero, element_of(y_zero), products=False)
 
