@@ -26,32 +26,50 @@ def window_starts(length: int, window: int, stride: int) -> list[int]:
     return [*range(0, last, stride), last]
 
 
-def occlusion_masks(shape: Sequence[int], window: int, stride: int) -> NDArray[np.bool_]:
+def window_corners(shape: Sequence[int], window: int, stride: int) -> NDArray[np.int64]:
+    """Where the windows of a map begin, (windows, axes).
+
+    >>> window_corners((3, 2), window=2, stride=1).tolist()
+    [[0, 0], [1, 0]]
+    """
+    return np.array(list(product(*(window_starts(length, window, stride) for length in shape))))
+
+
+def uncovered(shape: Sequence[int], corners: NDArray[np.int64], window: int) -> NDArray[np.bool_]:
     """Masks (windows, ...) of a map's shape: False where the window covers it.
 
-    >>> occlusion_masks((3,), window=2, stride=1).astype(int).tolist()
+    >>> uncovered((3,), np.array([[0], [1]]), window=2).astype(int).tolist()
     [[0, 0, 1], [1, 0, 0]]
     """
-    corners = list(product(*(window_starts(length, window, stride) for length in shape)))
     masks = np.ones((len(corners), *shape), dtype=bool)
     for mask, corner in zip(masks, corners, strict=True):
-        mask[tuple(slice(start, start + window) for start in corner)] = False
+        mask[_place(corner, window)] = False
     return masks
 
 
-def occlusion_map(masks: NDArray[np.bool_], score: float, covered: NDArray[np.float64]) -> NDArray[np.float64]:
+def occlusion_map(
+    shape: Sequence[int], corners: NDArray[np.int64], window: int, score: float, covered: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """The mean fall of the score over all windows that cover a place (Zeiler and Fergus, arXiv 1311.2901).
 
-    ``a_i = mean over windows w ∋ i of (f(x) − f(x without w))``: positive where the image speaks for the class.
+    ``a_i = mean over windows w ∋ i of (f(x) − f(x without w))``: positive where the input speaks for the class.
 
     Args:
-        masks: (windows, ...), False where a window covers it; every place is covered by some.
-        score: of the whole image.
+        shape: of the map.
+        corners: where the windows begin, (windows, axes); together they cover the map.
+        window: places a side.
+        score: of the whole input.
         covered: the score under each window, (windows,).
 
-    >>> occlusion_map(occlusion_masks((3,), 2, 1), 5.0, np.array([1.0, 3.0])).tolist()
+    >>> occlusion_map((3,), np.array([[0], [1]]), 2, 5.0, np.array([1.0, 3.0])).tolist()
     [4.0, 3.0, 2.0]
     """
-    windows = ~masks
-    fall = np.tensordot(score - covered, windows.astype(np.float64), axes=1)
-    return np.asarray(fall / windows.sum(axis=0))
+    total, count = np.zeros(tuple(shape)), np.zeros(tuple(shape))
+    for corner, fall in zip(corners, score - covered, strict=True):
+        total[_place(corner, window)] += fall
+        count[_place(corner, window)] += 1
+    return np.asarray(total / count)
+
+
+def _place(corner: NDArray[np.int64], window: int) -> tuple[slice, ...]:
+    return tuple(slice(start, start + window) for start in corner.tolist())

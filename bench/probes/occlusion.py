@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bench.data.base import Samples
 from bench.errors import UserError
-from bench.functional.occlusion import occlusion_map, occlusion_masks
+from bench.functional.occlusion import occlusion_map, uncovered, window_corners
 from bench.probes.attribution import ExplainedClass
 from bench.probes.base import probes
 from bench.probes.baseline import BaselineOption
@@ -48,17 +48,19 @@ class Occlusion(OcclusionOptions, MaskedAttribution):
         self, scores: Callable[[Masks, int], NDArray[np.float64]], samples: Samples, level: float, seed: int
     ) -> NDArray[np.float64]:
         """Maps (n, ...): positive where the input speaks for the class."""
-        masks = self.masks(places(samples.x))
-        found = scores(lambda sample, part: masks[part], len(masks))
-        return np.stack([occlusion_map(masks[1:], row[0], row[1:]) for row in found])
+        shape = places(samples.x)
+        window, corners = self.windows(shape)
 
-    def masks(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """The whole input, then what each window leaves of it; ``UserError`` where no window fits."""
+        found = scores(lambda sample, part: uncovered(shape, corners[part], window), len(corners))
+        whole = scores(lambda sample, part: np.ones((1, *shape), dtype=bool), 1)[:, 0]
+        return np.stack([occlusion_map(shape, corners, window, *pair) for pair in zip(whole, found, strict=True)])
+
+    def windows(self, shape: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
+        """The places a side of a window, and where the windows begin; ``UserError`` where none fits."""
         usual = 1 if len(shape) == 1 else -(-min(shape) // 7)
         window = usual if self.window is None else self.window
         stride = max(1, window // 2) if self.stride is None else self.stride
         try:
-            masks = occlusion_masks(shape, window, stride)
+            return window, window_corners(shape, window, stride)
         except ValueError as error:
             raise UserError.at(METRIC, str(error)) from None
-        return np.concatenate([np.ones((1, *shape), dtype=bool), masks])

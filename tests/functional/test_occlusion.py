@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.functional.occlusion import occlusion_map, occlusion_masks, window_starts
+from bench.functional.occlusion import occlusion_map, uncovered, window_corners, window_starts
 
 
 @pytest.mark.parametrize(("length", "window", "stride"), [(28, 4, 2), (8, 3, 3), (7, 7, 1), (9, 4, 3), (5, 1, 1)])
@@ -17,8 +17,13 @@ def test_every_place_is_covered_and_no_window_leaves_the_axis(length: int, windo
 def test_an_additive_function_is_attributed_in_closed_form() -> None:
     """The fall under a window is the sum of what it covers; a place gets the mean over its windows."""
     x = np.random.default_rng(0).normal(size=(6, 5))
-    masks = occlusion_masks(x.shape, window=2, stride=1)
-    found = occlusion_map(masks, x.sum(), (x * masks).sum(axis=(1, 2)))
+
+    def explained(window: int) -> np.ndarray:
+        corners = window_corners(x.shape, window, stride=1)
+        covered = (x * uncovered(x.shape, corners, window)).sum(axis=(1, 2))
+        return occlusion_map(x.shape, corners, window, x.sum(), covered)
+
+    found = explained(2)
     for row, column in ((0, 0), (0, 2), (3, 2), (5, 4)):
         sums = [
             x[i : i + 2, j : j + 2].sum()
@@ -27,11 +32,10 @@ def test_an_additive_function_is_attributed_in_closed_form() -> None:
             if 0 <= i <= 4 and 0 <= j <= 3
         ]
         np.testing.assert_allclose(found[row, column], np.mean(sums))
-    alone = occlusion_masks(x.shape, window=1, stride=1)
-    np.testing.assert_allclose(occlusion_map(alone, x.sum(), (x * alone).sum(axis=(1, 2))), x)
+    np.testing.assert_allclose(explained(1), x)
 
 
 @pytest.mark.parametrize(("window", "stride", "said"), [(9, 1, "9 does not fit an axis of 8"), (2, 3, "leaves gaps")])
 def test_windows_that_do_not_fit_are_refused(window: int, stride: int, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        occlusion_masks((8, 12), window, stride)
+        window_corners((8, 12), window, stride)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -83,6 +84,28 @@ def test_gradients_of_a_linear_network_are_its_centred_weights(x, row) -> None:
     np.testing.assert_allclose(maps("saliency", scaled, x), row, rtol=1e-5, atol=1e-6)
     found = maps("gradient_shap", vectors(), x, noise=0.0, baseline=-0.5)
     np.testing.assert_allclose(found, row * (x.x + 0.5), rtol=1e-5, atol=1e-6)
+
+
+def test_noise_of_a_cubic_network_in_closed_form(x) -> None:
+    """f = Σ x³: SmoothGrad is 3 (x² + σ²), GradientSHAP E (x + ε)³ − x′³ = x³ + 3 x σ² − x′³ a feature."""
+
+    class Cubic(nn.Module):
+        def forward(self, x):
+            z = 2 * (x**3).sum(dim=1)  # centred, the logits are half of it and its negative
+            return torch.stack([z, torch.zeros_like(z)], dim=1)
+
+    declared = InputSpec((D,), ("a", "b"), BOUNDS)
+    predictor = open_predictor(TorchNetwork(Cubic(), declared), TORCH)
+    n, draws, sigma, start = 120, 64, 0.5, -0.4  # one sample under many names, each with draws of its own
+    one = np.abs(x.x[0]).astype(np.float64) + 0.2
+    many = Samples(tuple(f"c/{i}" for i in range(n)), np.tile(one, (n, 1)).astype(np.float32), None)
+    expected = {"smoothgrad": 3 * (one**2 + sigma**2), "gradient_shap": one**3 + 3 * one * sigma**2 - start**3}
+    for name, given in (("smoothgrad", {}), ("gradient_shap", {"baseline": start})):
+        found = maps(name, predictor, many, noise=sigma / 18, draws=draws, **given)
+        error = found.std(axis=0, ddof=1) / np.sqrt(n)
+        assert (np.abs(found.mean(axis=0) - expected[name]) < 4.5 * error).all()
+        of_noise = 3 * sigma**2 * (1 if name == "smoothgrad" else one)
+        assert (of_noise > 6 * error).any()  # a map without the noise's part would be told apart
 
 
 @pytest.mark.parametrize(
@@ -281,6 +304,27 @@ def test_grad_cam_needs_a_convolution_whose_map_it_can_read(digits, zoo, samples
     with pytest.raises(NotApplicable, match="read as codes of integers"):
         maps("grad_cam", edge, samples)
     assert maps("saliency", edge, samples).any()
+
+
+def test_grad_cam_of_a_file_with_a_batch_of_its_own(networks, predictors, samples) -> None:
+    """The file is run once for each four samples, and every run has a feature map of its own."""
+    model = onnx.load_from_string(networks["onnx"].model)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 4
+    fixed = replace(networks["onnx"], model=model.SerializeToString())
+    predictor = open_predictor(fixed, Target(name="edge", runtime="onnxruntime"))
+    assert predictor.fixed_batch == 4
+    few, reference = samples.take(slice(0, 10)), predictors["reference"]
+    expected = maps("grad_cam", reference, few, reference)
+    np.testing.assert_allclose(maps("grad_cam", predictor, few, reference), expected, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_grad_cam_does_not_see_into_torchscript(networks, samples) -> None:
+    traced = torch.jit.trace(networks["reference"].module, torch.from_numpy(samples.x[:2]))
+    predictor = open_predictor(replace(networks["reference"], module=traced), TORCH)
+    with pytest.raises(NotApplicable, match="in code that is not TorchScript"):
+        maps("grad_cam", predictor, samples)
 
 
 @pytest.mark.parametrize("name", [*GRADIENTS, "grad_cam"])

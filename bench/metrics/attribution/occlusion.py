@@ -20,8 +20,8 @@ from bench.registry import parameters
 class Occlusion(OcclusionOptions, Metric):
     """Occlusion (arXiv 1311.2901): the mean fall of the centred logit over the windows that cover a place.
 
-    It needs no gradient. Every network is shown the same windows, one forward pass each: 169 of an image of 28 x 28
-    pixels, one a feature of a vector. Positive where the input speaks for the class. ``cosine_distance`` and the other
+    It needs no gradient. Every network is shown the same windows, one forward pass each and one of the whole: 170 of
+    an image of 28 x 28 pixels. Positive where the input speaks for the class. ``cosine_distance`` and the other
     values are those of attribution.ig: 0 for equal maps.
     """
 

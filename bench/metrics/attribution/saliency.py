@@ -18,8 +18,8 @@ from bench.registry import parameters
 class Saliency(SaliencyOptions, Metric):
     """Saliency (arXiv 1312.6034): the gradient of the centred logit with respect to the input, signed.
 
-    One backward pass. Positive where a larger value would speak more for the class. A gradient is of the point alone:
-    it changes more between two networks than what is summed along a path (attribution.ig, attribution.smoothgrad).
+    One backward pass. Positive where a larger value would speak more for the class. It is the gradient at one point,
+    and changes more between two networks than means over many points do (attribution.ig, attribution.smoothgrad).
     ``cosine_distance`` and the other values are those of attribution.ig: 0 for equal maps.
     """
 
