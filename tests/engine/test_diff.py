@@ -70,7 +70,10 @@ def cells(capsys, *arguments, code=0):
 
 def test_a_network_is_no_different_from_itself(pair, capsys):
     found = cells(capsys, "diff_nets:linear", "diff_nets:linear", "--data", "x.npz")
-    assert set(found) == {"fidelity.predictions", "fidelity.accuracy", "uncertainty.calibration", "cost"}
+    assert set(found) == {
+        "fidelity.predictions", "fidelity.accuracy", "uncertainty.calibration", "uncertainty.selective",
+        "uncertainty.temperature", "cost",
+    }  # fmt: skip
     for cell in found.values():
         Cell.model_validate(cell)
         assert cell["status"] == "ok"
@@ -81,6 +84,8 @@ def test_a_network_is_no_different_from_itself(pair, capsys):
             elif name == "js_tempered":  # on these labels a uniform guess is better than the network
                 assert value["estimate"] is None
                 assert value["reason"].startswith("no temperature fits: ")
+            elif value["better"] == "none" and value["kind"] == "quality":
+                assert value["reference"] == value["variant"], name
             elif value["kind"] in ("change", "quality"):
                 assert value["estimate"] == 0, name
     flips = found["fidelity.predictions"]["values"]["flip_rate"]
@@ -102,7 +107,7 @@ def test_checkpoints_of_one_factory_and_a_metric_with_parameters(pair, capsys):
 
 def test_onnx_against_torch_runs_both_on_onnx_runtime(pair, capsys):
     found = cells(capsys, "diff_nets:linear", "net.onnx", "--data", "unlabelled.npz")
-    assert set(found) == {"fidelity.predictions", "cost"}
+    assert set(found) == {"fidelity.predictions", "uncertainty.selective", "cost"}
     assert {cell["target"] for cell in found.values()} == {"onnxruntime"}
     assert found["fidelity.predictions"]["values"]["js"]["estimate"] > 0
 

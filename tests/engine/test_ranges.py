@@ -97,10 +97,17 @@ def test_every_value_with_a_range_says_so() -> None:
     }
     unbounded = {name.rsplit(".", 1)[1] for name, largest in ranges.items() if largest == np.inf}
     assert unbounded == {
+        "attribution_difference_l1",
+        "attribution_difference_l2",
+        "calibrated_nll",
+        "infidelity",
         "jacobian_difference",
         "jacobian_difference_worst_5",
         "log_jacobian_norm",
         "nll",
         "ce2_debiased",
         "ece",
+        "logit_difference",
+        "slope_bound",
+        "temperature",
     }

@@ -5,6 +5,7 @@ import pytest
 
 from bench.engine import asking
 from bench.engine.asking import ask_in_blocks, block_size
+from bench.engine.in_memory import needed_by
 from bench.engine.observations import _check_finite
 from bench.engine.row_blocks import by_rows
 from bench.functional import divergences, jacobian, similarity
@@ -16,12 +17,12 @@ from bench.probes.pgd import PGDAttack
 from bench.store import rows as kept_rows
 from bench.store.spill import is_mapped
 
-PROBES = [Logits(), Jacobian(), IntegratedGradients(steps=2), PGDAttack(epsilon=0.1, steps=2)]
+PROBES = [Logits(), Jacobian(), IntegratedGradients(steps=2, most_steps=4), PGDAttack(epsilon=0.1, steps=2)]
 
 
 @pytest.fixture
 def context(predictors, samples):
-    needed = {"logits": Logits().ask(predictors["reference"], samples, Context(0))}
+    needed = needed_by(PROBES[2], samples, predictors["reference"])  # the logits too
     return Context(seed=3, count=len(samples), trial=samples.x[:TRIAL], reference=needed)
 
 

@@ -15,7 +15,7 @@ from bench.functional.selective import (
     tied,
 )
 from bench.metrics.base import Family, Metric, metrics
-from bench.metrics.values import LABELS, Arrays, Derived, Statistic, Value
+from bench.metrics.values import LABELS, Arrays, Derived, Proportion, Statistic, Value
 from bench.probes.base import Probe
 from bench.probes.logits import Logits
 from bench.registry import parameters
@@ -41,6 +41,7 @@ class Selective(Metric):
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("confidence", top_probability, of="log_probabilities"),
         Derived("correct", correct, of=("log_probabilities", LABELS)),
+        Derived("tied", tied, of="confidence", rows=False),
     )
     values: ClassVar[tuple[Value, ...]] = (
         Statistic("aurc", area_under_risk_coverage, of=JUDGED, better="lower", largest=1.0),
@@ -54,17 +55,16 @@ class Selective(Metric):
             unit="proportion",
             largest=1.0,
         ),
+        Proportion("tie_share", of="tied", better="none"),
     )
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
-        """The share of ties and, with labels, the errors and the curve of risk over coverage."""
-        confidence = arrays["confidence"]
-        told: dict[str, Any] = {"tie_share": float(tied(confidence).mean())}
+        """With labels, the errors and the curve of risk over coverage."""
         if "correct" not in arrays:
-            return told
+            return {}
         right = arrays["correct"]
         errors = int((1 - right.astype(int)).sum())
-        told |= {"errors": errors, "risk_coverage": risk_coverage_curve(confidence, right)}
+        told: dict[str, Any] = {"errors": errors, "risk_coverage": risk_coverage_curve(arrays["confidence"], right)}
         if errors < FEW:
             told["underpowered"] = f"{errors} errors in {len(right)} samples: an order of {FEW} or more says something"
         return told
