@@ -10,7 +10,7 @@ from bench.commands.options import NO_CODE
 @click.command("list")
 @click.argument("kind", type=click.Choice(["metrics", "probes", "steps", "models", "loaders", "runtimes"]))
 def list_(kind: str) -> int:
-    """List what exists: metrics, probes, steps, models, loaders, runtimes."""
+    """List what exists: metrics, probes, steps, models, loaders, sources, runtimes."""
     from bench.suite.registered_names import list_names
 
     rows = list_names(kind)
@@ -24,7 +24,7 @@ def list_(kind: str) -> int:
 @click.argument("name")
 @NO_CODE
 def describe(name: str) -> int:
-    """Parameters, units, values and source of a metric, probe, step, model, loader or runtime."""
+    """Parameters, units, values and source of a metric, probe, step, model, loader, source or runtime."""
     from bench.suite.registered_names import describe as describe_name
     from bench.suite.registered_names import kinds_of
 

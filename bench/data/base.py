@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Final
 
@@ -79,6 +79,7 @@ class Dataset:
     calibration: Samples
     evaluation: Samples
     partial: bool = False
+    further: Mapping[str, Samples] = field(default_factory=dict)  # out of distribution, by name
 
     @cached_property
     def fingerprint(self) -> str:
@@ -88,8 +89,12 @@ class Dataset:
 
     @cached_property
     def sets(self) -> Mapping[str, Samples]:
-        """The samples that a probe may be asked on, by name: the evaluation and the calibration split."""
-        return {EVALUATION: self.evaluation, CALIBRATION: self.calibration}
+        """The samples that a probe may be asked on, by name: two splits, and sets out of distribution."""
+        return {**self.further, EVALUATION: self.evaluation, CALIBRATION: self.calibration}
+
+    def samples_named(self, name: str) -> Samples:
+        """The samples of that name; none where the data has none."""
+        return self.sets.get(name, self.evaluation.take(slice(0, 0)))
 
 
 class Loader(ABC):

@@ -15,6 +15,7 @@ from bench.engine.arrays import NetworkArrays
 from bench.engine.evidence import Evidence, absent, absent_from, floor_of, keys_of, sample_distances
 from bench.engine.single_figures import bound_result, cost_result, worst_class_result
 from bench.errors import NotApplicable
+from bench.metrics.two_samples import TwoSampleStatistic, moments
 from bench.metrics.values import REFERENCE, Bound, Change, Float, Mean, Proportion, Quality, Statistic, Value, names
 from bench.results import ValueResult
 from bench.stats.change import change_and_draws
@@ -79,6 +80,12 @@ class Derivation:
             return [change_vectors(table, count=value.count) for table in tables], []
         if not isinstance(value, Mean | Statistic) or value.no_interval:
             return [], []
+        if isinstance(value, TwoSampleStatistic):
+            influences = value.influences(*both)
+            others = moments([item.positives for item in influences])
+            if others:  # kept by content: later asked for under the same resamples
+                Resamples(others[0].shape[1], self.draws).ahead(others)
+            return moments([item.negatives for item in influences]), []
         new = [arrays for arrays in both if self._key(value, arrays, evidence.n) not in self._resampled]
         if isinstance(value, Mean):
             return [*(value.per_sample(arrays) for arrays in new), change_vectors(value.per_sample(both[1]))], []
@@ -169,6 +176,14 @@ class Derivation:
             self._resampled[key] = value.draws(arrays, resamples)
         return self._resampled[key]
 
+    def _both_draws(
+        self, value: Quality, reference: NetworkArrays, variant: NetworkArrays, resamples: Resamples
+    ) -> tuple[Float, Float]:
+        """Two networks' figures in each shared resample."""
+        if isinstance(value, TwoSampleStatistic):
+            return value.paired_draws(reference, variant, resamples)
+        return self._draws(value, reference, resamples), self._draws(value, variant, resamples)
+
     def _quality(self, value: Quality, evidence: Evidence, resamples: Resamples) -> DerivedValue:
         reference, variant = evidence.reference[0], evidence.variant[0]
         first, second = (self._figure(value, arrays, evidence.n) for arrays in (reference, variant))
@@ -180,11 +195,10 @@ class Derivation:
         elif isinstance(value, Proportion):
             both = value.per_sample(reference), value.per_sample(variant)
             measured = harm_of_proportions(*both, better=value.better, yardsticks=marks)
-        elif isinstance(value, Statistic) and value.no_interval:
+        elif isinstance(value, Statistic) and (reason := value.without_interval(reference, variant)):
             measured = harm_without_interval(first, second, better=value.better, log=value.log, yardsticks=marks)
-            reason = value.no_interval
         else:
-            resampled = (self._draws(value, arrays, resamples) for arrays in (reference, variant))
+            resampled = self._both_draws(value, reference, variant, resamples)
             measured = harm(
                 first, second, *resampled, better=value.better, log=value.log, yardsticks=marks, samples=evidence.n
             )
@@ -202,10 +216,13 @@ class Derivation:
         """The interval of a network's own figure; None where no interval is known to cover."""
         if value.no_interval or not math.isfinite(self._figure(value, arrays, resamples.n)):
             return None
+        if isinstance(value, Statistic) and value.without_interval(arrays):
+            return None
         if isinstance(value, Mean | Proportion):
             own = value.per_sample(arrays)
             return mean_figure(own, resamples, proportion=isinstance(value, Proportion))
-        return percentile_interval(self._draws(value, arrays, resamples), samples=resamples.n)
+        interval = percentile_interval(self._draws(value, arrays, resamples), samples=resamples.n)
+        return interval.within(value.least, value.most)
 
     def _harm_draws(
         self, value: Quality, evidence: Evidence, measured: Harm, resamples: Resamples

@@ -147,7 +147,7 @@ class Observations:
         return False
 
     def _trial(self, asked_on: str = EVALUATION) -> NDArray[np.float32]:
-        return self.dataset.sets[asked_on].x[:TRIAL]
+        return self.dataset.samples_named(asked_on).x[:TRIAL]
 
     def _load(self, key: str) -> Observed | None:
         if key in self._absent:
@@ -169,7 +169,7 @@ class Observations:
         probe, target = planned.probe, planned.target
         self.networks.get(planned.network)
         wanted = 0 if exactly else self._wanted.get(planned.key, 0)
-        whole = self.dataset.sets[probe.asked_on]
+        whole = self.dataset.samples_named(probe.asked_on)
         count = min(max(planned.count, wanted), len(whole))
         samples, trial = whole if count == len(whole) else self.samples(count), self._trial(probe.asked_on)
         self.progress(f"{probe.name} on {target.name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.data.base import Dataset
+from bench.data.sources.base import with_sources
 from bench.data.splitting import load_dataset
 from bench.engine.provenance import machine
 from bench.errors import UserError
@@ -34,7 +35,7 @@ def plan_suite(suite: Suite, device: str = "cpu", dataset: Dataset | None = None
         UserError: the data cannot be loaded, or does not fit what the suite asks of it.
     """
     suite = taken_again(suite)
-    dataset = dataset or _load(suite)
+    dataset = with_sources(dataset or _load(suite), suite.ood)
     if suite.reference.model is not None:
         suite.reference.model.check(dataset.input)
     if suite.reference.recipe is not None:

@@ -63,7 +63,7 @@ def _data(metric: Metric, dataset: Dataset) -> str:
     """The fingerprint of the evaluation samples, and of all others that the metric's probes are asked on."""
     others = sorted({probe.asked_on for probe in metric.probes} - {EVALUATION})
     own = dataset.evaluation.fingerprint
-    return key_of([own, *(dataset.sets[name].fingerprint for name in others)]) if others else own
+    return key_of([own, *(dataset.samples_named(name).fingerprint for name in others)]) if others else own
 
 
 def _sums(planned: PlannedCell) -> str:

@@ -176,7 +176,7 @@ class Statistic:
     """A figure of the whole set: ``function(*of, weights (B, n)) -> (B,)``; weights sum to n a row."""
 
     name: str
-    function: Callable[..., Float]
+    function: Callable[..., Any]
     of: str | tuple[str, ...]
     better: Better
     unit: str = ""
@@ -184,12 +184,18 @@ class Statistic:
     log: bool = False
     recentre: bool = False  # unbiased itself, while its resampled values are not: draws are centred on the figure
     no_interval: str = ""  # why no interval is known to cover
+    least: float = -inf  # the range of one network's figure: no limit lies beyond it
+    most: float = inf
     kind: ClassVar[Literal["quality"]] = "quality"
 
     def figure(self, arrays: Arrays, weights: Weights) -> Float:
         """The figure under each row of weights (B, n): (B,)."""
         figures = self.function(*(arrays[name] for name in names(self.of)), weights)
         return np.asarray(figures, dtype=np.float64)
+
+    def without_interval(self, *networks: Arrays) -> str:
+        """Why there is no interval of the figures of these networks, or of their difference; empty where there is."""
+        return self.no_interval
 
     def point(self, arrays: Arrays) -> float:
         """The figure of the samples themselves."""

@@ -16,15 +16,20 @@ from bench.registry import parameters
 from bench.runtimes.base import Predictor
 
 
-def log_probabilities(predictor: Predictor, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Log of the members' mean probability (n, classes), float64, of x (n, ...) in the user's bounds."""
+def member_logits(predictor: Predictor, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The logits (members, n, classes) of x (n, ...) in the user's bounds, in batches of one size."""
     import torch
 
     parts = []
     for batch in fixed_batches(len(x), batch_size(predictor)):
         logits = predictor.logits(torch.from_numpy(x[batch.rows]))
         parts.append(logits[:, : batch.wanted].numpy())
-    return log_mean_probabilities(np.concatenate(parts, axis=1))
+    return np.concatenate(parts, axis=1)
+
+
+def log_probabilities(predictor: Predictor, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Log of the members' mean probability (n, classes), float64, of x (n, ...) in the user's bounds."""
+    return log_mean_probabilities(member_logits(predictor, x))
 
 
 @probes.register("logits")

@@ -149,7 +149,7 @@ def harm_without_interval(
         return Harm(None, NO_INTERVAL, None, None, reason)
     figures = [reference, variant, *yardsticks]
     figures = _logarithms(figures) if log else figures
-    estimate = _sign(better) * (figures[1] - figures[0])
+    estimate = _sign(better) * (figures[1] - figures[0]) + 0.0  # never -0
     return Harm(estimate, NO_INTERVAL, seed_ratio(estimate, figures[0], figures[2:]), None)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
+from bench.data.base import CALIBRATION, EVALUATION
 from bench.limits import SUITE_MATRIX
 from bench.metrics.base import Metric, metrics
+from bench.metrics.two_samples import TwoSampleStatistic
 from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.registry import nearest
 from bench.results import Rule
@@ -22,7 +24,7 @@ from bench.suite.validation_errors import KeyPath
 
 
 def build_metrics(
-    findings: Findings, raw: dict[str, Any], evaluation: int | None, yardstick: bool
+    findings: Findings, raw: dict[str, Any], evaluation: int | None, yardstick: bool, sets: Collection[str] = ()
 ) -> tuple[MetricUse, ...]:
     """Every metric of the suite, matrices expanded; each (name, parameters) stands for one measurement."""
     uses: list[MetricUse] = []
@@ -41,6 +43,10 @@ def build_metrics(
             if evaluation is not None and metric.too_many(evaluation):
                 what = f"{metric.samples} are more than the {evaluation} evaluation samples"
                 findings.add(moved.get("samples", (*key_path, "samples")), what, f"give at most {evaluation}")
+            for name_of_set in sorted({probe.asked_on for probe in metric.probes} - {EVALUATION, CALIBRATION, *sets}):
+                what = f"{name_of_set!r} is no [[ood]] of the suite"
+                right = nearest(name_of_set, sets) if sets else f'give [[ood]] with name = "{name_of_set}" and a source'
+                findings.add(moved.get("against", (*key_path, "against")), what, right)
             identity = json.dumps([name, metric.parameters()], sort_keys=True, default=str)
             first = seen.get(identity)
             if first == index:
@@ -138,6 +144,8 @@ def _unfit(rule: Rule, value: Value, values: dict[str, Value], yardstick: bool) 
         advice = f"use {other}, or max_harm" if other else "gate another value"
         direction = f"better when {value.better}" if other else "neither better when higher nor when lower"  # type: ignore[union-attr]
         return f"{value.name!r} is {direction}", advice
+    if isinstance(value, TwoSampleStatistic):
+        return f"{value.name!r} stands on two sets of samples, which no gate resamples", "gate another value"
     if isinstance(value, Statistic) and value.no_interval:
         return f"{value.name!r} has no interval, so no gate on it can be judged", value.no_interval
     return None

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.compression.base import Step
 from bench.data.base import Loader
+from bench.data.sources.base import Source
 from bench.errors import Problem, UserError
 from bench.interrupts import contained
 from bench.limits import Limit
@@ -27,6 +28,7 @@ from bench.suite.validation_errors import KeyPath, explain, show, spell
 T = TypeVar("T")
 BASES: dict[str, type[Any]] = {
     "loader": Loader,
+    "source": Source,
     "model": Model,
     "step": Step,
     "probe": Probe,

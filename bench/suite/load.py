@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bench.data.base import Loader, loaders
+from bench.data.base import CALIBRATION, EVALUATION, Loader, loaders
+from bench.data.sources.base import Source, sources
 from bench.limits import SUITE_CELLS, SUITE_YARDSTICKS
 from bench.suite.check_metrics import build_metrics
 from bench.suite.check_networks import (
@@ -22,7 +23,7 @@ from bench.suite.check_variants import VariantContext, build_variant
 from bench.suite.extends import read_document
 from bench.suite.findings import Findings
 from bench.suite.suite import Suite, Variant
-from bench.suite.tables import NAME_PATTERN, NAME_RULE, DataTable, SuiteTable
+from bench.suite.tables import NAME_PATTERN, NAME_RULE, DataTable, OodTable, SuiteTable
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -49,7 +50,8 @@ def load_suite(path: Path | str) -> Suite:
         build_variant(findings, item, ("variant", index), context) for index, item in tables_in(content, "variant")
     ]
     has_yardstick = yardstick.retrained > 0 or yardstick.noisy
-    uses = build_metrics(findings, content, evaluation, has_yardstick)
+    ood = _build_ood(findings, content)
+    uses = build_metrics(findings, content, evaluation, has_yardstick, tuple(ood))
     name = _name(findings, path, content)
     if table is not None:
         count = len(variants) * len(targets) * len(uses) * table.replicates
@@ -75,6 +77,7 @@ def load_suite(path: Path | str) -> Suite:
         replicates=table.replicates,
         seed=table.seed,
         spare_calibration=not demanded and "calibration" not in content["data"],
+        ood={name: source for name, source in ood.items() if source is not None},
         not_applicable=tuple(table.not_applicable),
         document=content,
     )
@@ -86,6 +89,15 @@ def _build_loader(findings: Findings, content: dict[str, Any]) -> Loader | None:
         return None
     loader: Loader | None = build_object(findings, loaders, DataTable, raw, ("data",), "loader")
     return loader
+
+
+def _build_ood(findings: Findings, content: dict[str, Any]) -> dict[str, Source | None]:
+    """Every set out of distribution by its name; None where its source is not sound."""
+    check_names(findings, content, "ood", (EVALUATION, CALIBRATION, "train", "reference"))
+    return {
+        str(item.get("name")): build_object(findings, sources, OodTable, item, ("ood", index), "source")
+        for index, item in tables_in(content, "ood")
+    }
 
 
 def _count(content: dict[str, Any], key: str) -> int | None:

@@ -85,7 +85,7 @@ class Planner:
     def fingerprints(self, samples: str) -> Fingerprints:
         """The fingerprints of the samples of that name, made when a probe is first asked on them."""
         if samples not in self.known_samples:
-            self.known_samples[samples] = Fingerprints.of(self.dataset.sets[samples])
+            self.known_samples[samples] = Fingerprints.of(self.dataset.samples_named(samples))
         return self.known_samples[samples]
 
     def observation(

@@ -1,4 +1,4 @@
-"""The names that a suite can use: registered metrics, probes, steps, models, loaders and runtimes, as lines of text."""
+"""The registered names that a suite can use, of metrics, probes, steps and so on, as lines of text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from bench.compression.base import Step, steps
 from bench.data.base import loaders
+from bench.data.sources.base import sources
 from bench.errors import UserError
 from bench.metrics.base import Metric, metrics
 from bench.metrics.values import REFERENCE, Change, Statistic, Value
@@ -29,6 +30,7 @@ KINDS: dict[str, Registry[Any]] = {
     "steps": steps,
     "models": models,
     "loaders": loaders,
+    "sources": sources,
     "runtimes": runtimes,
 }
 
@@ -42,7 +44,7 @@ def registry_of(kind: str) -> Registry[Any]:
 
 
 def list_names(kind: str) -> list[tuple[str, str]]:
-    """Every name of a kind (metrics, probes, steps, models, loaders, runtimes) with its one line."""
+    """Every name of a kind (metrics, probes, steps, models, loaders, sources, runtimes) with its one line."""
     registry = registry_of(kind)
     return [(name, summary(registry.get(name))) for name in registry.names()]
 
@@ -58,7 +60,7 @@ def kinds_of(name: str) -> list[str]:
         thing = load_object(name)
         kinds = [kind for kind, registry in KINDS.items() if is_class_of(thing, BASES[registry.kind])]
         if not kinds:
-            raise UserError.at("", f"{name!r} is no metric, probe, step, model, loader or runtime")
+            raise UserError.at("", f"{name!r} is no metric, probe, step, model, loader, source or runtime")
         return kinds
     kinds_with_name = [kind for kind, registry in KINDS.items() if name in registry.names()]
     if not kinds_with_name:

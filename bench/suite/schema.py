@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from bench.compression.base import steps
 from bench.data.base import loaders
+from bench.data.sources.base import sources
 from bench.metrics.base import metrics
 from bench.models.base import models
 from bench.registry import Registry
@@ -93,6 +94,7 @@ def suite_schema() -> dict[str, Any]:
     outside = {**definitions["ReferenceTable"], "title": "outside", "additionalProperties": False}
     outside["properties"] = {key: value for key, value in outside["properties"].items() if key != "model"}
     _open(definitions, "DataTable", "loader", loaders)
+    _open(definitions, "OodTable", "source", sources)
     _open(definitions, "ReferenceTable", "model", models)
     definitions["ReferenceTable"]["anyOf"].append(outside)
     # With ``extends`` a table may hold only what differs.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from bench.compression.base import Step
 from bench.data.base import Loader
+from bench.data.sources.base import Source
 from bench.metrics.base import Metric
 from bench.models.base import Model, Recipe
 from bench.outside_networks.held import Held
@@ -123,5 +124,6 @@ class Suite:
     replicates: int = 1
     seed: int = 0
     spare_calibration: bool = False  # nobody asked for calibration samples, and no step demands any
+    ood: dict[str, Source] = field(default_factory=dict)  # samples out of distribution, by name
     not_applicable: tuple[str, ...] = ()  # cells that may be skipped though they are gated
     document: dict[str, Any] = field(default_factory=dict)  # as written, after ``extends``

@@ -118,6 +118,13 @@ class YardstickTable(_Table):
     count: int = Field(4, ge=1, description="the number of noisy copies")
 
 
+class OodTable(OpenTable):
+    """A set of samples out of distribution, by a name for metrics; its source's own parameters stand here too."""
+
+    name: Name = Field(description=NAME_RULE)
+    source: str = Field(description="a registered source, or module:object")
+
+
 class StepTable(OpenTable):
     """One compression step; its own parameters stand here too."""
 
@@ -188,6 +195,7 @@ class SuiteTable(_Table):
         description="gated cells that may be skipped: globs over variant/target/metric, variant/target or variant",
     )
     data: DataTable = Field(description="the table [data] with a loader")
+    ood: list[OodTable] = Field(default_factory=list, description="samples out of distribution")
     reference: ReferenceTable = Field(description="the table [reference] with a model, factory or onnx")
     yardstick: YardstickTable = Field(
         default_factory=lambda: YardstickTable(), description="what two equally good networks differ by"

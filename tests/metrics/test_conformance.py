@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bench.data.base import EVALUATION, Samples
+from bench.data.sources.base import sources, with_sources
 from bench.engine import asking
 from bench.engine.arrays import NetworkArrays
 from bench.engine.in_memory import answers, needed_by
@@ -20,7 +21,10 @@ from bench.metrics.values import Change, Mean, Proportion, Quality, Statistic
 from bench.probes.base import Background, Context, probes
 from tests.metrics.asking import distance, figure
 
-ROWS: dict[str, dict[str, object]] = {"adversarial.pgd": {"epsilon": 0.1, "steps": 4, "restarts": 2}}
+ROWS: dict[str, dict[str, object]] = {
+    "adversarial.pgd": {"epsilon": 0.1, "steps": 4, "restarts": 2},
+    "uncertainty.ood": {"against": "noise"},
+}
 CHEAPER: dict[str, dict[str, object]] = {
     "attribution.expected_gradients": {"draws": 4, "most_draws": 8},
     "attribution.faithfulness": {"steps": 4, "shares": 4, "masks": 4},
@@ -87,11 +91,17 @@ def test_it_is_declared_soundly(metric: Metric) -> None:
 
 
 @pytest.fixture
-def ask(predictors, samples, digits):
+def sets(digits):
+    """The splits, and noisy images."""
+    return with_sources(digits, {"noise": sources.get("gaussian-noise")(std=0.2)}).sets
+
+
+@pytest.fixture
+def ask(predictors, samples, sets):
     """Put a metric to a network of the zoo, the reference beside it."""
 
     def put(metric: Metric, network: str, shown: Samples = samples) -> NetworkArrays:
-        return answers(metric, predictors[network], shown, predictors["reference"], seed=7, sets=digits.sets)
+        return answers(metric, predictors[network], shown, predictors["reference"], seed=7, sets=sets)
 
     return put
 

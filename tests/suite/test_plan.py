@@ -45,16 +45,19 @@ steps = [{ use = "weight-noise", sigma = 0.3 }]
 [[metric]]
 use = "fidelity.predictions"
 """
-PARAMETERS = {"pgd": {"epsilon": 0.1}}
+PARAMETERS = {
+    "pgd": {"epsilon": 0.1}, "ood-logits": {"against": "noise"}, "ood-logit-scale": {"against": "noise"}
+}  # fmt: skip
 DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
 RANDOM = {"pgd", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *DRAWN}
 EXPLAINED = {  # the class that the reference gives
     "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion", *(RANDOM - {"pgd"})
 }  # fmt: skip
 PAIRS = {"latency", "attribution-bounds"}
-OF_SAMPLES = {"jacobian", "logits", "peak-memory", "pgd", *PAIRS, *EXPLAINED}  # of the evaluation split
+OF_SAMPLES = {"jacobian", "logit-scale", "logits", "peak-memory", "pgd", *PAIRS, *EXPLAINED}
 OF_CALIBRATION = {"calibration-logits"}
-ALL = {*OF_SAMPLES, *OF_CALIBRATION, "artefact"}
+OF_NOISE = {"ood-logits", "ood-logit-scale"}
+ALL = {*OF_SAMPLES, *OF_CALIBRATION, *OF_NOISE, "artefact"}
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,10 @@ def test_of_calibration_samples_only_what_is_asked_on_them(planned, part, wanted
 def test_the_calibration_split_where_it_is_the_background(planned) -> None:
     splits = replace(planned.planner.splits, calibration="another")
     assert changed(planned, planner=planner_of(planned, splits=splits)) == DRAWN
+
+
+def test_of_a_set_out_of_distribution_what_is_asked_on_it(planned) -> None:
+    assert changed(planned, planner=with_other(planned, "noise", inputs="another")) == OF_NOISE
 
 
 def test_the_declared_input_of_all(planned) -> None:
@@ -190,12 +197,14 @@ def test_a_class_that_inherits_from_a_probe_is_another_probe(planned) -> None:
 @pytest.mark.parametrize("name", metrics.names())
 def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     """Of labelled probes by the observations' keys, of others by the cell's own: never both ways at once."""
-    metric = metrics.get(name)(**{"adversarial.pgd": {"epsilon": 0.1}}.get(name, {}))
+    given = {"adversarial.pgd": {"epsilon": 0.1}, "uncertainty.ood": {"against": "noise"}}
+    metric = metrics.get(name)(**given.get(name, {}))
     use, plan = replace(planned.suite.metrics[0], metric=metric), planned.plan
     place = "noise", plan.variants["noise", 0], planned.suite.targets[0], use, 0, plan
     other = with_other(planned, "evaluation", labels="another")
     cell, again = planned.planner.cell(*place), other.cell(*place)
-    reading = name.startswith("uncertainty.") or name in ("fidelity.accuracy", "fidelity.predictions")
+    family = name.startswith("uncertainty.") and name != "uncertainty.ood"
+    reading = family or name in ("fidelity.accuracy", "fidelity.predictions")
     assert (cell.key != again.key) == (reading or name == "adversarial.pgd")
     assert (LABELS in cell.parts["reads"]) == reading
     assert (cell.observed[0][0].key != again.observed[0][0].key) == (name == "adversarial.pgd")

@@ -1,0 +1,1 @@
+"""Sources of samples out of distribution, one a file."""
