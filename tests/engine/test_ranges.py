@@ -97,12 +97,16 @@ def test_every_value_with_a_range_says_so() -> None:
     }
     unbounded = {name.rsplit(".", 1)[1] for name, largest in ranges.items() if largest == np.inf}
     assert unbounded == {
+        "aps_set_size",
+        "aps_set_size_kept",
         "attribution_difference_l1",
         "attribution_difference_l2",
         "calibrated_nll",
         "infidelity",
         "jacobian_difference",
         "jacobian_difference_worst_5",
+        "lac_set_size",
+        "lac_set_size_kept",
         "log_jacobian_norm",
         "nll",
         "ce2_debiased",
