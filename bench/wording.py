@@ -15,16 +15,20 @@ Limits: TypeAlias = tuple[float | None, float | None]
 PROPORTIONS = frozenset({"proportion", "fraction", "probability", "rate", "share"})
 NOTHING = "–"
 TITLES = {
-    "auroc": "AUROC",
+    "augrc": "AUGRC",
     "aurc": "AURC",
+    "auroc": "AUROC",
     "brier": "Brier score",
+    "calibrated_nll": "calibrated NLL",
     "ce2_debiased": "debiased CE²",
+    "e_aurc": "E-AURC",
     "ece": "ECE",
     "js": "Jensen-Shannon divergence",
     "js_tempered": "tempered Jensen-Shannon divergence",
     "kl": "KL divergence",
     "macs": "MACs",
     "nll": "NLL",
+    "risk_at_80": "risk at 80 % coverage",
     "spearman_distance": "Spearman distance",
     "ssim_distance": "SSIM distance",
     "top_10_jaccard_distance": "top 10 % Jaccard distance",
