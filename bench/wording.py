@@ -55,8 +55,8 @@ def title(name: str) -> str:
     for ending, words in SUMMARIES.items():
         if name != ending and name.endswith(ending):
             return title(name.removesuffix(ending)) + words
-    words = (word.upper() if word in ABBREVIATIONS else word for word in name.split("_"))
-    return TITLES.get(name, plain(" ".join(words).replace("jacobian", "Jacobian")))
+    parts = (word.upper() if word in ABBREVIATIONS else word for word in name.split("_"))
+    return TITLES.get(name, plain(" ".join(parts).replace("jacobian", "Jacobian")))
 
 
 def decimals(width: float) -> int:
