@@ -35,6 +35,7 @@ TITLES = {
     "top_1_jaccard_distance": "top 1 % Jaccard distance",
     "top_5_jaccard_distance": "top 5 % Jaccard distance",
 }
+ABBREVIATIONS = frozenset({"aps", "aupr", "auroc", "fpr95", "lac", "mcp"})
 SUMMARIES = {"_worst_5": ", worst 5 %", "_worst_class": ", worst class"}
 BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -57,11 +58,14 @@ def title(name: str) -> str:
 
     >>> title("robust_error"), title("ece"), title("js_worst_5")
     ('robust error', 'ECE', 'Jensen-Shannon divergence, worst 5 %')
+    >>> title("lac_set_size_kept"), title("mcp_fpr95")
+    ('LAC set size kept', 'MCP FPR95')
     """
     for ending, words in SUMMARIES.items():
         if name != ending and name.endswith(ending):
             return title(name.removesuffix(ending)) + words
-    return TITLES.get(name, plain(name.replace("_", " ").replace("jacobian", "Jacobian")))
+    parts = (word.upper() if word in ABBREVIATIONS else word for word in name.split("_"))
+    return TITLES.get(name, plain(" ".join(parts).replace("jacobian", "Jacobian")))
 
 
 def decimals(width: float) -> int:
