@@ -70,7 +70,7 @@ def train_on(
         taught = None if teacher is None else _answers(teacher, x.contiguous())
         shuffle = torch.Generator().manual_seed(derive_seed("shuffle", seed))
         lay_out(trained, layout)
-        matched = None if not training.attribution else AttributionLoss(trained, teacher, x, declared, seed)
+        matched = None if not training.attribution else AttributionLoss(trained, teacher, x, taught, declared, seed)
 
         def batch_loss(index: torch.Tensor) -> torch.Tensor:
             labels = None if y is None else y[index]
@@ -92,12 +92,19 @@ class AttributionLoss:
     """
 
     def __init__(
-        self, trained: nn.Module, teacher: nn.Module | None, x: torch.Tensor, declared: InputSpec, seed: int
+        self,
+        trained: nn.Module,
+        teacher: nn.Module | None,
+        x: torch.Tensor,
+        taught: torch.Tensor | None,
+        declared: InputSpec,
+        seed: int,
     ) -> None:
         assert teacher is not None
+        assert taught is not None
         self.trained, self.teacher = trained, copy.deepcopy(teacher).eval().requires_grad_(False)
         self.x, self.declared = x, declared
-        self.classes = _answers(teacher, x.contiguous()).argmax(dim=1)
+        self.classes = taught.argmax(dim=1)
         self.random = torch.Generator().manual_seed(derive_seed("attribution", seed))
 
     def __call__(self, index: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,6 +13,7 @@ from bench.data.base import EVALUATION, Samples
 from bench.engine.observed import Observed
 from bench.engine.row_blocks import by_rows
 from bench.errors import NotApplicable
+from bench.least_recently_used import LeastRecentlyUsed
 from bench.metrics.base import Metric
 from bench.metrics.values import LABELS, REFERENCE, OfSamples, names, of_samples
 from bench.probes.base import Probe
@@ -34,21 +34,14 @@ class Memo:
     """Arrays by key, the latest used first; the oldest go where they take too much memory."""
 
     def __init__(self, limit: int = KEPT) -> None:
-        self.limit = limit
-        self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
-        self._size = 0
+        self._arrays = LeastRecentlyUsed[NDArray[Any]](limit, _held)
 
     def get(self, key: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """The array of that key, made where it is not there."""
-        if key in self._arrays:
-            self._arrays.move_to_end(key)
-            return self._arrays[key]
-        made = make()
-        self._arrays[key] = made
-        self._size += _held(made)
-        while self._size > self.limit and len(self._arrays) > 1:
-            _, gone = self._arrays.popitem(last=False)
-            self._size -= _held(gone)
+        made = self._arrays.get(key)
+        if made is None:
+            made = make()
+            self._arrays.put(key, made)
         return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bench.functional.integrated_gradients import centred_logit
+from bench.functional.input_gradients import centred_logit
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,7 @@ def collapsed_map(
     difference = x - baseline
     point = baseline + alpha.reshape(-1, *[1] * (x.ndim - 1)) * difference
     point = point.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(centred_logit(module, point, target).sum(), point, create_graph=train)
+    (slope,) = torch.autograd.grad(centred_logit(module(point), target).sum(), point, create_graph=train)
     maps = difference * slope
     return (maps.sum(dim=1) if maps.ndim > 2 else maps).flatten(1)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.functional.integrated_gradients import Attribution, centred_logit, path_contributions
+from bench.functional.input_gradients import centred_logit
+from bench.functional.integrated_gradients import Attribution, path_contributions
 
 if TYPE_CHECKING:
     import torch
@@ -81,5 +82,5 @@ def expected_gradients(
         reached += of_background[chosen, target]
     count = baselines.shape[1]
     with torch.no_grad():
-        change = centred_logit(module, x, target) - reached / count
+        change = centred_logit(module(x), target) - reached / count
     return Attribution((total / count).cpu(), change.cpu())

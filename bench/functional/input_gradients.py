@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 
 def centred_logit(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -20,7 +20,9 @@ def centred_logit(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return wide.gather(1, target[:, None])[:, 0] - wide.mean(dim=1)
 
 
-def input_gradient(module: nn.Module, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def input_gradient(
+    module: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
     """The gradient of the centred logit with respect to the input: ``∂(z_target − mean_k z_k) / ∂x``, signed.
 
     Args:

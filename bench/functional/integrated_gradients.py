@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.functional.input_gradients import centred_logit, input_gradient
+
 NEAR_ZERO: Final = 0.05  # a logit's change below this share of Σ |IG|
 
 if TYPE_CHECKING:
@@ -31,19 +33,6 @@ def unit_interval_nodes(steps: int) -> tuple[NDArray[np.float64], NDArray[np.flo
     """
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     return 0.5 * (nodes + 1.0), 0.5 * weights
-
-
-def centred_logit(
-    module: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, target: torch.Tensor
-) -> torch.Tensor:
-    """``z_target − mean_k z_k`` of x (n, ...), float64 (n,).
-
-    >>> import torch
-    >>> centred_logit(torch.nn.Identity(), torch.tensor([[1.0, 3.0]]), torch.tensor([0])).tolist()
-    [-1.0]
-    """
-    logits: torch.Tensor = module(x).double()
-    return logits.gather(1, target[:, None])[:, 0] - logits.mean(dim=1)
 
 
 def integrated_gradients(
@@ -79,7 +68,7 @@ def integrated_gradients(
         place = torch.full((len(x),), float(node), dtype=torch.float64, device=x.device)
         total += weight * path_contributions(module, x, start, place, target)
     with torch.no_grad():
-        change = centred_logit(module, x, target) - centred_logit(module, start, target)
+        change = centred_logit(module(x), target) - centred_logit(module(start), target)
     return Attribution(total.cpu(), change.cpu())
 
 
@@ -106,15 +95,10 @@ def path_contributions(
     >>> path_contributions(torch.nn.Identity(), x, start, torch.tensor([0.5]).double(), torch.tensor([0])).tolist()
     [[1.0, -0.5]]
     """
-    import torch
-
     difference = x.double() - baseline.double()
     a = place.reshape(-1, *[1] * (x.ndim - 1))
-    point = (baseline.double() + a * difference).to(x.dtype).requires_grad_()
-    logit = centred_logit(module, point, target)
-    if not logit.requires_grad:  # it does not depend on the input
-        return torch.zeros_like(difference)
-    return difference * torch.autograd.grad(logit.sum(), point)[0].double()
+    point = (baseline.double() + a * difference).to(x.dtype)
+    return difference * input_gradient(module, point, target)
 
 
 def completeness_error(maps: NDArray[np.float64], logit_change: NDArray[np.float64]) -> NDArray[np.float64]:

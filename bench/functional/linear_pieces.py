@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.errors import NotApplicable
+from bench.functional.input_gradients import centred_logit
 
 LINEAR: Final = frozenset(
     (
@@ -215,11 +216,7 @@ class _Look(NamedTuple):
 
 def _difference(modules: Sequence[nn.Module], x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     logits: torch.Tensor = modules[0](x) - modules[1](x)
-    return _centred(logits, target)
-
-
-def _centred(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return logits.gather(1, target[:, None])[:, 0] - logits.mean(dim=1)
+    return centred_logit(logits, target)
 
 
 def _look(modules: Sequence[nn.Module], x: torch.Tensor, target: torch.Tensor | None) -> _Look:
@@ -229,7 +226,7 @@ def _look(modules: Sequence[nn.Module], x: torch.Tensor, target: torch.Tensor | 
         logits = [module(point) for module in modules]
     gradient = torch.zeros_like(x)
     if target is not None:
-        value = _centred(logits[0] - logits[1], target)
+        value = centred_logit(logits[0] - logits[1], target)
         if value.requires_grad:
             gradient = torch.autograd.grad(value.sum(), point)[0]
     n = len(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ from bench.metrics.values import REFERENCE, Arrays, Change, Cost, Derived, Value
 from bench.probes.base import Probe
 from bench.registry import Registry, parameters
 
+SampleLimit: TypeAlias = Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")]
+
 
 @parameters
 class Metric:
@@ -23,7 +25,7 @@ class Metric:
     Most metrics are data: a tuple of probes (a property where they depend on parameters), derived arrays, and values.
     """
 
-    samples: Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")] = None
+    samples: SampleLimit = None
 
     name: ClassVar[str]
     family: ClassVar[Family]

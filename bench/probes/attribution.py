@@ -47,12 +47,10 @@ class Attribution(ExplainedClass, Probe):
 
     def classes(self, predictor: Predictor, samples: Samples, context: Context) -> NDArray[np.int64]:
         """The explained class of each sample, (n,)."""
-        if self.explained == "own":
-            scores = log_probabilities(predictor, samples.x)
-        else:
-            scores = context.needed("logits")["log_probabilities"]
-        assert len(scores) == len(samples)
-        return np.asarray(scores.argmax(axis=1), dtype=np.int64)
+        own = self.explained == "own"
+        classes = most_probable(log_probabilities(predictor, samples.x)) if own else classes_of_reference(context)
+        assert len(classes) == len(samples)
+        return classes
 
     def invalid(self, observation: Observation) -> str | None:
         """Why its maps mean nothing: dead gradients, or maps that are constant."""
@@ -81,6 +79,16 @@ class GradientAttribution(Attribution):
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise FloatingPointError("the network gives NaN or infinite gradients")
         return Observation(arrays, {**view.notes(), **notes})
+
+
+def classes_of_reference(context: Context) -> NDArray[np.int64]:
+    """The class that the reference gives each sample, (n,): of a probe that needs its logits."""
+    return most_probable(context.needed("logits")["log_probabilities"])
+
+
+def most_probable(log_p: NDArray[Any]) -> NDArray[np.int64]:
+    """The most probable class of each sample, (n,); ties go to the first."""
+    return np.asarray(log_p.argmax(axis=1), dtype=np.int64)
 
 
 def constant_maps(observation: Observation) -> str | None:

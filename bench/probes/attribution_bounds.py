@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-import numpy as np
 from pydantic import Field
 
 from bench.data.base import Samples
+from bench.probes.attribution import classes_of_reference
 from bench.probes.base import Context, Observation, PairProbe, Probe, probes
+from bench.probes.baseline import BaselineOption
 from bench.probes.gradient_view import dead_gradients, gradient_view
-from bench.probes.integrated_gradients import baseline_level
 from bench.probes.logits import Logits
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 
+METRIC: Final = "attribution.bounds"
+
 
 @parameters
-class AttributionBoundsOptions:
+class AttributionBoundsOptions(BaselineOption):
     """The paths, and how many linear pieces they may have."""
 
-    baseline: Annotated[
-        float | None, Field(description="value of every pixel of the baseline; the lower bound by default")
-    ] = None
     most_pieces: Annotated[int, Field(ge=1, description="linear pieces of one path at most")] = 10_000
 
 
@@ -56,9 +55,8 @@ class AttributionBounds(AttributionBoundsOptions, PairProbe):
 
         from bench.functional.linear_pieces import difference_along_segments
 
-        level = baseline_level(self.baseline, reference)
-        classes = np.asarray(context.needed("logits")["log_probabilities"].argmax(axis=1), dtype=np.int64)
-        x, target = torch.from_numpy(samples.x).double(), torch.from_numpy(classes)
+        level = self.level(reference, METRIC)
+        x, target = torch.from_numpy(samples.x).double(), torch.from_numpy(classes_of_reference(context))
         with (
             gradient_view(_in_float64(reference), context) as first,
             gradient_view(_in_float64(variant), context) as second,
@@ -90,5 +88,5 @@ def _in_float64(predictor: Predictor) -> Predictor:
     from bench.runtimes.opening import open_predictor
 
     wide = open_predictor(predictor.network, predictor.spec.target, floor=True)
-    wide.threads = predictor.spec.target.threads  # type: ignore[attr-defined]
+    wide.threads = predictor.spec.target.threads
     return wide

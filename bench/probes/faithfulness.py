@@ -13,18 +13,19 @@ from bench.data.base import Samples
 from bench.functional.faithfulness import area_under_replacement, infidelity
 from bench.probes.attribution import ExplainedClass, GradientAttribution
 from bench.probes.base import Context, probes
+from bench.probes.baseline import BaselineOption
 from bench.probes.gradient_view import View
-from bench.probes.integrated_gradients import along_path, baseline_level
+from bench.probes.integrated_gradients import along_path
 from bench.probes.logits import log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 from bench.stats.streams import generator
 
-STREAM: Final = "attribution.faithfulness"  # label of its random numbers
+METRIC: Final = "attribution.faithfulness"  # label of its random numbers too
 
 
 @parameters
-class FaithfulnessOptions(ExplainedClass):
+class FaithfulnessOptions(BaselineOption, ExplainedClass):
     """The attribution that is judged, and how."""
 
     steps: Annotated[int, Field(ge=1, description="Gauss-Legendre nodes of the integrated gradients")] = 32
@@ -32,9 +33,6 @@ class FaithfulnessOptions(ExplainedClass):
         20
     )
     masks: Annotated[int, Field(ge=1, description="random halves of the pixels that are replaced for infidelity")] = 50
-    baseline: Annotated[
-        float | None, Field(description="value of a replaced pixel, and of the baseline; the lower bound by default")
-    ] = None
 
 
 @probes.register("faithfulness")
@@ -53,7 +51,7 @@ class Faithfulness(FaithfulnessOptions, GradientAttribution):
         self, view: View, predictor: Predictor, samples: Samples, classes: NDArray[np.int64], context: Context
     ) -> tuple[Mapping[str, NDArray[Any]], dict[str, Any]]:
         """``deletion``, ``insertion`` and ``infidelity`` (n,); every network meets the same masks."""
-        level = baseline_level(self.baseline, predictor)
+        level = self.level(predictor, METRIC)
         maps, _ = along_path(view, samples.x, classes, level, np.full(len(samples), self.steps))
         rows = np.arange(len(samples))
 
@@ -65,7 +63,7 @@ class Faithfulness(FaithfulnessOptions, GradientAttribution):
             return np.asarray(scores[rows, classes] - scores.mean(axis=1))
 
         drawn = [
-            generator(STREAM, context.seed, name).random((self.masks, *samples.x.shape[1:])) < 0.5
+            generator(METRIC, context.seed, name).random((self.masks, *samples.x.shape[1:])) < 0.5
             for name in samples.ids
         ]
         masks = np.stack(drawn, axis=1)

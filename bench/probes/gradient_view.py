@@ -84,7 +84,7 @@ def gradient_view(predictor: Predictor, context: Context | None = None) -> Itera
     import torch
 
     gradient: Gradient = "straight_through" if predictor.network.quantised else "exact"
-    threads: int = getattr(predictor, "threads", predictor.spec.target.threads)  # changing them at every call is slow
+    threads = predictor.threads or predictor.spec.target.threads  # changing them at every call is slow
     with arithmetic(threads):
         if context is None or context.trial is None:
             yield _view(predictor, predictor.differentiable(gradient=gradient), gradient)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.data.base import Samples
-from bench.errors import UserError
 from bench.functional.integrated_gradients import completeness_missed, unit_interval_nodes
 from bench.probes.attribution import ExplainedClass, GradientAttribution
 from bench.probes.base import Context, Probe, probes
+from bench.probes.baseline import BaselineOption
 from bench.probes.gradient_view import View
 from bench.probes.paths import Float, Places, logits_of, sums_over_places
 from bench.registry import parameters
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     pass
 
 
+METRIC: Final = "attribution.ig"
+
+
 @parameters
-class IntegratedGradientsOptions(ExplainedClass):
+class IntegratedGradientsOptions(BaselineOption, ExplainedClass):
     """The path, and how finely it is walked."""
 
     steps: Annotated[int, Field(ge=1, description="Gauss-Legendre nodes from the baseline to the image, at least")] = 32
@@ -32,9 +35,6 @@ class IntegratedGradientsOptions(ExplainedClass):
     tolerance: Annotated[
         float, Field(gt=0, description="completeness error up to which the reference's nodes are doubled")
     ] = 0.01
-    baseline: Annotated[
-        float | None, Field(description="value of every pixel of the baseline; the lower bound by default")
-    ] = None
 
 
 def along_path(
@@ -48,15 +48,6 @@ def along_path(
     maps = sums_over_places(view, x, classes, start, Places(owner, np.zeros_like(owner), alpha, weight))
     change = logits_of(view, x, classes) - logits_of(view, np.broadcast_to(start, x.shape), classes)
     return maps, change
-
-
-def baseline_level(given: float | None, predictor: Predictor) -> float:
-    """The value of the baseline's pixels; one that is out of bounds raises ``UserError``."""
-    low, high = predictor.spec.input.bounds
-    level = low if given is None else given
-    if not low <= level <= high:
-        raise UserError.at("attribution.ig.baseline", f"{level} is out of bounds", f"give {low} to {high}")
-    return level
 
 
 @probes.register("integrated-gradients-steps")
@@ -74,7 +65,7 @@ class IntegratedGradientsSteps(IntegratedGradientsOptions, GradientAttribution):
         self, view: View, predictor: Predictor, samples: Samples, classes: NDArray[np.int64], context: Context
     ) -> tuple[Mapping[str, NDArray[Any]], dict[str, Any]]:
         """``steps`` (n,)."""
-        level = baseline_level(self.baseline, predictor)
+        level = self.level(predictor, METRIC)
         steps = np.full(len(samples), self.steps)
         left, count = np.arange(len(samples)), self.steps
         while view.gradient == "exact" and left.size and count < self.most_steps:
@@ -104,7 +95,7 @@ class IntegratedGradients(IntegratedGradientsOptions, GradientAttribution):
         self, view: View, predictor: Predictor, samples: Samples, classes: NDArray[np.int64], context: Context
     ) -> tuple[Mapping[str, NDArray[Any]], dict[str, Any]]:
         """``attribution`` (n, ...) and ``logit_change`` (n,) float64, at ``steps`` (n,) nodes."""
-        level = baseline_level(self.baseline, predictor)
+        level = self.level(predictor, METRIC)
         steps = np.asarray(context.needed("integrated-gradients-steps")["steps"])
         maps, change = along_path(view, samples.x, classes, level, steps)
         return {"attribution": maps, "logit_change": change, "steps": steps}, {}

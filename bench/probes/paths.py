@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.functional.integrated_gradients import centred_logit, path_contributions
+from bench.functional.input_gradients import centred_logit
+from bench.functional.integrated_gradients import path_contributions
 from bench.probes.gradient_view import View
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def logits_of(view: View, x: NDArray[np.float32], classes: NDArray[np.int64]) ->
 
     def score(x: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with torch.no_grad():
-            return (centred_logit(view.module, x, target),)
+            return (centred_logit(view.module(x), target),)
 
     (found,) = view.each_batch(score, x, classes)
     return np.asarray(found, dtype=np.float64)

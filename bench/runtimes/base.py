@@ -86,6 +86,7 @@ class Predictor(ABC):
     spec: PredictorSpec
     network: Network
     batch_size: int = 256
+    threads: int = 0  # that run it; 0: the target's own
     smallest: float | None = None  # what a probability of zero counts as
     parity: dict[str, Any] | None = None  # how far the differentiable view is from what runs, where it is another thing
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.least_recently_used import LeastRecentlyUsed
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -26,27 +26,16 @@ class KeptDraws:
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self.limit = limit
-        self._draws: OrderedDict[Hashable, Float] = OrderedDict()
-        self._size = 0
-        self._lock = threading.Lock()
+        self._draws = LeastRecentlyUsed[Float](limit, lambda draws: draws.nbytes)
 
     def get(self, key: Hashable) -> Float | None:
         """The draws of that key, else None."""
-        with self._lock:
-            if key in self._draws:
-                self._draws.move_to_end(key)
-            return self._draws.get(key)
+        return self._draws.get(key)
 
     def put(self, key: Hashable, draws: Float) -> None:
-        """Keep a copy."""
-        if draws.nbytes > self.limit // 4:
+        """Keep a copy, unless it would take the place of most others."""
+        if draws.nbytes > self._draws.limit // 4:
             return
         own = draws.copy()
         own.flags.writeable = False
-        with self._lock:
-            replaced = self._draws.pop(key, None)
-            self._draws[key] = own
-            self._size += own.nbytes - (0 if replaced is None else replaced.nbytes)
-            while self._size > self.limit:
-                self._size -= self._draws.popitem(last=False)[1].nbytes
+        self._draws.put(key, own)

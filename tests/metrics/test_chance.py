@@ -15,7 +15,7 @@ from bench.engine.in_memory import answers
 from bench.engine.networks import Networks
 from bench.engine.planning import plan_suite
 from bench.metrics.attribution.ig import IntegratedGradients
-from bench.metrics.attribution.maps import by_chance
+from bench.metrics.attribution.maps import named_chance, similarity_to_other_images
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 from bench.store.store import Store
@@ -74,7 +74,7 @@ def test_the_floor_of_other_measures_is_not_zero(found) -> None:
     made, maps = found
     signs = 1 - np.mean([row.mean() for row in made["sign_disagreement"]["shuffled"]])
     assert abs(signs - 0.5) < 0.03
-    floor = by_chance(maps)
+    floor = named_chance(similarity_to_other_images(maps))
     assert floor["top_10_jaccard"] > 0.08  # of unrelated sets .05
     assert abs(floor["cosine"]) < 0.2
-    assert by_chance(maps[:1]) == {}
+    assert named_chance(similarity_to_other_images(maps[:1])) == {}

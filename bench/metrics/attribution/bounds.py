@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
 
-from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.base import Family, Metric, SampleLimit, metrics
 from bench.metrics.values import Arrays, Change, Value
 from bench.probes.attribution_bounds import AttributionBounds as AttributionBoundsProbe
 from bench.probes.attribution_bounds import AttributionBoundsOptions
@@ -30,7 +29,7 @@ class AttributionBounds(AttributionBoundsOptions, Metric):
     and weight-only variants; what rounds activations is refused.
     """
 
-    samples: Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")] = 8
+    samples: SampleLimit = 8
 
     family: ClassVar[Family] = "attribution"
     values: ClassVar[tuple[Value, ...]] = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from bench.metrics.attribution.maps import protocol
-from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.attribution.maps import MapMetric
+from bench.metrics.base import metrics
 from bench.metrics.values import Mean, Value
 from bench.probes.base import Probe
 from bench.probes.faithfulness import Faithfulness as FaithfulnessProbe
@@ -15,7 +15,7 @@ from bench.registry import parameters
 
 @metrics.register("attribution.faithfulness")
 @parameters
-class Faithfulness(FaithfulnessOptions, Metric):
+class Faithfulness(FaithfulnessOptions, MapMetric):
     """Integrated gradients held against the network that they explain: maps may change and be as true as before.
 
     ``deletion``: mean probability of the class while pixels are put to the baseline, largest attribution first, 0 to 1.
@@ -24,18 +24,10 @@ class Faithfulness(FaithfulnessOptions, Metric):
     2019, arXiv 1901.09392). A network that is less sure of its class has a lower insertion, and a lower deletion.
     """
 
-    family: ClassVar[Family] = "attribution"
+    probe: ClassVar[type[Probe]] = FaithfulnessProbe
+    told: ClassVar[dict[str, Any]] = {"attribution": "integrated gradients"}
     values: ClassVar[tuple[Value, ...]] = (
         Mean("deletion", of="deletion", better="lower", unit="probability", largest=1.0),
         Mean("insertion", of="insertion", better="higher", unit="probability", largest=1.0),
         Mean("infidelity", of="infidelity", better="lower"),
     )
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        """The three figures of every sample, as the metric's one probe."""
-        return (FaithfulnessProbe(**self.parameters()),)
-
-    def protocol(self) -> dict[str, Any]:
-        """Which attribution is judged, and how."""
-        return protocol({**super().protocol(), "attribution": "integrated gradients"}, self.explained)

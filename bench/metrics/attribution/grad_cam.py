@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from bench.metrics.attribution.maps import UNSIGNED, protocol
-from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.attribution.maps import UNSIGNED, MapMetric
+from bench.metrics.base import metrics
 from bench.metrics.values import Value
 from bench.probes.base import Probe
 from bench.probes.grad_cam import GradCam as GradCamProbe
@@ -15,7 +15,7 @@ from bench.registry import parameters
 
 @metrics.register("attribution.grad_cam")
 @parameters
-class GradCam(GradCamOptions, Metric):
+class GradCam(GradCamOptions, MapMetric):
     """Grad-CAM (arXiv 1610.02391) of the centred logit: where the last feature map speaks for a class.
 
     One backward pass. The feature map is what the network's head reads: behind the last convolution, its BatchNorm,
@@ -24,15 +24,6 @@ class GradCam(GradCamOptions, Metric):
     ``cosine_distance`` and the other values are those of attribution.ig: 0 for equal maps.
     """
 
-    family: ClassVar[Family] = "attribution"
+    probe: ClassVar[type[Probe]] = GradCamProbe
     headline: ClassVar[str | None] = "cosine_distance"
     values: ClassVar[tuple[Value, ...]] = UNSIGNED
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        """The attribution maps, as the metric's one probe."""
-        return (GradCamProbe(**self.parameters()),)
-
-    def protocol(self) -> dict[str, Any]:
-        """What is explained."""
-        return protocol(super().protocol(), self.explained)

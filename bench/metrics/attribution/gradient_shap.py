@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from bench.metrics.attribution.maps import SIGNED, protocol
-from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.attribution.maps import SIGNED, MapMetric
+from bench.metrics.base import metrics
 from bench.metrics.values import Value
 from bench.probes.base import Probe
 from bench.probes.gradient_shap import GradientShap as GradientShapProbe
@@ -15,7 +15,7 @@ from bench.registry import parameters
 
 @metrics.register("attribution.gradient_shap")
 @parameters
-class GradientShap(GradientShapOptions, Metric):
+class GradientShap(GradientShapOptions, MapMetric):
     """GradientSHAP (arXiv 1705.07874) of the centred logit: (x + ε − x′) times the gradient at a random point between.
 
     One backward pass a draw. Every network is given the same noise ε and the same points of a sample. The baseline x′
@@ -24,15 +24,6 @@ class GradientShap(GradientShapOptions, Metric):
     other values are those of attribution.ig: 0 for equal maps.
     """
 
-    family: ClassVar[Family] = "attribution"
+    probe: ClassVar[type[Probe]] = GradientShapProbe
     headline: ClassVar[str | None] = "cosine_distance"
     values: ClassVar[tuple[Value, ...]] = SIGNED
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        """The attribution maps, as the metric's one probe."""
-        return (GradientShapProbe(**self.parameters()),)
-
-    def protocol(self) -> dict[str, Any]:
-        """Noise, draws, baseline and what is explained."""
-        return protocol({**super().protocol(), "baseline": self.baseline_in_words()}, self.explained)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
-
-from bench.metrics.attribution.maps import SIGNED, protocol
-from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.attribution.maps import SIGNED, MapMetric
+from bench.metrics.base import SampleLimit, metrics
 from bench.metrics.values import Value
 from bench.probes.base import Probe
 from bench.probes.kernel_shap import KernelShap as KernelShapProbe
@@ -17,7 +15,7 @@ from bench.registry import parameters
 
 @metrics.register("attribution.kernel_shap")
 @parameters
-class KernelShap(KernelShapOptions, Metric):
+class KernelShap(KernelShapOptions, MapMetric):
     """KernelSHAP (arXiv 1705.07874): Shapley values of the centred logit, of a grid of segments or of features.
 
     It needs no gradient. Every network is asked for the same coalitions of a sample, one forward pass each, in
@@ -26,16 +24,8 @@ class KernelShap(KernelShapOptions, Metric):
     attribution.ig: 0 for equal maps.
     """
 
-    samples: Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")] = 32
-    family: ClassVar[Family] = "attribution"
+    samples: SampleLimit = 32
+
+    probe: ClassVar[type[Probe]] = KernelShapProbe
     headline: ClassVar[str | None] = "cosine_distance"
     values: ClassVar[tuple[Value, ...]] = SIGNED
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        """The attribution maps, as the metric's one probe."""
-        return (KernelShapProbe(**self.parameters()),)
-
-    def protocol(self) -> dict[str, Any]:
-        """Coalitions, segments, baseline and what is explained."""
-        return protocol({**super().protocol(), "baseline": self.baseline_in_words()}, self.explained)

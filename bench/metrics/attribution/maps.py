@@ -1,22 +1,29 @@
-"""What is compared of attribution maps, whatever made them."""
+"""What attribution metrics share: what is compared of maps, whatever made them, and what is told of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.functional.integrated_gradients import completeness_error
 from bench.functional.similarity import (
+    all_zero,
     cosine_distance,
     sign_disagreement,
     spearman_distance,
     top_k_jaccard_distance,
 )
 from bench.functional.structural_similarity import structural_dissimilarity
-from bench.metrics.values import Change, Float, Value, with_tail
+from bench.metrics.base import Family, Metric
+from bench.metrics.values import Arrays, Change, Derived, Float, Value, with_tail
+from bench.probes.attribution import ExplainedClass
+from bench.probes.base import Probe
+from bench.probes.baseline import BaselineOption
+from bench.registry import parameters
 
 SHARES: Final = (1, 5, 10)  # per cent of the pixels
 
@@ -42,24 +49,83 @@ UNSIGNED: Final[tuple[Value, ...]] = (*COSINE, *SPEARMAN, *TOP_K, *STRUCTURE)
 """Of maps that say where alone."""
 
 
-def by_chance(maps: NDArray[Any]) -> dict[str, float]:
-    """How alike the maps (n, ...) of different images of one network are, mean over images: a floor of similarity.
+CHANCE: Final[dict[str, Callable[..., Float]]] = {
+    "cosine": cosine_distance,
+    "spearman": spearman_distance,
+    **{f"top_{percent}_jaccard": _top(percent) for percent in SHARES},
+}
+"""Distances whose complement to one is told of maps of different images."""
 
-    What is in the middle of every image makes maps of any two alike: magnitudes and their order above all. Fewer than
-    two maps have none.
 
-    >>> by_chance(np.array([[1.0, 0.0], [0.0, 1.0]]))["cosine"]
-    0.0
+def similarity_to_other_images(maps: NDArray[Any]) -> Float:
+    """How alike the maps (n, ...) of different images of one network are, mean over images: (5,), by ``CHANCE``.
+
+    A floor of similarity: what is in the middle of every image makes maps of any two alike, magnitudes and their order
+    above all. Fewer than two maps have none: (0,).
+
+    >>> similarity_to_other_images(np.array([[1.0, 0.0], [0.0, 1.0]]))[0]
+    np.float64(0.0)
     """
     if len(maps) < 2:
-        return {}
+        return np.empty(0)
     other = np.roll(maps, 1, axis=0)
-    measures: dict[str, Callable[..., Float]] = {"cosine": cosine_distance, "spearman": spearman_distance}
-    measures |= {f"top_{percent}_jaccard": _top(percent) for percent in SHARES}
-    return {name: float(1.0 - measure(maps, other).mean()) for name, measure in measures.items()}
+    return np.array([1.0 - measure(maps, other).mean() for measure in CHANCE.values()])
 
 
-def protocol(base: dict[str, Any], explained: str) -> dict[str, Any]:
-    """A protocol with what is explained in words."""
-    whose = "the reference's class" if explained == "reference" else "each network's own class"
-    return {**base, "explained": f"centred logit of {whose}"}
+def named_chance(figures: Float) -> dict[str, float]:
+    """Figures of ``similarity_to_other_images`` by name.
+
+    >>> named_chance(np.empty(0))
+    {}
+    """
+    return dict(zip(CHANCE, map(float, figures), strict=False))
+
+
+@parameters
+class MapMetric(ExplainedClass, Metric):
+    """The base of a metric of one attribution probe, which takes the metric's own parameters."""
+
+    family: ClassVar[Family] = "attribution"
+    probe: ClassVar[type[Probe]]
+    told: ClassVar[dict[str, Any]] = {}  # of the protocol, beside the parameters
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The attribution probe."""
+        return (self.probe(**self.parameters()),)
+
+    def protocol(self) -> dict[str, Any]:
+        """The parameters, the baseline in words, and what is explained."""
+        baseline = {"baseline": self.baseline_in_words()} if isinstance(self, BaselineOption) else {}
+        whose = "the reference's class" if self.explained == "reference" else "each network's own class"
+        return {**super().protocol(), **self.told, **baseline, "explained": f"centred logit of {whose}"}
+
+
+@parameters
+class PathMetric(MapMetric):
+    """The base of a metric of maps that add up to a logit's change: what is told of them."""
+
+    pictured: ClassVar[str] = MAP
+    derived: ClassVar[tuple[Derived, ...]] = (
+        Derived("zero_map", all_zero, of=MAP),
+        Derived("completeness_error", completeness_error, of=(MAP, "logit_change")),
+        Derived("similarity_to_other_images", similarity_to_other_images, of=MAP, rows=False),
+    )
+    values: ClassVar[tuple[Value, ...]] = SIGNED
+
+    def details(self, arrays: Arrays) -> dict[str, Any]:
+        """Quantiles of the completeness error, samples without any attribution, and a floor of similarity."""
+        return {
+            "completeness_error_quantiles": quantiles(arrays["completeness_error"]),
+            "zero_maps": int(arrays["zero_map"].sum()),
+            "similarity_to_other_images": named_chance(arrays["similarity_to_other_images"]),
+        }
+
+
+def quantiles(figures: NDArray[Any]) -> dict[str, float]:
+    """The median, the 95 % quantile and the largest of figures (n,).
+
+    >>> quantiles(np.array([1.0, 3.0]))["1"]
+    3.0
+    """
+    return dict(zip(("0.5", "0.95", "1"), map(float, np.quantile(figures, (0.5, 0.95, 1.0))), strict=True))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
-
-from bench.metrics.attribution.maps import SIGNED, protocol
-from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.attribution.maps import SIGNED, MapMetric
+from bench.metrics.base import SampleLimit, metrics
 from bench.metrics.values import Value
 from bench.probes.base import Probe
 from bench.probes.occlusion import Occlusion as OcclusionProbe
@@ -17,7 +15,7 @@ from bench.registry import parameters
 
 @metrics.register("attribution.occlusion")
 @parameters
-class Occlusion(OcclusionOptions, Metric):
+class Occlusion(OcclusionOptions, MapMetric):
     """Occlusion (arXiv 1311.2901): the mean fall of the centred logit over the windows that cover a place.
 
     It needs no gradient. Every network is shown the same windows, one forward pass each and one of the whole: 170 of
@@ -25,16 +23,8 @@ class Occlusion(OcclusionOptions, Metric):
     values are those of attribution.ig: 0 for equal maps.
     """
 
-    samples: Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")] = 32
-    family: ClassVar[Family] = "attribution"
+    samples: SampleLimit = 32
+
+    probe: ClassVar[type[Probe]] = OcclusionProbe
     headline: ClassVar[str | None] = "cosine_distance"
     values: ClassVar[tuple[Value, ...]] = SIGNED
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        """The attribution maps, as the metric's one probe."""
-        return (OcclusionProbe(**self.parameters()),)
-
-    def protocol(self) -> dict[str, Any]:
-        """Windows, baseline and what is explained."""
-        return protocol({**super().protocol(), "baseline": self.baseline_in_words()}, self.explained)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
-
-from bench.metrics.attribution.maps import UNSIGNED, protocol
-from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.attribution.maps import UNSIGNED, MapMetric
+from bench.metrics.base import SampleLimit, metrics
 from bench.metrics.values import Value
 from bench.probes.base import Probe
 from bench.probes.rise import Rise as RiseProbe
@@ -17,7 +15,7 @@ from bench.registry import parameters
 
 @metrics.register("attribution.rise")
 @parameters
-class Rise(RiseOptions, Metric):
+class Rise(RiseOptions, MapMetric):
     """RISE (arXiv 1806.07421): how much higher the centred logit is where random masks show a pixel.
 
     It needs no gradient. Every network is shown the same masks of a sample, one forward pass each; images alone. The
@@ -26,16 +24,8 @@ class Rise(RiseOptions, Metric):
     attribution.ig: 0 for equal maps.
     """
 
-    samples: Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")] = 32
-    family: ClassVar[Family] = "attribution"
+    samples: SampleLimit = 32
+
+    probe: ClassVar[type[Probe]] = RiseProbe
     headline: ClassVar[str | None] = "cosine_distance"
     values: ClassVar[tuple[Value, ...]] = UNSIGNED
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        """The attribution maps, as the metric's one probe."""
-        return (RiseProbe(**self.parameters()),)
-
-    def protocol(self) -> dict[str, Any]:
-        """Masks, baseline and what is explained."""
-        return protocol({**super().protocol(), "baseline": self.baseline_in_words()}, self.explained)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from bench.metrics.attribution.maps import SIGNED, protocol
-from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.attribution.maps import SIGNED, MapMetric
+from bench.metrics.base import metrics
 from bench.metrics.values import Value
 from bench.probes.base import Probe
 from bench.probes.smoothgrad import SmoothGrad as SmoothGradProbe
@@ -15,22 +15,13 @@ from bench.registry import parameters
 
 @metrics.register("attribution.smoothgrad")
 @parameters
-class SmoothGrad(SmoothGradOptions, Metric):
+class SmoothGrad(SmoothGradOptions, MapMetric):
     """SmoothGrad (arXiv 1706.03825): the mean gradient of the centred logit over Gaussian noise on the input, signed.
 
     One backward pass a draw. Every network is given the same noise of a sample. Positive where a larger value would
     speak more for the class. ``cosine_distance`` and the other values are those of attribution.ig: 0 for equal maps.
     """
 
-    family: ClassVar[Family] = "attribution"
+    probe: ClassVar[type[Probe]] = SmoothGradProbe
     headline: ClassVar[str | None] = "cosine_distance"
     values: ClassVar[tuple[Value, ...]] = SIGNED
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        """The attribution maps, as the metric's one probe."""
-        return (SmoothGradProbe(**self.parameters()),)
-
-    def protocol(self) -> dict[str, Any]:
-        """Noise, draws and what is explained."""
-        return protocol(super().protocol(), self.explained)
