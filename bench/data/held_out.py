@@ -7,11 +7,10 @@ from math import ceil
 from typing import Annotated, Any
 
 import numpy as np
-import pydantic
 from pydantic import Field
 
 from bench.data.base import Dataset, Loader, Samples, loaders
-from bench.data.splitting import check_dataset, load_dataset
+from bench.data.splitting import check_dataset, load_dataset, make_loader
 from bench.errors import UserError
 from bench.registry import nearest, parameters
 
@@ -32,12 +31,7 @@ class HeldOutClasses(Loader):
 
     def load(self, evaluation: int, calibration: int) -> Dataset:
         """The splits without those classes, and the other classes numbered in their order."""
-        cls: type[Loader] = loaders.get(self.of, "data.of")
-        try:
-            loader = cls(**(self.options or {}))
-        except (pydantic.ValidationError, TypeError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise UserError.at("data.options", reason, f"see crbench describe {self.of}") from None
+        loader = make_loader(self.of, self.options, "data.of", "data.options")
         names = load_dataset(loader, evaluation, calibration).input.classes
         for name in self.held_out:
             if name not in names:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import pydantic
 from numpy.typing import NDArray
 
-from bench.data.base import Dataset, Loader, Samples
+from bench.data.base import Dataset, Loader, Samples, loaders
 from bench.errors import UserError
 from bench.interrupts import contained
 from bench.networks.interface import check_declared
@@ -89,6 +91,20 @@ def split(
     rows = cut(name, order, evaluation, calibration)
     train, calibration_part, evaluation_part = (samples.take(index) for index in rows)
     return check_dataset(Dataset(name, declared, train, calibration_part, evaluation_part))
+
+
+def make_loader(name: str, options: Mapping[str, Any] | None, key: str, options_key: str) -> Loader:
+    """The loader of that name with its options, for data that stand on another loader's.
+
+    Raises:
+        UserError: there is no such loader, at ``key``, or it does not take these options, at ``options_key``.
+    """
+    cls: type[Loader] = loaders.get(name, key)
+    try:
+        return cls(**(options or {}))
+    except (pydantic.ValidationError, TypeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError.at(options_key, reason, f"see crbench describe {name}") from None
 
 
 def load_dataset(loader: Loader, evaluation: int, calibration: int) -> Dataset:

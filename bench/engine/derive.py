@@ -15,7 +15,6 @@ from bench.engine.arrays import NetworkArrays
 from bench.engine.evidence import Evidence, absent, absent_from, floor_of, keys_of, sample_distances
 from bench.engine.single_figures import bound_result, cost_result, worst_class_result
 from bench.errors import NotApplicable
-from bench.metrics.two_samples import TwoSampleStatistic, moments
 from bench.metrics.values import REFERENCE, Bound, Change, Float, Mean, Proportion, Quality, Statistic, Value, names
 from bench.results import ValueResult
 from bench.stats.change import change_and_draws
@@ -80,16 +79,10 @@ class Derivation:
             return [change_vectors(table, count=value.count) for table in tables], []
         if not isinstance(value, Mean | Statistic) or value.no_interval:
             return [], []
-        if isinstance(value, TwoSampleStatistic):
-            influences = value.influences(*both)
-            others = moments([item.positives for item in influences])
-            if others:  # kept by content: later asked for under the same resamples
-                Resamples(others[0].shape[1], self.draws).ahead(others)
-            return moments([item.negatives for item in influences]), []
         new = [arrays for arrays in both if self._key(value, arrays, evidence.n) not in self._resampled]
-        if isinstance(value, Mean):
-            return [*(value.per_sample(arrays) for arrays in new), change_vectors(value.per_sample(both[1]))], []
-        return [], [(value.function, *(arrays[name] for name in names(value.of))) for arrays in new]
+        if isinstance(value, Statistic):
+            return value.asked_ahead(new, both, self.draws)
+        return [*(value.per_sample(arrays) for arrays in new), change_vectors(value.per_sample(both[1]))], []
 
     def value(self, value: Value, evidence: Evidence, resamples: Resamples | None = None) -> DerivedValue:
         """One value of a cell, with what alarms and replicates build on."""
@@ -180,7 +173,7 @@ class Derivation:
         self, value: Quality, reference: NetworkArrays, variant: NetworkArrays, resamples: Resamples
     ) -> tuple[Float, Float]:
         """Two networks' figures in each shared resample."""
-        if isinstance(value, TwoSampleStatistic):
+        if isinstance(value, Statistic) and value.paired:
             return value.paired_draws(reference, variant, resamples)
         return self._draws(value, reference, resamples), self._draws(value, variant, resamples)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bench.functional.detection import Influence, overlapping
-from bench.metrics.values import Arrays, Float, Statistic, names
+from bench.metrics.values import Array, Arrays, Float, Statistic, names
 from bench.stats.resampling import Resamples, Weights, resampled_means
 
 OVERLAP = 10  # samples of each set, and samples that overlap, for an interval
@@ -23,6 +24,9 @@ class TwoSampleStatistic(Statistic):
     studentised: draws are θ − s T*, with T* the resampled mean influence over its resampled standard error. Resamples
     of the second set are taken in reverse, so that sets of one size do not go together.
     """
+
+    paired: ClassVar[bool] = True
+    no_gate: ClassVar[str] = "stands on two sets of samples, which no gate resamples"
 
     influence: Callable[[Float, Float], Influence] | None = None
     drawn: Callable[[Float, Float], Float] | None = None  # (B,), where no influence is known
@@ -62,6 +66,16 @@ class TwoSampleStatistic(Statistic):
         difference = self.influences(reference, variant)[-1]
         first = np.full(resamples.draws, self.point(reference))
         return first, self.point(variant) - studentised(difference, resamples)
+
+    def asked_ahead(
+        self, new: Sequence[Arrays], both: tuple[Arrays, Arrays], draws: int
+    ) -> tuple[list[Array], list[tuple[Any, ...]]]:
+        """Moments of the influences; those of the other set are asked for here, under its own resamples."""
+        influences = self.influences(*both)
+        others = moments([item.positives for item in influences])
+        if others:  # kept by content: later asked for under the same resamples
+            Resamples(others[0].shape[1], draws).ahead(others)
+        return moments([item.negatives for item in influences]), []
 
     def without_interval(self, *networks: Arrays) -> str:
         """Why there is no interval: too few samples, or too few that are not told apart or that decide the figure."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -187,6 +187,8 @@ class Statistic:
     least: float = -inf  # the range of one network's figure: no limit lies beyond it
     most: float = inf
     kind: ClassVar[Literal["quality"]] = "quality"
+    paired: ClassVar[bool] = False  # two networks' figures are drawn together, by ``paired_draws``
+    no_gate: ClassVar[str] = ""  # why no gate can judge it, after its name
 
     def figure(self, arrays: Arrays, weights: Weights) -> Float:
         """The figure under each row of weights (B, n): (B,)."""
@@ -205,6 +207,22 @@ class Statistic:
         """The figure in each resample (B,), centred where the resampled values are biased."""
         draws = resamples.statistic(self.function, *(arrays[name] for name in names(self.of)))
         return recentred(draws, self.point(arrays)) if self.recentre else draws
+
+    def paired_draws(self, reference: Arrays, variant: Arrays, resamples: Resamples) -> tuple[Float, Float]:
+        """Draws (B,) of two figures, whose difference is that of the resamples."""
+        return self.draws(reference, resamples), self.draws(variant, resamples)
+
+    def asked_ahead(
+        self, new: Sequence[Arrays], both: tuple[Arrays, Arrays], draws: int
+    ) -> tuple[list[Array], list[tuple[Any, ...]]]:
+        """What its draws will ask of the resamples: vectors and statistics, as ``Resamples.ahead`` takes them.
+
+        Args:
+            new: those of the two networks whose draws are not known yet.
+            both: the reference and the variant.
+            draws: how many resamples there are.
+        """
+        return [], [(self.function, *(arrays[name] for name in names(self.of))) for arrays in new]
 
 
 class BoundFigures(NamedTuple):

@@ -151,9 +151,9 @@ class Resamples:
         return {key: draws for key, draws in kept.items() if draws is not None}
 
     def _keep(self, made: Mapping[Hashable, Float]) -> None:
-        for key, draws in made.items():
-            if not self.seed:
-                KEPT_DRAWS.put((self.n, self.draws, key), draws)
+        """Keep it for whoever asks under the same resamples; further draws are never kept."""
+        for key, draws in () if self.seed else made.items():
+            KEPT_DRAWS.put((self.n, self.draws, key), draws)
 
     def _parts(self) -> Iterable[Counts]:
         if self.seed == 0 and self.n * self.draws <= KEPT:

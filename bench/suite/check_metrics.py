@@ -11,7 +11,6 @@ from typing import Any
 from bench.data.base import CALIBRATION, EVALUATION
 from bench.limits import SUITE_MATRIX
 from bench.metrics.base import Metric, metrics
-from bench.metrics.two_samples import TwoSampleStatistic
 from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.registry import nearest
 from bench.results import Rule
@@ -144,8 +143,8 @@ def _unfit(rule: Rule, value: Value, values: dict[str, Value], yardstick: bool) 
         advice = f"use {other}, or max_harm" if other else "gate another value"
         direction = f"better when {value.better}" if other else "neither better when higher nor when lower"  # type: ignore[union-attr]
         return f"{value.name!r} is {direction}", advice
-    if isinstance(value, TwoSampleStatistic):
-        return f"{value.name!r} stands on two sets of samples, which no gate resamples", "gate another value"
+    if isinstance(value, Statistic) and value.no_gate:
+        return f"{value.name!r} {value.no_gate}", "gate another value"
     if isinstance(value, Statistic) and value.no_interval:
         return f"{value.name!r} has no interval, so no gate on it can be judged", value.no_interval
     return None

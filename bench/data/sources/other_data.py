@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-import pydantic
 from pydantic import Field
 
-from bench.data.base import Dataset, Loader, Samples, loaders
+from bench.data.base import Dataset, Samples
 from bench.data.sources.base import Source, sources
-from bench.data.splitting import load_dataset
+from bench.data.splitting import load_dataset, make_loader
 from bench.errors import UserError
 from bench.registry import nearest, parameters
 
@@ -32,12 +31,7 @@ class OtherData(Source):
 
     def samples(self, dataset: Dataset, where: str) -> Samples:
         """The first samples of that loader's evaluation order."""
-        cls: type[Loader] = loaders.get(self.loader, f"{where}.loader")
-        try:
-            loader = cls(**(self.options or {}))
-        except (pydantic.ValidationError, TypeError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise UserError.at(f"{where}.options", reason, f"see crbench describe {self.loader}") from None
+        loader = make_loader(self.loader, self.options, f"{where}.loader", f"{where}.options")
         try:
             other = load_dataset(loader, self.count, 0)
         except UserError as error:
