@@ -15,6 +15,7 @@ from bench.engine.arrays import NetworkArrays
 from bench.engine.evidence import Evidence, absent, absent_from, floor_of, keys_of, sample_distances
 from bench.engine.single_figures import bound_result, cost_result, worst_class_result
 from bench.errors import NotApplicable
+from bench.metrics.error_statistic import ErrorStatistic
 from bench.metrics.two_samples import TwoSampleStatistic, moments
 from bench.metrics.values import REFERENCE, Bound, Change, Float, Mean, Proportion, Quality, Statistic, Value, names
 from bench.results import ValueResult
@@ -87,6 +88,8 @@ class Derivation:
                 Resamples(others[0].shape[1], self.draws).ahead(others)
             return moments([item.negatives for item in influences]), []
         new = [arrays for arrays in both if self._key(value, arrays, evidence.n) not in self._resampled]
+        if isinstance(value, ErrorStatistic) and value.influence is not None:
+            return [value.influences(arrays) for arrays in new], []
         if isinstance(value, Mean):
             return [*(value.per_sample(arrays) for arrays in new), change_vectors(value.per_sample(both[1]))], []
         return [], [(value.function, *(arrays[name] for name in names(value.of))) for arrays in new]

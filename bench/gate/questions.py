@@ -46,6 +46,9 @@ def pairing_of(
         if declared is None:
             return "the metric's statistic is not registered here, so nothing can be resampled"
     old, new = restored(before.values[name].samples), restored(after.values[name].samples)
+    value_declared = declared_value(cell, name)
+    if isinstance(value_declared, Statistic) and (why := value_declared.without_interval(old.variant, new.variant)):
+        return why
     n = after.n if declared is not None else new.variant["x"].size
     return Pairing(old, new, n, margin_of(gate), declared, scale)
 
