@@ -15,22 +15,27 @@ Limits: TypeAlias = tuple[float | None, float | None]
 PROPORTIONS = frozenset({"proportion", "fraction", "probability", "rate", "share"})
 NOTHING = "–"
 TITLES = {
-    "auroc": "AUROC",
+    "augrc": "AUGRC",
     "aurc": "AURC",
+    "auroc": "AUROC",
     "brier": "Brier score",
+    "calibrated_nll": "calibrated NLL",
     "ce2_debiased": "debiased CE²",
+    "e_aurc": "E-AURC",
     "ece": "ECE",
     "js": "Jensen-Shannon divergence",
     "js_tempered": "tempered Jensen-Shannon divergence",
     "kl": "KL divergence",
     "macs": "MACs",
     "nll": "NLL",
+    "risk_at_80": "risk at 80 % coverage",
     "spearman_distance": "Spearman distance",
     "ssim_distance": "SSIM distance",
     "top_10_jaccard_distance": "top 10 % Jaccard distance",
     "top_1_jaccard_distance": "top 1 % Jaccard distance",
     "top_5_jaccard_distance": "top 5 % Jaccard distance",
 }
+ABBREVIATIONS = frozenset({"aps", "aupr", "auroc", "fpr95", "lac", "mcp"})
 SUMMARIES = {"_worst_5": ", worst 5 %", "_worst_class": ", worst class"}
 BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -53,11 +58,14 @@ def title(name: str) -> str:
 
     >>> title("robust_error"), title("ece"), title("js_worst_5")
     ('robust error', 'ECE', 'Jensen-Shannon divergence, worst 5 %')
+    >>> title("lac_set_size_kept"), title("mcp_fpr95")
+    ('LAC set size kept', 'MCP FPR95')
     """
     for ending, words in SUMMARIES.items():
         if name != ending and name.endswith(ending):
             return title(name.removesuffix(ending)) + words
-    return TITLES.get(name, plain(name.replace("_", " ").replace("jacobian", "Jacobian")))
+    parts = (word.upper() if word in ABBREVIATIONS else word for word in name.split("_"))
+    return TITLES.get(name, plain(" ".join(parts).replace("jacobian", "Jacobian")))
 
 
 def decimals(width: float) -> int:

@@ -31,14 +31,14 @@ def test_help_imports_nothing_heavy():
 
 def test_lists_and_descriptions_do_without_torch():
     code = f"""{START}
-for kind in ("metrics", "steps", "models", "loaders", "runtimes"):
+for kind in ("metrics", "steps", "models", "loaders", "sources", "runtimes"):
     run_cli(["list", kind])
 run_cli(["describe", "adversarial.pgd"])
 print("torch" in sys.modules)
 """
     shown = python(code)
     assert shown.splitlines()[-1] == "False"
-    for name in ("adversarial.pgd", "structured-prune", "convnet", "digits", "onnxruntime", "epsilon", "robust_error"):
+    for name in ("adversarial.pgd", "structured-prune", "convnet", "digits", "gaussian-blur", "onnxruntime", "epsilon"):
         assert name in shown
 
 

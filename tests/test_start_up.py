@@ -24,6 +24,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "layer_matching",
     "integer_sums.products",
     "integer_sums.unsigned_weights",
+    "functional.linear_pieces",
     "functional.linf_pgd",
     "functional.module_cost",
     "functional.onnx_cost",
@@ -48,7 +49,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "engine.layer_culprits",
 )
 PROGRAMS = ("__main__", "outside_networks.convert_worker", "data.rendered_words")  # a process of its own, pillow
-OPTIONS = ("compression.pruning.options", "compression.quantisation.options")  # what registered steps declare
+OPTIONS = tuple(f"compression.{room}.options" for room in ("onnx_runtime", "pruning", "quantisation"))  # of steps
 
 
 def every_module():

@@ -8,7 +8,7 @@ from bench.commands.options import NO_CODE
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["metrics", "probes", "steps", "models", "loaders", "runtimes"]))
+@click.argument("kind", type=click.Choice(["metrics", "probes", "steps", "models", "loaders", "sources", "runtimes"]))
 def list_(kind: str) -> int:
     """List what exists: metrics, probes, steps, models, loaders, sources, runtimes."""
     from bench.suite.registered_names import list_names

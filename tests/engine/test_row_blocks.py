@@ -10,14 +10,23 @@ from bench.engine.observations import _check_finite
 from bench.engine.row_blocks import by_rows
 from bench.functional import divergences, jacobian, similarity
 from bench.probes.base import TRIAL, Context, Observation, Probe
+from bench.probes.grad_cam import GradCam
+from bench.probes.gradient_shap import GradientShap
 from bench.probes.integrated_gradients import IntegratedGradients
 from bench.probes.jacobian import Jacobian
+from bench.probes.kernel_shap import KernelShap
 from bench.probes.logits import Logits
+from bench.probes.occlusion import Occlusion
 from bench.probes.pgd import PGDAttack
+from bench.probes.rise import Rise
+from bench.probes.smoothgrad import SmoothGrad
 from bench.store import rows as kept_rows
 from bench.store.spill import is_mapped
 
 PROBES = [Logits(), Jacobian(), IntegratedGradients(steps=2, most_steps=4), PGDAttack(epsilon=0.1, steps=2)]
+MAPS = [
+    GradCam(), SmoothGrad(draws=2), GradientShap(draws=2), Occlusion(), Rise(masks=9), KernelShap(grid=3, coalitions=36)
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -27,7 +36,7 @@ def context(predictors, samples):
 
 
 @pytest.mark.parametrize("size", [1, 7, 50])
-@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+@pytest.mark.parametrize("probe", [*PROBES, *MAPS], ids=lambda probe: probe.name)
 def test_blocks_answer_what_all_samples_at_once_do_and_lie_in_files(
     predictors, samples, context, monkeypatch, probe, size
 ):
