@@ -30,7 +30,7 @@ class ReliabilityDiagram(NamedTuple):
 
     confidence: list[float]  # mean of the bin
     accuracy: list[float]
-    count: list[int]
+    samples: list[int]
 
 
 def _table(
@@ -128,7 +128,7 @@ def reliability_diagram(confidence: Float, correct: NDArray[Any], bins: int = 15
     """Mean confidence, accuracy and number of samples of each bin of equal mass, for a figure.
 
     >>> reliability_diagram(np.array([0.9, 0.9, 0.5, 0.5]), np.array([1, 1, 1, 0]), bins=2)
-    ReliabilityDiagram(confidence=[0.5, 0.9], accuracy=[0.5, 1.0], count=[2, 2])
+    ReliabilityDiagram(confidence=[0.5, 0.9], accuracy=[0.5, 1.0], samples=[2, 2])
     """
     mass, confident, accuracy, _ = (
         part[0] for part in _table(confidence, correct, np.ones((1, len(confidence))), bins)

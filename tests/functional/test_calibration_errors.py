@@ -42,7 +42,7 @@ def test_equal_mass_agrees_with_sklearn() -> None:
     diagram = reliability_diagram(confidence, correct)
     np.testing.assert_allclose(diagram.accuracy, right)
     np.testing.assert_allclose(diagram.confidence, sure)
-    assert diagram.count == [100] * 15
+    assert diagram.samples == [100] * 15
 
 
 def test_classwise_is_each_class_in_bins_of_equal_width() -> None:
@@ -86,8 +86,9 @@ def test_the_smooth_error_of_a_constant_shift_is_the_shift(shift) -> None:
 
 
 def test_the_smooth_error_solves_its_equation() -> None:
-    """The integral by a sum over images of the normal density, at the width that was found."""
-    confidence, correct = drawn(300, 3, shift=0.05)
+    """The integral by a sum over images of the normal density, at the width that was found; gaps of both signs."""
+    confidence, correct = drawn(300, 3)
+    correct = np.where(confidence > 0.75, correct, 1)
     width = once(smooth_calibration_error, confidence, correct)
     t = (np.arange(4000) + 0.5) / 4000
     density = sum(

@@ -92,4 +92,4 @@ def test_the_parts_of_a_real_brier_score_sum_and_the_diagram_holds_all_samples(p
     parts = details["brier_parts"]
     whole = parts["reliability"] - parts["resolution"] + parts["uncertainty"] + parts["within_bins"]
     assert whole == pytest.approx(parts["score"])
-    assert sum(details["reliability_diagram"]["count"]) == len(samples)
+    assert sum(details["reliability_diagram"]["samples"]) == len(samples)

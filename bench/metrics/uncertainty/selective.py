@@ -76,7 +76,7 @@ class Selective(Metric):
             unit="proportion",
             largest=1.0,
         ),
-        Statistic("tie_share", tie_share, of="tied", better="none", unit="proportion", no_interval=TIES),
+        Statistic("tie_share", tie_share, of="tied", better="none", unit="proportion", largest=1.0, no_interval=TIES),
     )
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
