@@ -88,7 +88,6 @@ def test_the_smooth_error_of_a_constant_shift_is_the_shift(shift) -> None:
 def test_the_smooth_error_solves_its_equation() -> None:
     """The integral by a sum over images of the normal density, at the width that was found; gaps of both signs."""
     confidence, correct = drawn(300, 3)
-    correct = np.where(confidence > 0.75, correct, 1)
     width = once(smooth_calibration_error, confidence, correct)
     t = (np.arange(4000) + 0.5) / 4000
     density = sum(
