@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.engine.in_memory import answers
+from bench.errors import NotApplicable
 from bench.metrics.uncertainty.calibration import Calibration
 from bench.metrics.uncertainty.calibration_errors import CalibrationErrors
 from bench.metrics.uncertainty.selective import Selective
@@ -44,7 +45,8 @@ def test_where_all_answers_are_right_no_temperature_fits_and_it_is_said(linear, 
     shown = replace(shown, y=np.arange(3).repeat(4))
     arrays = answers(Temperature(), linear(np.eye(3, dtype=np.float32)), shown)
     assert "no_fit" in Temperature().details(arrays)
-    assert np.isfinite(of(Temperature(), arrays)["calibrated_nll"])
+    with pytest.raises(NotApplicable, match="no temperature fits: in one half of the samples every answer is right"):
+        of(Temperature(), arrays)
     few = Selective().details(answers(Selective(), linear(np.eye(3, dtype=np.float32)), shown))
     assert few["errors"] == 0
     assert few["underpowered"] == "underpowered: 0 errors in 12 samples, 10 are needed"

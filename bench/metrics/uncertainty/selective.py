@@ -42,6 +42,7 @@ class Selective(Metric):
     """
 
     family: ClassVar[Family] = "uncertainty"
+    version: ClassVar[int] = 2  # linear draws
     probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("confidence", top_probability, of="log_probabilities"),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.functional.calibration import negative_log_likelihood
-from bench.functional.temperature import HIGHEST, LOWEST, temperatures, tempered
+from bench.functional.temperature import HIGHEST, LOWEST, at_own_temperature, temperatures
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.values import IDS, LABELS, Arrays, Derived, Mean, Statistic, Value, of_reference
 from bench.probes.base import Probe
@@ -46,17 +46,18 @@ class Temperature(Metric):
     ``log_temperature_ratio``: the mean over both halves of log(T / T of the reference); above 0 it became surer than
     its errors allow, beside the reference.
     ``calibrated_nll``: mean −log softmax(log p / T)(label), nats, each half at the temperature that the other half
-    fits: no sample is judged at what it helped to fit. Its interval is conditional on the fitted temperatures. What one
-    temperature does not repair is another function. Members of an ensemble are first combined by their mean
-    probability.
+    fits: no sample is judged at what it helped to fit. Its interval is conditional on the fitted temperatures, and it
+    is null where none fits one half. What one temperature does not repair is another function. Members of an ensemble
+    are first combined by their mean probability.
     """
 
     family: ClassVar[Family] = "uncertainty"
+    version: ClassVar[int] = 2  # null where no temperature fits
     labelled: ClassVar[bool] = True
     probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("temperatures", temperatures, of=("log_probabilities", LABELS, IDS), rows=False),
-        Derived("tempered", tempered, of=("log_probabilities", "temperatures", IDS), rows=False),
+        Derived("tempered", at_own_temperature, of=("log_probabilities", "temperatures", IDS), rows=False),
         Derived("calibrated_nll", negative_log_likelihood, of=("tempered", LABELS)),
     )
     values: ClassVar[tuple[Value, ...]] = (
