@@ -53,3 +53,14 @@ def complement(events: NDArray[Any]) -> Float:
     [0.0, 1.0]
     """
     return np.asarray(1.0 - events.astype(np.float64))
+
+
+def too_few_errors(right: NDArray[Any], needed: int = 10) -> str:
+    """Why a network's errors are too few to say what they depend on; empty where there are enough: (n,) of 0 and 1.
+
+    >>> too_few_errors(np.array([1, 1, 0])), too_few_errors(np.zeros(10))
+    ('underpowered: 1 error in 3 samples, 10 are needed', '')
+    """
+    errors = len(right) - int(np.count_nonzero(right))
+    counted = f"{errors} error{'' if errors == 1 else 's'} in {len(right)} samples"
+    return "" if errors >= needed else f"underpowered: {counted}, {needed} are needed"

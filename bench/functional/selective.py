@@ -151,6 +151,15 @@ def tied(confidence: Float) -> NDArray[np.bool_]:
     return np.asarray(counts[inverse] > 1)
 
 
+def tie_share(ties: NDArray[Any], weights: NDArray[Any]) -> Float:
+    """Share of samples that tie with another one of the data, under every row of weights (B, n): (B,), from 0 to 1.
+
+    >>> tie_share(tied(np.array([0.5, 0.9, 0.5])), np.ones((1, 3))).round(6).tolist()
+    [0.666667]
+    """
+    return np.asarray(weights @ ties.astype(np.float64) / weights.sum(axis=1, dtype=np.float64))
+
+
 def risk_coverage_curve(confidence: Float, correct: NDArray[Any], points: int = 20) -> dict[str, list[float]]:
     """Coverages and the risk at each, for a figure.
 
@@ -188,6 +197,21 @@ def aurc_influence(confidence: Float, correct: NDArray[Any]) -> Float:
     beyond = np.concatenate([np.cumsum(later[::-1])[::-1][1:], [0.0]])
     influence = -beyond[inverse] - rate[inverse] * (logs[inverse] - mean_log[inverse]) - error * mean_log[inverse]
     return np.asarray(influence - influence.mean())
+
+
+def excess_aurc_influence(confidence: Float, correct: NDArray[Any]) -> Float:
+    """The influence of each sample on E-AURC, (n,), with mean zero.
+
+    That on AURC, less that on the least area at the error rate e. Its derivative in e is ``−ln(1 − e)``, here between
+    the harmonic numbers of all samples and of the right answers, so that it is finite where every answer is wrong.
+
+    >>> excess_aurc_influence(np.array([0.9, 0.8]), np.array([1, 0])).round(4).tolist()  # less (H_2 − H_1) / 2
+    [-0.0966, 0.0966]
+    """
+    error = 1.0 - correct.astype(np.float64)
+    n = len(error)
+    slope = _harmonic(n)[n] - _harmonic(n)[n - int(error.sum())]
+    return np.asarray(aurc_influence(confidence, correct) - slope * (error - error.mean()))
 
 
 def augrc_influence(confidence: Float, correct: NDArray[Any]) -> Float:

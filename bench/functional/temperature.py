@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import NotApplicable
+
 Float = NDArray[np.float64]
 
 LOWEST, HIGHEST = 0.01, 100.0  # temperatures looked at
@@ -137,6 +139,20 @@ def tempered(log_p: NDArray[Any], own: NDArray[Any], ids: Sequence[str]) -> Floa
     [[0.666667, 0.333333]]
     """
     return at_temperature(log_p, np.asarray(own)[folds(ids)])
+
+
+def at_own_temperature(log_p: NDArray[Any], own: NDArray[Any], ids: Sequence[str]) -> Float:
+    """``tempered`` at temperatures that were found; one at an end of the range is none: ``NotApplicable``.
+
+    >>> at_own_temperature(np.log([[0.8, 0.2]]), np.array([0.01, 2.0]), ["a"])
+    Traceback (most recent call last):
+    bench.errors.NotApplicable: no temperature fits: in one half of the samples every answer is right
+    """
+    if (own <= LOWEST).any():
+        raise NotApplicable("no temperature fits: in one half of the samples every answer is right")
+    if (own >= HIGHEST).any():
+        raise NotApplicable("no temperature fits: in one half of the samples a uniform guess is better at every one")
+    return tempered(log_p, own, ids)
 
 
 def _finite(log_p: NDArray[Any]) -> Float:

@@ -14,6 +14,7 @@ from bench.metrics.values import Statistic, Value
 from bench.results import Cell, GateResult, ValueResult
 from bench.results.rules import RULES
 from bench.stats.noninferiority import decide, not_worse
+from bench.store.samples import ValueSamples
 from bench.wording import difference, plain, title
 from bench.wording import tolerance as tolerance_text
 
@@ -46,6 +47,8 @@ def pairing_of(
         if declared is None:
             return "the metric's statistic is not registered here, so nothing can be resampled"
     old, new = restored(before.values[name].samples), restored(after.values[name].samples)
+    if declared is not None and (why := _too_little(cell, name, old, new)):
+        return why
     n = after.n if declared is not None else new.variant["x"].size
     return Pairing(old, new, n, margin_of(gate), declared, scale)
 
@@ -94,6 +97,12 @@ def statistic_of(cell: Cell, name: str) -> Figure | None:
     """The statistic of a registered metric's value."""
     value = declared_value(cell, name)
     return Figure(value.figure, value.recentre) if isinstance(value, Statistic) else None
+
+
+def _too_little(cell: Cell, name: str, *measured: ValueSamples) -> str:
+    """Why there is no interval of a registered statistic on these arrays: too few errors, say."""
+    value = declared_value(cell, name)
+    return value.without_interval(*(side.variant for side in measured)) if isinstance(value, Statistic) else ""
 
 
 def _difference(

@@ -71,8 +71,8 @@ def cells(capsys, *arguments, code=0):
 def test_a_network_is_no_different_from_itself(pair, capsys):
     found = cells(capsys, "diff_nets:linear", "diff_nets:linear", "--data", "x.npz")
     assert set(found) == {
-        "fidelity.predictions", "fidelity.accuracy", "uncertainty.calibration", "uncertainty.selective",
-        "uncertainty.temperature", "cost",
+        "fidelity.predictions", "fidelity.accuracy", "uncertainty.calibration", "uncertainty.calibration_errors",
+        "uncertainty.selective", "uncertainty.temperature", "cost",
     }  # fmt: skip
     for cell in found.values():
         Cell.model_validate(cell)
@@ -81,7 +81,10 @@ def test_a_network_is_no_different_from_itself(pair, capsys):
             if name == "flip_rate_when_sure":  # the reference is sure of none
                 assert value["estimate"] is None
                 assert value["reason"] == "no sample is sure"
-            elif name == "js_tempered":  # on these labels a uniform guess is better than the network
+            elif name in (
+                "js_tempered",
+                "calibrated_nll",
+            ):  # on these labels a uniform guess is better than the network
                 assert value["estimate"] is None
                 assert value["reason"].startswith("no temperature fits: ")
             elif value["better"] == "none" and value["kind"] == "quality":
@@ -107,9 +110,12 @@ def test_checkpoints_of_one_factory_and_a_metric_with_parameters(pair, capsys):
 
 def test_onnx_against_torch_runs_both_on_onnx_runtime(pair, capsys):
     found = cells(capsys, "diff_nets:linear", "net.onnx", "--data", "unlabelled.npz")
-    assert set(found) == {"fidelity.predictions", "uncertainty.selective", "cost"}
+    assert set(found) == {"fidelity.predictions", "uncertainty.calibration", "uncertainty.selective", "cost"}
     assert {cell["target"] for cell in found.values()} == {"onnxruntime"}
     assert found["fidelity.predictions"]["values"]["js"]["estimate"] > 0
+    calibration = found["uncertainty.calibration"]["values"]
+    assert calibration["confidence_change"]["estimate"] > 0
+    assert calibration["nll"]["reason"] == "needs labels; the data has none"
 
 
 def test_the_table_is_for_people_and_nothing_is_written(pair, capsys, monkeypatch):

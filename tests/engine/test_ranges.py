@@ -110,6 +110,7 @@ def test_every_value_with_a_range_says_so() -> None:
         "log_jacobian_norm",
         "nll",
         "ce2_debiased",
+        "resolution",
         "ece",
         "logit_difference",
         "slope_bound",

@@ -13,6 +13,7 @@ from bench.functional.selective import (
     augrc_influence,
     aurc_influence,
     excess_area_under_risk_coverage,
+    excess_aurc_influence,
     risk_at_coverage,
     risk_coverage_curve,
 )
@@ -97,7 +98,11 @@ def test_weights_that_are_no_whole_numbers_interpolate() -> None:
 @pytest.mark.parametrize("levels", [0, 64])
 @pytest.mark.parametrize(
     ("function", "influence"),
-    [(area_under_risk_coverage, aurc_influence), (area_under_generalised_risk_coverage, augrc_influence)],
+    [
+        (area_under_risk_coverage, aurc_influence),
+        (excess_area_under_risk_coverage, excess_aurc_influence),
+        (area_under_generalised_risk_coverage, augrc_influence),
+    ],
 )
 def test_influence_functions_agree_with_ten_thousand_draws(function, influence, levels) -> None:
     confidence, correct = drawn(900, 2, levels)

@@ -136,6 +136,20 @@ def test_aggregates_use_the_metrics_own_statistic(make):
     assert only(first, make(key="2").add(None, inputs=moved, **options)).verdict == "same"
 
 
+def test_figures_of_few_errors_are_inconclusive(make):
+    """Nine errors of 400 samples before, forty after: the difference is shown nowhere as sure."""
+    confidence = generator("few errors").uniform(0.5, 1, 400)
+    few, more = (np.r_[np.zeros(errors), np.ones(400 - errors)] for errors in (9, 40))
+    options = {"form": "statistic", "metric": "uncertainty.selective", "value": "aurc", "tolerance": 0.01}
+    first, second = (
+        make(key=key).add(None, inputs={"confidence": confidence, "correct": right}, **options)
+        for key, right in (("1", few), ("2", more))
+    )
+    found = only(first, second)
+    assert found.verdict == "inconclusive"
+    assert "underpowered: 9 errors in 400 samples, 10 are needed" in found.because
+
+
 def test_a_statistic_that_is_not_registered_is_never_imported(make):
     options = {"form": "statistic", "metric": "os:system", "value": "x", "inputs": {"a": np.ones(9)}}
     found = only(make().add(None, **options), make(key="2").add(None, **options))

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from bench.engine.in_memory import answers
+from bench.errors import NotApplicable
+from bench.metrics.uncertainty.calibration import Calibration
+from bench.metrics.uncertainty.calibration_errors import CalibrationErrors
 from bench.metrics.uncertainty.selective import Selective
 from bench.metrics.uncertainty.temperature import Temperature
 from tests.metrics.asking import figure
@@ -42,10 +45,11 @@ def test_where_all_answers_are_right_no_temperature_fits_and_it_is_said(linear, 
     shown = replace(shown, y=np.arange(3).repeat(4))
     arrays = answers(Temperature(), linear(np.eye(3, dtype=np.float32)), shown)
     assert "no_fit" in Temperature().details(arrays)
-    assert np.isfinite(of(Temperature(), arrays)["calibrated_nll"])
+    with pytest.raises(NotApplicable, match="no temperature fits: in one half of the samples every answer is right"):
+        of(Temperature(), arrays)
     few = Selective().details(answers(Selective(), linear(np.eye(3, dtype=np.float32)), shown))
     assert few["errors"] == 0
-    assert few["underpowered"].startswith("0 errors in 12 samples")
+    assert few["underpowered"] == "underpowered: 0 errors in 12 samples, 10 are needed"
 
 
 def test_ties_need_no_labels(predictors, samples) -> None:
@@ -64,3 +68,30 @@ def test_a_surer_order_of_errors_risks_less(predictors, samples) -> None:
     assert found["risk_at_80"] < error
     details = Selective().details(arrays)
     assert details["risk_coverage"]["risk"][-1] == pytest.approx(error)
+
+
+def test_the_ratio_of_temperatures_is_of_the_reference(linear, rows) -> None:
+    random = np.random.default_rng(0)
+    weight = random.normal(size=(3, 6)).astype(np.float32)
+    x = random.random((900, 6)).astype(np.float32)
+    labels = (4 * x @ weight.T + random.gumbel(size=(900, 3))).argmax(axis=1)
+    shown = replace(rows(x), y=labels.astype(np.int64))
+    calm, sure = linear(4 * weight), linear(12 * weight)
+    found = of(Temperature(), answers(Temperature(), sure, shown, calm))
+    assert found["log_temperature_ratio"] == pytest.approx(np.log(3), rel=1e-3)
+    assert of(Temperature(), answers(Temperature(), calm, shown, calm))["log_temperature_ratio"] == 0
+
+
+def test_confidence_needs_no_labels(predictors, samples) -> None:
+    arrays = answers(Calibration(), predictors["reference"], replace(samples, y=None))
+    assert set(Calibration().details(arrays)) == {"mean_confidence", "unique_confidences"}
+    assert arrays.refusal("confidence") == ""
+    assert arrays.refusal("nll") == "needs labels; the data has none"
+
+
+def test_the_parts_of_a_real_brier_score_sum_and_the_diagram_holds_all_samples(predictors, samples) -> None:
+    details = CalibrationErrors().details(answers(CalibrationErrors(), predictors["ptq4"], samples))
+    parts = details["brier_parts"]
+    whole = parts["reliability"] - parts["resolution"] + parts["uncertainty"] + parts["within_bins"]
+    assert whole == pytest.approx(parts["score"])
+    assert sum(details["reliability_diagram"]["samples"]) == len(samples)

@@ -140,7 +140,7 @@ def test_inconclusive_is_counted_and_fails_when_strict(measured):
 
 def test_errors_are_errors_and_cells_without_a_meaning_are_skipped(fresh):
     changes = ('onnx = "far.onnx"', 'onnx = "wide.onnx"'), ("bounds", 'classes = ["a", "b", "c"]\nbounds')
-    labelled = ("[[metric]]", '[[metric]]\nuse = "uncertainty.calibration"\n\n[[metric]]')
+    labelled = ("[[metric]]", '[[metric]]\nuse = "uncertainty.temperature"\n\n[[metric]]')
     fresh.suite(*changes, unlabelled=True)
     suite = fresh.folder / "suites" / "mine.toml"
     suite.write_text(suite.read_text().replace(*labelled, 1))
@@ -148,7 +148,7 @@ def test_errors_are_errors_and_cells_without_a_meaning_are_skipped(fresh):
     shown = fresh.pytest("suites/mine.toml", *chosen, "--junitxml=j.xml", "-ra", expect=1)
     assert "1 failed, 1 passed, 1 skipped, 2 deselected, 3 errors" in shown
     found = fresh.cases()
-    kind, text, said = found["close-edge-uncertainty.calibration"]
+    kind, text, said = found["close-edge-uncertainty.temperature"]
     assert (kind, said["status"]) == ("skipped", "skipped")
     assert "needs labels" in text
     line = suite.read_text().splitlines().index('name = "close"') + 1

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bench.errors import NotApplicable
 from bench.functional.divergences import LARGEST_DIVERGENCE, centred, flips, jensen_shannon, relative_difference, sure
 from bench.functional.predictions import top_probability
-from bench.functional.temperature import HIGHEST, LOWEST, temperatures, tempered
+from bench.functional.temperature import at_own_temperature, temperatures
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.values import IDS, LABELS, Arrays, Change, Derived, Value, of_reference, with_tail
 from bench.probes.base import Probe
@@ -20,20 +15,6 @@ from bench.probes.logits import Logits
 from bench.registry import parameters
 
 FLIPS: Final = Change("flip_rate", flips, of="log_probabilities", power=1, unit="proportion", count=True, largest=1.0)
-
-
-def at_own_temperature(log_p: NDArray[Any], own: NDArray[Any], ids: Sequence[str]) -> NDArray[np.float64]:
-    """``tempered`` at temperatures that were found; one at an end of the range is none: ``NotApplicable``.
-
-    >>> at_own_temperature(np.log([[0.8, 0.2]]), np.array([0.01, 2.0]), ["a"])
-    Traceback (most recent call last):
-    bench.errors.NotApplicable: no temperature fits: in one half of the samples every answer is right
-    """
-    if (own <= LOWEST).any():
-        raise NotApplicable("no temperature fits: in one half of the samples every answer is right")
-    if (own >= HIGHEST).any():
-        raise NotApplicable("no temperature fits: in one half of the samples a uniform guess is better at every one")
-    return tempered(log_p, own, ids)
 
 
 @metrics.register("fidelity.predictions")

@@ -30,11 +30,10 @@ class Calibration(Metric):
 
     ``nll``: mean −log p(label), nats. ``brier``: mean Σ_c (p_c − y_c)², 0 to 2. ``ce2_debiased``: squared top-label
     calibration error without its bias, 15 bins of equal mass, signed. ``ece``: the usual plug-in figure, 15 bins of
-    equal width. ``confidence_change``: |difference of the two networks' top probabilities|.
+    equal width. ``confidence_change``: |difference of the two networks' top probabilities|, which needs no labels.
     """
 
     family: ClassVar[Family] = "uncertainty"
-    labelled: ClassVar[bool] = True
     headline: ClassVar[str | None] = "confidence_change"
     probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
     derived: ClassVar[tuple[Derived, ...]] = (
@@ -52,9 +51,7 @@ class Calibration(Metric):
     )
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
-        """Mean confidence beside accuracy, and how many confidences differ: coarse outputs have few."""
-        return {
-            "mean_confidence": float(arrays["confidence"].mean()),
-            "accuracy": float(arrays["correct"].mean()),
-            "unique_confidences": len(np.unique(arrays["confidence"])),
-        }
+        """Mean confidence, beside accuracy with labels, and how many confidences differ: coarse outputs have few."""
+        confidence = arrays["confidence"]
+        told = {"mean_confidence": float(confidence.mean()), "unique_confidences": len(np.unique(confidence))}
+        return told | ({"accuracy": float(arrays["correct"].mean())} if "correct" in arrays else {})

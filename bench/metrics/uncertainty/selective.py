@@ -5,23 +5,28 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-from bench.functional.predictions import correct, top_probability
+from bench.functional.predictions import correct, too_few_errors, top_probability
 from bench.functional.selective import (
     area_under_generalised_risk_coverage,
     area_under_risk_coverage,
+    augrc_influence,
+    aurc_influence,
     excess_area_under_risk_coverage,
+    excess_aurc_influence,
     risk_at_coverage,
     risk_coverage_curve,
+    tie_share,
     tied,
 )
 from bench.metrics.base import Family, Metric, metrics
-from bench.metrics.values import LABELS, Arrays, Derived, Proportion, Statistic, Value
+from bench.metrics.error_statistic import ErrorStatistic
+from bench.metrics.values import LABELS, Arrays, Derived, Statistic, Value
 from bench.probes.base import Probe
 from bench.probes.logits import Logits
 from bench.registry import parameters
 
 JUDGED = ("confidence", "correct")
-FEW = 10  # errors below which orders of confidence say little
+TIES = "a tie is of two samples: it is no mean of independent ones"
 
 
 @metrics.register("uncertainty.selective")
@@ -32,11 +37,12 @@ class Selective(Metric):
     ``aurc``: mean over coverages of the error rate of the surest (arXiv 1805.08206). ``e_aurc``: what of it a better
     order would save. ``augrc``: mean over coverages of the share of all samples that are wrong and answered (arXiv
     2407.01032), which does not weigh the surest few as aurc does. ``risk_at_80``: the error rate of the surest 80 %.
-    Samples of one confidence are taken in every order; ``tie_share`` says how many there are. Fewer than ten errors
-    are marked as underpowered.
+    Samples of one confidence are taken in every order; ``tie_share`` says how many there are. With fewer
+    than ten errors in a network there are figures, and 'underpowered' in place of intervals.
     """
 
     family: ClassVar[Family] = "uncertainty"
+    version: ClassVar[int] = 2  # linear draws
     probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("confidence", top_probability, of="log_probabilities"),
@@ -44,10 +50,26 @@ class Selective(Metric):
         Derived("tied", tied, of="confidence", rows=False),
     )
     values: ClassVar[tuple[Value, ...]] = (
-        Statistic("aurc", area_under_risk_coverage, of=JUDGED, better="lower", largest=1.0),
-        Statistic("e_aurc", excess_area_under_risk_coverage, of=JUDGED, better="lower", largest=1.0),
-        Statistic("augrc", area_under_generalised_risk_coverage, of=JUDGED, better="lower", largest=0.5),
-        Statistic(
+        ErrorStatistic(
+            "aurc", area_under_risk_coverage, of=JUDGED, better="lower", largest=1.0, influence=aurc_influence
+        ),
+        ErrorStatistic(
+            "e_aurc",
+            excess_area_under_risk_coverage,
+            of=JUDGED,
+            better="lower",
+            largest=1.0,
+            influence=excess_aurc_influence,
+        ),
+        ErrorStatistic(
+            "augrc",
+            area_under_generalised_risk_coverage,
+            of=JUDGED,
+            better="lower",
+            largest=0.5,
+            influence=augrc_influence,
+        ),
+        ErrorStatistic(
             "risk_at_80",
             partial(risk_at_coverage, coverage=0.8),
             of=JUDGED,
@@ -55,7 +77,7 @@ class Selective(Metric):
             unit="proportion",
             largest=1.0,
         ),
-        Proportion("tie_share", of="tied", better="none"),
+        Statistic("tie_share", tie_share, of="tied", better="none", unit="proportion", largest=1.0, no_interval=TIES),
     )
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
@@ -65,6 +87,4 @@ class Selective(Metric):
         right = arrays["correct"]
         errors = int((1 - right.astype(int)).sum())
         told: dict[str, Any] = {"errors": errors, "risk_coverage": risk_coverage_curve(arrays["confidence"], right)}
-        if errors < FEW:
-            told["underpowered"] = f"{errors} errors in {len(right)} samples: an order of {FEW} or more says something"
-        return told
+        return told | ({"underpowered": few} if (few := too_few_errors(right)) else {})
