@@ -122,14 +122,15 @@ def defined(metric: Metric, *shown: NetworkArrays) -> list[Change]:
 
 
 def figures(metric: Metric, shown: NetworkArrays) -> list[Quality]:
-    """The figures that a network has: where it accepts no answer there is no risk."""
+    """The figures that a network has: where it accepts no answer there is no risk, and one member has no pair."""
     every = [value for value in metric.values if isinstance(value, Mean | Proportion | Statistic)]
     kept = []
     for value in every:
         with contextlib.suppress(NotApplicable):
             figure(value, shown)
             kept.append(value)
-    assert {value.name for value in every} - {value.name for value in kept} <= {"selective_risk", "calibrated_nll"}
+    lacking = {"selective_risk", "calibrated_nll", "disagreement"}
+    assert {value.name for value in every} - {value.name for value in kept} <= lacking
     return kept
 
 
@@ -208,8 +209,8 @@ def test_a_sample_is_answered_alike_in_any_batch(measured, ask, predictors, samp
 
 def assert_finite(metric: Metric, shown: NetworkArrays, other: NetworkArrays) -> None:
     for name in shown:
-        # where no temperature fits there is none; values made of it are looked at below
-        if name not in ("tempered", "calibrated_nll"):
+        # where no temperature fits there is none, and one member has no pair; values made of them are looked at below
+        if name not in ("tempered", "calibrated_nll", "disagreement"):
             assert name not in shown or np.isfinite(shown[name]).all(), name
     json.dumps([shown.notes, metric.details(shown)], allow_nan=False)
     weights = np.ones((2, len(shown.samples)))

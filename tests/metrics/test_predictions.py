@@ -10,23 +10,12 @@ from scipy.special import softmax
 from bench.engine.in_memory import answers
 from bench.metrics.fidelity.predictions import Predictions
 from bench.networks.network import TorchNetwork
-from bench.runtimes.base import Predictor, PredictorSpec, Target
+from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
 from tests.metrics.asking import distance
+from tests.metrics.ensemble import Ensemble
 
 VALUES = {value.name: value for value in Predictions.values}
-
-
-class Ensemble(Predictor):
-    """Two predictors as members of one."""
-
-    def __init__(self, *members: Predictor) -> None:
-        self.members = members
-        self.network = members[0].network
-        self.spec = PredictorSpec(self.network.input, members[0].spec.target, members=len(members))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([member.forward(x) for member in self.members])
 
 
 def test_members_are_combined_by_their_mean_probability(predictors, samples) -> None:
