@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from bench.probes.paths import Float, Places, logits_of, sums_over_places
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 from bench.stats.streams import generator
-
-if TYPE_CHECKING:
-    pass
 
 STREAM: Final = "attribution.expected_gradients"  # label of its random numbers
 PILOT: Final = 64  # samples on which the number of draws is found

@@ -9,6 +9,14 @@ from sklearn.metrics import roc_auc_score
 
 from bench.functional.calibration import expected_calibration_error
 from bench.functional.calibration_errors import smooth_calibration_error
+from bench.functional.conformal import (
+    adaptive_scores,
+    conformal_threshold,
+    covered,
+    least_ambiguous_scores,
+    prediction_sets,
+    sample_uniforms,
+)
 from bench.functional.predictions import correct, top_probability
 from bench.functional.selective import area_under_generalised_risk_coverage
 
@@ -67,3 +75,53 @@ def test_smooth_calibration_error_beside_relplot(judged, shift, monkeypatch) -> 
     monkeypatch.setattr(relplot.config, "smECE_mesh_pts", 2000)
     told = float(relplot.smECE(confidence, right))
     assert once(smooth_calibration_error, confidence, right) == pytest.approx(told, abs=1 / 1024)
+
+
+def sets_of_mapie(log_p, labels, score, alpha):
+    """Their sets (600, classes) of the samples after the first 300, which calibrate."""
+    mapie = pytest.importorskip("mapie.classification", reason="extra peers")
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
+    class Known(ClassifierMixin, BaseEstimator):
+        """Knows the probabilities of a sample by its number."""
+
+        classes_ = np.arange(log_p.shape[1])
+
+        def fit(self, numbers, classes):
+            return self
+
+        def __sklearn_is_fitted__(self):
+            return True
+
+        def predict_proba(self, numbers):
+            return np.exp(log_p[np.asarray(numbers)[:, 0].astype(int)])
+
+        def predict(self, numbers):
+            return self.predict_proba(numbers).argmax(axis=1)
+
+    numbers = np.arange(len(log_p), dtype=float)[:, None]
+    made = mapie.SplitConformalClassifier(
+        Known(), confidence_level=1 - alpha, conformity_score=score, prefit=True, random_state=0
+    )
+    made.conformalize(numbers[:300], labels[:300])
+    options = {"conformity_score_params": {"include_last_label": "randomized"}} if score == "aps" else {}
+    return made.predict_set(numbers[300:], **options)[1][:, :, 0]
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.1, 0.2])
+def test_least_ambiguous_sets_are_those_of_mapie(judged, alpha) -> None:
+    log_p, labels, _, _ = judged
+    scores = least_ambiguous_scores(log_p)
+    ours = prediction_sets(scores[300:], conformal_threshold(scores[:300], labels[:300], alpha))
+    np.testing.assert_array_equal(ours, sets_of_mapie(log_p, labels, "lac", alpha))
+
+
+def test_adaptive_sets_are_as_large_as_those_of_mapie(judged) -> None:
+    """Known difference: theirs draw u by the order of samples, ours by their ids, so single sets differ."""
+    log_p, labels, _, _ = judged
+    scores = adaptive_scores(log_p, sample_uniforms(np.array([f"{i}" for i in range(len(labels))])))
+    ours = prediction_sets(scores[300:], conformal_threshold(scores[:300], labels[:300], 0.1))
+    theirs = sets_of_mapie(log_p, labels, "aps", 0.1)
+    sizes = ours.sum(axis=1) - theirs.sum(axis=1)
+    assert abs(sizes.mean()) < 0.15
+    assert abs(covered(ours, labels[300:]).mean() - theirs[np.arange(600), labels[300:]].mean()) < 0.04
