@@ -31,6 +31,7 @@ class Metric:
     family: ClassVar[Family]
     version: ClassVar[int] = 1  # rises when the same observations give other values
     labelled: ClassVar[bool] = False  # without labels the whole cell is skipped
+    by_default: ClassVar[bool] = True  # a pair is compared by it where no metric is named
     values: ClassVar[tuple[Value, ...]] = ()
     pictured: ClassVar[str] = ""  # the array of maps whose worst-preserved samples are shown
     headline: ClassVar[str | None] = None  # the change that stands for the family where this metric does

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,6 @@ from bench.probes.gradient_view import View
 from bench.probes.paths import Float, Places, logits_of, sums_over_places
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
-
-if TYPE_CHECKING:
-    pass
-
 
 METRIC: Final = "attribution.ig"
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.cell_id import CellId
-
-if TYPE_CHECKING:
-    pass
 
 LONGEST = 60  # characters of one parameter's value
 

@@ -20,8 +20,8 @@ from bench.suite.given_input import parse_parameters
 def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Metric, ...]:
     """Metrics as given, each a text or an object.
 
-    Without any: all that need neither gradients nor a parameter, nor other samples than those that are compared on, nor
-    so many forward passes that they limit their samples.
+    Without any: all that are meant for every network and need neither gradients nor a parameter, nor other samples than
+    those that are compared on, nor so many forward passes that they limit their samples.
     """
     if isinstance(given, str | Metric):
         raise UserError.at(where, "it is one metric", "give a list of them")
@@ -32,7 +32,9 @@ def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Met
     for cls in sorted(map(registered.get, registered.names()), key=lambda m: (order.index(m.family), m.name)):
         free = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(cls))
         metric = cls() if free and cls.own_limit() is None else None
-        if metric is None or metric.gradients or any(probe.asked_on != EVALUATION for probe in metric.probes):
+        if metric is None or not metric.by_default or metric.gradients:
+            continue
+        if any(probe.asked_on != EVALUATION for probe in metric.probes):
             continue
         if labelled or not metric.labelled:
             chosen.append(metric)

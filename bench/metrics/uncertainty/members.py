@@ -26,6 +26,7 @@ class Members(Metric):
     """
 
     family: ClassVar[Family] = "uncertainty"
+    by_default: ClassVar[bool] = False  # of a network of one member it says next to nothing
     probes: ClassVar[tuple[Probe, ...]] = (Logits(), MemberPredictions())
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("predictive_entropy", predictive_entropy, of="log_probabilities"),
