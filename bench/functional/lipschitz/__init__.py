@@ -1,0 +1,1 @@
+"""Lipschitz constants: certified upper bounds, valid lower bounds, estimates; usable without the rest."""

@@ -1,0 +1,48 @@
+"""What is known of one Lipschitz constant: a value, and what kind of knowledge it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["certified", "lower", "estimate"]
+Norm: TypeAlias = Literal["l2", "linf"]
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """What one layer adds to a product: an upper end, and the rule it comes from."""
+
+    layer: str
+    upper: float
+    rule: str
+    lower: float = 0.0  # found on the true operator
+
+
+@dataclass(frozen=True)
+class LipschitzBound:
+    """One bound on ``sup ‖f(x) − f(y)‖ / ‖x − y‖`` over a domain, both norms alike.
+
+    ``certified``: at or above the constant, rounding included (``slack``, relative). ``lower``: at or below it.
+    ``estimate``: neither; it takes part in no minimum or maximum with the others.
+    """
+
+    method: str
+    kind: Kind
+    value: float
+    norm: Norm = "l2"
+    domain: str = "global"
+    slack: float = 0.0  # relative, already in ``value``
+    seconds: float = 0.0
+    layers: tuple[LayerNorm, ...] = ()
+    note: str = ""  # what a reader must know: a product at skips, a time limit, a solver that stopped early
+
+
+def best(bounds: tuple[LipschitzBound, ...] | list[LipschitzBound]) -> LipschitzBound | None:
+    """The smallest certified bound; None where there is none.
+
+    >>> best([LipschitzBound("a", "certified", 3.0), LipschitzBound("b", "estimate", 1.0)]).method
+    'a'
+    """
+    certified = [bound for bound in bounds if bound.kind == "certified"]
+    return min(certified, key=lambda bound: bound.value, default=None)
