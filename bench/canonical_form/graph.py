@@ -1,0 +1,54 @@
+"""A canonical form: nodes in an order in which each stands behind its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.canonical_form.nodes import Input, Linear, Node, Nonlinear
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes, the first of them the input and the last the output; float64."""
+
+    nodes: tuple[Node, ...]
+
+    @property
+    def nonlinear(self) -> tuple[int, ...]:
+        """The places of the nonlinear nodes."""
+        return tuple(place for place, node in enumerate(self.nodes) if isinstance(node, Nonlinear))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The network's values of x (m, *shape): (m, *shape of the output)."""
+        values: list[Tensor] = []
+        for node in self.nodes:
+            values.append(x if isinstance(node, Input) else node(*(values[k] for k in node.inputs)))  # type: ignore[operator]
+        return values[-1]
+
+    def spread(self, sources: Mapping[int, Tensor], centres: Mapping[int, float]) -> list[Tensor | None]:
+        """The values (m, *shape) of all nodes where each nonlinearity multiplies by its centre, without constants.
+
+        Linear in the sources: they are added to the values of their nodes. None where all is zero.
+
+        Args:
+            sources: What is added, by place.
+            centres: By the place of a nonlinear node, the number it multiplies by.
+        """
+        values: list[Tensor | None] = []
+        for place, node in enumerate(self.nodes):
+            given = [values[k] for k in node.inputs]
+            value: Tensor | None = None
+            if isinstance(node, Nonlinear):
+                value = None if given[0] is None or centres[place] == 0 else centres[place] * given[0]
+            elif isinstance(node, Linear) and any(item is not None for item in given):
+                m = next(len(item) for item in given if item is not None)
+                zero = [torch.zeros(m, *self.nodes[k].shape, dtype=torch.float64) for k in node.inputs]
+                value = node.linear(*(z if v is None else v for v, z in zip(given, zero, strict=True)))
+            if place in sources:
+                value = sources[place] if value is None else value + sources[place]
+            values.append(value)
+        return values

@@ -1,0 +1,110 @@
+"""A canonical form with fewer nodes that computes the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bench.canonical_form.graph import Graph
+from bench.canonical_form.nodes import Convolution, Dense, Gather, Linear, Node, Scale
+
+
+def simplified(graph: Graph) -> Graph:
+    """The graph without nodes that change nothing, factors and shifts folded into the layer before, dense maps merged.
+
+    Convolutions that follow each other are kept: what they are together is no convolution at the edges.
+    """
+    while True:
+        smaller = _once(graph)
+        if len(smaller.nodes) == len(graph.nodes):
+            return smaller
+        graph = smaller
+
+
+def _once(graph: Graph) -> Graph:
+    """One fold, the first that is found; what the output does not need is left out."""
+    graph = _needed(graph)
+    users = Counter(place for node in graph.nodes for place in node.inputs)
+    for place, node in enumerate(graph.nodes):
+        if not isinstance(node, Linear) or len(node.inputs) != 1:
+            continue
+        before = graph.nodes[node.inputs[0]]
+        merged = _merged(before, node) if users[node.inputs[0]] == 1 else None
+        if merged is not None:
+            return _without(graph, node.inputs[0], place, merged)
+        if isinstance(node, Gather) and _unmoved(node, before):
+            return _passed_over(graph, place)
+    return graph
+
+
+def _merged(before: Node, node: Linear) -> Node | None:
+    """One node in the place of two; None where they stay."""
+    if isinstance(before, Dense) and isinstance(node, Dense):
+        bias = None if before.bias is None else before.bias @ node.weight.T
+        return replace(node, inputs=before.inputs, weight=node.weight @ before.weight, bias=_sum(bias, node.bias))
+    if isinstance(before, Scale) and isinstance(node, Scale):
+        bias = None if before.bias is None else before.bias * node.factor
+        return replace(node, inputs=before.inputs, factor=before.factor * node.factor, bias=_sum(bias, node.bias))
+    if isinstance(before, Dense | Convolution) and isinstance(node, Scale):
+        return _scaled(before, node)
+    return None
+
+
+def _scaled(layer: Dense | Convolution, node: Scale) -> Node | None:
+    """A layer times a factor of each of its outputs; None where the factor varies within one."""
+    axis = len(layer.shape) - 1 if isinstance(layer, Dense) else 1
+    factor = node.factor.reshape((1,) * (len(layer.shape) - node.factor.ndim) + node.factor.shape)
+    if any(size != 1 for k, size in enumerate(factor.shape) if k != axis):
+        return None
+    if isinstance(layer, Convolution) and layer.transposed and layer.groups > 1:
+        return None
+    each = torch.broadcast_to(factor.reshape(-1), (layer.shape[axis],))
+    out_axis = 1 if isinstance(layer, Convolution) and layer.transposed else 0
+    weight = layer.weight * each.reshape([-1 if k == out_axis else 1 for k in range(layer.weight.ndim)])
+    bias = None if layer.bias is None else layer.bias * node.factor
+    return replace(layer, weight=weight, bias=_sum(bias, node.bias))
+
+
+def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    if first is None or second is None:
+        return first if second is None else second
+    return first + second
+
+
+def _unmoved(node: Gather, before: Node) -> bool:
+    """Whether every entry stays where it is, in the same shape."""
+    same = torch.equal(node.index, torch.arange(1, before.size + 1)) if len(node.index) == before.size else False
+    return same and node.shape == before.shape
+
+
+def _without(graph: Graph, first: int, second: int, merged: Node) -> Graph:
+    """The graph with one node in the place of the second, and the first gone."""
+    nodes = [merged if place == second else node for place, node in enumerate(graph.nodes)]
+    return _compact(nodes, {first})
+
+
+def _passed_over(graph: Graph, place: int) -> Graph:
+    """The graph without a node of one input: who used it uses what stands before it."""
+    (before,) = graph.nodes[place].inputs
+    nodes = [replace(node, inputs=tuple(before if k == place else k for k in node.inputs)) for node in graph.nodes]
+    if place == len(nodes) - 1:  # the output stays last
+        return _needed(Graph(tuple(nodes[: before + 1])))
+    return _compact(nodes, {place})
+
+
+def _needed(graph: Graph) -> Graph:
+    """The graph without what the output does not stand on; the input stays."""
+    wanted = {0, len(graph.nodes) - 1}
+    for place in range(len(graph.nodes) - 1, 0, -1):
+        if place in wanted:
+            wanted |= set(graph.nodes[place].inputs)
+    return _compact(list(graph.nodes), set(range(len(graph.nodes))) - wanted)
+
+
+def _compact(nodes: list[Node], gone: set[int]) -> Graph:
+    kept = [place for place in range(len(nodes)) if place not in gone]
+    places = {old: new for new, old in enumerate(kept)}
+    return Graph(tuple(replace(nodes[k], inputs=tuple(places[i] for i in nodes[k].inputs)) for k in kept))
