@@ -1,0 +1,133 @@
+"""Norms of what lies between two nonlinearities, each of them replaced by its centre: a linear map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.canonical_form.graph import Graph
+from bench.canonical_form.nodes import Add, Concatenate, Linear, Node, Nonlinear
+from bench.functional.lipschitz.largest_eigenvalue import largest_eigenvalue
+
+MOST = 4096  # dimensions of the smaller end, for the map itself
+ENTRIES = 120_000_000  # of a map that is written out: a gigabyte
+SLACK = 1e-6  # relative, far beyond the rounding of sums of float64
+CHUNK = 128  # rows that go backwards through the network together
+
+
+class Composite(NamedTuple):
+    """An upper bound of a norm, and whether it is that of the map itself."""
+
+    value: float
+    exact: bool
+
+
+class Composites:
+    """Upper bounds of the l2 norms of the linear maps from a source's value to a target's.
+
+    Where the smaller end has at most 4,096 dimensions the map is applied to that end's identity and its norm found;
+    else norms of layers are multiplied. A composed symbol of convolutions on a padded grid would be no bound: padding
+    with zeros crops between layers.
+
+    Args:
+        graph: a network.
+        centres: by place of a nonlinear node, what takes its place: a number to multiply by.
+        norm: an upper bound of a linear node's norm.
+        targets: places whose values are asked for.
+    """
+
+    def __init__(
+        self, graph: Graph, centres: Mapping[int, float], norm: Callable[[Node], float], targets: tuple[int, ...]
+    ) -> None:
+        self.graph, self.centres, self.norm, self.targets = graph, centres, norm, targets
+        self.sources = (0, *graph.nonlinear)
+        self.known: dict[tuple[int, int], Composite] = {}
+
+    def of(self, source: int, target: int) -> Composite:
+        """The bound of one map; 0 where no path leads there."""
+        key = source, target
+        if key not in self.known:
+            nodes = self.graph.nodes
+            ends = nodes[source].size, nodes[target].size
+            if min(ends) <= MOST and ends[0] * ends[1] <= ENTRIES:
+                self._forward(source) if ends[0] <= ends[1] else self._backward(target)
+            self.known.setdefault(key, Composite(self._product(source, target), exact=False))
+        return self.known[key]
+
+    def _forward(self, source: int) -> None:
+        """All maps from a source, of its identity."""
+        node = self.graph.nodes[source]
+        identity = torch.eye(node.size, dtype=torch.float64).reshape(node.size, *node.shape)
+        with torch.no_grad():
+            values = self.graph.spread({source: identity}, self.centres)
+        for target in self.targets:
+            value, size = values[target], self.graph.nodes[target].size
+            if node.size <= size <= ENTRIES // node.size:
+                self._keep(source, target, value)
+
+    def _backward(self, target: int) -> None:
+        """All maps to a target, of its identity put through the network backwards, a few rows at a time."""
+        size = self.graph.nodes[target].size
+        wanted = [
+            place for place in self.sources
+            if place <= target and size < self.graph.nodes[place].size <= ENTRIES // size
+        ]  # fmt: skip
+        rows: dict[int, list[Tensor]] = {place: [] for place in wanted}
+        for begin in range(0, size, CHUNK):
+            m = min(CHUNK, size - begin)
+            leaves = {
+                place: torch.zeros(m, *self.graph.nodes[place].shape, dtype=torch.float64, requires_grad=True)
+                for place in wanted
+            }
+            value = self.graph.spread(leaves, self.centres)[target]
+            if value is None:
+                break
+            picked = value.reshape(m, -1)[:, begin : begin + m].diagonal().sum()
+            found = torch.autograd.grad(picked, list(leaves.values()), allow_unused=True)
+            for place, gradient in zip(wanted, found, strict=True):
+                if gradient is not None:
+                    rows[place].append(gradient.reshape(m, -1))
+        for place in wanted:
+            self._keep(place, target, torch.cat(rows[place]) if rows[place] else None)
+
+    def _keep(self, source: int, target: int, rows: Tensor | None) -> None:
+        """The norm of a map from its rows or columns, (smaller end, larger end)."""
+        if rows is None:
+            self.known[source, target] = Composite(0.0, exact=True)
+            return
+        matrix = rows.reshape(len(rows), -1)
+        scale = float(matrix.abs().max())
+        if scale == 0:
+            self.known[source, target] = Composite(0.0, exact=True)
+            return
+        matrix = matrix / scale
+        gram = (matrix @ matrix.T).numpy()
+        self.known[source, target] = Composite(scale * np.sqrt(largest_eigenvalue(gram)) * (1 + SLACK), exact=True)
+
+    def _product(self, source: int, target: int) -> float:
+        """Norms of layers, multiplied along paths and added where paths meet."""
+        bounds: list[float] = []
+        for place, node in enumerate(self.graph.nodes[: target + 1]):
+            bound = 0.0
+            if isinstance(node, Nonlinear):
+                bound = abs(self.centres[place]) * bounds[node.inputs[0]]
+            elif isinstance(node, Linear):
+                bound = meeting(node, [bounds[k] for k in node.inputs], self.norm)
+            bounds.append(1.0 if place == source else bound)
+        return bounds[target]
+
+
+def meeting(node: Linear, bounds: list[float], norm: Callable[[Node], float]) -> float:
+    """A bound of a linear node's value from those of its inputs.
+
+    ``‖W‖ L``; of a sum ``Σ |c_i| L_i``; of a concatenation ``sqrt(Σ L_i²)``.
+    """
+    if isinstance(node, Add):
+        return sum(abs(c) * bound for c, bound in zip(node.coefficients, bounds, strict=True)) * (1 + SLACK)
+    if isinstance(node, Concatenate):
+        return float(np.sqrt(sum(bound**2 for bound in bounds))) * (1 + SLACK)
+    return norm(node) * bounds[0] * (1 + 1e-12)
