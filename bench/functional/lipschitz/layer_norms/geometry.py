@@ -48,7 +48,7 @@ class Axis:
                 raise ValueError(f"{name} {getattr(self, name)}; at least 1 is needed")
         if min(self.before, self.after) < 0:
             raise ValueError(f"padding {(self.before, self.after)}; negative padding (cropping) is not supported")
-        if self.extent > self.padded:
+        if self.outputs < 1:
             raise ValueError(f"a window of {self.extent} pixels does not fit {self.padded} pixels, padding included")
 
     @property

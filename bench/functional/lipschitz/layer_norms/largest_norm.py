@@ -33,7 +33,7 @@ def largest_norm(matrices: NDArray[Any], floor: float = 0.0) -> Ends:
     A matrix with r, the smaller side, up to 1,024: SVD (r = 1: its Euclidean length). Larger: the largest eigenvalue
     of its Gram matrix by Lanczos iteration, raised by 1e-6 and confirmed by a Cholesky factor; where that fails, 20
     steps of Gram iteration (at most r^{2^−21} ≈ 1 + 5e-6 times the norm). Of many matrices with r > 24 the one that
-    power steps put first is measured, and then those alone that a Cholesky factor cannot put below it:
+    power steps put first is measured, and then those alone that a Cholesky factor cannot put below the largest so far:
     ``‖A‖₂ < t`` if ``t² I − Aᴴ A`` has one. Measured on one core: a third to a half of the time of all SVDs; Gram
     iteration alone is slower than they are beyond five steps or so, and looser.
 
@@ -53,16 +53,16 @@ def largest_norm(matrices: NDArray[Any], floor: float = 0.0) -> Ends:
 
 
 def _sieved(matrices: NDArray[Any], floor: float) -> Ends:
-    """Measure the likeliest matrix, then those that may exceed it. Rounding of the factor is within ``svd_slack``."""
+    """Measure each matrix that a Cholesky factor cannot put below the best lower end so far, the likeliest first."""
     units, exponents = scaled(matrices.reshape(1, -1, matrices.shape[2]))  # all by one power of two
     grams, exponent = _gram(units.reshape(matrices.shape)), int(exponents[0])
-    first = _measured(matrices[[_likeliest(grams)]], floor)
-    bound = float(np.ldexp(first.lower, -exponent)) ** 2
-    doubtful = [number for number, gram in enumerate(grams) if not _below(gram, bound)]
-    if not doubtful:
-        return first
-    found = _measured(matrices[doubtful], first.lower)
-    return Ends(max(first.upper, found.upper), found.lower, found.rule)
+    ends = Ends(floor, floor, "SVD")
+    for number in _likeliest_first(grams):
+        bound = float(np.ldexp(ends.lower, -exponent)) ** 2
+        if ends.upper == 0 or not _below(grams[number], bound):
+            found = _measured(matrices[[number]], ends.lower)
+            ends = Ends(max(ends.upper, found.upper), found.lower, found.rule)
+    return ends
 
 
 def _measured(matrices: NDArray[Any], floor: float) -> Ends:
@@ -102,14 +102,14 @@ def _below(gram: NDArray[Any], bound: float) -> bool:
     return bool(get_lapack_funcs("potrf", (rest,))(rest.T, overwrite_a=True, clean=False)[1] == 0)
 
 
-def _likeliest(grams: NDArray[Any]) -> int:
-    """The Gram matrix with the largest value after ten power steps from its largest column."""
+def _likeliest_first(grams: NDArray[Any]) -> NDArray[np.int64]:
+    """The Gram matrices by their values after three power steps from their largest columns, falling."""
     columns = np.einsum("nii->ni", grams).real.argmax(axis=1)
     v = grams[np.arange(len(grams)), :, columns][:, :, None]
-    for _ in range(10):
+    for _ in range(3):
         lengths = np.linalg.norm(v, axis=1, keepdims=True)
         v = grams @ (v / np.where(lengths > 0, lengths, 1.0))
-    return int(np.linalg.norm(v, axis=1).argmax())
+    return np.argsort(-np.linalg.norm(v, axis=(1, 2)), kind="stable")
 
 
 def _gram(matrices: NDArray[Any]) -> NDArray[Any]:
