@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Add, Concatenate, Linear, Node, Nonlinear
+from bench.functional.lipschitz.certificate import Norm
 from bench.functional.lipschitz.largest_eigenvalue import largest_eigenvalue
 
 MOST = 4096  # dimensions of the smaller end, for the map itself
@@ -121,13 +122,15 @@ class Composites:
         return bounds[target]
 
 
-def meeting(node: Linear, bounds: list[float], norm: Callable[[Node], float]) -> float:
+def meeting(node: Linear, bounds: list[float], norm: Callable[[Node], float], of: Norm = "l2") -> float:
     """A bound of a linear node's value from those of its inputs.
 
-    ``‖W‖ L``; of a sum ``Σ |c_i| L_i``; of a concatenation ``sqrt(Σ L_i²)``.
+    ``‖W‖ L``; of a sum ``Σ |c_i| L_i``; of a concatenation ``sqrt(Σ L_i²)``, in l_inf the largest.
     """
     if isinstance(node, Add):
         return sum(abs(c) * bound for c, bound in zip(node.coefficients, bounds, strict=True)) * (1 + SLACK)
+    if isinstance(node, Concatenate) and of == "linf":
+        return max(bounds)
     if isinstance(node, Concatenate):
         return float(np.sqrt(sum(bound**2 for bound in bounds))) * (1 + SLACK)
     return norm(node) * bounds[0] * (1 + 1e-12)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Linear, MaxPool, Nonlinear, Softmax
-from bench.functional.lipschitz.certificate import LipschitzBound
+from bench.functional.lipschitz.certificate import LipschitzBound, Norm
 from bench.functional.lipschitz.graph_bounds.composites import Composites, meeting
 from bench.functional.lipschitz.graph_bounds.node_norms import NodeNorms, nonlinear_part
 
 MULTIPLIED = "norms are multiplied at skips and max pooling"
 
 
-class Reach(NamedTuple):
-    """An upper bound of how fast each node's value changes with the input."""
-
-    bounds: list[float]
-
-
-def product(graph: Graph) -> LipschitzBound:
-    """The product of the layers' norms, an upper bound of the l2 constant.
+def product(graph: Graph, norm: Norm = "l2") -> LipschitzBound:
+    """The product of the layers' norms, an upper bound of the constant.
 
     ``L(W x) = ‖W‖ L(x)``, ``L(φ(x)) = max |slope| L(x)``; branches that meet are added, or the root of their squares
-    where they are concatenated. Every network in canonical form has one.
+    (in l_inf the largest) where they are concatenated. Every network in canonical form has one.
+
+    Args:
+        graph: a network.
+        norm: of inputs and outputs alike.
 
     >>> import torch
     >>> from bench.canonical_form.trace import canonical_form
@@ -35,10 +32,10 @@ def product(graph: Graph) -> LipschitzBound:
     >>> round(product(canonical_form(network, torch.zeros(1, 2))).value, 6)
     3.0
     """
-    started, norms = time.perf_counter(), NodeNorms(graph)
+    started, norms = time.perf_counter(), NodeNorms(graph, norm)
     value = reach(graph, norms, None)[-1]
     return LipschitzBound(
-        "product", "certified", value, slack=norms.slack, seconds=time.perf_counter() - started,
+        "product", "certified", value, norm, slack=norms.slack, seconds=time.perf_counter() - started,
         layers=norms.layers, note=_note(graph),
     )  # fmt: skip
 
@@ -96,9 +93,9 @@ def reach(graph: Graph, norms: NodeNorms, known: dict[int, float] | None) -> lis
     for place, node in enumerate(graph.nodes):
         bound = 1.0
         if isinstance(node, Nonlinear):
-            bound = nonlinear_part(graph, place).largest * bounds[node.inputs[0]]
+            bound = nonlinear_part(graph, place, norms.norm).largest * bounds[node.inputs[0]]
         elif isinstance(node, Linear):
-            bound = meeting(node, [bounds[k] for k in node.inputs], norms)
+            bound = meeting(node, [bounds[k] for k in node.inputs], norms, norms.norm)
         if known is not None and place in known:
             bound = min(bound, known[place])
         bounds.append(bound)

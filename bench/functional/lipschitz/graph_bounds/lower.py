@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import jvp, vjp
 
 from bench.canonical_form.graph import Graph
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
@@ -87,7 +86,7 @@ def secant_lower(
 
 
 def _unit(x: Tensor, wide: tuple[int, ...]) -> Tensor:
-    return x / x.flatten(1).norm(dim=1).clamp(min=1e-300).reshape(wide)
+    return torch.div(x, x.flatten(1).norm(dim=1).clamp(min=1e-300).reshape(wide))
 
 
 def _quotients(graph: Graph, pair: Tensor, norm: Norm) -> tuple[Tensor, NDArray[np.float64]]:
@@ -106,9 +105,12 @@ def _directions(graph: Graph, x: Tensor) -> Tensor:
     ones = torch.ones_like(x)
     v = ones / ones.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
     for _ in range(3):
-        w = jvp(graph, (x,), (v,))[1]
-        back = vjp(graph, x)[1]
-        (v,) = back(w)
+        own = x.detach().requires_grad_()
+        out = graph(own)
+        u = torch.zeros_like(out, requires_grad=True)
+        (back,) = torch.autograd.grad(out, own, u, create_graph=True)  # Jᵀu, linear in u: its derivative is J
+        (w,) = torch.autograd.grad(back, u, v, retain_graph=True)
+        (v,) = torch.autograd.grad(out, own, w)
         length = v.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
         v = torch.where(length > 0, v / length.clamp(min=1e-300), ones / ones[0].numel() ** 0.5)
     return torch.as_tensor(v).detach()
