@@ -65,7 +65,9 @@ def lanczos_lower(
     start = generator(STREAM, seed).normal(size=size)
     with one_thread():
         product(start)
-        if best > 0 and size > VECTORS:
+        if best == 0:  # the zero map: a random vector is in no smaller null space
+            return 0.0
+        if size > VECTORS:
             operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
             try:
                 vectors = eigsh(operator, k=1, ncv=VECTORS, v0=start, maxiter=restarts, tol=TOLERANCE)[1]

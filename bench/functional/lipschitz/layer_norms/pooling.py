@@ -44,12 +44,14 @@ def max_pool(
         layer: Its name.
 
     Raises:
-        ValueError: no window fits, or numbers and axes do not.
+        ValueError: no window fits, one holds nothing but padding, or numbers and axes do not fit.
 
     >>> round(max_pool((28, 28), 3, stride=2).upper, 6), round(max_pool((4, 4), 3, stride=1).upper, 6)
     (2.0, 2.0)
     """
     line = _axes(size, kernel, stride, padding, dilation, ceil_mode, layer)
+    if not all(axis.inside().any(axis=1).all() for axis in line):
+        raise ValueError(f"{layer}: a window holds nothing but padding, its maximum is −∞; less padding is needed")
     if norm == "linf":
         return LayerNorm(layer, 1.0, "maximum", 1.0)
     return _by_windows(prod(int(axis.windows_over_pixels().max()) for axis in line), layer)

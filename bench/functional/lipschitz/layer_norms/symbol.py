@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bench.functional.lipschitz.layer_norms.geometry import Axis
 from bench.functional.lipschitz.layer_norms.largest_norm import Ends, largest_norm
-from bench.functional.lipschitz.layer_norms.rounding import UNIT, outward
+from bench.functional.lipschitz.layer_norms.rounding import UNIT, inward, outward, scaled
 
 Float = NDArray[np.float64]
 
@@ -112,11 +112,11 @@ def symbol_norm(kernel: Float, grids: tuple[Grid, ...]) -> Ends:
     used = np.ones(taps, bool)
     for a, grid in enumerate(grids):
         used &= grid.used.reshape([-1 if b == a else 1 for b in range(len(grids))])
-    flat = np.ascontiguousarray(kernel.reshape(groups, rows * columns, -1)[:, :, used.ravel()])
-    number = flat.shape[2]
-    ends = Ends(0.0, 0.0, "SVD")
+    number, ends = int(used.sum()), Ends(0.0, 0.0, "SVD")
     if not number:
         return ends
+    whole, exponents = scaled(kernel.reshape(1, -1, used.size)[:, :, used.ravel()])
+    flat = whole.reshape(groups, rows * columns, number)
     phases = [sorted(set(grid.phases[grid.used])) for grid in grids]
     width = columns * prod(map(len, phases))
     for factors in _factors(grids, phases, used, max(1, CHUNK // (groups * rows * width))):  # (phases, taps, points)
@@ -125,7 +125,8 @@ def symbol_norm(kernel: Float, grids: tuple[Grid, ...]) -> Ends:
         found = largest_norm(blocks.reshape(-1, rows, width), ends.lower)
         ends = Ends(max(ends.upper, found.upper), max(ends.lower, found.lower), found.rule)
     error = UNIT * (number + 16) * number**0.5 * float(np.linalg.norm(flat))
-    return Ends(outward(ends.upper, 0.0, error), max(0.0, ends.lower - error), ends.rule)
+    upper, lower = (float(np.ldexp(end, exponents[0])) for end in (ends.upper + 2 * error, ends.lower - error))
+    return Ends(outward(upper, 0.0), inward(lower, 0.0), ends.rule)
 
 
 def _factors(
