@@ -14,9 +14,9 @@ from bench.stats.blas_threads import one_thread
 
 
 def fast_scales(chain: DenseChain, tighten: float = 1.0) -> list[Float]:
-    """``t_j² = q (r_j + |m_j|)/r_j``, q the largest eigenvalue of ``Q = W P Wᵀ``: the scales that are best for ``Q = q I``.
+    """``t_j² = q (r_j + |m_j|)/r_j``, q the largest eigenvalue of ``Q = W P Wᵀ``: the best scales for ``Q = q I``.
 
-    For ReLU t² = 2q, the ``2/λ_max(M)`` of the paper. ``tighten`` below 1 moves K away from the edge: t² is divided by it.
+    For ReLU t² = 2q, the ``2/λ_max(M)`` of the paper. t² is divided by ``tighten``: below 1 it moves K from the edge.
     Where r = 0 a scale changes nothing and is √q. Not rigorous themselves, and need not be.
     """
     scales: list[Float] = []
@@ -28,7 +28,7 @@ def fast_scales(chain: DenseChain, tighten: float = 1.0) -> list[Float]:
             top = float(np.linalg.eigvalsh(gram)[-1])
             top = max(top, 1e-250)  # a layer of zeros
             ratio = np.divide(radius + np.abs(middle), radius, out=np.ones_like(radius), where=radius > 0)
-            scales.append(np.sqrt(top * ratio / tighten))
+            scales.append(np.sqrt(top * np.maximum(ratio, 1 + 1e-9) / tighten))  # K = I is too much, where m = 0
             shape = _shape(gram, middle, radius, scales[-1])
     return scales
 

@@ -11,7 +11,7 @@ so a gradient costs little beside the factorisations: n² a column, not n³.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -29,11 +29,14 @@ class Middle(NamedTuple):
     scaled: Float
     middle: Float
     radius: Float
-    bent: slice | Float
+    bent: Any  # a slice where all bend
 
 
 class Elimination:
     """A chain made ready: the first Gram matrix, the R factor of a wide output (both exact).
+
+    ``least`` raises |m| to that part of r: where slopes are nearly symmetric about 0 the value would not rise towards
+    the edge of what is feasible, and a descent would stick to it.
 
     >>> from bench.functional.lipschitz.chain import relu
     >>> chain = DenseChain((np.array([[2.0]]), np.array([[3.0]])), (np.zeros(1), np.zeros(1)), (relu(1),))
@@ -42,11 +45,16 @@ class Elimination:
     (6.0, [0.0])
     """
 
-    def __init__(self, chain: DenseChain) -> None:
+    def __init__(self, chain: DenseChain, least: float = 0.0) -> None:
         last = chain.weights[-1]
-        self.weights = [*chain.weights[:-1], np.linalg.qr(last, mode="r") if len(last) > last.shape[1] else last]
+        short: Float = np.asarray(np.linalg.qr(last, mode="r")) if len(last) > last.shape[1] else last
+        self.weights = [*chain.weights[:-1], short]
         self.first = chain.weights[0] @ chain.weights[0].T
-        self.slopes = [((a.alpha + a.beta) / 2, (a.beta - a.alpha) / 2) for a in chain.activations]
+        radii = [(a.beta - a.alpha) / 2 for a in chain.activations]
+        middles = [(a.alpha + a.beta) / 2 for a in chain.activations]
+        raised = [np.where(np.abs(m) < least * r, least * r, m) for m, r in zip(middles, radii, strict=True)]
+        self.slopes = [*zip(raised, radii, strict=True)]
+        self.eased = any((m != true).any() for m, true in zip(raised, middles, strict=True))
         bent = [np.flatnonzero(radius > 0) for _, radius in self.slopes]
         self.bent = [slice(None) if len(s) == len(r) else s for s, (_, r) in zip(bent, self.slopes, strict=True)]
         self.widths = chain.widths[1:-1]
@@ -56,7 +64,7 @@ class Elimination:
         return np.split(s, np.cumsum(self.widths)[:-1])
 
     def __call__(self, s: Float, power: float = np.inf) -> tuple[float, Float]:
-        """``log L`` and its gradient; λ_max smoothed to ``(Σ λᵖ)^{1/p}`` where a power p is given; inf where not feasible."""
+        """``log L`` and its gradient, inf where not feasible; a finite power p smooths λ_max to ``(Σ λᵖ)^{1/p}``."""
         layers, end = self._forward([np.exp(part) for part in self.split(s)])
         if end is None or not np.isfinite(end).all():
             return np.inf, s
@@ -113,16 +121,19 @@ class Elimination:
 
 def _solve(layer: Middle, right: Float) -> Float:
     half = solve_triangular(layer.factor, right, lower=True, check_finite=False)
-    return solve_triangular(layer.factor, half, lower=True, trans=1, check_finite=False)
+    out: Float = solve_triangular(layer.factor, half, lower=True, trans=1, check_finite=False)
+    return out
 
 
 def _through(layer: Middle, scaled: Float) -> Float:
     """``A P Aᵀ`` for the P of a layer, without P where all its neurons bend."""
     wide = scaled * layer.middle
+    half: Float
     if isinstance(layer.bent, slice):  # P = diag(r² − m²) + diag(m) (I − K)⁻¹ diag(m)
         half = solve_triangular(layer.factor, wide.T, lower=True, check_finite=False)
-        out = half.T @ half
+        out: Float = half.T @ half
         product = layer.radius**2 - layer.middle**2
         return out + (scaled * product) @ scaled.T if product.any() else out
     half = solve_triangular(layer.factor, layer.gram[layer.bent] @ wide.T, lower=True, check_finite=False)
-    return (scaled * layer.radius**2) @ scaled.T + wide @ layer.gram @ wide.T + half.T @ half
+    whole: Float = (scaled * layer.radius**2) @ scaled.T + wide @ layer.gram @ wide.T + half.T @ half
+    return whole

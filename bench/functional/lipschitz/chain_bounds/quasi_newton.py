@@ -26,7 +26,7 @@ def minimise(objective: Objective, start: Float) -> Iterator[Iterate]:
     """Yield the start, then each lower point, until no step along the descent direction lowers the value.
 
     The line search is the weak-Wolfe bisection of Lewis and Overton (2013, Nonsmooth optimization via quasi-Newton
-    methods): an infinite value counts as too long a step, so iterates stay inside the domain. Same start, same iterates.
+    methods): an infinite value counts as too long a step, so iterates stay inside the domain. No randomness.
 
     >>> [*minimise(lambda x: (float(x @ x), 2 * x), np.array([3.0, 1.0]))][-1].value
     0.0

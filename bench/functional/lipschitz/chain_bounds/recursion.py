@@ -8,12 +8,14 @@ neuron) for which all ``I − K_i ≻ 0`` (on the neurons with r > 0) give a bou
     L² = λ_max(A_{l+1} P_l A_{l+1}ᵀ),  A_{l+1} = W_{l+1} diag(t_l)
 
 It is the block Cholesky elimination of the LipSDP matrix inequality (arXiv 1902.04675) with multipliers
-``Λ_i = diag(1/(r t_i)²)``, turned inside out (``t_i P_i t_i`` is the inverse of its Schur complement X_i): only the width of
-each layer is factored, and a neuron with α = β is taken exactly, as the limit of an infinite multiplier. α may be negative.
+``Λ_i = diag(1/(r t_i)²)``, turned inside out (``t_i P_i t_i`` is the inverse of its Schur complement X_i): only the
+width of each layer is factored, and a neuron with α = β is taken exactly, as the limit of an infinite multiplier (one
+with α = β = 0 drops out). α may be negative.
 
-Why rounding cannot spoil it: P_i grows with P_{i−1} in the order ⪯, so each step may replace its matrix by a larger one.
-Each product is raised by a diagonal above its rounding error, each inverse is bounded by `rounding.inverse_factor`, and the
-last eigenvalue by `rounding.top_eigenvalue`; nothing is assumed of how well a factorisation went.
+Why rounding cannot spoil it: P_i grows with P_{i−1} in the order ⪯, so each step may replace its matrix by a larger
+one. Each product is raised by a diagonal above its rounding error, each inverse is bounded by
+`rounding.inverse_factor`, and the last eigenvalue by `rounding.top_eigenvalue`; nothing is assumed of how well a
+factorisation went.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from bench.stats.blas_threads import one_thread
 
 
 def middle_and_radius(activation: Activation) -> tuple[Float, Float]:
-    """m and r per neuron: slopes lie in [m − r, m + r], r = 0 where α = β, and up by its rounding elsewhere."""
+    """Middle m and radius r per neuron: slopes lie in [m − r, m + r]; r = 0 where α = β, else up by its rounding."""
     radius = (activation.beta - activation.alpha) / 2
     up = 4 * UNIT * (np.abs(activation.alpha) + np.abs(activation.beta))
     return (activation.alpha + activation.beta) / 2, np.where(radius > 0, radius + up, 0.0)
@@ -73,10 +75,20 @@ def certified_value(chain: DenseChain, scales: Sequence[Float]) -> float | None:
     return float(np.ldexp(root, power))
 
 
-def certificate(chain: DenseChain, scales: Sequence[Float], method: str = "recursion", note: str = "") -> LipschitzBound:
-    """The same as a bound; infinite, with a note, where the scales are not feasible."""
+def certificate(
+    chain: DenseChain, scales: Sequence[Float], method: str = "recursion", note: str = ""
+) -> LipschitzBound:
+    """The same as a bound; infinite, with a note, where no certificate was found.
+
+    Scales on the edge of what is feasible are eased first: all t² grow by a part in 10⁹, 10⁸ … 10, whichever is the
+    first to pass. That keeps each K_i below the former, and costs at most the same part of L².
+    """
     started = time.perf_counter()
     value = certified_value(chain, scales)
+    for power in range(-9, 0):
+        if value is not None:
+            break
+        value = certified_value(chain, [scale * (1 + 10.0**power) ** 0.5 for scale in scales])
     if value is None:
         value, note = math.inf, "; ".join(filter(None, (note, "the multipliers are not feasible")))
     return LipschitzBound(method, "certified", value, seconds=time.perf_counter() - started, note=note)
@@ -119,6 +131,8 @@ def _check(chain: DenseChain, scales: Sequence[Float]) -> None:
         raise ValueError(f"{len(scales)} vectors of scales for {chain.depth} hidden layers: give one a hidden layer")
     for number, (scale, activation) in enumerate(zip(scales, chain.activations, strict=True), start=1):
         if np.shape(scale) != activation.alpha.shape:
-            raise ValueError(f"hidden layer {number}: scales of shape {np.shape(scale)} for {len(activation.alpha)} neurons")
+            raise ValueError(
+                f"hidden layer {number}: scales of shape {np.shape(scale)} for {len(activation.alpha)} neurons"
+            )
         if not (np.isfinite(scale).all() and (np.asarray(scale) > 0).all()):
             raise ValueError(f"hidden layer {number}: scales must be positive and finite")

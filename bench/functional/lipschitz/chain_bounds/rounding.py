@@ -5,8 +5,8 @@ Three rules carry every proof, with u = 2⁻⁵³:
 - a product of inner length k, summed in any order, is off by at most ``γ_k |A||B|`` entry by entry,
   ``γ_k = k u / (1 − k u)`` (Higham 2002, section 3.5);
 - a symmetric E with ``|E| ≤ N`` entry by entry obeys ``E ⪯ diag(N 1)``, for ``diag(N 1) − E`` is diagonally dominant;
-- a Cholesky factorisation that runs to its end has factored a matrix within ``γ_{n+1}/(1 − γ_{n+1}) · trace`` of the one
-  given, in spectral norm, so one that succeeds on ``A − c I`` with c above it proves ``A ≻ 0``
+- a Cholesky factorisation that runs to its end has factored a matrix within ``γ_{n+1}/(1 − γ_{n+1}) · trace`` of the
+  one given, in spectral norm, so one that succeeds on ``A − c I`` with c above it proves ``A ≻ 0``
   (Rump 2006, Verification of positive definiteness, BIT 46).
 
 ``gamma`` is twice the textbook constant: kernels multiply by reciprocals, and sums of bounds round too.
@@ -68,8 +68,8 @@ def factor_below(matrix: Float) -> Float | None:
 def inverse_factor(matrix: Float) -> tuple[Float, float] | None:
     """T and c with ``matrix⁻¹ ⪯ c Tᵀ T``; None where ``matrix`` is not proved positive definite.
 
-    With R of ``factor_below``, T near R⁻¹ and ``T R = I + Δ``: ``matrix⁻¹ ⪯ R⁻ᵀ R⁻¹ ⪯ Tᵀ T / (1 − ‖Δ‖)²``. The loss is a
-    factor near ``1 + n u √κ`` only, κ the condition number.
+    With R of ``factor_below``, T near R⁻¹ and ``T R = I + Δ``: ``matrix⁻¹ ⪯ R⁻ᵀ R⁻¹ ⪯ Tᵀ T / (1 − ‖Δ‖)²``. The loss
+    is a factor near ``1 + n u √κ`` only, κ the condition number.
     """
     factor = factor_below(matrix)
     if factor is None:
@@ -84,7 +84,7 @@ def inverse_factor(matrix: Float) -> tuple[Float, float] | None:
 
 
 def top_eigenvalue(matrix: Float) -> float:
-    """An upper end of the largest eigenvalue of a symmetric positive semidefinite matrix, proved by ``c I − matrix ≻ 0``.
+    """An upper end of the largest eigenvalue of a symmetric matrix ⪰ 0, proved by ``c I − matrix ≻ 0``.
 
     >>> 2.0 <= top_eigenvalue(np.diag([1.0, 2.0])) < 2.0 + 1e-12
     True
@@ -105,7 +105,7 @@ def top_eigenvalue(matrix: Float) -> float:
 
 
 def spectral_norm(matrix: Float, error: float = 0.0) -> float:
-    """An upper end of ``‖M‖₂`` for each M within ``error`` of ``matrix`` in that norm, by the Gram matrix of the shorter side.
+    """An upper end of ``‖M‖₂``, for each M within ``error`` of ``matrix``, by the Gram matrix of the shorter side.
 
     >>> 5.0 <= spectral_norm(np.array([[3.0, 4.0]])) < 5.0 + 1e-12
     True
@@ -124,7 +124,7 @@ def spectral_norm(matrix: Float, error: float = 0.0) -> float:
 
 
 def row_sum_norm(matrix: Float, error: float = 0.0) -> float:
-    """An upper end of ``‖M‖∞``, the largest sum of magnitudes of a row, for each M within ``error`` in that norm.
+    """An upper end of ``‖M‖∞``, the largest sum of magnitudes of a row, for each M within ``error``.
 
     >>> 7.0 <= row_sum_norm(np.array([[3.0, -4.0], [1.0, 1.0]])) < 7.0 + 1e-12
     True
