@@ -69,6 +69,7 @@ WHY: Final = {
     "native_layer_norm": "layer normalisation has no useful global Lipschitz constant",
     "native_group_norm": "group normalisation has no useful global Lipschitz constant",
     "bernoulli": "it draws random numbers",
+    "attention": "attention has no global Lipschitz constant",
 }
 
 

@@ -1,0 +1,167 @@
+"""All methods on one network: which of them apply, and what each says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.canonical_form.graph import Graph
+from bench.errors import MissingExtra, NotApplicable
+from bench.functional.lipschitz.certificate import LipschitzBound, Norm
+from bench.functional.lipschitz.chain import DenseChain
+from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
+
+
+class Asked(NamedTuple):
+    """What every method is given."""
+
+    graph: Graph
+    samples: NDArray[Any]
+    norm: Norm
+    budget: float  # seconds, of methods that can stop early
+
+    def chain(self) -> DenseChain:
+        """The network as a chain of dense layers."""
+        return dense_chain(self.graph)
+
+
+class Method(NamedTuple):
+    """A method: how it is asked, and the norms it knows."""
+
+    ask: Callable[[Asked], LipschitzBound]
+    norms: tuple[Norm, ...] = ("l2",)
+    by_default: bool = True
+
+
+def _product(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.graph_bounds.liplt import product
+
+    return product(asked.graph, asked.norm)
+
+
+def _liplt(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.chain_bounds.liplt import liplt as of_chain
+    from bench.functional.lipschitz.graph_bounds.liplt import liplt
+
+    return liplt(asked.graph) if asked.norm == "l2" else replace(of_chain(asked.chain(), asked.norm), method="LipLT")
+
+
+def _absolute(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.chain_bounds.absolute_product import absolute_product
+
+    return absolute_product(asked.chain(), asked.norm)
+
+
+def _eclipse_fast(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.chain_bounds.eclipse_fast import eclipse_fast
+
+    return eclipse_fast(asked.chain())
+
+
+def _full_diagonal(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
+
+    return full_diagonal(asked.chain(), budget=asked.budget)
+
+
+def _lipsdp(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.chain_bounds.lipsdp_neuron import lipsdp_neuron
+
+    return lipsdp_neuron(asked.chain(), time_limit=asked.budget)
+
+
+def _jacobian(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.graph_bounds.lower import jacobian_lower
+
+    return jacobian_lower(asked.graph, asked.samples, asked.norm)
+
+
+def _secants(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.graph_bounds.lower import secant_lower
+
+    return secant_lower(asked.graph, asked.samples, asked.norm, budget=asked.budget)
+
+
+BOTH: tuple[Norm, ...] = ("l2", "linf")
+METHODS: dict[str, Method] = {
+    "product": Method(_product, BOTH),
+    "liplt": Method(_liplt, BOTH),
+    "absolute-product": Method(_absolute, BOTH),
+    "eclipse-fast": Method(_eclipse_fast),
+    "full-diagonal": Method(_full_diagonal),
+    "lipsdp-neuron": Method(_lipsdp, by_default=False),
+    "jacobian": Method(_jacobian, BOTH),
+    "secants": Method(_secants, BOTH),
+}
+"""Certified bounds first, then those from below."""
+
+
+class Skipped(NamedTuple):
+    """A method that does not apply to the network, and why."""
+
+    method: str
+    reason: str
+
+
+def lipschitz_bounds(
+    graph: Graph,
+    samples: NDArray[Any] | None = None,
+    *,
+    norm: Norm = "l2",
+    methods: Sequence[str] = (),
+    budget: float = 60.0,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[list[LipschitzBound], list[Skipped]]:
+    """Every bound of one network's constant, by each method that applies to it.
+
+    Args:
+        graph: a network in canonical form.
+        samples: (n, *shape) at which bounds from below begin; by default normal random inputs.
+        norm: of inputs and outputs alike.
+        methods: names of ``METHODS``; by default all but ``lipsdp-neuron``, which needs the extra ``sdp``.
+        budget: seconds for each method that can stop early.
+        progress: is called with the name of the method that begins.
+
+    Returns:
+        The bounds, and the methods that do not apply with their reasons.
+
+    Raises:
+        ValueError: a method that there is not.
+        AssertionError: a lower bound exceeds a certified one, which no network can bring about.
+
+    >>> import torch
+    >>> from bench.canonical_form.trace import canonical_form
+    >>> network = torch.nn.Sequential(torch.nn.Linear(2, 1, bias=False)).eval()
+    >>> with torch.no_grad():
+    ...     _ = network[0].weight.copy_(torch.tensor([[3.0, 4.0]]))
+    >>> bounds, _ = lipschitz_bounds(canonical_form(network, torch.zeros(1, 2)), methods=["product", "jacobian"])
+    >>> [(bound.method, round(bound.value, 6)) for bound in bounds]
+    [('product', 5.0), ('largest Jacobian', 5.0)]
+    """
+    chosen = list(methods) or [name for name, method in METHODS.items() if method.by_default]
+    if unknown := [name for name in chosen if name not in METHODS]:
+        raise ValueError(f"{unknown[0]!r} is no method; there are {', '.join(METHODS)}")
+    if samples is None:
+        samples = np.random.default_rng(0).normal(size=(16, *graph.nodes[0].shape[1:]))
+    asked = Asked(graph, samples, norm, budget)
+    bounds, skipped = [], []
+    for name in chosen:
+        if norm not in METHODS[name].norms:
+            skipped.append(Skipped(name, "l2 only"))
+            continue
+        if progress is not None:
+            progress(name)
+        started = time.perf_counter()
+        try:
+            bounds.append(replace(METHODS[name].ask(asked), seconds=time.perf_counter() - started))
+        except (NotApplicable, MissingExtra) as error:
+            skipped.append(Skipped(name, str(error)))
+    certified = min((bound.value for bound in bounds if bound.kind == "certified"), default=np.inf)
+    lower = max((bound.value for bound in bounds if bound.kind == "lower"), default=0.0)
+    assert lower <= certified, f"a lower bound of {lower} exceeds a certified one of {certified}"
+    return bounds, skipped
