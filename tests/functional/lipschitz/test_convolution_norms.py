@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from bench.functional.lipschitz.layer_norms import convolution as rule
+from bench.functional.lipschitz.layer_norms import symbol
 from bench.functional.lipschitz.layer_norms.convolution import convolution_l2, convolution_linf, transposed_size
 from bench.functional.lipschitz.layer_norms.geometry import Axis
 from bench.functional.lipschitz.layer_norms.lanczos import convolution_lower
@@ -98,13 +99,16 @@ def test_no_pixel_meets_a_tap_that_it_does_not_meet_on_the_map() -> None:
             axis = Axis(size, taps, case.stride[a], *case.padding[a], 1)
             grid = zero_padded_grid(axis)
             assert grid.points == 1 or sound(axis, grid.points)
+            if size + sum(case.padding[a]) > 2 * (taps - 1) and axis.stride == 1:
+                dilated = replace(axis, dilation=2)  # the symbol is of undilated taps, on half of the points
+                assert zero_padded_grid(dilated).points == 1 or sound(dilated, 2 * zero_padded_grid(dilated).points)
             if axis.stride == 1 and all(pad < taps for pad in case.padding[a]) and grid.points > 1 and grid.used.all():
                 assert grid.points == size + max(case.padding[a])
 
 
 def sound(axis: Axis, points: int) -> bool:
     """Whether pixel and output meet on the circle at the taps at which they meet on the map, and only there."""
-    used = np.flatnonzero(axis.inside().any(axis=0))
+    used = np.flatnonzero(axis.inside().any(axis=0)) * axis.dilation
     outputs = np.flatnonzero(axis.inside().any(axis=1))
     for output in outputs:
         for pixel in range(axis.size):
@@ -156,6 +160,33 @@ def test_circular_padding_beyond_the_circle_folds_the_kernel() -> None:
     truth = np.linalg.norm(matrix(case), 2)  # taps 1 and −1, 2 and 4 fall together
     assert convolution_l2(*case).upper == pytest.approx(truth, rel=3e-9)
     assert convolution_linf(*case).upper == pytest.approx(np.abs(matrix(case)).sum(axis=1).max(), rel=1e-12)
+
+
+def test_more_outputs_than_the_circle_has() -> None:
+    kernel = np.array([[[1.0, 0.5]]])
+    for stride, pads in ((1, (2, 3)), (2, (4, 3)), (3, (4, 4))):
+        case = Case(kernel, (4,), (stride,), (pads,), (1,), 1, "circular")
+        truth = np.linalg.norm(matrix(case), 2)
+        norm = convolution_l2(*case, exact=False)
+        assert norm.lower == 0
+        assert truth <= norm.upper <= 1.6 * truth
+
+
+@pytest.mark.parametrize("taps", [(1.0, 2.0**-54, -1.0), (2.0**-54, 1.0, -1.0), (-1.0, 2.0**-54, 1.0)])
+def test_taps_that_cancel_on_a_circle_of_one_pixel(taps: tuple[float, ...]) -> None:
+    """Their true sum is 2^−54; float64 may say 0."""
+    case = Case(np.array([[taps]]), (1,), (1,), ((1, 1),), (1,), 1, "circular")
+    assert convolution_l2(*case).upper >= 2.0**-54
+    assert convolution_linf(*case).upper >= 2.0**-54
+
+
+def test_frequencies_in_pieces_give_the_same_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = generator("pieces")
+    layers = [(random.normal(size=(width, width, 3, 3)), (4, 3)) for width in (2, 26)]
+    whole = [convolution_l2(*layer, padding=1, exact=False).upper for layer in layers]
+    monkeypatch.setattr(symbol, "CHUNK", 1)
+    pieces = [convolution_l2(*layer, padding=1, exact=False).upper for layer in layers]
+    assert pieces == pytest.approx(whole, rel=1e-13)
 
 
 def test_row_sums_of_the_true_operator() -> None:

@@ -17,8 +17,8 @@ from bench.functional.lipschitz.layer_norms.symbol import circular_grid, symbol_
 
 Float = NDArray[np.float64]
 
-EXACT_UP_TO = 1024  # a matrix with a side up to this is measured itself
-EXACT_COST = 2**31  # groups · smaller side² · larger side of a layer that is measured itself
+EXACT_ENTRIES = 2**24  # of the matrices of a layer that is measured itself: 128 MiB
+EXACT_COST = 2**35  # groups · smaller side² · larger side of such a layer: seconds
 
 
 def convolution_l2(
@@ -34,10 +34,10 @@ def convolution_l2(
 ) -> LayerNorm:
     """An upper end of the spectral norm of one convolution, for images of one size.
 
-    Small layers: the operator's own matrix by SVD (both ends). Else the largest spectral norm of the symbol on a circle
-    on which nothing wraps around (``zero_padded_grid``); stride through phases, the largest over groups. Circular
-    padding: the circle is the operator, both ends where the stride divides the size. A transposed convolution has the
-    norm of the convolution that it is the transpose of: give the same kernel, and ``transposed_size`` as size.
+    Small layers: the norm of the operator's own matrix, both ends. Else the largest spectral norm of the symbol on a
+    circle on which nothing wraps around (``zero_padded_grid``); stride through phases, the largest over groups.
+    Circular padding: the circle is the operator, both ends where the stride divides the size. A transposed convolution
+    has the norm of the convolution that it is the transpose of: give the same kernel, and ``transposed_size`` as size.
     One layer at a time: the kernel of two layers, composed, gives no bound on the two.
 
     Args:
@@ -69,7 +69,7 @@ def convolution_l2(
     small, large = sorted((rows, columns))
     circular = padding_mode == "circular"
     whole = not circular or all(axis.extent <= axis.size for axis in line)  # no two taps on one pixel
-    if exact and whole and small <= EXACT_UP_TO and groups * small * small * large <= EXACT_COST:
+    if exact and whole and groups * small * large <= min(EXACT_ENTRIES, EXACT_COST / small):
         found = largest_norm(convolution_matrices(array, line, circular))
         return LayerNorm(layer, found.upper, f"{found.rule} of the operator", found.lower)
     grids = tuple((circular_grid if circular else zero_padded_grid)(axis) for axis in line)

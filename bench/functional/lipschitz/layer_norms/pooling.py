@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,9 +108,6 @@ def adaptive_max_pool(size: Ints, outputs: Ints, norm: Norm = "l2", layer: str =
     return _by_windows(prod(int(window.sum(axis=0).max()) for window in windows), layer)
 
 
-Rule: TypeAlias = Literal["SVD along each axis", "row sums along each axis"]
-
-
 def _by_windows(count: int, layer: str) -> LayerNorm:
     slack = 0.0 if count == 1 else sum_slack(1)
     root = count**0.5
@@ -119,7 +116,6 @@ def _by_windows(count: int, layer: str) -> LayerNorm:
 
 
 def _by_axis(matrices: list[Float], norm: Norm, layer: str) -> LayerNorm:
-    rule: Rule
     if norm == "linf":
         rule, found = "row sums along each axis", [_row_sums(matrix) for matrix in matrices]
     else:
