@@ -13,7 +13,7 @@ from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Input, Node
 from bench.canonical_form.operators import Alive, Call, nodes_of
 from bench.canonical_form.simplify import simplified
-from bench.errors import NotApplicable
+from bench.errors import NotApplicable, UserError
 
 AGREEMENT = 1e-4  # relative to the largest figure: what float32 sums may differ by
 
@@ -59,10 +59,11 @@ def _traced(module: nn.Module, sample: Tensor) -> tuple[fx.GraphModule, dict[int
     try:
         with torch.no_grad():
             traced = make_fx(own)(sample)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise NotApplicable(
-            f"the network cannot be followed operator by operator: {str(error).splitlines()[0]}"
-        ) from error
+    except (RuntimeError, ValueError, TypeError, IndexError, UserError) as error:
+        what = str(error).splitlines()[0]
+        if "Quantize" in what:  # its parameters steer how it is computed
+            what = f"it rounds, and a function that rounds has no finite Lipschitz constant ({what[:80]})"
+        raise NotApplicable(f"the network cannot be followed operator by operator: {what}") from error
     return traced, {id(value): name.rpartition(".")[0] for name, value in _tensors(own)}
 
 
