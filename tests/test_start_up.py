@@ -21,11 +21,14 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "onnx_import",
     "onnx_files",
     "batch_norm_folding",
+    "canonical_form",
     "layer_matching",
     "integer_sums.products",
     "integer_sums.unsigned_weights",
     "functional.linear_pieces",
     "functional.linf_pgd",
+    "functional.lipschitz.graph_bounds",
+    "functional.lipschitz.methods",
     "functional.module_cost",
     "functional.onnx_cost",
     "networks.answers",
@@ -46,6 +49,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     *(f"runtimes.{name}" for name in runtimes.helpers),
     *(f"compression.{name}" for name in steps.helpers),
     "engine.intake",
+    "engine.lipschitz",
     "engine.layer_culprits",
 )
 PROGRAMS = ("__main__", "outside_networks.convert_worker", "data.rendered_words")  # a process of its own, pillow

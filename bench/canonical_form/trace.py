@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Input, Node
@@ -47,8 +48,6 @@ def canonical_form(module: nn.Module, example: Tensor) -> Graph:
 
 def _traced(module: nn.Module, sample: Tensor) -> tuple[fx.GraphModule, dict[int, str]]:
     """Torch's operators on one sample, and the layer of each weight; the module itself is left as it is."""
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     for name, value in module.state_dict().items():
         if value.is_floating_point() and not value.isfinite().all():
             raise NotApplicable(f"{name}: a weight is NaN or infinite")

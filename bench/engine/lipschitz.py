@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from bench.canonical_form.trace import canonical_form
 from bench.engine.diff import pair_suite
 from bench.engine.intake import take_in
 from bench.errors import NotApplicable, UserError
@@ -69,10 +71,6 @@ def lipschitz_of(
     declared = InputSpec.from_canonical(dataset.input.canonical() | pair.reference.input)
     loaded = take_in(pair.reference, declared, dataset.evaluation.x, "MODEL")
     runtime = "onnxruntime" if loaded.kind.startswith("onnx") else "torch"
-    import torch
-
-    from bench.canonical_form.trace import canonical_form
-
     rows = dataset.evaluation.x
     try:
         predictor = open_predictor(loaded, Target(name=runtime, runtime=runtime, integer_sums="exact"))

@@ -54,7 +54,10 @@ EXPLAINED = {  # the class that the reference gives
     "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion", *(RANDOM - {"pgd"})
 }  # fmt: skip
 PAIRS = {"latency", "attribution-bounds"}
-OF_SAMPLES = {"jacobian", "logit-scale", "logits", "peak-memory", "pgd", *PAIRS, *EXPLAINED}
+LIPSCHITZ = {"lipschitz-bounds", "pair-constants"}  # of the whole network
+OF_SAMPLES = {
+    "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory", "pgd", *LIPSCHITZ, *PAIRS, *EXPLAINED
+}  # fmt: skip
 OF_CALIBRATION = {"calibration-logits"}
 OF_NOISE = {"ood-logits", "ood-logit-scale"}
 ALL = {*OF_SAMPLES, *OF_CALIBRATION, *OF_NOISE, "artefact"}
@@ -125,7 +128,7 @@ def test_the_declared_input_of_all(planned) -> None:
 
 
 def test_the_number_of_samples_only_of_what_belongs_to_the_set(planned) -> None:
-    assert changed(planned, count=60) == {"latency", "peak-memory", *DRAWN}
+    assert changed(planned, count=60) == {"latency", "peak-memory", *LIPSCHITZ, *DRAWN}
 
 
 def test_the_seed_only_of_random_probes(planned) -> None:
@@ -203,8 +206,8 @@ def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     place = "noise", plan.variants["noise", 0], planned.suite.targets[0], use, 0, plan
     other = with_other(planned, "evaluation", labels="another")
     cell, again = planned.planner.cell(*place), other.cell(*place)
-    family = name.startswith("uncertainty.") and name != "uncertainty.ood"
-    reading = family or name in ("fidelity.accuracy", "fidelity.predictions")
+    family = name.startswith("uncertainty.") and name not in ("uncertainty.ood", "uncertainty.members")
+    reading = family or name in ("fidelity.accuracy", "fidelity.predictions", "lipschitz.margin")
     assert (cell.key != again.key) == (reading or name == "adversarial.pgd")
     assert (LABELS in cell.parts["reads"]) == reading
     assert (cell.observed[0][0].key != again.observed[0][0].key) == (name == "adversarial.pgd")

@@ -71,29 +71,35 @@ class Composites:
                 self._keep(source, target, value)
 
     def _backward(self, target: int) -> None:
-        """All maps to a target, of its identity put through the network backwards, a few rows at a time."""
+        """All maps to a target that is the smaller end."""
         size = self.graph.nodes[target].size
-        wanted = [
-            place for place in self.sources
-            if place <= target and size < self.graph.nodes[place].size <= ENTRIES // size
-        ]  # fmt: skip
-        rows: dict[int, list[Tensor]] = {place: [] for place in wanted}
+        wanted = [place for place in self.sources if place <= target and size < self.graph.nodes[place].size]
+        for place, rows in self.rows_to(
+            target, [k for k in wanted if self.graph.nodes[k].size <= ENTRIES // size]
+        ).items():
+            self._keep(place, target, rows)
+
+    def rows_to(self, target: int, sources: list[int]) -> dict[int, Tensor | None]:
+        """The maps to a target, (target's size, source's size) by source; None where no path leads there.
+
+        The target's identity is put through the network backwards, a few rows at a time.
+        """
+        size, nodes = self.graph.nodes[target].size, self.graph.nodes
+        rows: dict[int, list[Tensor]] = {place: [] for place in sources}
         for begin in range(0, size, CHUNK):
             m = min(CHUNK, size - begin)
             leaves = {
-                place: torch.zeros(m, *self.graph.nodes[place].shape, dtype=torch.float64, requires_grad=True)
-                for place in wanted
+                place: torch.zeros(m, *nodes[place].shape, dtype=torch.float64, requires_grad=True) for place in sources
             }
             value = self.graph.spread(leaves, self.centres)[target]
             if value is None:
                 break
             picked = value.reshape(m, -1)[:, begin : begin + m].diagonal().sum()
             found = torch.autograd.grad(picked, list(leaves.values()), allow_unused=True)
-            for place, gradient in zip(wanted, found, strict=True):
+            for place, gradient in zip(sources, found, strict=True):
                 if gradient is not None:
                     rows[place].append(gradient.reshape(m, -1))
-        for place in wanted:
-            self._keep(place, target, torch.cat(rows[place]) if rows[place] else None)
+        return {place: torch.cat(parts) if parts else None for place, parts in rows.items()}
 
     def _keep(self, source: int, target: int, rows: Tensor | None) -> None:
         """The norm of a map from its rows or columns, (smaller end, larger end)."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Linear, MaxPool, Nonlinear, Softmax
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
 from bench.functional.lipschitz.graph_bounds.composites import Composites, meeting
-from bench.functional.lipschitz.graph_bounds.node_norms import NodeNorms, nonlinear_part
+from bench.functional.lipschitz.graph_bounds.node_norms import NodeNorms, NonlinearPart, nonlinear_part
 
 MULTIPLIED = "norms are multiplied at skips and max pooling"
 
@@ -52,39 +53,52 @@ def liplt(graph: Graph, progress: Callable[[int, int], None] | None = None) -> L
         graph: a network.
         progress: is called with how many of how many nonlinearities are done.
     """
-    started, norms = time.perf_counter(), NodeNorms(graph)
-    places = [*graph.nonlinear, len(graph.nodes)]
+    started = time.perf_counter()
+    solved = solve(graph, progress)
+    note = _note(graph)
+    if solved.products:
+        note = "; ".join(
+            filter(None, [note, f"{solved.products} of {solved.sums} sums hold products of layers' norms"])
+        )
+    return LipschitzBound(
+        "LipLT", "certified", reach(graph, solved.norms, solved.known)[-1], slack=solved.norms.slack,
+        seconds=time.perf_counter() - started, layers=solved.norms.layers, note=note,
+    )  # fmt: skip
+
+
+class Solved(NamedTuple):
+    """LipLT's sums: bounds of the values before each nonlinearity and of the output, and what they are made of."""
+
+    known: dict[int, float]  # by place
+    parts: dict[int, NonlinearPart]  # by place of a nonlinearity
+    before: dict[int, int]  # the place of its input
+    composites: Composites
+    norms: NodeNorms
+    sums: int
+    products: int  # sums that hold products of layers' norms
+
+
+def solve(graph: Graph, progress: Callable[[int, int], None] | None = None) -> Solved:
+    """All sums of LipLT, in the order of the network."""
+    norms, output = NodeNorms(graph), len(graph.nodes) - 1
     parts = {place: nonlinear_part(graph, place) for place in graph.nonlinear}
     before = {place: graph.nodes[place].inputs[0] for place in graph.nonlinear}
-    output = len(graph.nodes) - 1
-    if isinstance(graph.nodes[output], Nonlinear):
-        places.pop()
-    targets = tuple(before.values()) + ((output,) if not isinstance(graph.nodes[output], Nonlinear) else ())
-    composites = Composites(graph, {place: part.centre for place, part in parts.items()}, norms, targets)
-    known: dict[int, float] = {}  # by place: a bound of the node's value
+    targets = [before[place] for place in graph.nonlinear] + [output] * (output not in parts)
+    composites = Composites(graph, {place: part.centre for place, part in parts.items()}, norms, tuple(targets))
+    known: dict[int, float] = {}
     products = 0
-    for number, place in enumerate(places):
-        target = before.get(place, output)
+    for number, target in enumerate(targets):
         first = composites.of(0, target)
         total, exact = first.value, first.exact
-        for other in graph.nonlinear:
-            if other < place and other <= target:
-                map_between = composites.of(other, target)
-                total += map_between.value * parts[other].radius * known[before[other]]
-                exact &= map_between.exact
+        for other in (place for place in graph.nonlinear if place <= target):
+            between = composites.of(other, target)
+            total += between.value * parts[other].radius * known[before[other]]
+            exact &= between.exact
         products += not exact
-        total *= 1 + 1e-9
-        known[target] = min(total, reach(graph, norms, known)[target])
+        known[target] = min(total * (1 + 1e-9), reach(graph, norms, known)[target])
         if progress is not None:
-            progress(number + 1, len(places))
-    value = reach(graph, norms, known)[-1]
-    note = _note(graph)
-    if products:
-        note = "; ".join(filter(None, [note, f"{products} of {len(places)} sums hold products of layers' norms"]))
-    return LipschitzBound(
-        "LipLT", "certified", value, slack=norms.slack, seconds=time.perf_counter() - started, layers=norms.layers,
-        note=note,
-    )  # fmt: skip
+            progress(number + 1, len(targets))
+    return Solved(known, parts, before, composites, norms, len(targets), products)
 
 
 def reach(graph: Graph, norms: NodeNorms, known: dict[int, float] | None) -> list[float]:
