@@ -22,7 +22,7 @@ from bench.probes.gradient_view import gradient_view
 from bench.registry import nearest
 from bench.runtimes.base import Target
 from bench.runtimes.opening import open_predictor
-from bench.suite.given_network import GivenNetwork
+from bench.suite.given_network import GivenNetwork, as_network
 from bench.suite.given_pair import UNDECLARED, ArgumentNames, Inputs, given_pair
 
 MODEL = ArgumentNames(
@@ -64,7 +64,8 @@ def lipschitz_of(
     """
     if unknown := [name for name in methods if name not in METHODS]:
         raise UserError.at("--method", f"no method {unknown[0]!r}", nearest(unknown[0], list(METHODS)))
-    given = x if x is not None else _random(network, shape, bounds)
+    named = as_network(network, "MODEL")
+    given = x if x is not None else _random(named.onnx, shape, bounds)
     limits = bounds if bounds is not None or x is not None else (0.0, 1.0)
     pair = given_pair(network, network, given, bounds=limits, inputs=inputs, argument_names=MODEL)
     _, dataset = pair_suite(pair)
@@ -83,21 +84,24 @@ def lipschitz_of(
 
 
 def _random(
-    network: GivenNetwork, shape: tuple[int, ...] | None, bounds: tuple[float, float] | None
+    file: Path | None, shape: tuple[int, ...] | None, bounds: tuple[float, float] | None
 ) -> NDArray[np.float32]:
     """Samples that are uniform within the bounds."""
     low, high = bounds or (0.0, 1.0)
-    found = shape or _shape_of(network)
+    found = shape or _shape_of(file)
     return np.random.default_rng(0).uniform(low, high, (ROWS, *found)).astype(np.float32)
 
 
-def _shape_of(network: GivenNetwork) -> tuple[int, ...]:
+def _shape_of(file: Path | None) -> tuple[int, ...]:
     """The shape of one sample of an ONNX file."""
-    if isinstance(network, str | Path) and str(network).endswith(".onnx") and Path(network).is_file():
-        import onnx
+    if file is None:
+        raise UserError.at("--shape", "a torch network does not say the shape of its input", SHAPE)
+    import onnx
 
-        dims = onnx.load(str(network), load_external_data=False).graph.input[0].type.tensor_type.shape.dim[1:]
-        if dims and all(dim.dim_value > 0 for dim in dims):
-            return tuple(dim.dim_value for dim in dims)
+    try:
+        dims = onnx.load(str(file), load_external_data=False).graph.input[0].type.tensor_type.shape.dim[1:]
+    except Exception:  # whatever is wrong with the file is said where it is read with care
+        dims = []
+    if not dims or not all(dim.dim_value > 0 for dim in dims):
         raise UserError.at("--shape", "the file does not say the shape of its input", SHAPE)
-    raise UserError.at("--shape", "a torch network does not say the shape of its input", SHAPE)
+    return tuple(dim.dim_value for dim in dims)
