@@ -61,7 +61,7 @@ class Elimination:
 
     def split(self, s: Float) -> list[Float]:
         """The vector of all log scales, cut by layer."""
-        return np.split(s, np.cumsum(self.widths)[:-1])
+        return np.split(s, np.cumsum(self.widths)[:-1]) if self.widths else []
 
     def __call__(self, s: Float, power: float = np.inf) -> tuple[float, Float]:
         """``log L`` and its gradient, inf where not feasible; a finite power p smooths λ_max to ``(Σ λᵖ)^{1/p}``."""
