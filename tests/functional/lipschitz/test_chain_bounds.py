@@ -13,7 +13,13 @@ from bench.functional.lipschitz.chain_bounds.lower import secant
 from bench.functional.lipschitz.chain_bounds.product import product
 from tests.functional.lipschitz.chains import largest_over_slopes, mixed, random_chain, sloped
 
-KINDS = {"relu": relu, "leaky": sloped(0.2, 1), "gelu": sloped(-0.129, 1.129, "gelu"), "steep": sloped(-1, 2)}
+KINDS = {
+    "relu": relu,
+    "leaky": sloped(0.2, 1),
+    "gelu": sloped(-0.129, 1.129, "gelu"),
+    "steep": sloped(-1, 2),
+    "even": sloped(-1, 1),
+}
 
 
 def uppers(chain):

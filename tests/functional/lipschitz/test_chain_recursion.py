@@ -6,7 +6,7 @@ import pytest
 
 from bench.functional.lipschitz.chain import Activation, DenseChain, relu
 from bench.functional.lipschitz.chain_bounds.eclipse_fast import fast_scales
-from bench.functional.lipschitz.chain_bounds.recursion import certificate, certified_value
+from bench.functional.lipschitz.chain_bounds.recursion import certificate, certified_value, gram_above, shape_above
 from tests.functional.lipschitz.chains import largest_over_slopes, mixed, random_chain, sloped
 
 KINDS = [relu, sloped(0.1, 1), sloped(-0.1289, 1.1289), sloped(-0.5, 1.5), sloped(-1, 1), sloped(-2, -0.5)]
@@ -30,6 +30,32 @@ def in_sixty_digits(chain, scales):
         w = mpmath.matrix(chain.weights[-1].tolist())
         end = w * before**-1 * w.T
         return mpmath.sqrt(max(mpmath.eigsy((end + end.T) / 2, eigvals_only=True)))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_each_step_s_matrix_is_above_the_true_one(seed):
+    """By what is added for rounding, and by little more."""
+    random = np.random.default_rng(seed)
+    weight, before, after = random.normal(size=(3, 5)), 1 + random.random(5), 9 + random.random(3)
+    shape = random.normal(size=(5, 5))
+    shape = (shape @ shape.T + shape @ shape.T) / 2
+    alpha = random.choice([-0.5, 0.0, 0.3], size=3)
+    gram = gram_above(weight, shape / 20, before, after, first=False)
+    above = shape_above(Activation("leaky_relu", alpha, np.ones(3)), gram)
+    with mpmath.workdps(60):
+        w = mpmath.diag([1 / mpmath.mpf(float(t)) for t in after]) * mpmath.matrix(weight.tolist())
+        w = w * mpmath.diag(before.tolist())
+        true = w * mpmath.matrix((shape / 20).tolist()) * w.T
+        lift = mpmath.matrix(gram.tolist()) - true
+        assert definite(lift)
+        assert mpmath.mnorm(lift, 1) < 1e-12
+        k = mpmath.matrix(gram.tolist())
+        middle, radius = ([(mpmath.mpf(1) + sign * mpmath.mpf(float(a))) / 2 for a in alpha] for sign in (1, -1))
+        m = mpmath.diag(middle)
+        true = mpmath.diag([r**2 for r in radius]) + m * k * (mpmath.eye(3) - k) ** -1 * m
+        lift = mpmath.matrix(above.tolist()) - true
+        assert definite(lift)
+        assert mpmath.mnorm(lift, 1) < 1e-11
 
 
 def definite(matrix):

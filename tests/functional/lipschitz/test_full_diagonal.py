@@ -148,6 +148,17 @@ def test_every_iterate_is_a_certificate():
     assert count > 10
 
 
+def test_a_descent_learns_the_curvature_of_a_valley():
+    """Rosenbrock's: along the gradient alone it takes thousands of steps."""
+
+    def objective(point):
+        x, y = point
+        return (1 - x) ** 2 + 100 * (y - x**2) ** 2, np.array([2 * (x - 1) - 400 * x * (y - x**2), 200 * (y - x**2)])
+
+    points = [*itertools.islice(minimise(objective, np.array([-1.2, 1.0])), 60)]
+    np.testing.assert_allclose(points[-1].point, [1, 1], atol=1e-6)
+
+
 def test_a_descent_stays_in_its_domain_and_passes_a_kink():
     """``|x| + 2|y|`` where x + y < 3, infinite elsewhere."""
 

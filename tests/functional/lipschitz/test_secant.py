@@ -1,5 +1,7 @@
 """Lower bounds: reached where the constant is known, and never above it."""
 
+from fractions import Fraction
+
 import mpmath
 import numpy as np
 import pytest
@@ -38,7 +40,13 @@ def test_the_paper_s_network_is_reached():
     assert true * (1 - 1e-6) <= secant(chain, starts=16, iterations=20).value <= true
 
 
-def test_climbing_helps():
+def test_pairs_find_what_points_alone_do_not():
+    """The Jacobians on the way reach 1.173."""
+    chain = random_chain(np.random.default_rng(0), [10, 30, 30, 5], sloped(0, 1, "tanh"))
+    assert secant(chain, iterations=30).value > 1.2
+
+
+def test_walking_helps():
     chain = random_chain(np.random.default_rng(2), [10, 30, 30, 5])
     still, climbed = (secant(chain, starts=16, iterations=n).value for n in (0, 40))
     assert climbed > 1.05 * still
@@ -82,6 +90,24 @@ def test_the_jacobian_is_the_limit_of_secants():
     for number, along in enumerate(np.eye(3)):
         rise = (value(chain, x + step * along) - value(chain, x - step * along)) / (2 * step)
         np.testing.assert_allclose(jacobian(chain, x)[:, :, number], rise, atol=1e-8)
+
+
+def test_what_cancels_in_the_first_layer_is_in_the_error_bound_of_the_last():
+    random = np.random.default_rng(8)
+    wide = np.outer(random.normal(size=6), [1.0, -1.0, 0.0]) * 1e12 / 3
+    weights = (random.normal(size=(6, 3)) + wide, random.normal(size=(2, 6)))
+    chain = DenseChain(weights, (np.full(6, 50.0), np.zeros(2)), (relu(6),))
+    x = random.normal(size=(20, 1)) * np.array([1.0, 1.0, 0.0]) + np.array([0, 0, 1.0])
+    values, off = value_with_error(chain, x)
+    worst = 0.0
+    for point, found, error in zip(x, values, off, strict=True):
+        z = [[sum(Fraction(w) * Fraction(p) for w, p in zip(row, point, strict=True)) + 50 for row in weights[0]]]
+        true = [sum(Fraction(w) * max(s, 0) for w, s in zip(row, z[0], strict=True)) for row in weights[1]]
+        for exact, computed, bound in zip(true, found, error, strict=True):
+            missed = abs(float(exact - Fraction(computed)))
+            assert missed <= bound
+            worst = max(worst, missed)
+    assert worst > 1e-7  # it does go wrong
 
 
 @pytest.mark.parametrize("name", ["leaky_relu", "tanh"])

@@ -40,8 +40,8 @@ def secant(
     The steepest of many random points (normal with deviations from a thousandth of ``spread`` to a thousand times it,
     or uniform in the box) take random steps that are kept where the Jacobian grows. Then each becomes a very short and
     a longer pair along its steepest direction; a pair climbs the gradient of its quotient, with steps that double where
-    it grew and halve where it fell, or shrinks to its steeper half. The quotient is taken once more at the end, with a
-    running error bound of both values subtracted.
+    it grew and halve where it fell, or shrinks to its steeper half. Each quotient that decides is less a running
+    error bound of both values.
 
     Args:
         chain: activations of a known name (`activation_functions.evaluated`).
@@ -126,18 +126,18 @@ def _pairs(chain: DenseChain, norm: Norm, box: Box | None, x: Float, length: Flo
 
 
 def _climb(chain: DenseChain, norm: Norm, box: Box | None, x: Float, y: Float, iterations: int) -> tuple[Float, Float]:
-    best, steps = _plain(chain, norm, x, y), np.full((len(x), 1), 0.1)
+    best, steps = _quotients(chain, norm, x, y), np.full((len(x), 1), 0.1)
     for _ in range(iterations):
         to_x, to_y = _gradients(chain, norm, x, y)
         length = np.linalg.norm(x - y, axis=1, keepdims=True)
         size = np.sqrt((to_x**2).sum(axis=1, keepdims=True) + (to_y**2).sum(axis=1, keepdims=True))
         reach = steps * length / np.where(size > 0, size, 1)
         there = _within(box, x + reach * to_x), _within(box, y + reach * to_y)
-        climbed = _plain(chain, norm, *there) > best
+        climbed = _quotients(chain, norm, *there) > best
         middle = (x + y) / 2  # one half of a pair is as steep as the whole, or steeper
         before = best
         for pair in (there, (x, middle), (middle, y)):
-            quotient = _plain(chain, norm, *pair)
+            quotient = _quotients(chain, norm, *pair)
             up = quotient > best * (1 + 1e-9)
             x, y = np.where(up[:, None], pair[0], x), np.where(up[:, None], pair[1], y)
             best = np.where(up, quotient, best)
@@ -172,13 +172,6 @@ def _dual(norm: Norm, vectors: Float) -> Float:
 
 def _within(box: Box | None, x: Float) -> Float:
     return x if box is None else np.clip(x, box.low, box.high)
-
-
-def _plain(chain: DenseChain, norm: Norm, x: Float, y: Float) -> Float:
-    order = 2 if norm == "l2" else np.inf
-    run = np.linalg.norm(x - y, axis=1, ord=order)
-    rise = np.linalg.norm(value(chain, x) - value(chain, y), axis=1, ord=order)
-    return np.where(run > 0, rise / np.where(run > 0, run, 1), 0.0)
 
 
 def _quotients(chain: DenseChain, norm: Norm, x: Float, y: Float) -> Float:

@@ -61,15 +61,15 @@ def certified_value(chain: DenseChain, scales: Sequence[Float]) -> float | None:
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         shape, before = np.eye(chain.widths[0]), np.ones(chain.widths[0])
         for number, (activation, scale) in enumerate(zip(chain.activations, scales, strict=True)):
-            gram = _gram(chain.weights[number], shape, before, scale, first=number == 0)
-            following = _through(activation, gram)
+            gram = gram_above(chain.weights[number], shape, before, scale, first=number == 0)
+            following = shape_above(activation, gram)
             if following is None:
                 return None
             shape, before = following, scale
         last = chain.weights[-1] * before
         power = math.frexp(float(np.abs(last).max(initial=0.0)))[1]
         ones = np.ones(len(last))
-        end = _gram(np.ldexp(chain.weights[-1], -power), shape, before, ones, first=chain.depth == 0)
+        end = gram_above(np.ldexp(chain.weights[-1], -power), shape, before, ones, first=chain.depth == 0)
         if not np.isfinite(end).all():
             return None
         root = math.sqrt(top_eigenvalue(end)) * (1 + 8 * UNIT) if last.any() else 0.0
@@ -106,7 +106,7 @@ def _slack(chain: DenseChain, scales: Sequence[Float], value: float) -> float:
     return max(0.0, math.expm1(math.log(value) - plain)) if math.isfinite(plain) else 0.0
 
 
-def _gram(weight: Float, shape: Float, before: Float, after: Float, *, first: bool) -> Float:
+def gram_above(weight: Float, shape: Float, before: Float, after: Float, *, first: bool) -> Float:
     """A matrix ⪰ ``diag(1/after) W diag(before) P diag(before) Wᵀ diag(1/after)``."""
     scaled = weight * before / after[:, None]
     size = np.abs(scaled)
@@ -117,7 +117,7 @@ def _gram(weight: Float, shape: Float, before: Float, after: Float, *, first: bo
     return raised(inner, gamma(2 * weight.shape[1] + 12) * (size @ reach))
 
 
-def _through(activation: Activation, gram: Float) -> Float | None:
+def shape_above(activation: Activation, gram: Float) -> Float | None:
     """A matrix ⪰ ``diag(r²) + diag(m) (K + K_S (I − K_SS)⁻¹ K_Sᵀ) diag(m)``, S the neurons with r > 0."""
     middle, radius = middle_and_radius(activation)
     bent = np.flatnonzero(activation.beta != activation.alpha)
