@@ -58,6 +58,18 @@ def test_each_step_s_matrix_is_above_the_true_one(seed):
         assert mpmath.mnorm(lift, 1) < 1e-11
 
 
+def test_neurons_that_do_not_bend_are_raised_by_their_rounding():
+    """``m K m`` of three numbers that are no round ones."""
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        slope, k = random.random(3) + 0.5, random.normal(size=(3, 3))
+        k = (k @ k.T + (k @ k.T).T) / 2
+        above = shape_above(Activation("leaky_relu", slope, slope), k)
+        with mpmath.workdps(60):
+            m = mpmath.diag([mpmath.mpf(float(entry)) for entry in slope])
+            assert definite(mpmath.matrix(above.tolist()) - m * mpmath.matrix(k.tolist()) * m)
+
+
 def definite(matrix):
     return min(mpmath.eigsy((matrix + matrix.T) / 2, eigvals_only=True)) > 0
 
