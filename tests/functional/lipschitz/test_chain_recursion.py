@@ -78,7 +78,7 @@ def grown(scales, factor):
     return [scale * factor for scale in scales]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(24))
 def test_no_scales_certify_less_than_the_worst_slopes(seed):
     random = np.random.default_rng(seed)
     widths = [2, *random.integers(1, 4, size=random.integers(1, 4)), 2]
@@ -113,7 +113,7 @@ def test_near_the_edge_what_is_certified_is_feasible_and_not_too_small(kind):
     chain = random_chain(random, [2, 3, 2, 1], KINDS[kind])
     scales = grown(fast_scales(chain, 0.9), 1.0)
     low, high = 0.0, 1.0  # factors: not feasible, feasible
-    for _ in range(48):
+    for _ in range(44):
         factor = (low + high) / 2
         low, high = (low, factor) if in_sixty_digits(chain, grown(scales, factor)) is not None else (factor, high)
     certain = 0

@@ -170,3 +170,35 @@ def test_a_descent_stays_in_its_domain_and_passes_a_kink():
     points = [*minimise(objective, np.array([2.7, 0.2]))]
     assert points[-1].value < 1e-6
     assert all(a.value > b.value for a, b in itertools.pairwise(points))
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_layer_of_zeros_has_constant_zero(layer):
+    chain = random_chain(np.random.default_rng(3), [3, 4, 4, 2])
+    weights = tuple(weight * (number != layer) for number, weight in enumerate(chain.weights))
+    assert full_diagonal(DenseChain(weights, chain.biases, chain.activations)).value < 1e-100
+
+
+@pytest.mark.parametrize("end", ["in", "out"])
+def test_a_neuron_without_weights_changes_nothing(end):
+    """Its best scale is nothing or without end."""
+    chain = random_chain(np.random.default_rng(4), [3, 5, 4, 2])
+    first, second, last = (weight.copy() for weight in chain.weights)
+    if end == "in":
+        first[2] = 0
+    else:
+        second[:, 2] = 0
+    dead = DenseChain((first, second, last), chain.biases, chain.activations)
+    kept = np.arange(5) != 2
+    rest = DenseChain(
+        (first[kept], second[:, kept], last), (chain.biases[0][kept], *chain.biases[1:]), (relu(4), relu(4))
+    )
+    assert full_diagonal(dead).value == pytest.approx(full_diagonal(rest).value, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [2.0**-200, 2.0**200])
+def test_sizes_of_weights_do_not_matter(size):
+    chain = random_chain(np.random.default_rng(5), [3, 4, 4, 2])
+    weights = (chain.weights[0] * size, chain.weights[1], chain.weights[2] / size)
+    other = full_diagonal(DenseChain(weights, chain.biases, chain.activations))
+    assert other.value == pytest.approx(full_diagonal(chain).value, rel=1e-4)
