@@ -26,11 +26,19 @@ def jacobian(chain: DenseChain, x: Float) -> Float:
     >>> jacobian(DenseChain((np.array([[2.0]]),), (np.zeros(1),), ()), np.zeros((1, 1))).tolist()
     [[[2.0]]]
     """
-    z = x @ chain.weights[0].T + chain.biases[0]
-    out = np.broadcast_to(chain.weights[0], (len(x), *chain.weights[0].shape))
+    z, slopes = x @ chain.weights[0].T + chain.biases[0], []
     for weight, bias, activation in zip(chain.weights[1:], chain.biases[1:], chain.activations, strict=True):
         value, slope = evaluated(activation, z)
-        z, out = value @ weight.T + bias, weight @ (slope[:, :, None] * out)
+        z = value @ weight.T + bias
+        slopes.append(slope[:, None, :])
+    if chain.widths[-1] <= chain.widths[0]:  # from the shorter end
+        out = np.broadcast_to(chain.weights[-1], (len(x), *chain.weights[-1].shape))
+        for weight, slope in zip(reversed(chain.weights[:-1]), reversed(slopes), strict=True):
+            out = (out * slope) @ weight
+        return out
+    out = np.broadcast_to(chain.weights[0], (len(x), *chain.weights[0].shape))
+    for weight, slope in zip(chain.weights[1:], slopes, strict=True):
+        out = (weight * slope) @ out
     return out
 
 

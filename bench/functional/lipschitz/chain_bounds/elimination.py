@@ -20,6 +20,8 @@ from scipy.special import logsumexp
 
 from bench.functional.lipschitz.chain import DenseChain, Float
 
+FARTHEST = 300.0  # logarithms of scales beyond it would overflow
+
 
 class Middle(NamedTuple):
     """One hidden layer on the way: its factor of I − K_SS, K, A, slopes, and the neurons S that bend."""
@@ -61,18 +63,24 @@ class Elimination:
 
     def split(self, s: Float) -> list[Float]:
         """The vector of all log scales, cut by layer."""
-        return np.split(s, np.cumsum(self.widths)[:-1])
+        return np.split(s, np.cumsum(self.widths)[:-1]) if self.widths else []
 
     def __call__(self, s: Float, power: float = np.inf) -> tuple[float, Float]:
         """``log L`` and its gradient, inf where not feasible; a finite power p smooths λ_max to ``(Σ λᵖ)^{1/p}``."""
+        if np.abs(s).max(initial=0.0) > FARTHEST:
+            return np.inf, s
+        with np.errstate(all="ignore"):
+            value, gradient = self._evaluated(s, power)
+        return (value, gradient) if np.isfinite(gradient).all() and not np.isnan(value) else (np.inf, s)
+
+    def _evaluated(self, s: Float, power: float) -> tuple[float, Float]:
         layers, end = self._forward([np.exp(part) for part in self.split(s)])
         if end is None or not np.isfinite(end).all():
             return np.inf, s
         eigenvalues, vectors = np.linalg.eigh(end)
         if eigenvalues[-1] <= 0:
             return -np.inf, np.zeros_like(s)
-        with np.errstate(divide="ignore"):
-            logs = np.log(np.maximum(eigenvalues, 0))
+        logs = np.log(np.maximum(eigenvalues, 0))
         if np.isinf(power):
             value, weights = logs[-1] / 2, (np.arange(len(logs)) == len(logs) - 1) / 2
         else:

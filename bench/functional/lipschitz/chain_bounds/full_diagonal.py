@@ -56,8 +56,9 @@ def full_diagonal(
     """
     started = time.perf_counter()
     fast = eclipse_fast(chain)
-    if chain.depth == 0:
-        return replace(fast, method="full-diagonal", note="a single matrix: its norm")
+    if chain.depth == 0 or not all(weight.any() for weight in chain.weights):
+        note = "a single matrix: its norm" if chain.depth == 0 else "a layer of zeros"
+        return replace(fast, method="full-diagonal", note=note)
     note = ""
     first = [np.array(part, dtype=np.float64) for part in (start or fast_scales(chain, 0.98))]
     scales = first

@@ -28,6 +28,7 @@ import numpy as np
 
 from bench.functional.lipschitz.certificate import LipschitzBound
 from bench.functional.lipschitz.chain import Activation, DenseChain, Float
+from bench.functional.lipschitz.chain_bounds.elimination import Elimination
 from bench.functional.lipschitz.chain_bounds.rounding import UNIT, gamma, inverse_factor, raised, top_eigenvalue
 from bench.stats.blas_threads import one_thread
 
@@ -60,15 +61,15 @@ def certified_value(chain: DenseChain, scales: Sequence[Float]) -> float | None:
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         shape, before = np.eye(chain.widths[0]), np.ones(chain.widths[0])
         for number, (activation, scale) in enumerate(zip(chain.activations, scales, strict=True)):
-            gram = _gram(chain.weights[number], shape, before, scale, first=number == 0)
-            following = _through(activation, gram)
+            gram = gram_above(chain.weights[number], shape, before, scale, first=number == 0)
+            following = shape_above(activation, gram)
             if following is None:
                 return None
             shape, before = following, scale
         last = chain.weights[-1] * before
         power = math.frexp(float(np.abs(last).max(initial=0.0)))[1]
         ones = np.ones(len(last))
-        end = _gram(np.ldexp(chain.weights[-1], -power), shape, before, ones, first=chain.depth == 0)
+        end = gram_above(np.ldexp(chain.weights[-1], -power), shape, before, ones, first=chain.depth == 0)
         if not np.isfinite(end).all():
             return None
         root = math.sqrt(top_eigenvalue(end)) * (1 + 8 * UNIT) if last.any() else 0.0
@@ -84,17 +85,28 @@ def certificate(
     first to pass. That keeps each K_i below the former, and costs at most the same part of L².
     """
     started = time.perf_counter()
-    value = certified_value(chain, scales)
+    value, eased = certified_value(chain, scales), [*scales]
     for power in range(-9, 0):
         if value is not None:
             break
-        value = certified_value(chain, [scale * (1 + 10.0**power) ** 0.5 for scale in scales])
+        eased = [scale * (1 + 10.0**power) ** 0.5 for scale in scales]
+        value = certified_value(chain, eased)
+    slack = 0.0
     if value is None:
         value, note = math.inf, "; ".join(filter(None, (note, "the multipliers are not feasible")))
-    return LipschitzBound(method, "certified", value, seconds=time.perf_counter() - started, note=note)
+    elif value > 0:
+        slack = _slack(chain, eased, value)
+    return LipschitzBound(method, "certified", value, slack=slack, seconds=time.perf_counter() - started, note=note)
 
 
-def _gram(weight: Float, shape: Float, before: Float, after: Float, *, first: bool) -> Float:
+def _slack(chain: DenseChain, scales: Sequence[Float], value: float) -> float:
+    """What rounding has added: the certified value beside the one in plain float64."""
+    with one_thread(), np.errstate(all="ignore"):
+        plain = Elimination(chain)(np.log(np.concatenate([np.ones(0), *scales])))[0]
+    return max(0.0, math.expm1(math.log(value) - plain)) if math.isfinite(plain) else 0.0
+
+
+def gram_above(weight: Float, shape: Float, before: Float, after: Float, *, first: bool) -> Float:
     """A matrix ⪰ ``diag(1/after) W diag(before) P diag(before) Wᵀ diag(1/after)``."""
     scaled = weight * before / after[:, None]
     size = np.abs(scaled)
@@ -105,7 +117,7 @@ def _gram(weight: Float, shape: Float, before: Float, after: Float, *, first: bo
     return raised(inner, gamma(2 * weight.shape[1] + 12) * (size @ reach))
 
 
-def _through(activation: Activation, gram: Float) -> Float | None:
+def shape_above(activation: Activation, gram: Float) -> Float | None:
     """A matrix ⪰ ``diag(r²) + diag(m) (K + K_S (I − K_SS)⁻¹ K_Sᵀ) diag(m)``, S the neurons with r > 0."""
     middle, radius = middle_and_radius(activation)
     bent = np.flatnonzero(activation.beta != activation.alpha)
