@@ -1,4 +1,4 @@
-"""Figures of uncertainty beside other libraries' (extra ``peers``); where they differ, by how much and why."""
+"""Figures of uncertainty beside other libraries' (extra ``calibration-peers``); where they differ, by how much and why."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_augrc_is_of_the_area_under_the_curve_of_errors(judged, levels) -> None:
 
 
 def test_expected_calibration_error_beside_torchmetrics(judged) -> None:
-    metric = pytest.importorskip("torchmetrics.functional.classification", reason="extra peers")
+    metric = pytest.importorskip("torchmetrics.functional.classification", reason="extra calibration-peers")
     import torch
 
     log_p, labels, confidence, right = judged
@@ -57,7 +57,7 @@ def test_expected_calibration_error_beside_torchmetrics(judged) -> None:
 
 def test_a_confidence_of_one_has_a_bin_of_its_own_in_torchmetrics() -> None:
     """Known difference: ten sure and wrong, ten of .99 and right share our last bin; theirs do not, .505 for .495."""
-    metric = pytest.importorskip("torchmetrics.functional.classification", reason="extra peers")
+    metric = pytest.importorskip("torchmetrics.functional.classification", reason="extra calibration-peers")
     import torch
 
     confidence, right = np.repeat([1.0, 0.99], 10), np.repeat([0, 1], 10)
@@ -69,7 +69,7 @@ def test_a_confidence_of_one_has_a_bin_of_its_own_in_torchmetrics() -> None:
 @pytest.mark.parametrize("shift", [0.0, 0.1])
 def test_smooth_calibration_error_beside_relplot(judged, shift, monkeypatch) -> None:
     """Theirs stops after ten halvings and on 200 points: figures differ by up to 1/1024, the step of the width."""
-    relplot = pytest.importorskip("relplot", reason="extra peers")
+    relplot = pytest.importorskip("relplot", reason="extra calibration-peers")
     _, _, confidence, right = judged
     confidence = np.clip(confidence - shift, 0, 1)
     monkeypatch.setattr(relplot.config, "smECE_mesh_pts", 2000)
@@ -79,7 +79,7 @@ def test_smooth_calibration_error_beside_relplot(judged, shift, monkeypatch) -> 
 
 def sets_of_mapie(log_p, labels, score, alpha):
     """Their sets (600, classes) of the samples after the first 300, which calibrate."""
-    mapie = pytest.importorskip("mapie.classification", reason="extra peers")
+    mapie = pytest.importorskip("mapie.classification", reason="extra calibration-peers")
     from sklearn.base import BaseEstimator, ClassifierMixin
 
     class Known(ClassifierMixin, BaseEstimator):
