@@ -55,12 +55,20 @@ def complement(events: NDArray[Any]) -> Float:
     return np.asarray(1.0 - events.astype(np.float64))
 
 
-def too_few_errors(right: NDArray[Any], needed: int = 10) -> str:
-    """Why a network's errors are too few to say what they depend on; empty where there are enough: (n,) of 0 and 1.
+def too_few_errors(errors: float, samples: float, needed: int = 10, among: str = "samples") -> str:
+    """Why a network's errors are too few to say what they depend on; empty where there are enough.
 
-    >>> too_few_errors(np.array([1, 1, 0])), too_few_errors(np.zeros(10))
+    >>> too_few_errors(1, 3), too_few_errors(10, 10)
     ('underpowered: 1 error in 3 samples, 10 are needed', '')
     """
-    errors = len(right) - int(np.count_nonzero(right))
-    counted = f"{errors} error{'' if errors == 1 else 's'} in {len(right)} samples"
+    counted = f"{errors:.4g} error{'' if errors == 1 else 's'} in {samples:.4g} {among}"
     return "" if errors >= needed else f"underpowered: {counted}, {needed} are needed"
+
+
+def errors_of(right: NDArray[Any]) -> int:
+    """How many answers are wrong: (n,) of 0 and 1.
+
+    >>> errors_of(np.array([1, 1, 0]))
+    1
+    """
+    return len(right) - int(np.count_nonzero(right))

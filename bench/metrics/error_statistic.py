@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.functional.predictions import too_few_errors
+from bench.functional.predictions import errors_of, too_few_errors
+from bench.functional.selective import risk_at_coverage
 from bench.metrics.values import Array, Arrays, Float, Statistic, names
 from bench.stats.resampling import Resamples
 
@@ -17,12 +18,13 @@ from bench.stats.resampling import Resamples
 class ErrorStatistic(Statistic):
     """A statistic of confidences and of right answers (0 or 1, the second array): underpowered with few errors.
 
-    Where one of the networks errs fewer than ten times there are figures and their difference, and the reason in place
-    of an interval. Where ``influence(*of) -> (n,)`` is known, with mean zero, draws are the figure and its resampled
-    mean: linear, so that a resample costs a product and not a sort.
+    Where one of the networks errs fewer than ten times, among the answers that the figure is of, there are figures and
+    their difference, and the reason in place of an interval. Where ``influence(*of) -> (n,)`` is known, with mean zero,
+    draws are the figure and its resampled mean: linear, so that a resample costs a product and not a sort.
     """
 
     influence: Callable[..., Float] | None = None
+    share: float = 1.0  # of the surest samples, on whose errors the figure stands
 
     def influences(self, arrays: Arrays) -> Float:
         """The influence of each sample on a network's figure: (n,).
@@ -50,6 +52,13 @@ class ErrorStatistic(Statistic):
 
     def without_interval(self, *networks: Arrays) -> str:
         """Why there is no interval: none is known, or a network's errors are too few."""
-        right = names(self.of)[1]
-        few = (too_few_errors(arrays[right]) for arrays in networks)
-        return self.no_interval or next(filter(None, few), "")
+        return self.no_interval or next(filter(None, map(self._too_few, networks)), "")
+
+    def _too_few(self, arrays: Arrays) -> str:
+        """Why the errors that the figure stands on are too few; empty where there are enough."""
+        confidence, right = (arrays[name] for name in names(self.of))
+        if self.share == 1.0:
+            return too_few_errors(errors_of(right), len(right))
+        answered = self.share * len(right)
+        risk = risk_at_coverage(confidence, right, np.ones((1, len(right))), self.share)[0]
+        return too_few_errors(round(risk * answered, 6), answered, among="answers")

@@ -25,11 +25,15 @@ class TwoSampleStatistic(Statistic):
     of the second set are taken in reverse, so that sets of one size do not go together.
     """
 
-    paired: ClassVar[bool] = True
     no_gate: ClassVar[str] = "stands on two sets of samples, which no gate resamples"
 
     influence: Callable[[Float, Float], Influence] | None = None
     drawn: Callable[[Float, Float], Float] | None = None  # (B,), where no influence is known
+
+    @property
+    def paired(self) -> bool:
+        """Of influences that of the difference is studentised; other draws are each network's own."""
+        return self.influence is not None
 
     def _both(self, arrays: Arrays) -> tuple[Float, Float]:
         first, second = (np.asarray(arrays[name], dtype=np.float64) for name in names(self.of))
@@ -61,8 +65,8 @@ class TwoSampleStatistic(Statistic):
 
     def paired_draws(self, reference: Arrays, variant: Arrays, resamples: Resamples) -> tuple[Float, Float]:
         """Draws of two figures whose difference is drawn: (B,) each."""
-        if self.drawn is not None:
-            return self.drawn(*self._both(reference)), self.drawn(*self._both(variant))
+        if not self.paired:
+            return super().paired_draws(reference, variant, resamples)
         difference = self.influences(reference, variant)[-1]
         first = np.full(resamples.draws, self.point(reference))
         return first, self.point(variant) - studentised(difference, resamples)

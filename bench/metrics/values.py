@@ -187,8 +187,12 @@ class Statistic:
     least: float = -inf  # the range of one network's figure: no limit lies beyond it
     most: float = inf
     kind: ClassVar[Literal["quality"]] = "quality"
-    paired: ClassVar[bool] = False  # two networks' figures are drawn together, by ``paired_draws``
     no_gate: ClassVar[str] = ""  # why no gate can judge it, after its name
+
+    @property
+    def paired(self) -> bool:
+        """Whether two networks' figures are drawn together, by ``paired_draws``."""
+        return False
 
     def figure(self, arrays: Arrays, weights: Weights) -> Float:
         """The figure under each row of weights (B, n): (B,)."""

@@ -1,4 +1,4 @@
-"""Figures of uncertainty beside other libraries' (extra ``calibration-peers``); where they differ, by how much and why."""
+"""Figures of uncertainty beside other libraries' (extra ``calibration-peers``): where they differ, by how much."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from bench.functional.calibration_errors import (
     resolution,
     smooth_calibration_error,
 )
-from bench.functional.predictions import correct, too_few_errors, top_probability
+from bench.functional.predictions import correct, errors_of, too_few_errors, top_probability
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.error_statistic import ErrorStatistic
 from bench.metrics.values import LABELS, Arrays, Derived, Statistic, Value
@@ -73,4 +73,4 @@ class CalibrationErrors(Metric):
             "reliability_diagram": reliability_diagram(*of)._asdict(),
             "brier_parts": brier_decomposition(*of)._asdict(),
         }
-        return told | ({"underpowered": few} if (few := too_few_errors(arrays["correct"])) else {})
+        return told | ({"underpowered": few} if (few := too_few_errors(errors_of(of[1]), len(of[1]))) else {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-from bench.functional.predictions import correct, too_few_errors, top_probability
+from bench.functional.predictions import correct, errors_of, too_few_errors, top_probability
 from bench.functional.selective import (
     area_under_generalised_risk_coverage,
     area_under_risk_coverage,
@@ -38,11 +38,12 @@ class Selective(Metric):
     order would save. ``augrc``: mean over coverages of the share of all samples that are wrong and answered (arXiv
     2407.01032), which does not weigh the surest few as aurc does. ``risk_at_80``: the error rate of the surest 80 %.
     Samples of one confidence are taken in every order; ``tie_share`` says how many there are. With fewer
-    than ten errors in a network there are figures, and 'underpowered' in place of intervals.
+    than ten errors in a network (``risk_at_80``: among its surest 80 %) there are figures, and 'underpowered' in place
+    of intervals.
     """
 
     family: ClassVar[Family] = "uncertainty"
-    version: ClassVar[int] = 2  # linear draws
+    version: ClassVar[int] = 3  # risk at 80 % needs errors among the answers
     probes: ClassVar[tuple[Probe, ...]] = (Logits(),)
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("confidence", top_probability, of="log_probabilities"),
@@ -73,6 +74,7 @@ class Selective(Metric):
             "risk_at_80",
             partial(risk_at_coverage, coverage=0.8),
             of=JUDGED,
+            share=0.8,
             better="lower",
             unit="proportion",
             largest=1.0,
@@ -85,6 +87,6 @@ class Selective(Metric):
         if "correct" not in arrays:
             return {}
         right = arrays["correct"]
-        errors = int((1 - right.astype(int)).sum())
+        errors = errors_of(right)
         told: dict[str, Any] = {"errors": errors, "risk_coverage": risk_coverage_curve(arrays["confidence"], right)}
-        return told | ({"underpowered": few} if (few := too_few_errors(right)) else {})
+        return told | ({"underpowered": few} if (few := too_few_errors(errors, len(right))) else {})
