@@ -1,1 +1,57 @@
-"""Lipschitz constants: certified upper bounds, valid lower bounds, estimates; usable without the rest."""
+"""Lipschitz constants: certified upper bounds, valid lower bounds, estimates; usable without the rest.
+
+``canonical_form(module, samples)`` brings a torch module to affine maps and nonlinearities, ``lipschitz_bounds(graph)``
+asks every method that applies. Whatever needs torch is imported at its first use.
+
+>>> from bench.functional import lipschitz
+>>> sorted(set(lipschitz.__all__) - set(dir(lipschitz)))
+[]
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.functional.lipschitz.certificate import LayerNorm, LipschitzBound, best
+from bench.functional.lipschitz.chain import Activation, DenseChain
+
+if TYPE_CHECKING:
+    from bench.canonical_form.trace import canonical_form
+    from bench.functional.lipschitz.chain_bounds.enumeration import constant
+    from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
+    from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
+    from bench.functional.lipschitz.graph_bounds.margins import pair_constants
+    from bench.functional.lipschitz.methods import METHODS, lipschitz_bounds
+
+LATER: Final = {
+    "METHODS": "bench.functional.lipschitz.methods",
+    "canonical_form": "bench.canonical_form.trace",
+    "constant": "bench.functional.lipschitz.chain_bounds.enumeration",
+    "dense_chain": "bench.functional.lipschitz.graph_bounds.dense_chain",
+    "full_diagonal": "bench.functional.lipschitz.chain_bounds.full_diagonal",
+    "lipschitz_bounds": "bench.functional.lipschitz.methods",
+    "pair_constants": "bench.functional.lipschitz.graph_bounds.margins",
+}
+__all__ = [
+    "METHODS",
+    "Activation",
+    "DenseChain",
+    "LayerNorm",
+    "LipschitzBound",
+    "best",
+    "canonical_form",
+    "constant",
+    "dense_chain",
+    "full_diagonal",
+    "lipschitz_bounds",
+    "pair_constants",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATER})
