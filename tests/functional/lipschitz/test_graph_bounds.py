@@ -151,3 +151,12 @@ def test_the_largest_eigenvalue_is_never_too_small() -> None:
     assert largest_eigenvalue(np.zeros((2, 2))) == 0
     with pytest.raises(ValueError, match="not finite"):
         largest_eigenvalue(np.full((2, 2), np.nan))
+
+
+def test_a_layer_without_a_norm_is_named() -> None:
+    module = nn.Sequential(nn.Conv2d(2, 2, 1), nn.AvgPool2d(2, divisor_override=3))
+    with pytest.raises(
+        NotApplicable, match="avg_pool2d behind 0: .* a divisor of its own has no norm"
+    ):
+        product(canonical_form(module.eval(), X))
+    assert jacobian_lower(canonical_form(module.eval(), X), X.numpy()).value > 0

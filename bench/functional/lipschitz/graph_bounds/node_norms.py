@@ -20,6 +20,7 @@ from bench.canonical_form.nodes import (
     Softmax,
     Total,
 )
+from bench.errors import NotApplicable
 from bench.functional.lipschitz.certificate import LayerNorm, Norm
 from bench.functional.lipschitz.layer_norms.activation_slopes import Slopes, slopes
 from bench.functional.lipschitz.layer_norms.convolution import convolution_l2, convolution_linf, transposed_size
@@ -49,7 +50,10 @@ def nonlinear_part(graph: Graph, place: int, norm: Norm = "l2") -> NonlinearPart
         return NonlinearPart((alpha + beta) / 2, (beta - alpha) / 2 * UP, max(abs(alpha), abs(beta)))
     if isinstance(node, MaxPool):
         size = graph.nodes[node.inputs[0]].shape[-2:]
-        found = max_pool(size, node.kernel, node.stride, node.padding, node.dilation, node.ceil, norm).upper
+        try:
+            found = max_pool(size, node.kernel, node.stride, node.padding, node.dilation, node.ceil, norm).upper
+        except ValueError as error:
+            raise NotApplicable(f"{node.name}: {error}") from error
     elif isinstance(node, Softmax) and not node.logarithm:
         found = 0.5
     else:
@@ -86,7 +90,10 @@ class NodeNorms:
         """The upper end of a node's norm."""
         if id(node) not in self.known:
             assert isinstance(node, Linear)
-            self.known[id(node)] = self._of(node)
+            try:
+                self.known[id(node)] = self._of(node)
+            except ValueError as error:
+                raise NotApplicable(f"{node.name}: {error}") from error
         return self.known[id(node)].upper
 
     @property
@@ -114,7 +121,7 @@ class NodeNorms:
             )
         if isinstance(node, AveragePool):
             if node.divisor is not None:
-                raise ValueError(f"{node.name}: average pooling with a divisor of its own has no norm here")
+                raise ValueError("average pooling with a divisor of its own has no norm here")
             size = shape[-2:]
             return average_pool(
                 size, node.kernel, node.stride, node.padding, node.ceil, node.count_padding, self.norm, node.name
@@ -129,7 +136,7 @@ class NodeNorms:
     def _convolution(self, node: Convolution, shape: tuple[int, ...]) -> LayerNorm:
         kernel, size = node.weight.numpy(), shape[2:]
         if node.transposed and node.groups > 1:
-            raise ValueError(f"{node.name}: a transposed convolution in groups has no norm here")
+            raise ValueError("a transposed convolution in groups has no norm here")
         if node.transposed:
             size = transposed_size(
                 size, kernel.shape[2:], node.stride, node.padding, node.dilation, node.output_padding or 0
