@@ -48,6 +48,9 @@ def _merged(before: Node, node: Linear) -> Node | None:
     if isinstance(before, Scale) and isinstance(node, Scale):
         bias = None if before.bias is None else before.bias * node.factor
         return replace(node, inputs=before.inputs, factor=before.factor * node.factor, bias=_sum(bias, node.bias))
+    if isinstance(before, Gather) and isinstance(node, Gather):
+        places = torch.cat([torch.zeros(1, dtype=torch.int64), before.index])
+        return replace(node, inputs=before.inputs, index=places[node.index])
     if isinstance(before, Dense | Convolution) and isinstance(node, Scale):
         return _scaled(before, node)
     return None

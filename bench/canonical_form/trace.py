@@ -63,7 +63,9 @@ def _traced(module: nn.Module, sample: Tensor) -> tuple[fx.GraphModule, dict[int
         if "Quantize" in what:  # its parameters steer how it is computed
             what = f"it rounds, and a function that rounds has no finite Lipschitz constant ({what[:80]})"
         raise NotApplicable(f"the network cannot be followed operator by operator: {what}") from error
-    return traced, {id(value): name.rpartition(".")[0] for name, value in _tensors(own)}
+    # a module may answer by the weights of another object than its own copies
+    named = [*_tensors(own), *_tensors(module)]
+    return traced, {id(value): name.rpartition(".")[0].removeprefix("network.") for name, value in named}
 
 
 def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:

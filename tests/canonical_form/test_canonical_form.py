@@ -108,6 +108,9 @@ def test_networks_on_both_runtimes_have_one(predictors, samples, name) -> None:
     predictor.trust(torch.from_numpy(samples.x))
     x = torch.from_numpy(samples.x[:20])
     graph = canonical_form(predictor.differentiable(), x)
+    if name == "reference":  # layers by the names that the network itself gives them
+        assert [node.name for node in graph.nodes if isinstance(node, Convolution)] == ["conv1", "conv2"]
+    assert graph.nodes[-1].name == "classifier" or name == "onnx"
     torch.testing.assert_close(
         graph(x.double()[:, None]).reshape(20, -1).float(), predictor.logits(x)[0], rtol=1e-4, atol=1e-4
     )

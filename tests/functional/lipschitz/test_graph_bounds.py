@@ -155,8 +155,6 @@ def test_the_largest_eigenvalue_is_never_too_small() -> None:
 
 def test_a_layer_without_a_norm_is_named() -> None:
     module = nn.Sequential(nn.Conv2d(2, 2, 1), nn.AvgPool2d(2, divisor_override=3))
-    with pytest.raises(
-        NotApplicable, match="avg_pool2d behind 0: .* a divisor of its own has no norm"
-    ):
+    with pytest.raises(NotApplicable, match=r"avg_pool2d behind 0: .* a divisor of its own has no norm"):
         product(canonical_form(module.eval(), X))
     assert jacobian_lower(canonical_form(module.eval(), X), X.numpy()).value > 0
