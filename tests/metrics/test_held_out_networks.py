@@ -31,7 +31,7 @@ from tests.metrics.asking import distance, figure
 
 MANY = int(os.environ.get("CRBENCH_NETWORKS", "0"))  # read before the tests' settings are taken away
 YARDSTICKS = (4, 8) if MANY else (4,)
-SETS = 4000 if MANY else 400
+SETS = 4000 if MANY else 150
 OF_LOGITS = (
     ("fidelity.predictions", {}, 900), ("fidelity.accuracy", {}, 900), ("uncertainty.calibration", {}, 900),
     ("uncertainty.calibration_errors", {}, 900), ("uncertainty.temperature", {}, 900),

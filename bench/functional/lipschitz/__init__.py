@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.canonical_form.trace import canonical_form
     from bench.functional.lipschitz.chain_bounds.enumeration import constant
     from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
+    from bench.functional.lipschitz.graph_bounds.clever import clever
     from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
     from bench.functional.lipschitz.graph_bounds.margins import pair_constants
     from bench.functional.lipschitz.methods import METHODS, lipschitz_bounds
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 LATER: Final = {
     "METHODS": "bench.functional.lipschitz.methods",
     "canonical_form": "bench.canonical_form.trace",
+    "clever": "bench.functional.lipschitz.graph_bounds.clever",
     "constant": "bench.functional.lipschitz.chain_bounds.enumeration",
     "dense_chain": "bench.functional.lipschitz.graph_bounds.dense_chain",
     "full_diagonal": "bench.functional.lipschitz.chain_bounds.full_diagonal",
@@ -39,6 +41,7 @@ __all__ = [
     "LipschitzBound",
     "best",
     "canonical_form",
+    "clever",
     "constant",
     "dense_chain",
     "full_diagonal",

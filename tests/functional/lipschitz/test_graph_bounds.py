@@ -9,7 +9,9 @@ from torch import nn
 
 from bench.canonical_form.trace import canonical_form
 from bench.errors import NotApplicable
+from bench.functional.lipschitz.certificate import best
 from bench.functional.lipschitz.graph_bounds import composites
+from bench.functional.lipschitz.graph_bounds.clever import clever, right_end
 from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
 from bench.functional.lipschitz.graph_bounds.liplt import liplt, product
 from bench.functional.lipschitz.graph_bounds.lower import jacobian_lower, secant_lower
@@ -158,3 +160,26 @@ def test_a_layer_without_a_norm_is_named() -> None:
     with pytest.raises(NotApplicable, match=r"avg_pool2d behind 0: .* a divisor of its own has no norm"):
         product(canonical_form(module.eval(), X))
     assert jacobian_lower(canonical_form(module.eval(), X), X.numpy()).value > 0
+
+
+def test_clever_is_exact_where_nothing_varies_and_an_estimate_elsewhere() -> None:
+    weight = torch.tensor([[3.0, 4.0], [0.0, 1.0], [1.0, 0.0]])
+    linear = nn.Sequential(nn.Linear(2, 3, bias=False))
+    linear[0].weight.data = weight
+    found = clever(canonical_form(linear.eval(), torch.zeros(1, 2)), np.zeros(2), 0.5, batches=4, size=8)
+    centred = (weight.double() - weight.double().mean(dim=0)).numpy()
+    assert (found.kind, found.domain) == ("estimate", "ball of radius 0.5")
+    assert found.value == pytest.approx(np.linalg.norm(centred, 2), rel=1e-9)
+    graph = canonical_form(network("plain"), X)
+    again = [clever(graph, X[0].numpy(), 0.3, batches=8, size=8, seed=seed).value for seed in (0, 0, 1)]
+    assert again[0] == again[1] != again[2]
+    assert best([found]) is None
+    with pytest.raises(ValueError, match="radius 0"):
+        clever(graph, X[0].numpy(), 0.0)
+
+
+def test_the_right_end_of_a_known_distribution_is_found() -> None:
+    random = np.random.default_rng(0)
+    draws = 5.0 - 2.0 * random.weibull(3.0, size=4000)
+    assert right_end(draws) == pytest.approx(5.0, abs=0.1)
+    assert right_end(draws) >= draws.max()
