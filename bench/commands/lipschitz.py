@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 @click.option(
     "--norm", type=click.Choice(["l2", "linf"]), default="l2", show_default=True, help="Of inputs and logits."
 )
+@click.option(
+    "--domain",
+    type=click.Choice(["global", "box"]),
+    default="global",
+    show_default=True,
+    help="Between any two inputs, or two within the bounds (networks without branches).",
+)
 @click.option("--data", type=click.Path(path_type=Path), help="An .npz with x: where bounds from below begin.")
 @click.option("--shape", metavar="C,H,W", help="Of one sample, where there is no --data.")
 @click.option("--bounds", metavar="LO,HI", help="The range of x; default: 0,1 if x lies in it.")
@@ -31,8 +38,8 @@ if TYPE_CHECKING:
 @NO_CODE
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 def lipschitz(
-    model: str, methods: tuple[str, ...], norm: Norm, data: Path | None, shape: str | None, bounds: str | None,
-    declared: str | None, budget: float, as_json: bool, quiet: bool,
+    model: str, methods: tuple[str, ...], norm: Norm, domain: str, data: Path | None, shape: str | None,
+    bounds: str | None, declared: str | None, budget: float, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Bound how fast the logits of MODEL can change with its input, per unit of the user's input.
 
@@ -47,6 +54,7 @@ def lipschitz(
     with json_alone(as_json) as say:
         found, skipped = lipschitz_of(
             model, data, shape=None if shape is None else parse_shape(shape), norm=norm, methods=chosen, budget=budget,
+            on_box=domain == "box",
             bounds=None if bounds is None else parse_bounds(bounds), inputs=Inputs(both=declared),
             progress=None if quiet or as_json else lambda name: click.echo(f"{name} ...", err=True),
         )  # fmt: skip

@@ -44,6 +44,7 @@ def lipschitz_of(
     norm: Norm = "l2",
     methods: Sequence[str] = (),
     budget: float = 60.0,
+    on_box: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[LipschitzBound], list[Skipped]]:
     """Bounds on how fast a network's logits change, per unit of the user's input.
@@ -57,6 +58,7 @@ def lipschitz_of(
         norm: of inputs and logits alike.
         methods: names; by default all but those that need an extra.
         budget: seconds for each method that can stop early.
+        on_box: bounds between inputs within ``bounds`` alone.
         progress: is called with the method that begins.
 
     Raises:
@@ -66,8 +68,8 @@ def lipschitz_of(
         raise UserError.at("--method", f"no method {unknown[0]!r}", nearest(unknown[0], list(METHODS)))
     named = as_network(network, "MODEL")
     given = x if x is not None else _random(named.onnx, shape, bounds)
-    limits = bounds if bounds is not None or x is not None else (0.0, 1.0)
-    pair = given_pair(network, network, given, bounds=limits, inputs=inputs, argument_names=MODEL)
+    allowed = bounds if bounds is not None or x is not None else (0.0, 1.0)
+    pair = given_pair(network, network, given, bounds=allowed, inputs=inputs, argument_names=MODEL)
     _, dataset = pair_suite(pair)
     declared = InputSpec.from_canonical(dataset.input.canonical() | pair.reference.input)
     loaded = take_in(pair.reference, declared, dataset.evaluation.x, "MODEL")
@@ -80,7 +82,15 @@ def lipschitz_of(
     except NotApplicable as error:
         advice = "bounds are of affine layers and activations with known slopes"
         raise UserError.at("MODEL", str(error), advice) from None
-    return lipschitz_bounds(graph, rows[:64], norm=norm, methods=methods, budget=budget, progress=progress)
+    return lipschitz_bounds(
+        graph,
+        rows[:64],
+        norm=norm,
+        methods=methods,
+        budget=budget,
+        limits=pair.bounds if on_box else None,
+        progress=progress,
+    )
 
 
 def _random(

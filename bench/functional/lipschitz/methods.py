@@ -14,6 +14,8 @@ from bench.canonical_form.graph import Graph
 from bench.errors import MissingExtra, NotApplicable
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
 from bench.functional.lipschitz.chain import DenseChain
+from bench.functional.lipschitz.chain_bounds.local import local_chain
+from bench.functional.lipschitz.chain_bounds.lower import Box
 from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
 
 
@@ -24,14 +26,22 @@ class Asked(NamedTuple):
     samples: NDArray[Any]
     norm: Norm
     budget: float  # seconds, of methods that can stop early
+    limits: tuple[float, float] | None = None  # of each input, where the bound is of that box alone
 
     def chain(self) -> DenseChain:
-        """The network as a chain of dense layers."""
-        return dense_chain(self.graph)
+        """The network as a chain of dense layers; on a box with the slopes that occur there."""
+        found = dense_chain(self.graph)
+        box = self.box()
+        return found if box is None else local_chain(found, box)
+
+    def box(self) -> Box | None:
+        """The box that both points lie in; None: anywhere."""
+        size = self.graph.nodes[0].size
+        return None if self.limits is None else Box(*(np.full(size, float(end)) for end in self.limits))
 
 
 class Method(NamedTuple):
-    """A method: how it is asked, and the norms it knows."""
+    """A method: how it is asked, the norms it knows, and whether it is asked where none is named."""
 
     ask: Callable[[Asked], LipschitzBound]
     norms: tuple[Norm, ...] = ("l2",)
@@ -39,16 +49,19 @@ class Method(NamedTuple):
 
 
 def _product(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.chain_bounds.product import product as of_chain
     from bench.functional.lipschitz.graph_bounds.liplt import product
 
-    return product(asked.graph, asked.norm)
+    return product(asked.graph, asked.norm) if asked.limits is None else of_chain(asked.chain(), asked.norm)
 
 
 def _liplt(asked: Asked) -> LipschitzBound:
     from bench.functional.lipschitz.chain_bounds.liplt import liplt as of_chain
     from bench.functional.lipschitz.graph_bounds.liplt import liplt
 
-    return liplt(asked.graph) if asked.norm == "l2" else replace(of_chain(asked.chain(), asked.norm), method="LipLT")
+    if asked.norm == "l2" and asked.limits is None:
+        return liplt(asked.graph)
+    return of_chain(asked.chain(), asked.norm)
 
 
 def _absolute(asked: Asked) -> LipschitzBound:
@@ -82,9 +95,15 @@ def _jacobian(asked: Asked) -> LipschitzBound:
 
 
 def _secants(asked: Asked) -> LipschitzBound:
+    from bench.functional.lipschitz.chain_bounds.lower import secant
     from bench.functional.lipschitz.graph_bounds.lower import secant_lower
 
-    return secant_lower(asked.graph, asked.samples, asked.norm, budget=asked.budget)
+    if asked.limits is None:
+        return secant_lower(asked.graph, asked.samples, asked.norm, budget=asked.budget)
+    try:
+        return secant(dense_chain(asked.graph), asked.norm, box=asked.box())
+    except ValueError as error:
+        raise NotApplicable(str(error)) from error
 
 
 BOTH: tuple[Norm, ...] = ("l2", "linf")
@@ -115,6 +134,7 @@ def lipschitz_bounds(
     norm: Norm = "l2",
     methods: Sequence[str] = (),
     budget: float = 60.0,
+    limits: tuple[float, float] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[LipschitzBound], list[Skipped]]:
     """Every bound of one network's constant, by each method that applies to it.
@@ -125,6 +145,7 @@ def lipschitz_bounds(
         norm: of inputs and outputs alike.
         methods: names of ``METHODS``; by default all but ``lipsdp-neuron``, which needs the extra ``sdp``.
         budget: seconds for each method that can stop early.
+        limits: of each input; bounds are then of the box between them, for chains alone.
         progress: is called with the name of the method that begins.
 
     Returns:
@@ -141,14 +162,15 @@ def lipschitz_bounds(
     ...     _ = network[0].weight.copy_(torch.tensor([[3.0, 4.0]]))
     >>> bounds, _ = lipschitz_bounds(canonical_form(network, torch.zeros(1, 2)), methods=["product", "jacobian"])
     >>> [(bound.method, round(bound.value, 6)) for bound in bounds]
-    [('product', 5.0), ('largest Jacobian', 5.0)]
+    [('product', 5.0), ('jacobian', 5.0)]
     """
     chosen = list(methods) or [name for name, method in METHODS.items() if method.by_default]
     if unknown := [name for name in chosen if name not in METHODS]:
         raise ValueError(f"{unknown[0]!r} is no method; there are {', '.join(METHODS)}")
     if samples is None:
         samples = np.random.default_rng(0).normal(size=(16, *graph.nodes[0].shape[1:]))
-    asked = Asked(graph, samples, norm, budget)
+    asked = Asked(graph, samples, norm, budget, limits)
+    domain = "global" if limits is None else f"box [{limits[0]:g}, {limits[1]:g}]"
     bounds, skipped = [], []
     for name in chosen:
         if norm not in METHODS[name].norms:
@@ -158,7 +180,9 @@ def lipschitz_bounds(
             progress(name)
         started = time.perf_counter()
         try:
-            bounds.append(replace(METHODS[name].ask(asked), seconds=time.perf_counter() - started))
+            found = METHODS[name].ask(asked)
+            own = domain if found.domain in ("global", "box") else found.domain
+            bounds.append(replace(found, method=name, domain=own, seconds=time.perf_counter() - started))
         except (NotApplicable, MissingExtra) as error:
             skipped.append(Skipped(name, str(error)))
     certified = min((bound.value for bound in bounds if bound.kind == "certified"), default=np.inf)
