@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 
@@ -106,8 +107,6 @@ def _shape_of(file: Path | None) -> tuple[int, ...]:
     """The shape of one sample of an ONNX file."""
     if file is None:
         raise UserError.at("--shape", "a torch network does not say the shape of its input", SHAPE)
-    import onnx
-
     try:
         dims = onnx.load(str(file), load_external_data=False).graph.input[0].type.tensor_type.shape.dim[1:]
     except Exception:  # whatever is wrong with the file is said where it is read with care
