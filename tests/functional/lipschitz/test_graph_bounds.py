@@ -183,3 +183,25 @@ def test_the_right_end_of_a_known_distribution_is_found() -> None:
     draws = 5.0 - 2.0 * random.weibull(3.0, size=4000)
     assert right_end(draws) == pytest.approx(5.0, abs=0.1)
     assert right_end(draws) >= draws.max()
+
+
+class Kinked(nn.Module):
+    """``2 x − relu(x) + relu(−x)``: x itself, whose derivative by parts is 2 at 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        self.layer.weight.data.fill_(1.0)
+        self.layer.bias.data.fill_(0.0)
+
+    def forward(self, x):
+        z = self.layer(x)
+        return 2 * z - torch.relu(z) + torch.relu(-z)
+
+
+def test_a_jacobian_at_a_kink_of_several_neurons_is_no_lower_bound() -> None:
+    graph = canonical_form(Kinked().eval(), torch.ones(2, 1))
+    found = jacobian_lower(graph, np.zeros((1, 1)))
+    assert found.value == pytest.approx(1.0)
+    assert found.value <= 1.0
+    assert secant_lower(graph, np.zeros((1, 1)), steps=5).value <= 1.0
