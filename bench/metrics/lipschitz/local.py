@@ -24,11 +24,12 @@ def _largest(norm: Array) -> BoundFigures:
 class LocalLipschitz(Metric):
     """Spectral norms of the input Jacobian of the centred logits, at the samples themselves.
 
-    ``largest_jacobian_norm``: the largest one found, a lower bound of the network's l2 Lipschitz constant; of two lower
-    bounds no ratio is known. ``jacobian_difference``: ‖J_f(x) − J_g(x)‖₂. ``log_jacobian_norm``: mean of log ‖J(x)‖₂
-    (norms below 1e-12 count as 1e-12), so its harm is the logarithm of a ratio of geometric means. A network with
-    quantisers is differentiated straight through them; what is bounded then is that surrogate, since a function that
-    rounds has no finite Lipschitz constant. Figures are per unit of the user's input.
+    ``largest_jacobian_norm``: the largest one found, a lower bound of the network's l2 Lipschitz constant unless a
+    sample meets several kinks exactly (``lipschitz.global`` looks beside them); of two lower bounds no ratio is known.
+    ``jacobian_difference``: ‖J_f(x) − J_g(x)‖₂. ``log_jacobian_norm``: mean of log ‖J(x)‖₂ (norms below 1e-12 count as
+    1e-12), so its harm is the logarithm of a ratio of geometric means. A network with quantisers is differentiated
+    straight through them; what is bounded then is that surrogate, since a function that rounds has no finite Lipschitz
+    constant. Figures are per unit of the user's input.
     """
 
     family: ClassVar[Family] = "lipschitz"
