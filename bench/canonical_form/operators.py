@@ -26,10 +26,11 @@ from bench.errors import NotApplicable
 
 
 class Alive(NamedTuple):
-    """A value that depends on the input: its place in the graph and its shape."""
+    """A value that depends on the input: its place in the graph, its shape and its type in the network."""
 
     place: int
     shape: tuple[int, ...]
+    dtype: torch.dtype
 
 
 class Call(NamedTuple):

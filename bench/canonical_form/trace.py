@@ -39,7 +39,7 @@ def canonical_form(module: nn.Module, example: Tensor) -> Graph:
     ['Input', 'Dense', 'Activation', 'Dense']
     """
     traced, layers = _traced(module, example[:1])
-    graph = simplified(Graph(tuple(_nodes(traced, layers, tuple(example[:1].shape)))))
+    graph = simplified(Graph(tuple(_nodes(traced, layers, example[:1]))))
     if len(graph.nodes) == 1:
         raise NotApplicable("the network has no layer: its output is its input")
     _compare(graph, module, example)
@@ -109,14 +109,15 @@ class _Walk(fx.Interpreter):
         shaped = [_stand_in(item) for item in args]
         out = target(*shaped, **kwargs)
         found = nodes_of(Call(self.current, named, target, args, kwargs, out))
+        dtype = (out[0] if isinstance(out, tuple | list) else out).dtype
         if isinstance(found, list):
-            return [self._put(node) for node in found]
-        place = self._put(found)
+            return [self._put(node, dtype) for node in found]
+        place = self._put(found, dtype)
         return (place, None, None) if isinstance(out, tuple) else place
 
-    def _put(self, node: Node) -> Alive:
+    def _put(self, node: Node, dtype: torch.dtype) -> Alive:
         self.made.append(node)
-        return Alive(len(self.made) - 1, node.shape)
+        return Alive(len(self.made) - 1, node.shape, dtype)
 
 
 def _alive(value: Any) -> bool:
@@ -127,13 +128,13 @@ def _alive(value: Any) -> bool:
 def _stand_in(value: Any) -> Any:
     """A tensor of the value's shape."""
     if isinstance(value, Alive):
-        return torch.zeros(value.shape)
+        return torch.zeros(value.shape, dtype=value.dtype)
     return [_stand_in(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _nodes(traced: fx.GraphModule, layers: dict[int, str], shape: tuple[int, ...]) -> list[Node]:
-    walk = _Walk(traced, layers, shape)
-    out = walk.run(Alive(0, shape))
+def _nodes(traced: fx.GraphModule, layers: dict[int, str], sample: Tensor) -> list[Node]:
+    walk = _Walk(traced, layers, tuple(sample.shape))
+    out = walk.run(Alive(0, tuple(sample.shape), sample.dtype))
     if not isinstance(out, Alive):
         raise NotApplicable("the network's output does not depend on its input, or it has several")
     return walk.made[: out.place + 1]

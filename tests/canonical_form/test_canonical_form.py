@@ -14,6 +14,8 @@ from bench.models.mobilenet_tiny import MobileNetTiny
 from bench.models.resnet8 import ResNet8
 from bench.models.training import initialise
 from bench.networks.network import InputSpec
+from bench.runtimes.base import Target
+from bench.runtimes.opening import open_predictor
 
 IMAGE = InputSpec((1, 8, 8), tuple("abc"), (0.0, 1.0), (0.3,), (0.4,))
 
@@ -114,6 +116,17 @@ def test_networks_on_both_runtimes_have_one(predictors, samples, name) -> None:
     torch.testing.assert_close(
         graph(x.double()[:, None]).reshape(20, -1).float(), predictor.logits(x)[0], rtol=1e-4, atol=1e-4
     )
+
+
+def test_by_another_arithmetic_it_is_the_same_network(networks, samples) -> None:
+    """The numerical floor opens networks of float64, to which images of float32 are brought within."""
+    x = torch.from_numpy(samples.x[:8])
+    plain, doubled = (
+        open_predictor(networks["reference"], Target(name="torch"), floor=floor).differentiable()
+        for floor in (False, True)
+    )
+    one, other = (canonical_form(module, x)(x.double()[:, None]) for module in (plain, doubled))
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 def test_dense_maps_that_follow_each_other_are_one() -> None:

@@ -21,6 +21,10 @@ def small():
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 3))
 
+def bent():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ELU(), nn.Linear(6, 3))
+
 class Rounds(nn.Module):
     def __init__(self):
         super().__init__()
@@ -81,6 +85,12 @@ def test_on_the_box_of_the_data_bounds_are_no_larger(folder, capsys) -> None:
         assert box[method]["domain"] == "box [0.45, 0.55]"
     assert box["secants"]["value"] <= box["full-diagonal"]["value"]
     assert box["full-diagonal"]["value"] < 0.99 * anywhere["full-diagonal"]["value"]
+
+
+def test_where_no_interval_is_known_through_an_activation_it_is_said(folder, capsys) -> None:
+    found = bounds(capsys, "lipschitz_nets:bent", *SHAPE, "--domain", "box", "--method", "full-diagonal")
+    assert found["bounds"] == []
+    assert "no function is known for the activation 'elu'" in found["skipped"][0]["reason"]
 
 
 def test_an_onnx_file_says_its_own_shape_and_what_does_not_apply_is_told(folder, capsys) -> None:

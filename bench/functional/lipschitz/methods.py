@@ -32,7 +32,10 @@ class Asked(NamedTuple):
         """The network as a chain of dense layers; on a box with the slopes that occur there."""
         found = dense_chain(self.graph)
         box = self.box()
-        return found if box is None else local_chain(found, box)
+        try:
+            return found if box is None else local_chain(found, box)
+        except ValueError as error:  # an activation through which no interval is known
+            raise NotApplicable(str(error)) from error
 
     def box(self) -> Box | None:
         """The box that both points lie in; None: anywhere."""
