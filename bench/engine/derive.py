@@ -79,6 +79,8 @@ class Derivation:
             return [change_vectors(table, count=value.count) for table in tables], []
         if not isinstance(value, Mean | Statistic) or value.no_interval:
             return [], []
+        if isinstance(value, Statistic) and value.without_interval(*both):
+            return [], []  # nothing is drawn, or one network's own figure alone
         new = [arrays for arrays in both if self._key(value, arrays, evidence.n) not in self._resampled]
         if isinstance(value, Statistic):
             return value.asked_ahead(new, both, self.draws)
