@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.canonical_form.nodes import Input, Linear, Node, Nonlinear
+from bench.canonical_form.nodes import Linear, Node, Nonlinear
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +24,9 @@ class Graph:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The network's values of x (m, *shape): (m, *shape of the output)."""
-        values: list[Tensor] = []
-        for node in self.nodes:
-            values.append(x if isinstance(node, Input) else node(*(values[k] for k in node.inputs)))  # type: ignore[operator]
+        values = [x]
+        for node in self.nodes[1:]:
+            values.append(node(*(values[k] for k in node.inputs)))
         return values[-1]
 
     def spread(self, sources: Mapping[int, Tensor], centres: Mapping[int, float]) -> list[Tensor | None]:
@@ -46,8 +46,11 @@ class Graph:
                 value = None if given[0] is None or centres[place] == 0 else centres[place] * given[0]
             elif isinstance(node, Linear) and any(item is not None for item in given):
                 m = next(len(item) for item in given if item is not None)
-                zero = [torch.zeros(m, *self.nodes[k].shape, dtype=torch.float64) for k in node.inputs]
-                value = node.linear(*(z if v is None else v for v, z in zip(given, zero, strict=True)))
+                whole = (
+                    torch.zeros(m, *self.nodes[k].shape, dtype=torch.float64) if item is None else item
+                    for k, item in zip(node.inputs, given, strict=True)
+                )  # fmt: skip
+                value = node.linear(*whole)
             if place in sources:
                 value = sources[place] if value is None else value + sources[place]
             values.append(value)

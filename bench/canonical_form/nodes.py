@@ -6,6 +6,7 @@ of one included.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import prod
 
@@ -13,11 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.canonical_form.activations import FUNCTIONS
+
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Node:
+class Node(ABC):
     """A node: its name in the network, the places of its inputs in the graph, and the shape of its value."""
 
     name: str
@@ -29,12 +32,20 @@ class Node:
         """Numbers in a value."""
         return prod(self.shape)
 
+    @abstractmethod
+    def __call__(self, *values: Tensor) -> Tensor:
+        """The value (m, *shape) from those of its inputs."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Input(Node):
-    """What is put to the network."""
+    """What is put to the network: its value stands before all others."""
 
     inputs: tuple[int, ...] = ()
+
+    def __call__(self, *values: Tensor) -> Tensor:
+        """What it is given."""
+        return values[0]
 
 
 class Linear(Node):
@@ -42,9 +53,9 @@ class Linear(Node):
 
     bias: Tensor | None = None
 
+    @abstractmethod
     def linear(self, *values: Tensor) -> Tensor:
         """The map without its constant: (m, *shape) of each input to (m, *shape)."""
-        raise NotImplementedError
 
     def __call__(self, *values: Tensor) -> Tensor:
         """The map with its constant."""
@@ -180,10 +191,6 @@ class Concatenate(Linear):
 class Nonlinear(Node):
     """What is not linear."""
 
-    def __call__(self, *values: Tensor) -> Tensor:
-        """The function itself."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Activation(Nonlinear):
@@ -194,8 +201,6 @@ class Activation(Nonlinear):
 
     def __call__(self, *values: Tensor) -> Tensor:
         """The function, entry by entry."""
-        from bench.canonical_form.activations import FUNCTIONS
-
         return FUNCTIONS[self.function](values[0], *self.parameters)
 
 

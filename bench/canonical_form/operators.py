@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from math import prod
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from bench.canonical_form.calls import Alive, Call, only_input
 from bench.canonical_form.nodes import (
     Activation,
     Add,
@@ -15,54 +17,15 @@ from bench.canonical_form.nodes import (
     Concatenate,
     Convolution,
     Dense,
-    Gather,
     MaxPool,
     Node,
     Scale,
     Softmax,
     Total,
 )
+from bench.canonical_form.rearrangements import REARRANGING, SEVERAL, parts, rearranged
 from bench.errors import NotApplicable
 
-
-class Alive(NamedTuple):
-    """A value that depends on the input: its place in the graph, its shape and its type in the network."""
-
-    place: int
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-
-class Call(NamedTuple):
-    """One operator as it was called: its name in the network, the operator's, the operator, and its arguments."""
-
-    name: str
-    operator: str
-    run: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    out: Any  # its result in the trace, for shapes
-
-    def argument(self, number: int, name: str, default: Any) -> Any:
-        """A positional argument or the one of that name."""
-        return self.args[number] if len(self.args) > number else self.kwargs.get(name, default)
-
-    def base(self, *alive: Alive) -> dict[str, Any]:
-        """The fields that every node has."""
-        shape = tuple((self.out[0] if isinstance(self.out, tuple) else self.out).shape)
-        return {"name": self.name, "inputs": tuple(item.place for item in alive), "shape": shape}
-
-
-REARRANGING: Final = frozenset(
-    {
-        "_reshape_alias", "_to_copy", "_unsafe_view", "alias", "clone", "constant_pad_nd", "contiguous", "detach",
-        "expand", "flatten", "flip", "lift_fresh_copy", "permute", "pixel_shuffle", "pixel_unshuffle", "repeat",
-        "reshape", "roll", "select", "slice", "squeeze", "t", "transpose", "unsqueeze", "upsample_nearest2d", "view",
-    }
-)  # fmt: skip
-"""Operators that put entries into other places."""
-SEVERAL: Final = frozenset({"chunk", "split", "split_with_sizes", "unbind"})
-"""Those that do so with several results."""
 PRODUCT: Final = "multiplies two figures of the input, as attention does; that has no global Lipschitz constant"
 WHY: Final = {
     "round": "it rounds, and a function that rounds has no finite Lipschitz constant",
@@ -74,71 +37,21 @@ WHY: Final = {
 }
 
 
-def index_of(call: Call, alive: Alive) -> Any:
-    """What the operator does with the places of its input: one plus the flat place of each entry, 0 for a zero."""
-    size = 1
-    for length in alive.shape:
-        size *= length
-    places = torch.arange(1, size + 1, dtype=torch.float64).reshape(alive.shape)
-    args = [places if item is alive else item for item in call.args]
-    kwargs = {} if call.operator == "_to_copy" else call.kwargs
-    return call.run(*args, **kwargs)
-
-
-def rearranged(call: Call) -> Node:
-    """A view, a permutation, a slice or the like."""
-    alive = _only(call)
-    if call.operator == "constant_pad_nd" and call.argument(2, "value", 0) != 0:
-        raise NotApplicable(f"{call.name}: pads with {call.args[2]}, and only padding with zeros is known")
-    index = index_of(call, alive) if call.operator != "_to_copy" else _places(alive)
-    return Gather(index=index.reshape(-1).long(), **call.base(alive))
-
-
-def parts(call: Call) -> list[Node]:
-    """The results of an operator that has several."""
-    alive = _only(call)
-    return [
-        Gather(name=f"{call.name}.{k}", inputs=(alive.place,), shape=tuple(item.shape), index=item.reshape(-1).long())
-        for k, item in enumerate(index_of(call, alive))
-    ]
-
-
-def _places(alive: Alive) -> Tensor:
-    return torch.arange(1, int(torch.Size(alive.shape).numel()) + 1)
-
-
-def _only(call: Call) -> Alive:
-    first, *others = call.args
-    if not isinstance(first, Alive) or any(isinstance(item, Alive) for item in others):
-        raise NotApplicable(f"{call.name}: {call.operator!r} is not known with these operands")
-    return first
-
-
 def _double(value: Any) -> Tensor:
     return torch.as_tensor(value).detach().double()
 
 
-def _spread(alive: Alive, shape: Sequence[int], name: str) -> Gather | None:
-    """A broadcast to a shape; None where it has it."""
-    if tuple(alive.shape) == tuple(shape):
-        return None
-    index = torch.broadcast_to(_places(alive).reshape(alive.shape), tuple(shape)).reshape(-1)
-    return Gather(name=f"{name}.broadcast", inputs=(alive.place,), shape=tuple(shape), index=index)
-
-
-def added(call: Call, sign: tuple[float, float]) -> Node | list[Node]:
+def added(call: Call, sign: tuple[float, float]) -> Node:
     """``a + alpha b``: of two values, or a constant that is added."""
     first, second = call.args[0], call.args[1]
     alpha = float(call.kwargs.get("alpha", 1))
     c = (sign[0], sign[1] * alpha) if call.operator != "rsub" else (sign[0] * alpha, sign[1])
     if isinstance(first, Alive) and isinstance(second, Alive):
-        for item in (first, second):
-            if _spread(item, call.out.shape, call.name) is not None:
-                raise NotApplicable(f"{call.name}: adds values of shapes {first.shape} and {second.shape}")
+        if not first.shape == second.shape == tuple(call.out.shape):
+            raise NotApplicable(f"{call.name}: adds values of shapes {first.shape} and {second.shape}")
         return Add(coefficients=c, **call.base(first, second))
     alive, constant, factor, other = (first, second, *c) if isinstance(first, Alive) else (second, first, c[1], c[0])
-    wide = _spread(alive, call.out.shape, call.name)
-    if wide is not None:
+    if alive.shape != tuple(call.out.shape):
         raise NotApplicable(f"{call.name}: adds a constant of a larger shape")
     return Scale(factor=_double(factor), bias=other * _double(constant), **call.base(alive))
 
@@ -151,7 +64,7 @@ def multiplied(call: Call) -> Node:
     if call.operator == "div" and isinstance(second, Alive):
         raise NotApplicable(f"{call.name}: divides by a figure of the input; that has no global Lipschitz constant")
     alive, constant = (first, second) if isinstance(first, Alive) else (second, first)
-    if tuple(call.out.shape) != tuple(alive.shape):
+    if alive.shape != tuple(call.out.shape):
         raise NotApplicable(f"{call.name}: multiplies by a constant of a larger shape")
     factor = 1.0 / _double(constant) if call.operator == "div" else _double(constant)
     return Scale(factor=factor, **call.base(alive))
@@ -159,7 +72,7 @@ def multiplied(call: Call) -> Node:
 
 def negated(call: Call) -> Node:
     """``−x``."""
-    return Scale(factor=torch.tensor(-1.0).double(), **call.base(_only(call)))
+    return Scale(factor=torch.tensor(-1.0).double(), **call.base(only_input(call)))
 
 
 def normalised(call: Call) -> Node:
@@ -210,21 +123,19 @@ def dense(call: Call) -> Node:
 
 def totalled(call: Call) -> Node:
     """A sum or a mean over axes."""
-    alive = _only(call)
+    alive = only_input(call)
     axes = call.argument(1, "dim", None)
     if not isinstance(axes, list | tuple | int) or axes in ([], ()):
         axes = list(range(len(alive.shape)))
     axes = tuple(axis % len(alive.shape) for axis in ([axes] if isinstance(axes, int) else axes))
-    count = 1
-    for axis in axes:
-        count *= alive.shape[axis]
+    count = prod(alive.shape[axis] for axis in axes)
     factor = 1.0 / count if call.operator == "mean" else 1.0
     return Total(axes=axes, factor=factor, count=count, **call.base(alive))
 
 
 def averaged(call: Call) -> Node:
     """Average pooling of two axes."""
-    alive = _only(call)
+    alive = only_input(call)
     kernel = _two(call.args[1])
     stride = _two(call.argument(2, "stride", []) or kernel)
     return AveragePool(
@@ -236,7 +147,7 @@ def averaged(call: Call) -> Node:
 
 def averaged_to(call: Call) -> Node:
     """Adaptive average pooling, where every window has one size."""
-    alive = _only(call)
+    alive = only_input(call)
     wanted, given = tuple(call.args[1]), alive.shape[-2:]
     if any(size % target for size, target in zip(given, wanted, strict=True)):
         raise NotApplicable(f"{call.name}: pools {given} to {wanted}, windows of unequal size")
@@ -246,7 +157,7 @@ def averaged_to(call: Call) -> Node:
 
 def pooled(call: Call) -> Node:
     """Max pooling of two axes."""
-    alive = _only(call)
+    alive = only_input(call)
     kernel = _two(call.args[1])
     return MaxPool(
         kernel=kernel, stride=_two(call.argument(2, "stride", []) or kernel),
@@ -270,7 +181,7 @@ def concatenated(call: Call) -> Node:
 
 def activated(call: Call) -> Node:
     """A function of single numbers."""
-    alive = _only(call)
+    alive = only_input(call)
     name, given = call.operator, tuple(call.args[1:])
     if name == "gelu":
         given = (call.argument(1, "approximate", "none"),)
@@ -287,7 +198,7 @@ def activated(call: Call) -> Node:
 
 def softmaxed(call: Call) -> Node:
     """The softmax, or its logarithm."""
-    alive = _only(call)
+    alive = only_input(call)
     axis = call.args[1] % len(alive.shape)
     return Softmax(axis=axis, logarithm=call.operator == "_log_softmax", **call.base(alive))
 

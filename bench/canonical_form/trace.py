@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from bench.canonical_form.calls import Alive, Call
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Input, Node
-from bench.canonical_form.operators import Alive, Call, nodes_of
+from bench.canonical_form.operators import nodes_of
 from bench.canonical_form.simplify import simplified
 from bench.errors import NotApplicable, UserError
 
@@ -97,11 +98,7 @@ class _Walk(fx.Interpreter):
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A constant, or the place of a value."""
-        flat = [*args, *kwargs.values()]
-        flat += [
-            item for part in flat if isinstance(part, list | tuple) and not isinstance(part, Alive) for item in part
-        ]
-        if not any(isinstance(item, Alive) for item in flat):
+        if not any(map(_alive, [*args, *kwargs.values()])):
             return super().call_function(target, args, kwargs)
         if target is operator.getitem:
             return args[0][args[1]]

@@ -98,15 +98,17 @@ def _table(found: list[LipschitzBound], skipped: list[Skipped]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from bench.functional.lipschitz.certificate import enclosing
+
     table = Table("method", "kind", "norm", "domain", "value", "seconds", "note", box=None)
     for bound in found:
         figures = f"{bound.value:.6g}", f"{bound.seconds:.1f}"
         table.add_row(bound.method, bound.kind, bound.norm, escape(bound.domain), *figures, escape(bound.note))
     console = Console()
     console.print(table)
-    certified = min((bound.value for bound in found if bound.kind == "certified"), default=None)
-    lower = max((bound.value for bound in found if bound.kind == "lower"), default=0.0)
-    if certified is not None and lower > 0:
-        console.print(f"the constant lies in [{lower:.6g}, {certified:.6g}]: a factor of {certified / lower:.3g}")
+    lower, certified = enclosing(found)
+    if lower is not None and certified is not None and lower.value > 0:
+        ends, factor = f"[{lower.value:.6g}, {certified.value:.6g}]", certified.value / lower.value
+        console.print(f"the constant lies in {ends}: a factor of {factor:.3g}")
     for item in skipped:
         console.print(f"{item.method}: not for this network: {item.reason}", markup=False, style="dim")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.data.base import Dataset
 from bench.errors import UnusableNetwork
 from bench.models.training import reproducible
 from bench.networks.network import FunctionNetwork, InputSpec, Network, OnnxNetwork
@@ -64,6 +65,12 @@ def take_in(outside: Outside, declared: InputSpec, x: NDArray[np.float32], where
         return network
     network = _with_output(network, _raw(network, x), outside.input.get("output"), where)
     return _with_batch(network, x, where)
+
+
+def take_in_beside(dataset: Dataset, outside: Outside, where: str = "") -> Network:
+    """``take_in`` on a data set's evaluation samples: the network takes its input as they are, unless it says else."""
+    declared = InputSpec.from_canonical(dataset.input.canonical() | outside.input)
+    return take_in(outside, declared, dataset.evaluation.x, where)
 
 
 def _target(network: Network) -> Target:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from bench.canonical_form.trace import canonical_form
 from bench.engine.diff import pair_suite
-from bench.engine.intake import take_in
+from bench.engine.intake import take_in_beside
 from bench.errors import NotApplicable, UserError
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
 from bench.functional.lipschitz.methods import METHODS, Skipped, lipschitz_bounds
-from bench.networks.network import InputSpec
 from bench.probes.base import TRIAL, Context
 from bench.probes.gradient_view import gradient_view
 from bench.registry import nearest
@@ -72,8 +71,7 @@ def lipschitz_of(
     allowed = bounds if bounds is not None or x is not None else (0.0, 1.0)
     pair = given_pair(network, network, given, bounds=allowed, inputs=inputs, argument_names=MODEL)
     _, dataset = pair_suite(pair)
-    declared = InputSpec.from_canonical(dataset.input.canonical() | pair.reference.input)
-    loaded = take_in(pair.reference, declared, dataset.evaluation.x, "MODEL")
+    loaded = take_in_beside(dataset, pair.reference, "MODEL")
     runtime = "onnxruntime" if loaded.kind.startswith("onnx") else "torch"
     rows = dataset.evaluation.x
     try:

@@ -53,11 +53,22 @@ def equal_mass_edges(confidence: Float, bins: int = 15) -> Float:
     return np.asarray(edges[edges > ordered[0]] if n else edges)
 
 
-def _bin_sums(
+def bin_sums(
     confidence: Float, correct: NDArray[Any], edges: Float, weights: NDArray[Any], right: bool
 ) -> tuple[Float, Float, Float]:
-    """Per draw and bin with samples: the weight, the weighted confidences and correct ones, (B, bins) each; exact."""
-    # side "right" puts a value that equals an edge into the bin above it
+    """Per draw and bin with samples: the weight, the weighted confidences and correct ones, (B, bins) each; exact.
+
+    Args:
+        confidence: (n,).
+        correct: 0 or 1, (n,).
+        edges: between bins, rising.
+        weights: whole numbers, one row a draw, (B, n).
+        right: whether a value that equals an edge is in the bin above it.
+
+    >>> confidence, correct = np.array([0.25, 0.5, 0.75]), np.array([0, 1, 1])
+    >>> [sums.tolist() for sums in bin_sums(confidence, correct, np.array([0.5]), np.ones((1, 3)), right=True)]
+    [[[1.0, 2.0]], [[0.25, 1.25]], [[0.0, 2.0]]]
+    """
     index = np.searchsorted(edges, confidence, side="right" if right else "left")
     order = np.argsort(index, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(index[order]) > 0])  # of the bins that hold a sample
@@ -87,7 +98,7 @@ def debiased_squared_calibration_error(
     [-0.0625]
     """
     edges = equal_mass_edges(confidence, bins)
-    mass, confident, right = _bin_sums(confidence, correct, edges, weights, right=True)
+    mass, confident, right = bin_sums(confidence, correct, edges, weights, right=True)
     safe = np.where(mass > 0, mass, 1.0)
     accuracy = right / safe
     error = (confident / safe - accuracy) ** 2 - accuracy * (1.0 - accuracy) / np.maximum(mass - 1.0, 1.0)
@@ -106,5 +117,5 @@ def expected_calibration_error(
     [0.1]
     """
     edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
-    mass, confident, right = _bin_sums(confidence, correct, edges, weights, right=False)
+    mass, confident, right = bin_sums(confidence, correct, edges, weights, right=False)
     return np.asarray(np.abs(confident - right).sum(axis=1) / mass.sum(axis=1))

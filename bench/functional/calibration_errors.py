@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.functional.calibration import _bin_sums, equal_mass_edges
+from bench.functional.calibration import bin_sums, equal_mass_edges
 
 Float = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def _table(
     confidence: Float, correct: NDArray[Any], weights: NDArray[Any], bins: int
 ) -> tuple[Float, Float, Float, Float]:
     """Per draw and bin of equal mass: weight, mean confidence, accuracy, variance of that accuracy; (B, bins) each."""
-    mass, confident, right = _bin_sums(confidence, correct, equal_mass_edges(confidence, bins), weights, right=True)
+    mass, confident, right = bin_sums(confidence, correct, equal_mass_edges(confidence, bins), weights, right=True)
     safe = np.where(mass > 0, mass, 1.0)
     accuracy = right / safe
     return mass, confident / safe, accuracy, accuracy * (1.0 - accuracy) / np.maximum(mass - 1.0, 1.0)
@@ -73,7 +73,7 @@ def classwise_calibration_error(
     """
     edges, total = np.linspace(0.0, 1.0, bins + 1)[1:-1], np.zeros(len(weights))
     for c, p in enumerate(np.exp(log_p).T):
-        mass, expected, observed = _bin_sums(np.ascontiguousarray(p), labels == c, edges, weights, right=False)
+        mass, expected, observed = bin_sums(np.ascontiguousarray(p), labels == c, edges, weights, right=False)
         total += np.abs(expected - observed).sum(axis=1) / mass.sum(axis=1)
     return np.asarray(total / log_p.shape[1])
 

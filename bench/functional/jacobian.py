@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from bench.stats.blas_threads import one_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
     from torch import nn
 
@@ -31,18 +33,28 @@ def input_jacobian(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     >>> input_jacobian(linear, torch.zeros(1, 2)).tolist()
     [[[1.0, -2.0], [-1.0, 2.0]]]
     """
+    jacobian = output_jacobian(module, x)
+    return jacobian - jacobian.mean(dim=1, keepdim=True)
+
+
+def output_jacobian(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """The Jacobian of a function at every sample: x (n, ...) to (n, outputs, inputs), ``J_ci = ∂z_c / ∂x_i``.
+
+    One backward pass an output. The function must treat samples separately. Zero where it does not depend on x.
+
+    >>> import torch
+    >>> output_jacobian(lambda x: x**2, torch.tensor([[2.0, 5.0]])).tolist()
+    [[[4.0, 0.0], [0.0, 10.0]]]
+    """
     import torch
 
     x = x.detach().clone().requires_grad_()
-    logits = module(x)
-    classes = logits.shape[1]
-    if not logits.requires_grad:  # the output does not depend on the input at all
-        return torch.zeros(len(x), classes, x[0].numel(), dtype=x.dtype)
-    rows = [
-        torch.autograd.grad(logits[:, c].sum(), x, retain_graph=c + 1 < classes)[0].flatten(1) for c in range(classes)
-    ]
-    jacobian = torch.stack(rows, dim=1).cpu()
-    return jacobian - jacobian.mean(dim=1, keepdim=True)
+    out = function(x)
+    outputs = out.shape[1]
+    if not out.requires_grad:
+        return torch.zeros(len(x), outputs, x[0].numel(), dtype=x.dtype)
+    rows = [torch.autograd.grad(out[:, c].sum(), x, retain_graph=c + 1 < outputs)[0].flatten(1) for c in range(outputs)]
+    return torch.stack(rows, dim=1).cpu()
 
 
 def spectral_norms(matrices: NDArray[Any]) -> Float:

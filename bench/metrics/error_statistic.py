@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from bench.functional.predictions import errors_of, too_few_errors
-from bench.functional.selective import risk_at_coverage
 from bench.metrics.values import Array, Arrays, Float, Statistic, names
 from bench.stats.resampling import Resamples
 
@@ -24,7 +23,7 @@ class ErrorStatistic(Statistic):
     """
 
     influence: Callable[..., Float] | None = None
-    share: float = 1.0  # of the surest samples, on whose errors the figure stands
+    share: float = 1.0  # below 1: of the surest samples, whose error rate the figure is
 
     def influences(self, arrays: Arrays) -> Float:
         """The influence of each sample on a network's figure: (n,).
@@ -56,9 +55,8 @@ class ErrorStatistic(Statistic):
 
     def _too_few(self, arrays: Arrays) -> str:
         """Why the errors that the figure stands on are too few; empty where there are enough."""
-        confidence, right = (arrays[name] for name in names(self.of))
+        right = arrays[names(self.of)[1]]
         if self.share == 1.0:
             return too_few_errors(errors_of(right), len(right))
         answered = self.share * len(right)
-        risk = risk_at_coverage(confidence, right, np.ones((1, len(right))), self.share)[0]
-        return too_few_errors(round(risk * answered, 6), answered, among="answers")
+        return too_few_errors(round(self.point(arrays) * answered, 6), answered, among="answers")

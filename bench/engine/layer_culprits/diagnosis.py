@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.base import Dataset, Samples
+from bench.data.base import Samples
 from bench.engine.diff import pair_suite
-from bench.engine.intake import take_in
+from bench.engine.intake import take_in_beside
 from bench.engine.layer_culprits.deployed import deploy, deployed_divergence
 from bench.engine.layer_culprits.files import fidelity
 from bench.engine.layer_culprits.layer_results import compared_layers, layer_result, restoring_of
@@ -22,12 +22,11 @@ from bench.engine.layer_culprits.runs import Side, batches
 from bench.engine.layer_culprits.taken_apart import taken_apart
 from bench.engine.layer_culprits.taken_back import taken_back
 from bench.errors import UserError
-from bench.networks.network import InputSpec, Network
+from bench.networks.network import Network
 from bench.results.layers import BothFidelities, Divergence, LayerReport
 from bench.runtimes.base import IntegerSums
 from bench.suite.given_network import GivenNetwork
 from bench.suite.given_pair import PYTHON, UNDECLARED, ArgumentNames, Inputs, given_pair
-from bench.suite.suite import Outside
 
 if TYPE_CHECKING:
     from bench.layer_matching import LayerGraph
@@ -67,13 +66,8 @@ def why_diverged(
     _, dataset = pair_suite(pair)
     given = pair.reference, pair.variant
     names = argument_names.reference, argument_names.variant
-    first, second = (_load(item, dataset, where) for item, where in zip(given, names, strict=True))
+    first, second = (take_in_beside(dataset, item, where) for item, where in zip(given, names, strict=True))
     return diagnose(first, second, dataset.evaluation, progress, integer_sums, argument_names)
-
-
-def _load(outside: Outside, dataset: Dataset, where: str) -> Network:
-    declared = InputSpec.from_canonical(dataset.input.canonical() | outside.input)
-    return take_in(outside, declared, dataset.evaluation.x, where)
 
 
 def diagnose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -38,7 +39,7 @@ class LipschitzBound:
     note: str = ""  # what a reader must know: a product at skips, a time limit, a solver that stopped early
 
 
-def best(bounds: tuple[LipschitzBound, ...] | list[LipschitzBound]) -> LipschitzBound | None:
+def best(bounds: Sequence[LipschitzBound]) -> LipschitzBound | None:
     """The smallest certified bound; None where there is none.
 
     >>> best([LipschitzBound("a", "certified", 3.0), LipschitzBound("b", "estimate", 1.0)]).method
@@ -46,3 +47,20 @@ def best(bounds: tuple[LipschitzBound, ...] | list[LipschitzBound]) -> Lipschitz
     """
     certified = [bound for bound in bounds if bound.kind == "certified"]
     return min(certified, key=lambda bound: bound.value, default=None)
+
+
+def enclosing(bounds: Sequence[LipschitzBound]) -> tuple[LipschitzBound | None, LipschitzBound | None]:
+    """The largest lower bound and the smallest certified one, between which the constant lies; None where none is.
+
+    Raises:
+        AssertionError: the lower one exceeds the certified one, which no network can bring about.
+
+    >>> enclosing([LipschitzBound("a", "certified", 3.0), LipschitzBound("b", "lower", 1.0)])[0].method
+    'b'
+    """
+    certified, found = best(bounds), [bound for bound in bounds if bound.kind == "lower"]
+    lower = max(found, key=lambda bound: bound.value, default=None)
+    if lower is not None and certified is not None:
+        what = f"{lower.method} {lower.value} exceeds {certified.method} {certified.value}"
+        assert lower.value <= certified.value, what
+    return lower, certified

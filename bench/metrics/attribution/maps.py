@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.functional.integrated_gradients import completeness_error
+from bench.functional.named_quantiles import named_quantiles
 from bench.functional.similarity import (
     all_zero,
     cosine_distance,
@@ -128,4 +129,4 @@ def quantiles(figures: NDArray[Any]) -> dict[str, float]:
     >>> quantiles(np.array([1.0, 3.0]))["1"]
     3.0
     """
-    return dict(zip(("0.5", "0.95", "1"), map(float, np.quantile(figures, (0.5, 0.95, 1.0))), strict=True))
+    return named_quantiles(figures, (0.5, 0.95, 1))

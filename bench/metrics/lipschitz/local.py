@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from bench.functional.jacobian import SMALLEST, jacobian_difference, log_norms, spectral_norms
+from bench.functional.named_quantiles import named_quantiles
 from bench.metrics.base import Family, Metric
 from bench.metrics.base import metrics as registry
 from bench.metrics.values import Array, Arrays, Bound, BoundFigures, Change, Derived, Mean, Value, with_tail
@@ -53,8 +52,7 @@ class LocalLipschitz(Metric):
 
     def details(self, arrays: Arrays) -> dict[str, Any]:
         """Quantiles of the norms, and how many are zero."""
-        quantiles = np.quantile(arrays["norm"], (0.05, 0.5, 0.95, 1.0))
         return {
-            "norm_quantiles": dict(zip(("0.05", "0.5", "0.95", "1"), map(float, quantiles), strict=True)),
+            "norm_quantiles": named_quantiles(arrays["norm"], (0.05, 0.5, 0.95, 1)),
             "zero_gradients": int((arrays["norm"] < SMALLEST).sum()),
         }

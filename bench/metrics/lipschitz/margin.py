@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.functional.lipschitz.certified_radii import certified_radii
+from bench.functional.named_quantiles import named_quantiles
 from bench.functional.predictions import correct
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.values import LABELS, Arrays, Derived, Mean, Proportion, Value
@@ -65,9 +66,7 @@ class Margin(Metric):
             return {}
         own = arrays["certified_radius"]
         told: dict[str, Any] = {
-            "radius_quantiles": dict(
-                zip(("0.05", "0.5", "0.95"), map(float, np.quantile(own, (0.05, 0.5, 0.95))), strict=True)
-            ),
+            "radius_quantiles": named_quantiles(own, (0.05, 0.5, 0.95)),
             "largest_pair_constant": float(arrays["pair_constants"].max()),
         }
         if "correct" in arrays:

@@ -10,12 +10,12 @@ from torch import nn
 from bench.canonical_form.trace import canonical_form
 from bench.errors import NotApplicable
 from bench.functional.lipschitz.certificate import best
+from bench.functional.lipschitz.chain_bounds.rounding import top_eigenvalue
 from bench.functional.lipschitz.graph_bounds import composites
 from bench.functional.lipschitz.graph_bounds.clever import clever, right_end
 from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
 from bench.functional.lipschitz.graph_bounds.liplt import liplt, product
 from bench.functional.lipschitz.graph_bounds.lower import jacobian_lower, secant_lower
-from bench.functional.lipschitz.largest_eigenvalue import largest_eigenvalue
 
 X = torch.rand(12, 2, 6, 6, generator=torch.Generator().manual_seed(5))
 
@@ -149,10 +149,12 @@ def test_the_largest_eigenvalue_is_never_too_small() -> None:
         rows = random.normal(size=(n, 2 * n))
         gram = rows @ rows.T
         exact = np.linalg.eigvalsh(gram)[-1]
-        assert exact <= largest_eigenvalue(gram) <= exact * (1 + 1e-7)
-    assert largest_eigenvalue(np.zeros((2, 2))) == 0
+        assert exact <= top_eigenvalue(gram) <= exact * (1 + 1e-7)
+        assert exact**0.5 <= composites.norm_of(torch.from_numpy(rows)) <= exact**0.5 * (1 + 1.1e-6)
+    assert top_eigenvalue(np.zeros((2, 2))) == 0
+    assert composites.norm_of(torch.zeros(2, 2)) == 0
     with pytest.raises(ValueError, match="not finite"):
-        largest_eigenvalue(np.full((2, 2), np.nan))
+        composites.norm_of(torch.full((2, 2), torch.nan))
 
 
 def test_a_layer_without_a_norm_is_named() -> None:

@@ -12,7 +12,8 @@ from torch import Tensor
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Add, Concatenate, Linear, Node, Nonlinear
 from bench.functional.lipschitz.certificate import Norm
-from bench.functional.lipschitz.largest_eigenvalue import largest_eigenvalue
+from bench.functional.lipschitz.chain_bounds.rounding import spectral_norm
+from bench.stats.blas_threads import one_thread
 
 MOST = 4096  # dimensions of the smaller end, for the map itself
 ENTRIES = 120_000_000  # of a map that is written out: a gigabyte
@@ -103,17 +104,7 @@ class Composites:
 
     def _keep(self, source: int, target: int, rows: Tensor | None) -> None:
         """The norm of a map from its rows or columns, (smaller end, larger end)."""
-        if rows is None:
-            self.known[source, target] = Composite(0.0, exact=True)
-            return
-        matrix = rows.reshape(len(rows), -1)
-        scale = float(matrix.abs().max())
-        if scale == 0:
-            self.known[source, target] = Composite(0.0, exact=True)
-            return
-        matrix = matrix / scale
-        gram = (matrix @ matrix.T).numpy()
-        self.known[source, target] = Composite(scale * np.sqrt(largest_eigenvalue(gram)) * (1 + SLACK), exact=True)
+        self.known[source, target] = Composite(0.0 if rows is None else norm_of(rows), exact=True)
 
     def _product(self, source: int, target: int) -> float:
         """Norms of layers, multiplied along paths and added where paths meet."""
@@ -126,6 +117,18 @@ class Composites:
                 bound = meeting(node, [bounds[k] for k in node.inputs], self.norm)
             bounds.append(1.0 if place == source else bound)
         return bounds[target]
+
+
+def norm_of(rows: Tensor) -> float:
+    """An upper bound of the l2 norm of a map that is written out, (smaller end, ...).
+
+    Raises:
+        ValueError: an entry is not finite.
+    """
+    if not bool(rows.isfinite().all()):
+        raise ValueError("a map with entries that are not finite")
+    with one_thread():
+        return spectral_norm(rows.reshape(len(rows), -1).numpy()) * (1 + SLACK)
 
 
 def meeting(node: Linear, bounds: list[float], norm: Callable[[Node], float], of: Norm = "l2") -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 from bench.canonical_form.graph import Graph
@@ -41,20 +40,16 @@ def product(graph: Graph, norm: Norm = "l2") -> LipschitzBound:
     )  # fmt: skip
 
 
-def liplt(graph: Graph, progress: Callable[[int, int], None] | None = None) -> LipschitzBound:
+def liplt(graph: Graph) -> LipschitzBound:
     """LipLT, an upper bound of the l2 constant that keeps what layers are together (arXiv 2310.00116).
 
     Each nonlinearity is split, ``φ = c id + r ψ`` with ψ 1-Lipschitz (c, r the middle and half the width of its
     slopes; max pooling: c = 0, r its norm). With all ψ taken as inputs of their own the network is linear, and
     ``L(z_k) ≤ ‖A_k‖ + Σ_{j<k} ‖B_kj‖ r_j L(z_j)`` for what stands before each nonlinearity and for the output. At
     every nonlinearity the smaller of this and the product is taken, so the value never exceeds the product.
-
-    Args:
-        graph: a network.
-        progress: is called with how many of how many nonlinearities are done.
     """
     started = time.perf_counter()
-    solved = solve(graph, progress)
+    solved = solve(graph)
     note = _note(graph)
     if solved.products:
         note = "; ".join(
@@ -78,7 +73,7 @@ class Solved(NamedTuple):
     products: int  # sums that hold products of layers' norms
 
 
-def solve(graph: Graph, progress: Callable[[int, int], None] | None = None) -> Solved:
+def solve(graph: Graph) -> Solved:
     """All sums of LipLT, in the order of the network."""
     norms, output = NodeNorms(graph), len(graph.nodes) - 1
     parts = {place: nonlinear_part(graph, place) for place in graph.nonlinear}
@@ -87,7 +82,7 @@ def solve(graph: Graph, progress: Callable[[int, int], None] | None = None) -> S
     composites = Composites(graph, {place: part.centre for place, part in parts.items()}, norms, tuple(targets))
     known: dict[int, float] = {}
     products = 0
-    for number, target in enumerate(targets):
+    for target in targets:
         first = composites.of(0, target)
         total, exact = first.value, first.exact
         for other in (place for place in graph.nonlinear if place <= target):
@@ -96,8 +91,6 @@ def solve(graph: Graph, progress: Callable[[int, int], None] | None = None) -> S
             exact &= between.exact
         products += not exact
         known[target] = min(total * (1 + 1e-9), reach(graph, norms, known)[target])
-        if progress is not None:
-            progress(number + 1, len(targets))
     return Solved(known, parts, before, composites, norms, len(targets), products)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.canonical_form.graph import Graph
+from bench.functional.jacobian import output_jacobian
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
 from bench.stats.streams import generator
 
+TOGETHER = 16  # samples whose Jacobians are in memory at a time
 BESIDE = 1e-6  # how far from a sample its Jacobian is taken, relative to the sample's size
 ROUNDING = 1e-12  # of the largest output, for both outputs together: what float64 may add to their difference
 FIRST, LAST = 0.3, 1e-3  # distance of a pair, relative to the sample's size
@@ -34,25 +35,21 @@ def jacobian_lower(graph: Graph, samples: NDArray[Any], norm: Norm = "l2") -> Li
         samples: (n, *shape).
         norm: of inputs and outputs alike: ``l2`` the largest singular value, ``linf`` the largest absolute row sum.
     """
-    started, largest = time.perf_counter(), 0.0
-    for number, row in enumerate(samples):
-        x = _sample(graph, row)
-        away = torch.from_numpy(generator("lipschitz.jacobian", number).normal(size=tuple(x.shape)))
-        jacobian = _jacobian(graph, x + BESIDE * max(1.0, float(x.norm())) * away / float(away.norm()))
-        if norm == "linf":
-            own = float(np.abs(jacobian).sum(axis=1).max())
-        else:
-            own = float(np.linalg.norm(jacobian, 2)) if jacobian.size else 0.0
-        largest = max(largest, own)
+    started, x = time.perf_counter(), _inputs(graph, samples)
+    drawn = [generator("lipschitz.jacobian", number).normal(size=graph.nodes[0].shape) for number in range(len(x))]
+    beside = x + BESIDE * _size(x) * _unit(torch.from_numpy(np.stack(drawn)))
+    order, largest = (2 if norm == "l2" else np.inf), 0.0
+    for rows in torch.split(beside, TOGETHER):
+        jacobian = output_jacobian(lambda x: graph(x).flatten(1), rows).numpy()
+        largest = max(largest, float(np.linalg.norm(jacobian, order, axis=(1, 2)).max()))
     value = largest * (1 - 1e-9)
     seconds = time.perf_counter() - started
     return LipschitzBound("largest Jacobian", "lower", value, norm, f"{len(samples)} samples", 1e-9, seconds)
 
 
 def secant_lower(
-    graph: Graph, samples: NDArray[Any], norm: Norm = "l2", steps: int = STEPS, budget: float = 60.0,
-    progress: Callable[[int, int], None] | None = None,
-) -> LipschitzBound:  # fmt: skip
+    graph: Graph, samples: NDArray[Any], norm: Norm = "l2", steps: int = STEPS, budget: float = 60.0
+) -> LipschitzBound:
     """The largest difference quotient of pairs that begin at samples and climb, a lower bound.
 
     ``max ‖f(x) − f(y)‖ / ‖x − y‖`` by gradient ascent on the logarithm of the quotient in x and y together; the pair
@@ -65,12 +62,10 @@ def secant_lower(
         norm: of inputs and outputs alike.
         steps: of each ascent.
         budget: seconds after which no further step is taken.
-        progress: is called with how many of how many steps are done.
     """
     started = time.perf_counter()
-    middle = torch.as_tensor(np.asarray(samples, dtype=np.float64)).reshape(len(samples), *graph.nodes[0].shape)
-    wide = (-1, *[1] * (middle.ndim - 1))
-    size = middle.flatten(1).norm(dim=1).clamp(min=1.0).reshape(wide)
+    middle = _inputs(graph, samples)
+    size = _size(middle)
     direction = _directions(graph, middle)
     largest = 0.0
     for number in range(steps + 1):
@@ -79,19 +74,33 @@ def secant_lower(
         pair = torch.stack([middle + half * direction, middle - half * direction]).requires_grad_()
         quotient, certain = _quotients(graph, pair, norm)
         largest = max(largest, float(certain.max(initial=0.0)))
-        if progress is not None:
-            progress(number, steps)
         if number == steps or time.perf_counter() - started > budget:
             break
         (gradient,) = torch.autograd.grad(torch.log(quotient + 1e-300).sum(), pair)
-        middle = middle + STEP * left * size * _unit(gradient.sum(dim=0), wide)
-        direction = _unit(direction + TURN * _unit(gradient[0] - gradient[1], wide), wide)
+        middle = middle + STEP * left * size * _unit(gradient.sum(dim=0))
+        direction = _unit(direction + TURN * _unit(gradient[0] - gradient[1]))
     seconds = time.perf_counter() - started
     return LipschitzBound("secants", "lower", largest, norm, "global", ROUNDING, seconds)
 
 
-def _unit(x: Tensor, wide: tuple[int, ...]) -> Tensor:
-    return torch.div(x, x.flatten(1).norm(dim=1).clamp(min=1e-300).reshape(wide))
+def _inputs(graph: Graph, samples: NDArray[Any]) -> Tensor:
+    """Samples as the graph takes them, (n, *shape) in float64."""
+    return torch.as_tensor(np.asarray(samples, dtype=np.float64)).reshape(len(samples), *graph.nodes[0].shape)
+
+
+def _lengths(x: Tensor) -> Tensor:
+    """The l2 norm of each row, (n, 1, ...)."""
+    lengths: Tensor = torch.linalg.vector_norm(x.flatten(1), dim=1)
+    return lengths.reshape(-1, *[1] * (x.ndim - 1))
+
+
+def _size(x: Tensor) -> Tensor:
+    """The length of each row, at least 1: what steps are relative to."""
+    return _lengths(x).clamp(min=1.0)
+
+
+def _unit(x: Tensor) -> Tensor:
+    return torch.div(x, _lengths(x).clamp(min=1e-300))
 
 
 def _quotients(graph: Graph, pair: Tensor, norm: Norm) -> tuple[Tensor, NDArray[np.float64]]:
@@ -107,8 +116,7 @@ def _quotients(graph: Graph, pair: Tensor, norm: Norm) -> tuple[Tensor, NDArray[
 
 def _directions(graph: Graph, x: Tensor) -> Tensor:
     """Unit directions (n, *shape) near those in which each sample's Jacobian is largest, by three power steps."""
-    ones = torch.ones_like(x)
-    v = ones / ones.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
+    v = even = _unit(torch.ones_like(x))
     for _ in range(3):
         own = x.detach().requires_grad_()
         out = graph(own)
@@ -116,20 +124,5 @@ def _directions(graph: Graph, x: Tensor) -> Tensor:
         (back,) = torch.autograd.grad(out, own, u, create_graph=True)  # Jᵀu, linear in u: its derivative is J
         (w,) = torch.autograd.grad(back, u, v, retain_graph=True)
         (v,) = torch.autograd.grad(out, own, w)
-        length = v.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
-        v = torch.where(length > 0, v / length.clamp(min=1e-300), ones / ones[0].numel() ** 0.5)
-    return torch.as_tensor(v).detach()
-
-
-def _jacobian(graph: Graph, x: Tensor) -> NDArray[np.float64]:
-    """The Jacobian (outputs, inputs) at one sample (1, *shape)."""
-    x = x.detach().requires_grad_()
-    out = graph(x).flatten()
-    if not out.requires_grad:
-        return np.zeros((out.numel(), x.numel()))
-    rows = [torch.autograd.grad(value, x, retain_graph=True)[0].flatten() for value in out]
-    return torch.stack(rows).numpy()
-
-
-def _sample(graph: Graph, row: NDArray[Any]) -> Tensor:
-    return torch.as_tensor(np.asarray(row, dtype=np.float64)).reshape(1, *graph.nodes[0].shape)
+        v = torch.where(_lengths(v) > 0, _unit(v), even)
+    return v.detach()

@@ -64,15 +64,16 @@ def nonlinear_part(graph: Graph, place: int, norm: Norm = "l2") -> NonlinearPart
 
 def slopes_of(node: Activation) -> Slopes:
     """The slopes of an activation with its parameters."""
-    name, given = node.function, node.parameters
+    name = node.function
     if name == "clamp":
         return slopes("hardtanh")
     if name == "gelu":
-        return slopes("gelu_tanh" if given[0] == "tanh" else "gelu")
-    if name == "leaky_relu":
-        return slopes(name, **({"negative_slope": float(given[0])} if given else {}))  # type: ignore[arg-type]
+        return slopes("gelu_tanh" if "tanh" in node.parameters else "gelu")
+    numbers = [float(item) for item in node.parameters if isinstance(item, int | float)]
+    if name == "leaky_relu" and numbers:
+        return slopes(name, negative_slope=numbers[0])
     if name == "elu":
-        alpha, scale, input_scale = (*map(float, given), *(1.0, 1.0, 1.0)[len(given) :])  # type: ignore[arg-type]
+        alpha, scale, input_scale = (numbers + [1.0] * 3)[:3]
         return slopes("selu", alpha=alpha, gamma=scale * abs(input_scale))
     return slopes(name)
 
@@ -116,9 +117,8 @@ class NodeNorms:
         if isinstance(node, Convolution):
             return self._convolution(node, shape)
         if isinstance(node, Scale):
-            return LayerNorm(
-                node.name, float(node.factor.abs().max()), "largest factor", float(node.factor.abs().max())
-            )
+            largest = float(node.factor.abs().max())
+            return LayerNorm(node.name, largest, "largest factor", largest)
         if isinstance(node, AveragePool):
             if node.divisor is not None:
                 raise ValueError("average pooling with a divisor of its own has no norm here")
@@ -141,7 +141,7 @@ class NodeNorms:
             size = transposed_size(
                 size, kernel.shape[2:], node.stride, node.padding, node.dilation, node.output_padding or 0
             )
-        options = {"stride": node.stride, "padding": node.padding, "dilation": node.dilation, "groups": node.groups}
+        windows = node.stride, node.padding, node.dilation, node.groups
         if self.norm == "l2":
-            return convolution_l2(kernel, size, **options, layer=node.name)  # type: ignore[arg-type]
-        return convolution_linf(kernel, size, **options, transposed=node.transposed, layer=node.name)  # type: ignore[arg-type]
+            return convolution_l2(kernel, size, *windows, layer=node.name)
+        return convolution_linf(kernel, size, *windows, transposed=node.transposed, layer=node.name)
