@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,8 @@ from bench.data.downloads import kept_in
 from bench.engine.forecast import applicability, forecast
 from bench.engine.foresight import Foresight, foresee
 from bench.engine.inline import InlineEngine, Measured, Rerun
-from bench.engine.networks import check_unchanged
+from bench.engine.kept_networks import kept_bytes
+from bench.engine.networks import NetworkFailure, check_unchanged
 from bench.engine.planning import PlannedSuite, plan_suite
 from bench.engine.run import Progress, run_plan
 from bench.engine.samples import collect
@@ -32,6 +33,8 @@ from bench.store.store import Store
 from bench.suite.extends import shown_path
 from bench.suite.load import load_suite
 from bench.suite.plan import Plan, PlannedCell
+from bench.suite.planned_networks import PlannedNetwork, chain
+from bench.suite.planned_variants import kept_name, trains
 from bench.suite.selection import accepted_as, first_match
 from bench.suite.suite import Suite
 
@@ -202,18 +205,24 @@ class Study:
 
 
 def write_weights(
-    suite: Suite | Path | str, store: str = ".crbench", device: str = "cpu", progress: Progress | None = None
+    suite: Suite | Path | str,
+    store: str = ".crbench",
+    device: str = "cpu",
+    progress: Progress | None = None,
+    *,
+    variants_alone: bool = False,
 ) -> list[tuple[Path, int]]:
-    """Train a suite's reference and yardsticks and write them into the folder that ``reference.weights`` names.
+    """Write a suite's trained networks into the folder that ``reference.weights`` names.
+
+    The reference and the yardsticks, trained anew; then each network of a variant that a step trains and that the
+    folder does not hold yet. With ``variants_alone`` the reference and the yardsticks stay as they are.
 
     Returns:
         Each file and its size in bytes.
 
     Raises:
-        UserError: the suite names no such folder, or one that is not beside it.
+        UserError: the suite names no such folder, or one that is not beside it; a network could not be trained.
     """
-    from bench.compression.restoring import to_bytes
-
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
     folder = loaded.reference.weights
     if folder is None:
@@ -221,14 +230,27 @@ def write_weights(
     if not folder.resolve().is_relative_to(loaded.path.parent.resolve()):
         what = f"{shown_path(folder)!r} is not in the folder of {loaded.path.name}, and nothing is written elsewhere"
         raise UserError.at("reference.weights", what, "name a folder beside the suite")
-    trained = replace(loaded, reference=replace(loaded.reference, weights=None))
-    study = Study(trained, store, device, progress=progress)
-    nodes = {"reference": study.plan.references[0]}
-    nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(study.plan.yardsticks)}
     written = []
-    for name, node in nodes.items():
-        blob = to_bytes(study.engine.networks.get(node))
-        write_atomic(folder / f"{name}.safetensors", blob)
-        written.append((folder / f"{name}.safetensors", len(blob)))
-    study.close()
+    if not variants_alone:
+        trained = replace(loaded, reference=replace(loaded.reference, weights=None))
+        with closing(Study(trained, store, device, progress=progress)) as study:
+            nodes = {"reference": study.plan.references[0]}
+            nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(study.plan.yardsticks)}
+            written += [_keep(study, node, folder / f"{name}.safetensors") for name, node in nodes.items()]
+    with closing(Study(loaded, store, device, progress=progress)) as study:
+        steps = [node for last in study.plan.variants.values() for node in chain(last)]
+        missing = {kept_name(node): node for node in steps if trains(node) and node.weights is None}
+        written += [_keep(study, node, folder / name) for name, node in sorted(missing.items())]
     return written
+
+
+def _keep(study: Study, node: PlannedNetwork, path: Path) -> tuple[Path, int]:
+    from bench.compression.restoring import to_bytes
+
+    try:
+        network = study.engine.networks.get(node)
+    except NetworkFailure as error:
+        raise UserError.at("reference.weights", f"{path.name} cannot be made: {error}") from error
+    blob = to_bytes(network) if node.step is None else kept_bytes(network)
+    write_atomic(path, blob)
+    return path, len(blob)

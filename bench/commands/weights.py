@@ -15,14 +15,19 @@ from bench.commands.showing import with_progress
 @STORE
 @DEVICE
 @NO_CODE
+@click.option("--variants", is_flag=True, help="Leave the reference and the yardsticks as they are.")
 @QUIET
-def weights(suite: Path, store: str, device: str, quiet: bool) -> int:
-    """Train SUITE's reference and yardsticks and write them into the folder its reference.weights names."""
+def weights(suite: Path, store: str, device: str, variants: bool, quiet: bool) -> int:
+    """Write SUITE's trained networks into the folder its reference.weights names.
+
+    The reference and the yardsticks, and each network of a variant that a step trains and that is not there yet:
+    a step that trains makes another network on another processor, and a baseline holds for kept ones alone.
+    """
     from bench.engine.run import Progress
     from bench.study import write_weights
 
     def write(progress: Progress) -> list[tuple[Path, int]]:
-        return write_weights(suite, store, device, progress)
+        return write_weights(suite, store, device, progress, variants_alone=variants)
 
     written = with_progress(write, quiet=quiet)
     for path, size in written:

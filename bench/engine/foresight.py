@@ -90,14 +90,13 @@ class _Tried:
         if node.step is None:
             if node.outside is None and node.weights is None:
                 return None  # it is to be trained
-            try:
-                return self.scratch.get(node)
-            except NetworkFailure as error:
-                return str(error)
+            return self._kept(node)
         assert node.parent is not None
         parent = self._get(node.parent)
         if not isinstance(parent, Network):
             return parent
+        if node.weights is not None:
+            return self._kept(node)
         if node.step.name not in LIGHT and not _converts(node):
             return None
         data = self.dataset
@@ -106,6 +105,12 @@ class _Tried:
                 return run_step(node.step, parent, StepContext(data.train, data.calibration, node.recipe, node.seed))
         except Exception as error:
             return f"step {node.step.name}: {one_line(error)}"
+
+    def _kept(self, node: PlannedNetwork) -> Network | str:
+        try:
+            return self.scratch.get(node)
+        except NetworkFailure as error:
+            return str(error)
 
 
 def _converts(node: PlannedNetwork) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bench.compression.base import StepContext
+from bench.compression.base import Step, StepContext
 from bench.compression.chains import run_step
 from bench.data.base import Dataset
+from bench.engine.kept_networks import load_kept
 from bench.errors import NotApplicable, UserError, legible
 from bench.interrupts import contained
 from bench.networks.network import InputSpec, Network, TorchNetwork
@@ -90,10 +91,7 @@ class Networks:
         self.progress(_title(node))
         if node.step is not None:
             assert node.parent is not None
-            parent, reference = self.get(node.parent), self.get(_root(node))
-            data = self.dataset
-            context = StepContext(data.train, data.calibration, node.recipe, node.seed, self.progress, reference)
-            network = run_step(node.step, parent, context)
+            network = self._after_step(node, node.step, self.get(node.parent))
         elif node.model is not None:
             network = self._train(node)
         else:
@@ -104,6 +102,13 @@ class Networks:
         content = {"record": network.record, "bytes": 0 if blob is None else len(blob)}
         self.store.put("networks", node.parts, content, blob=blob)
         return network
+
+    def _after_step(self, node: PlannedNetwork, step: Step, parent: Network) -> Network:
+        if node.weights is not None:
+            return load_kept(node.weights, step, node.kind, parent)
+        data, reference = self.dataset, self.get(_root(node))
+        context = StepContext(data.train, data.calibration, node.recipe, node.seed, self.progress, reference)
+        return run_step(step, parent, context)
 
     def _train(self, node: PlannedNetwork) -> Network:
         from bench.models.training import initialise, train
@@ -178,10 +183,10 @@ def _root(node: PlannedNetwork) -> PlannedNetwork:
 
 def _title(node: PlannedNetwork) -> str:
     """The network that is being made, in words."""
-    if node.step is not None:
-        return f"step {node.step.name}"
     if node.weights is not None:
         return f"loading {node.weights.name}"
+    if node.step is not None:
+        return f"step {node.step.name}"
     if node.model is not None:
         return f"training {node.model.name} (seed {node.seed % 10_000:04d})"
     assert node.outside is not None

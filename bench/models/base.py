@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -42,6 +43,8 @@ class Recipe:
     """A recipe of training: AdamW with a one-cycle learning rate.
 
     Adversarial training is the fast one with a single step from a random start, Wong et al. 2020 (arXiv 2001.03994).
+    Lipschitz-margin training raises the other classes' logits by ``√2 L radius`` (Tsuzuku et al., arXiv 1802.04034);
+    the radius grows to its full size over the first half of the training.
     """
 
     epochs: Annotated[int, Field(ge=0, description="passes over the training split")] = 20
@@ -58,6 +61,16 @@ class Recipe:
         float, Field(ge=0, description="train on images attacked within this max-norm distance; 0: on clean ones")
     ] = 0.0
     threads: Annotated[int, Field(ge=1, description="of the training; the result's last bits depend on it")] = 1
+    lipschitz_margin: Annotated[
+        float, Field(ge=0, description="train for answers that no change within this l2 distance can turn; 0: do not")
+    ] = 0.0
+
+    def canonical(self) -> dict[str, Any]:
+        """All parameters; without what came later and is not used, so that networks keep their keys."""
+        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not self.lipschitz_margin:
+            del named["lipschitz_margin"]
+        return named
 
 
 def check_recipe(recipe: Recipe, declared: InputSpec, where: str = "reference.recipe") -> None:
@@ -67,6 +80,6 @@ def check_recipe(recipe: Recipe, declared: InputSpec, where: str = "reference.re
         raise UserError.at(f"{where}.augmentation", what, 'give augmentation = "none"')
 
 
-HELPERS = ("augmentation", "descent", "single_step", "training")
+HELPERS = ("augmentation", "descent", "lipschitz_margin", "single_step", "training")
 
 models: Registry[type[Model]] = Registry("model", "bench.models", HELPERS)

@@ -17,7 +17,7 @@ from bench.networks.network import Kind
 from bench.outside_networks.hub import hub_package
 from bench.stats.streams import derive_seed
 from bench.store.keys import key_of
-from bench.suite.suite import Outside, Suite, Variant
+from bench.suite.suite import Outside, Suite
 
 Role = Literal["reference", "yardstick", "variant"]
 OUTSIDE_VERSION = 2  # rises when the same file or factory is taken in as another network
@@ -103,17 +103,13 @@ def _model_parts(model: Model) -> dict[str, Any]:
     return {"model": model.name, "parameters": {f.name: getattr(model, f.name) for f in fields(model)}}  # type: ignore[arg-type]
 
 
-def _recipe_parts(recipe: Recipe) -> dict[str, Any]:
-    return {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-
-
 def plan_trained(model: Model, recipe: Recipe, seed: int, splits: Splits) -> PlannedNetwork:
     """A network that the run trains."""
     parts = {
         "source": "trained",
         "version": SOURCE_VERSION,
         **_model_parts(model),
-        "recipe": _recipe_parts(recipe),
+        "recipe": recipe.canonical(),
         "seed": seed,
         "train": splits.train,
         "input": splits.input,
@@ -131,7 +127,7 @@ def plan_weights(model: Model, recipe: Recipe, weights: Path, splits: Splits) ->
         "source": "weights",
         "version": SOURCE_VERSION,
         **_model_parts(model),
-        "recipe": _recipe_parts(recipe),
+        "recipe": recipe.canonical(),
         "weights": file_sha256(weights),
         "input": splits.input,
     }
@@ -203,7 +199,7 @@ def plan_step(parent: PlannedNetwork, step: Step, seed: int, splits: Splits, rec
     }
     for need in sorted(step.uses()):
         if need == "recipe":
-            parts["recipe"] = None if recipe is None else _recipe_parts(recipe)
+            parts["recipe"] = None if recipe is None else recipe.canonical()
         else:
             parts[need] = getattr(splits, need)
     return PlannedNetwork(parts, step.produces(parent.kind), seed=seed, recipe=recipe, parent=parent, step=step)
@@ -239,15 +235,3 @@ def plan_yardsticks(suite: Suite, splits: Splits) -> tuple[PlannedNetwork, ...]:
         return tuple(plan_weights(source.model, source.recipe, source.weights / name, splits) for name in names)
     seeds = [derive_seed(suite.seed, "yardstick", index) for index in range(suite.yardstick.retrained)]
     return tuple(plan_trained(source.model, source.recipe, seed, splits) for seed in seeds)
-
-
-def plan_variant(suite: Suite, variant: Variant, splits: Splits, replicate: int) -> PlannedNetwork:
-    """A variant's chain; equal prefixes of chains are the same networks, by key."""
-    if variant.outside is not None:
-        network = plan_outside(variant.outside, splits)
-    else:
-        network = plan_reference(suite, splits, replicate)
-    for step in variant.steps:
-        seed = derive_seed(suite.seed, "step", replicate)
-        network = plan_step(network, step, seed, splits, suite.reference.recipe)
-    return network

@@ -30,9 +30,9 @@ from bench.suite.planned_networks import (
     package_versions,
     plan_reference,
     plan_step,
-    plan_variant,
     plan_yardsticks,
 )
+from bench.suite.planned_variants import plan_variant
 from bench.suite.suite import MetricUse, Suite, Variant
 
 
