@@ -39,12 +39,25 @@ def canonical_form(module: nn.Module, example: Tensor) -> Graph:
     >>> [type(node).__name__ for node in graph.nodes]
     ['Input', 'Dense', 'Activation', 'Dense']
     """
-    traced, layers = _traced(module, example[:1])
-    graph = simplified(Graph(tuple(_nodes(traced, layers, example[:1]))))
+    graph = simplified(unsimplified_form(module, example))
     if len(graph.nodes) == 1:
         raise NotApplicable("the network has no layer: its output is its input")
     _compare(graph, module, example)
     return graph
+
+
+def unsimplified_form(module: nn.Module, example: Tensor) -> Graph:
+    """The graph with each of the network's operators as a node of its own, under the name of its layer.
+
+    Raises:
+        NotApplicable: as ``canonical_form``, which also holds the graph to the module's answers.
+
+    >>> network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).eval()
+    >>> [(type(node).__name__, node.name) for node in unsimplified_form(network, torch.zeros(1, 2)).nodes]
+    [('Input', 'input'), ('Dense', '0'), ('Scale', '1')]
+    """
+    traced, layers = _traced(module, example[:1])
+    return Graph(tuple(_nodes(traced, layers, example[:1])))
 
 
 def _traced(module: nn.Module, sample: Tensor) -> tuple[fx.GraphModule, dict[int, str]]:

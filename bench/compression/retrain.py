@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.seeding import Seed, own_seed
@@ -20,9 +23,13 @@ class Retrain(Step):
     """Initialise the same structure from another seed and train it by the reference's recipe.
 
     What comes out is another, equally good network: a variant that is as far from the reference has kept nothing of
-    its function but the accuracy.
+    its function but the accuracy. With ``lipschitz_margin`` the recipe's own is replaced: the same network, trained for
+    certified radii (arXiv 1802.04034).
     """
 
+    lipschitz_margin: Annotated[
+        float | None, Field(ge=0, description="the recipe's lipschitz_margin, where it is to be another")
+    ] = None
     seed: Seed = 0
 
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "recipe"})
@@ -31,6 +38,13 @@ class Retrain(Step):
         "onnx": "an ONNX file cannot be trained; retrain before exporting",
         "onnx-quantised": "an ONNX file cannot be trained; retrain before exporting",
     }
+
+    def canonical(self) -> dict[str, Any]:
+        """Name, version and parameters; without what came later and is not used, so that networks keep their keys."""
+        named = super().canonical()
+        if self.lipschitz_margin is None:
+            del named["parameters"]["lipschitz_margin"]
+        return named
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Train from scratch; raises ``UserError`` where there is no recipe, no labelled data or no architecture."""
@@ -43,7 +57,10 @@ class Retrain(Step):
             raise UserError.at("retrain", what, "name a model and a recipe in [reference]")
         seed = derive_seed("retrain", own_seed(context.seed, self.seed))
         fresh = rebuild_structure(network.record, seed).module
-        module = train(fresh, context.train, network.input, context.recipe, seed, context.progress)
+        recipe = context.recipe
+        if self.lipschitz_margin is not None:
+            recipe = replace(recipe, lipschitz_margin=self.lipschitz_margin)
+        module = train(fresh, context.train, network.input, recipe, seed, context.progress)
         record = {"train_accuracy_after": accuracy(module, context.train, network.input)}
         return TorchNetwork(module, network.input), record
 

@@ -18,6 +18,7 @@ from bench.errors import UserError
 from bench.models.augmentation import augment
 from bench.models.base import Model, Progress, Recipe, check_recipe
 from bench.models.descent import Descent, batches, descend
+from bench.models.lipschitz_margin import LipschitzMargin
 from bench.models.single_step import single_step
 from bench.networks.interface import scores_in_training, to_network, to_outputs
 from bench.networks.materialise import made_weights
@@ -120,19 +121,25 @@ def train(
     if recipe.epochs == 0:
         return trained.eval()
     with reproducible("train", seed, threads=recipe.threads), keep_contiguous(trained):
+        steps = batches(len(x), recipe.batch)
+        margin = None
+        if recipe.lipschitz_margin > 0:  # it reads the layers, which another order in memory hides
+            margin = LipschitzMargin(trained, x[:1], declared, recipe, len(steps), seed)
         layout = fast_layout(trained, preprocess(x[:2], declared))
         lay_out(trained, layout)
         draws = {word: torch.Generator().manual_seed(derive_seed(word, seed)) for word in STREAMS}
-        loss = _batch_loss(trained, declared, recipe, layout, draws)
+        loss = _batch_loss(trained, declared, recipe, layout, draws, margin)
         descent = Descent(recipe.epochs, recipe.learning_rate, recipe.weight_decay, key="recipe.learning_rate")
         descend(
             trained.parameters(),
             lambda index: loss(x[index], y[index]),
-            batches(len(x), recipe.batch),
+            steps,
             descent,
             draws["shuffle"],
             progress,
         )
+        if margin is not None:
+            margin.close()
     lay_out(trained, torch.contiguous_format)
     trained.zero_grad(set_to_none=True)  # copies of the network need not carry gradients
     return trained.eval()
@@ -144,11 +151,13 @@ def _batch_loss(
     recipe: Recipe,
     layout: torch.memory_format,
     draws: Mapping[str, torch.Generator],
+    margin: LipschitzMargin | None,
 ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """The loss on a batch of images in the user's bounds and labels, augmented and attacked as the recipe says."""
 
     def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         output = scores_in_training(module(preprocess(x, declared).contiguous(memory_format=layout)))
+        output = output if margin is None else margin(output, y)
         return _cross_entropy(output, y, declared, recipe.label_smoothing)
 
     def changed_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -38,3 +38,13 @@ def test_without_a_recipe_it_is_refused(network, context):
     outside = replace(network, record={"source": "factory", "factory": "a:b", "kind": "torch"})
     with pytest.raises(UserError, match="retrain needs the recipe"):
         run_step(Retrain(), outside, context)
+
+
+def test_another_margin_is_the_recipes_with_it(network, context):
+    small = replace(context.recipe, epochs=1)
+    margin = run_step(Retrain(lipschitz_margin=0.05), network, replace(context, recipe=small))
+    recipe = replace(small, lipschitz_margin=0.05)
+    assert to_bytes(margin) == to_bytes(run_step(Retrain(), network, replace(context, recipe=recipe)))
+    assert to_bytes(margin) != to_bytes(run_step(Retrain(), network, replace(context, recipe=small)))
+    assert "lipschitz_margin" not in Retrain().canonical()["parameters"]  # networks keep their keys
+    assert Retrain(lipschitz_margin=0.05).canonical()["parameters"]["lipschitz_margin"] == 0.05

@@ -8,9 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from bench.canonical_form.trace import canonical_form
 from bench.data.base import Samples
 from bench.data.digits import Digits
 from bench.errors import UserError
+from bench.functional.lipschitz.certified_radii import certified_radii
+from bench.functional.lipschitz.graph_bounds.margins import pair_constants
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.mlp import Mlp
@@ -61,6 +64,7 @@ OPTIONS = {
     "flip-shift": {"augmentation": "flip-shift"},
     "smoothing": {"label_smoothing": 0.1},
     "adversarial": {"adversarial_epsilon": 0.1, "augmentation": "shift"},
+    "margin": {"lipschitz_margin": 0.05},
     "threads": {"threads": 2},
 }
 
@@ -141,6 +145,45 @@ def test_adversarial_training_makes_robust(digits):
         assert accuracy(trained, digits.evaluation, digits.input) > 0.9
         robust.append(accuracy(trained, attacked(trained, digits.evaluation, 0.15), digits.input))
     assert robust[1] > robust[0] + 0.2, robust
+
+
+def test_margin_training_certifies_more(digits):
+    """Radii of LipLT: certified accuracy at .1 goes from nothing to most, and the accuracy stays."""
+    module = initialise(Convnet(), digits.input, 0)
+    x, y = torch.from_numpy(digits.evaluation.x), digits.evaluation.y
+    certified = []
+    for margin in (0.0, 0.05):
+        trained = train(module, digits.train, digits.input, Recipe(epochs=12, lipschitz_margin=margin), 0)
+        with torch.no_grad():
+            logits = trained(x).double().numpy()
+        assert (logits.argmax(axis=1) == y).mean() > 0.95
+        radii = certified_radii(logits, pair_constants(canonical_form(trained, x[:8])))
+        certified.append(float(((radii >= 0.1) & (logits.argmax(axis=1) == y)).mean()))
+        assert not any(layer._forward_pre_hooks for layer in trained.modules())
+    assert certified[0] < 0.05, certified
+    assert certified[1] > 0.6, certified
+
+
+def test_a_margin_is_in_the_users_units(digits):
+    """The same training in other units: pixels twice as wide, a radius twice as large."""
+    wide = Samples(digits.train.ids[:128], digits.train.x[:128] * 2, digits.train.y[:128])
+    narrow = Samples(digits.train.ids[:128], digits.train.x[:128], digits.train.y[:128])
+    module = initialise(Mlp(hidden=(8,)), digits.input, 0)
+    double = replace(digits.input, bounds=(0.0, 2.0), std=(2.0,))
+    one = train(module, narrow, digits.input, Recipe(epochs=1, batch=16, lipschitz_margin=0.2), 0)
+    two = train(module, wide, double, Recipe(epochs=1, batch=16, lipschitz_margin=0.4), 0)
+    for first, second in zip(one.parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"output": "probabilities"}, "probabilities have no margin"), ({"dtype": "uint8"}, "whole-number pixels")],
+)
+def test_margins_need_logits_and_a_gradient(digits, changes, reason):
+    declared = replace(digits.input, **changes, **({"scale": 255.0} if "dtype" in changes else {}))
+    with pytest.raises(UserError, match=reason):
+        train(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), digits.train, declared, Recipe(lipschitz_margin=0.1), 0)
 
 
 def attacked(module, samples, epsilon):
