@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.errors import MissingExtra
-from bench.results import Cell, VariantRatio
+from bench.results import Cell, SeriesResult, VariantRatio
 
 if TYPE_CHECKING:
     import pandas
@@ -20,6 +20,10 @@ RATIO_NUMBERS: Final = ("ratio", "low", "high", "resolution")
 RATIO_COLUMNS: Final = (
     "first", "second", "target", "metric", "params", "family", "value", *RATIO_NUMBERS, "told_apart", "n", "replicate",
     "next_nearer", "nearest", "reason",
+)  # fmt: skip
+SERIES_COLUMNS: Final = (
+    "name", "axis", "target", "metric", "params", "family", "value", "meaning", "variant", "strength", "replicate",
+    "figure",
 )  # fmt: skip
 SEVERITY: Final = ("failed", "inconclusive", "accepted", "passed")  # the first that any gate says
 
@@ -109,3 +113,18 @@ def ratio_rows(ratios: Iterable[VariantRatio]) -> Iterator[dict[str, Any]]:
 def ratios_frame(ratios: Iterable[VariantRatio]) -> pandas.DataFrame:
     """``ratio_rows`` as a frame."""
     return data_frame(ratio_rows(ratios), RATIO_COLUMNS, RATIO_NUMBERS)
+
+
+def series_rows(series: Iterable[SeriesResult]) -> Iterator[dict[str, Any]]:
+    """A row of ``SERIES_COLUMNS`` for each figure; ``variant`` is None at the reference."""
+    for item in series:
+        whole = {**dict(item), "params": shown_parameters(item.params)}
+        for point in item.points:
+            for replicate, figure in enumerate(point.figures):
+                row = {**whole, **dict(point), "replicate": replicate, "figure": figure}
+                yield {name: row[name] for name in SERIES_COLUMNS}
+
+
+def series_frame(series: Iterable[SeriesResult]) -> pandas.DataFrame:
+    """``series_rows`` as a frame."""
+    return data_frame(series_rows(series), SERIES_COLUMNS, ("strength", "figure"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PrivateAttr
 
 from bench.errors import UserError
-from bench.frames import ratios_frame, shown_parameters, value_rows, values_frame
+from bench.frames import ratios_frame, series_frame, shown_parameters, value_rows, values_frame
 from bench.plots import What, plot_values
 from bench.registry import nearest
 from bench.results import Cell, Comparison, Results, ValueResult
@@ -144,6 +144,14 @@ class RunResults(Results):
             MissingExtra: pandas is not installed.
         """
         return ratios_frame(self.variant_ratios)
+
+    def series_frame(self) -> pandas.DataFrame:
+        """A row for every figure along the suite's series; see ``bench.frames.SERIES_COLUMNS``.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return series_frame(self.series)
 
     def frame(self) -> pandas.DataFrame:
         """A row for every value, and one for each cell that was skipped or failed; see ``bench.frames.COLUMNS``.

@@ -18,6 +18,7 @@ from bench.engine.provenance import provenance
 from bench.engine.reading import readings
 from bench.engine.replicates import recipe_cells
 from bench.engine.samples import collect
+from bench.engine.series import series_of
 from bench.engine.stages import stage_results
 from bench.engine.variant_ratios import variant_ratios
 from bench.errors import UserError
@@ -110,6 +111,7 @@ def run_plan(
     results.run = here
     samples = collect(plan, dataset, engine, measured)
     results.variant_ratios = variant_ratios(engine, measured, samples)
+    results.series = series_of(plan.suite, results.cells)
     if only is None and shard == (1, 1):
         engine.store.set_roots(plan.suite.name, _roots(engine, measured))
     return Measurement(results, samples)

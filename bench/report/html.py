@@ -14,6 +14,9 @@ from bench.report.detail import cell_entries, provenance
 from bench.report.detail_text import cell_text, flat
 from bench.report.leaderboard import leaderboard
 from bench.report.ratio_text import HEADING, NOTE
+from bench.report.series import HEADING as SERIES_HEADING
+from bench.report.series import NOTE as SERIES_NOTE
+from bench.report.series import series_texts
 from bench.report.strip import position, strip, ticks
 from bench.report.waterfall import stages_of
 from bench.report.waterfall_text import stages_text
@@ -100,6 +103,9 @@ def render_html(results: Results) -> str:
             one=position(1.0),
             provenance=flat(provenance(results)),
             sums=sums_lines(results.cells),
+            series=series_texts(results.series),
+            series_heading=SERIES_HEADING,
+            series_note=SERIES_NOTE,
             ratios_heading=HEADING,
             ratios_note=NOTE,
             style=style,

@@ -16,6 +16,9 @@ from bench.report.figures import Figure
 from bench.report.leaderboard import Mark, Order, State, leaderboard
 from bench.report.parity import twins
 from bench.report.ratio_text import HEADING, NOTE, RatioGroupText
+from bench.report.series import HEADING as SERIES_HEADING
+from bench.report.series import NOTE as SERIES_NOTE
+from bench.report.series import series_texts
 from bench.report.waterfall import stages_of
 from bench.report.waterfall_text import BarText, stages_text
 from bench.results import Cell, Results
@@ -54,7 +57,7 @@ def render(results: Results, console: Console) -> None:
             _gaps(board, console.width),
         ]
     parts += ratios([group for group in board.ratios if group.headline])
-    parts += _stages(results, console.width)
+    parts += [*_series(results), *_stages(results, console.width)]
     parts += [_legend(board), *few_samples(results.cells), *_alarms(board), *_twins(results), *_sums(results)]
     parts += [*_notes(board.notes), *_warnings(board.warnings), *_verdicts(board)]
     emit(Group(*parts), console)
@@ -187,6 +190,13 @@ def ratios(groups: Sequence[RatioGroupText]) -> list[RenderableType]:
             sure = line.order in (Order.FURTHER, Order.NEARER)
             parts.append(Padding(Text(line.sentence, style="" if sure else "dim"), (0, 0, 0, 2), expand=False))
     return parts
+
+
+def _series(results: Results) -> list[RenderableType]:
+    """A line for each value along each series."""
+    texts = series_texts(results.series)
+    lines = [Text(f"  {text.place}: {text.title} ({text.meaning}): {text.sentence}") for text in texts]
+    return [_heading(SERIES_HEADING, SERIES_NOTE), *lines] if lines else []
 
 
 def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:

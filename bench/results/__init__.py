@@ -16,6 +16,7 @@ from bench.results.run import (
     Results,
     SuiteInfo,
 )
+from bench.results.series import SeriesPoint, SeriesResult
 from bench.results.stages import (
     Artefact,
     NetworkKey,
@@ -53,6 +54,8 @@ __all__ = [
     "Results",
     "Rule",
     "RunRatio",
+    "SeriesPoint",
+    "SeriesResult",
     "SourceRecord",
     "StageMetric",
     "StageResult",

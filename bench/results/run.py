@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from bench.results.base import Record
 from bench.results.cells import Cell, CellRecord
 from bench.results.ratios import VariantRatio
+from bench.results.series import SeriesResult
 from bench.results.variants import VariantResult, Verdict
 
 SCHEMA_VERSION = 2
@@ -100,6 +101,9 @@ class Results(Record):
     variant_ratios: list[VariantRatio] = Field(
         default_factory=list,
         description="of every headline change: each variant beside the next nearer one, and beside the nearest",
+    )
+    series: list[SeriesResult] = Field(
+        default_factory=list, description="values against the strength of a compression, as the suite asks"
     )
     left_out: list[CellRecord] = Field(default_factory=list, description="gated cells that --only or --shard left out")
     arrays_sha256: str = Field("", description="of the arrays.npz beside it; empty: none was written with it")

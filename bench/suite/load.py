@@ -19,6 +19,7 @@ from bench.suite.check_networks import (
     kind_of,
     tables_in,
 )
+from bench.suite.check_series import build_series
 from bench.suite.check_variants import VariantContext, build_variant
 from bench.suite.extends import read_document
 from bench.suite.findings import Findings
@@ -42,7 +43,7 @@ def load_suite(path: Path | str) -> Suite:
     kind = None if reference is None else kind_of(reference)
     yardstick = build_yardstick(findings, content.get("yardstick", {}), reference)
     targets = build_targets(findings, content, kind)
-    for key, reserved in (("target", ()), ("variant", ("reference",))):
+    for key, reserved in (("target", ()), ("variant", ("reference",)), ("series", ())):
         check_names(findings, content, key, reserved)
     names = (*(str(item.get("name")) for _, item in tables_in(content, "target")), *(target.name for target in targets))
     context = VariantContext(reference, kind, targets, tuple(dict.fromkeys(names)), calibration)
@@ -52,6 +53,7 @@ def load_suite(path: Path | str) -> Suite:
     has_yardstick = yardstick.retrained > 0 or yardstick.noisy
     ood = _build_ood(findings, content)
     uses = build_metrics(findings, content, evaluation, has_yardstick, tuple(ood))
+    series = build_series(findings, content, [str(item.get("name")) for _, item in tables_in(content, "variant")], uses)
     name = _name(findings, path, content)
     if table is not None:
         count = len(variants) * len(targets) * len(uses) * table.replicates
@@ -78,6 +80,7 @@ def load_suite(path: Path | str) -> Suite:
         seed=table.seed,
         spare_calibration=not demanded and "calibration" not in content["data"],
         ood={name: source for name, source in ood.items() if source is not None},
+        series=series,
         not_applicable=tuple(table.not_applicable),
         document=content,
     )

@@ -108,6 +108,17 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Series:
+    """Variants by rising strength of their compression, and the values to look at along them."""
+
+    name: str
+    points: tuple[tuple[str, float], ...]  # variant, strength
+    values: tuple[str, ...]  # metric.value
+    axis: str = ""
+    reference: float | None = None  # the strength of no compression
+
+
+@dataclass(frozen=True)
 class Suite:
     """Everything a run needs; nothing in it depends on the machine but the paths of outside files."""
 
@@ -125,5 +136,6 @@ class Suite:
     seed: int = 0
     spare_calibration: bool = False  # nobody asked for calibration samples, and no step demands any
     ood: dict[str, Source] = field(default_factory=dict)  # samples out of distribution, by name
+    series: tuple[Series, ...] = ()
     not_applicable: tuple[str, ...] = ()  # cells that may be skipped though they are gated
     document: dict[str, Any] = field(default_factory=dict)  # as written, after ``extends``

@@ -179,6 +179,19 @@ class MetricTable(OpenTable):
     gate: list[GateTable] = Field(default_factory=list, description="tolerances on its values")
 
 
+class SeriesTable(_Table):
+    """Variants by the strength of their compression: how a value goes with it."""
+
+    name: Name = Field(description=NAME_RULE)
+    variants: list[str] = Field(min_length=1, description="names of three variants or more, by rising strength")
+    strength: list[float] = Field(min_length=1, description="one number a variant, rising")
+    reference: float | None = Field(
+        None, description="the strength of no compression: the reference is a point of ratios and harms then"
+    )
+    axis: str = Field("", description="what the strength is, such as: share pruned")
+    values: list[str] = Field(min_length=1, description="metric.value, such as lipschitz.global.certified")
+
+
 class SuiteTable(_Table):
     """A suite: one reference, its compressed variants, where they run and what is measured."""
 
@@ -206,3 +219,4 @@ class SuiteTable(_Table):
     )
     variant: list[VariantTable] = Field(min_length=1, description="at least one [[variant]]")
     metric: list[MetricTable] = Field(min_length=1, description="at least one [[metric]]")
+    series: list[SeriesTable] = Field(default_factory=list, description="values against the strength of a compression")
