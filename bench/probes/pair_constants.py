@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from bench.data.base import Samples
 from bench.errors import NotApplicable
@@ -17,12 +19,17 @@ from bench.runtimes.base import Predictor
 class PairConstants(Probe):
     """``pair_constants`` (classes, classes): certified l2 constants of ``z_i − z_j``, per unit of the user's input."""
 
+    iterations: Annotated[
+        int, Field(ge=0, description="of the multipliers of a chain of dense layers; 0: ECLipsE-Fast alone")
+    ] = 200
+
+    version: ClassVar[int] = 2
     arrays: ClassVar[tuple[str, ...]] = ("pair_constants",)
     reads: ClassVar[Literal["rows", "set", "nothing"]] = "set"
     gradients: ClassVar[bool] = True
 
     def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:
-        """By LipLT with the rows of the last maps."""
+        """By LipLT with the rows of the last maps, and the multipliers of a chain of dense layers."""
         import torch
 
         from bench.canonical_form.trace import canonical_form
@@ -31,5 +38,6 @@ class PairConstants(Probe):
         if predictor.spec.members > 1:
             raise NotApplicable("of the mean of several members' probabilities no pair of logits is bounded")
         with gradient_view(predictor, context) as view:
-            constants = pair_constants(canonical_form(view.module, torch.from_numpy(samples.x[:64])))
+            graph = canonical_form(view.module, torch.from_numpy(samples.x[:64]))
+            constants = pair_constants(graph, self.iterations)
         return Observation({"pair_constants": constants})

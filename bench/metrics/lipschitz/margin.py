@@ -44,12 +44,20 @@ class Margin(Metric):
 
     epsilon: Annotated[float, Field(gt=0, description="radius of certified_accuracy, l2, in the user's units")] = 0.1
 
+    iterations: Annotated[
+        int, Field(ge=0, description="of the multipliers of a chain of dense layers; 0: ECLipsE-Fast alone")
+    ] = 200
+
     family: ClassVar[Family] = "lipschitz"
-    probes: ClassVar[tuple[Probe, ...]] = (Logits(), PairConstants())
     values: ClassVar[tuple[Value, ...]] = (
         Mean("certified_radius", of="certified_radius", better="higher", unit="input"),
         Proportion("certified_accuracy", of="certified", better="higher"),
     )
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """Logits, and the constants of their differences."""
+        return Logits(), PairConstants(iterations=self.iterations)
 
     @property
     def derived(self) -> tuple[Derived, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,11 +16,19 @@ from bench.functional.lipschitz.chain_bounds.eclipse_fast import eclipse_fast, f
 from bench.functional.lipschitz.chain_bounds.elimination import Elimination
 from bench.functional.lipschitz.chain_bounds.quasi_newton import Iterate, minimise
 from bench.functional.lipschitz.chain_bounds.recursion import certificate
+from bench.least_recently_used import LeastRecentlyUsed
 from bench.stats.blas_threads import one_thread
 
 Progress: TypeAlias = Callable[[int, float, float], None]
 STAGES = ((20.0, 0.1), (100.0, 0.03), (500.0, 0.01), (2500.0, 0.003), (np.inf, 0.001))  # power of λ_max, least |m|/r
 PATIENCE = 20  # iterations over which a stage must still get lower
+
+
+KEPT_BYTES = 2**22
+
+
+def _bytes(kept: Scales) -> int:
+    return sum(scale.nbytes for scale in kept.scales)
 
 
 class _OutOfTime(Exception):
@@ -59,6 +68,37 @@ def full_diagonal(
     if chain.depth == 0 or not all(weight.any() for weight in chain.weights):
         note = "a single matrix: its norm" if chain.depth == 0 else "a layer of zeros"
         return replace(fast, method="full-diagonal", note=note)
+    found = full_diagonal_scales(chain, iterations=iterations, budget=budget, progress=progress, start=start)
+    least = best([certificate(chain, found.scales), fast])
+    assert least is not None
+    return replace(least, method="full-diagonal", seconds=time.perf_counter() - started, note=found.note)
+
+
+class Scales(NamedTuple):
+    """Scales of the recursion, and why the search for better ones ended early."""
+
+    scales: tuple[Float, ...]
+    note: str = ""
+
+
+def full_diagonal_scales(
+    chain: DenseChain,
+    *,
+    iterations: int = 3000,
+    budget: float | None = None,
+    progress: Progress | None = None,
+    start: Sequence[Float] | None = None,
+) -> Scales:
+    """The scales that ``full_diagonal`` certifies, of a chain with a hidden layer and without layers of zeros.
+
+    Those of the last chains are kept: constants of pairs of outputs stand on the same ones.
+    """
+    free = budget is None and start is None  # else another search, or one that hangs on the machine's speed
+    key = (_content(chain), iterations)
+    kept = _KEPT.get(key) if free else None
+    if kept is not None:
+        return kept
+    started = time.perf_counter()
     note = ""
     first = [np.array(part, dtype=np.float64) for part in (start or fast_scales(chain, 0.98))]
     scales = first
@@ -74,9 +114,19 @@ def full_diagonal(
                     break
         except _OutOfTime:
             note = f"stopped at its time limit of {budget:g} s"
-    found = best([certificate(chain, scales), fast])
-    assert found is not None
-    return replace(found, method="full-diagonal", seconds=time.perf_counter() - started, note=note)
+    found = Scales(tuple(scales), note)
+    if free:
+        _KEPT.put(key, found)
+    return found
+
+
+def _content(chain: DenseChain) -> str:
+    """A digest of all that the search depends on."""
+    digest = hashlib.sha256()
+    for part in (*chain.weights, *(end for a in chain.activations for end in (a.alpha, a.beta))):
+        digest.update(repr(part.shape).encode())
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
 
 
 def _descent(chain: DenseChain, scales: Sequence[Float], started: float, budget: float | None) -> Iterator[Iterate]:
@@ -99,3 +149,6 @@ def _descent(chain: DenseChain, scales: Sequence[Float], started: float, budget:
             marks.append(iterate.value)
             if len(marks) > PATIENCE and marks[-1 - PATIENCE] - marks[-1] < enough:
                 break
+
+
+_KEPT = LeastRecentlyUsed[Scales](KEPT_BYTES, _bytes)

@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,6 +58,27 @@ def certified_value(chain: DenseChain, scales: Sequence[Float]) -> float | None:
     >>> certified_value(chain, [np.array([2.0])]) is None  # K = 1
     True
     """
+    found = output_gram(chain, scales)
+    if found is None:
+        return None
+    with one_thread():
+        root = math.sqrt(top_eigenvalue(found.matrix)) * (1 + 8 * UNIT) if chain.weights[-1].any() else 0.0
+    return float(np.ldexp(root, found.power))
+
+
+class OutputGram(NamedTuple):
+    """E with ``|c · (f(x) − f(y))|² ≤ 4^power cᵀ E c ‖x − y‖²`` for every vector c of output weights."""
+
+    matrix: Float  # (outputs, outputs)
+    power: int
+
+
+def output_gram(chain: DenseChain, scales: Sequence[Float]) -> OutputGram | None:
+    """A matrix ⪰ ``A_{l+1} P_l A_{l+1}ᵀ``, rounding included; None where the scales are not feasible.
+
+    Raises:
+        ValueError: number or shape of the scales does not fit, or one is not positive and finite.
+    """
     _check(chain, scales)
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         shape, before = np.eye(chain.widths[0]), np.ones(chain.widths[0])
@@ -70,10 +92,7 @@ def certified_value(chain: DenseChain, scales: Sequence[Float]) -> float | None:
         power = math.frexp(float(np.abs(last).max(initial=0.0)))[1]
         ones = np.ones(len(last))
         end = gram_above(np.ldexp(chain.weights[-1], -power), shape, before, ones, first=chain.depth == 0)
-        if not np.isfinite(end).all():
-            return None
-        root = math.sqrt(top_eigenvalue(end)) * (1 + 8 * UNIT) if last.any() else 0.0
-    return float(np.ldexp(root, power))
+    return OutputGram(end, power) if np.isfinite(end).all() else None
 
 
 def certificate(
@@ -85,18 +104,23 @@ def certificate(
     first to pass. That keeps each K_i below the former, and costs at most the same part of L².
     """
     started = time.perf_counter()
-    value, eased = certified_value(chain, scales), [*scales]
-    for power in range(-9, 0):
+    value, slack, eased = None, 0.0, list(scales)
+    for eased in eased_scales(scales):
+        value = certified_value(chain, eased)
         if value is not None:
             break
-        eased = [scale * (1 + 10.0**power) ** 0.5 for scale in scales]
-        value = certified_value(chain, eased)
-    slack = 0.0
     if value is None:
         value, note = math.inf, "; ".join(filter(None, (note, "the multipliers are not feasible")))
     elif value > 0:
         slack = _slack(chain, eased, value)
     return LipschitzBound(method, "certified", value, slack=slack, seconds=time.perf_counter() - started, note=note)
+
+
+def eased_scales(scales: Sequence[Float]) -> Iterator[list[Float]]:
+    """The scales themselves, then all t² grown by a part in 10⁹, 10⁸ … 10."""
+    yield list(scales)
+    for power in range(-9, 0):
+        yield [scale * (1 + 10.0**power) ** 0.5 for scale in scales]
 
 
 def _slack(chain: DenseChain, scales: Sequence[Float], value: float) -> float:
