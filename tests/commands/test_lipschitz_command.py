@@ -25,6 +25,14 @@ def bent():
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ELU(), nn.Linear(6, 3))
 
+class Floors(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.inner(x.flatten(1)).floor()
+
 class Rounds(nn.Module):
     def __init__(self):
         super().__init__()
@@ -136,7 +144,7 @@ def test_the_table_says_in_what_interval_the_constant_lies(folder, capsys) -> No
         (["lipschitz_nets:small"], "--shape: a torch network does not say the shape of its input; give --shape"),
         (["lipschitz_nets:small", "--shape", "4,x"], "--shape: '4,x' is no shape"),
         (["lipschitz_nets:small", *SHAPE, "--method", "liplit"], "no method 'liplit'; did you mean 'liplt'"),
-        (["lipschitz_nets:Rounds", *SHAPE], "it rounds, and a function that rounds has no finite Lipschitz"),
+        (["lipschitz_nets:Floors", *SHAPE], "it rounds, and a function that rounds has no finite Lipschitz"),
         (["missing.onnx"], "no file missing.onnx"),
     ],
 )  # fmt: skip
