@@ -30,6 +30,7 @@ from bench.errors import NotApplicable
 Rounding: TypeAlias = Literal["refuse", "keep"]
 PRODUCT: Final = "multiplies two figures of the input, as attention does; that has no global Lipschitz constant"
 ROUNDS: Final = "it rounds, and a function that rounds has no finite Lipschitz constant"
+RANGES: Final = "a range that is taken of each sample, as in dynamic quantisation, has no canonical form"
 WHY: Final = {
     "round": ROUNDS,
     "floor": ROUNDS,
@@ -269,5 +270,6 @@ def nodes_of(call: Call, rounding: Rounding = "refuse") -> Node | list[Node]:
     rule = OPERATORS.get(call.operator) or (ROUNDING.get(call.operator) if rounding == "keep" else None)
     if rule is None:
         why = next((text for word, text in WHY.items() if word in call.operator), "it has no canonical form")
+        why = RANGES if call.operator in ("amax", "amin", "aminmax", "max", "min") else why
         raise NotApplicable(f"{call.name}: operator {call.operator!r}: {why}")
     return rule(call)

@@ -102,6 +102,7 @@ METHODS: dict[str, Method] = {
     "secants": Method(_secants, BOTH),
 }
 """Certified bounds first, then those from below."""
+FROM_BELOW = ("jacobian", "secants")
 
 
 class Skipped(NamedTuple):
@@ -165,7 +166,7 @@ def lipschitz_bounds(
         return [], [
             Skipped(name, "bounds between inputs in a box are not known where a network rounds") for name in chosen
         ]
-    surrogate = surrogate_network(graph) if rounds else Surrogate(graph, {})
+    surrogate = surrogate_network(graph) if rounds else Surrogate(graph, {}, graph)
     asked = Asked(surrogate.graph, samples, norm, budget, limits)
     domain = "global" if limits is None else f"box [{limits[0]:g}, {limits[1]:g}]"
     bounds, skipped = [], []
@@ -177,7 +178,7 @@ def lipschitz_bounds(
             progress(name)
         started = time.perf_counter()
         try:
-            found = METHODS[name].ask(asked)
+            found = METHODS[name].ask(replace(asked, graph=surrogate.whole) if name in FROM_BELOW else asked)
             own = domain if found.domain in ("global", "box") else found.domain
             bounds.append(replace(found, method=name, domain=own, seconds=time.perf_counter() - started))
         except (NotApplicable, MissingExtra) as error:

@@ -39,11 +39,12 @@ def scale_secants(
 ) -> LipschitzBound:
     """The largest difference quotient of pairs at least r apart, a lower bound of the constant at scale r.
 
-    Pairs begin at samples, wide, and come down to r while they climb by straight-through gradients: forward what the
-    quantised network answers, backward its surrogate. The best are halved until they are r apart: one half's quotient
-    is never below that of the whole. There, where roundings count most, they are changed at random and keep what is
-    better. Quotients are of the network itself: of the graph in float64 or, where ``outputs`` is given, the best pair
-    of each sample, in float32, as ``outputs`` answers it. What rounding of sums may have added is taken off.
+    Pairs of samples, and pairs that begin at samples, wide, and come down to r while they climb by straight-through
+    gradients: forward what the quantised network answers, backward its surrogate. The best are halved until they are r
+    apart: one half's quotient is never below that of the whole. There, where roundings count most, they are changed at
+    random and keep what is better. Quotients are of the network itself: of the graph in float64 or, where ``outputs``
+    is given, the best pair of each sample, in float32, as ``outputs`` answers it. What rounding of sums may have added
+    is taken off.
 
     Args:
         graph: a network, quantisers included.
@@ -57,6 +58,7 @@ def scale_secants(
     started = time.perf_counter()
     middle = torch.as_tensor(np.asarray(samples, dtype=np.float64)).reshape(len(samples), *graph.nodes[0].shape)
     best = _Best(graph, norm, r, len(middle))
+    best.look(torch.stack([middle, middle.roll(1, dims=0)]))  # from one sample to another
     _climb(graph, middle, best, steps, started + budget)
     _halve(best)
     _try(best, min(steps, TRIES), started + budget)
@@ -175,7 +177,8 @@ def _try(best: _Best, tries: int, until: float) -> None:
         far = NEAR * 0.5 ** (number % 4)
         middle = best.pairs.mean(dim=0) + far * best.least * _unit(moves[0])
         direction = _unit(best.pairs[0] - best.pairs[1]) + far * _unit(moves[1])
-        best.look(_pair(middle, direction, torch.full_like(middle, best.least), best.norm))
+        longer = 1.0 + 0.5 * (number % 2) * generator("lipschitz.scale", "length", number).uniform()
+        best.look(_pair(middle, direction, torch.full_like(middle, best.least * longer), best.norm))
 
 
 def _wide(rows: NDArray[np.bool_], like: Tensor) -> Tensor:

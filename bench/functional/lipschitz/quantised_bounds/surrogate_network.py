@@ -15,12 +15,14 @@ class Surrogate(NamedTuple):
     """A network without rounding.
 
     ``graph``: each quantiser is the clamp to its range. A clamp of the input itself is left out: it takes no two inputs
-    further apart, so every bound of the rest is one of the whole, and what lies behind it is the same. ``places``:
-    where the value of each quantiser stands in it, by the quantiser's place in the network.
+    further apart, so every upper bound of the rest is one of the whole, and what lies behind it is the same. What is
+    found from below belongs to ``whole``, where it stays. ``places``: where the value of each quantiser stands in
+    ``graph``, by the quantiser's place in the network.
     """
 
     graph: Graph
     places: dict[int, int]
+    whole: Graph
 
 
 def surrogate_network(graph: Graph) -> Surrogate:
@@ -42,11 +44,11 @@ def surrogate_network(graph: Graph) -> Surrogate:
         before, place = place, next(k for k, node in enumerate(smooth.nodes) if place in node.inputs)
         node = smooth.nodes[place]
         if place in places.values() and cut_off(node) is not None and _alike(node.parameters):  # type: ignore[attr-defined]
-            smooth = passed_over(smooth, place, before)
-            return Surrogate(smooth, {k: old - (old >= place) if old != place else before for k, old in places.items()})
+            moved = {k: before if old == place else old - (old > place) for k, old in places.items()}
+            return Surrogate(passed_over(smooth, place, before), moved, smooth)
         if not _rearranges(node):
             break
-    return Surrogate(smooth, places)
+    return Surrogate(smooth, places, smooth)
 
 
 def _alike(parameters: tuple[object, ...]) -> bool:
