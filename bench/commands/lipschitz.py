@@ -33,18 +33,24 @@ if TYPE_CHECKING:
 @click.option("--shape", metavar="C,H,W", help="Of one sample, where there is no --data.")
 @click.option("--bounds", metavar="LO,HI", help="The range of x; default: 0,1 if x lies in it.")
 @click.option("--input", "declared", metavar="KEY=VALUE,...", help=f"How the network takes its input, {KEYS}.")
+@click.option(
+    "--scale", "scales", multiple=True, metavar="R",
+    help="Bound pairs of inputs at least R apart too, such as 0.1 or 1/255; may be given again. Default, of a network"
+    " that rounds: 1/255 of the range of x.",
+)  # fmt: skip
 @click.option("--budget", default=60.0, show_default=True, help="Seconds for each method that can stop early.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON on standard output and nothing else.")
 @NO_CODE
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 def lipschitz(
     model: str, methods: tuple[str, ...], norm: Norm, domain: str, data: Path | None, shape: str | None,
-    bounds: str | None, declared: str | None, budget: float, as_json: bool, quiet: bool,
+    bounds: str | None, declared: str | None, scales: tuple[str, ...], budget: float, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Bound how fast the logits of MODEL can change with its input, per unit of the user's input.
 
     MODEL is an ONNX file or module:factory[@checkpoint.safetensors]. 'certified' is never below the constant, 'lower'
-    never above it; a network whose activations are rounded has no finite constant and is refused.
+    never above it. A network whose activations are rounded has no finite constant: it is bounded at a scale, between
+    inputs that are so far apart; what is said of its 'surrogate', without rounding, is no bound of itself.
     """
     from bench.engine.lipschitz import lipschitz_of
     from bench.functional.lipschitz.methods import METHODS
@@ -54,7 +60,7 @@ def lipschitz(
     with json_alone(as_json) as say:
         found, skipped = lipschitz_of(
             model, data, shape=None if shape is None else parse_shape(shape), norm=norm, methods=chosen, budget=budget,
-            on_box=domain == "box",
+            on_box=domain == "box", scales=tuple(map(parse_scale, scales)),
             bounds=None if bounds is None else parse_bounds(bounds), inputs=Inputs(both=declared),
             progress=None if quiet or as_json else lambda name: click.echo(f"{name} ...", err=True),
         )  # fmt: skip
@@ -79,11 +85,30 @@ def parse_shape(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def parse_scale(text: str) -> float:
+    """A distance, as a number or a fraction.
+
+    >>> parse_scale("1/4")
+    0.25
+    """
+    from fractions import Fraction
+
+    from bench.errors import UserError
+
+    try:
+        return float(Fraction(text.strip()))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise UserError.at(
+            "--scale", f"{text!r} is no distance", "give a number above 0, such as 0.1 or 1/255"
+        ) from None
+
+
 def _as_json(found: list[LipschitzBound], skipped: list[Skipped]) -> dict[str, object]:
     return {
         "bounds": [
             {
                 "method": bound.method, "kind": bound.kind, "norm": bound.norm, "domain": bound.domain,
+                "of": bound.of, "scale": bound.scale or None,
                 "value": bound.value, "seconds": round(bound.seconds, 3), "slack": bound.slack, "note": bound.note,
                 "layers": [layer.__dict__ for layer in bound.layers],
             }
@@ -106,9 +131,18 @@ def _table(found: list[LipschitzBound], skipped: list[Skipped]) -> None:
         table.add_row(bound.method, bound.kind, bound.norm, escape(bound.domain), *figures, escape(bound.note))
     console = Console()
     console.print(table)
-    lower, certified = enclosing(found)
-    if lower is not None and certified is not None and lower.value > 0:
-        ends, factor = f"[{lower.value:.6g}, {certified.value:.6g}]", certified.value / lower.value
-        console.print(f"the constant lies in {ends}: a factor of {factor:.3g}")
+    constants = [("the constant", "network", 0.0), ("the constant of the surrogate", "surrogate", 0.0)]
+    constants += [(f"the constant of pairs at least {r:.6g} apart", "network", r) for r in _scales(found)]
+    for what, of, scale in constants:
+        lower, certified = enclosing(found, of, scale)
+        if lower is not None and certified is not None and lower.value > 0:
+            ends, factor = f"[{lower.value:.6g}, {certified.value:.6g}]", certified.value / lower.value
+            console.print(f"{what} lies in {ends}: a factor of {factor:.3g}")
+    if any(bound.of == "surrogate" for bound in found):
+        console.print("the network rounds: it has no finite constant of its own")
     for item in skipped:
         console.print(f"{item.method}: not for this network: {item.reason}", markup=False, style="dim")
+
+
+def _scales(found: list[LipschitzBound]) -> list[float]:
+    return sorted({bound.scale for bound in found if bound.scale})

@@ -11,6 +11,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
+from bench.canonical_form.quantisers import quantisers
 from bench.canonical_form.trace import canonical_form
 from bench.engine.diff import pair_suite
 from bench.engine.intake import take_in_beside
@@ -31,6 +32,7 @@ MODEL = ArgumentNames(
     integer_sums="--integer-sums",
 )  # fmt: skip
 SHAPE = "give --shape 1,28,28 or --data x.npz"
+STEP = 1 / 255  # of the range of the input: the scale at which a network that rounds is bounded by default
 ROWS = 16  # random samples where none are given
 
 
@@ -45,9 +47,13 @@ def lipschitz_of(
     methods: Sequence[str] = (),
     budget: float = 60.0,
     on_box: bool = False,
+    scales: Sequence[float] = (),
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[LipschitzBound], list[Skipped]]:
     """Bounds on how fast a network's logits change, per unit of the user's input.
+
+    Of a network that rounds its activations, with exact sums of 8-bit products: bounds of its surrogate, and of itself
+    at scales.
 
     Args:
         network: as ``bench.network`` takes it.
@@ -59,11 +65,14 @@ def lipschitz_of(
         methods: names; by default all but those that need an extra.
         budget: seconds for each method that can stop early.
         on_box: bounds between inputs within ``bounds`` alone.
+        scales: least distances of pairs of inputs; by default, of a network that rounds, 1/255 of the range of ``x``.
         progress: is called with the method that begins.
 
     Raises:
         UserError: whatever is wrong in what was given; a layer that has no bound is named.
     """
+    if too_small := [r for r in scales if not 0 < r < np.inf]:
+        raise UserError.at("--scale", f"{too_small[0]} is no distance", "give a number above 0, such as 1/255")
     if unknown := [name for name in methods if name not in METHODS]:
         raise UserError.at("--method", f"no method {unknown[0]!r}", nearest(unknown[0], list(METHODS)))
     named = as_network(network, "MODEL")
@@ -77,10 +86,12 @@ def lipschitz_of(
     try:
         predictor = open_predictor(loaded, Target(name=runtime, runtime=runtime, integer_sums="exact"))
         with gradient_view(predictor, Context(0, trial=rows[:TRIAL])) as view:
-            graph = canonical_form(view.module, torch.from_numpy(rows[:TRIAL]))
+            graph = canonical_form(view.module, torch.from_numpy(rows[:TRIAL]), rounding="keep")
     except NotApplicable as error:
         advice = "bounds are of affine layers and activations with known slopes"
         raise UserError.at("MODEL", str(error), advice) from None
+    low, high = loaded.input.bounds
+    own = (STEP * (high - low),) if quantisers(graph) else ()
     return lipschitz_bounds(
         graph,
         rows[:64],
@@ -88,6 +99,8 @@ def lipschitz_of(
         methods=methods,
         budget=budget,
         limits=pair.bounds if on_box else None,
+        scales=tuple(scales) or own,
+        outputs=None if loaded.input.dtype == "uint8" else lambda x: predictor.logits(torch.from_numpy(x))[0].numpy(),
         progress=progress,
     )
 

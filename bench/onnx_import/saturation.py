@@ -133,6 +133,8 @@ def lost(read: Reading, pairs: Candidates, outputs: int, counted: Counted | None
     total = read.codes.new_zeros((len(read.rows), outputs), dtype=torch.float64)
     if counted is not None:
         counted.sums += len(read.rows) * pairs.pairs
+    if not len(pairs.outputs):
+        return total
     with torch.no_grad():
         pair, row, above = _clipped(read, pairs)
     if counted is not None:

@@ -25,6 +25,14 @@ def bent():
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ELU(), nn.Linear(6, 3))
 
+class Floors(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.inner(x.flatten(1)).floor()
+
 class Rounds(nn.Module):
     def __init__(self):
         super().__init__()
@@ -130,13 +138,50 @@ def test_the_table_says_in_what_interval_the_constant_lies(folder, capsys) -> No
     assert "product ..." in shown.err
 
 
+def test_a_network_that_rounds_is_bounded_at_a_scale_and_its_surrogate_is_called_so(folder, capsys) -> None:
+    found = bounds(capsys, "lipschitz_nets:Rounds", *SHAPE, "--method", "product", "--method", "secants")
+    own = [bound for bound in found["bounds"] if bound["of"] == "network"]
+    assert [bound["kind"] for bound in own] == ["certified", "lower"]
+    assert all(bound["scale"] == pytest.approx(1 / 255) for bound in own)
+    assert own[0]["method"] == "scale-r (r = 0.00392157)"
+    assert own[0]["domain"] == own[1]["domain"] == "pairs at least 0.00392157 apart"
+    assert own[1]["note"] == "answers of the network as it runs"
+    others = [bound for bound in found["bounds"] if bound["of"] == "surrogate"]
+    assert [bound["method"] for bound in others] == ["surrogate product", "surrogate secants"]
+    assert all(bound["scale"] is None for bound in others)
+    assert all("the network itself has no finite constant" in bound["note"] for bound in others)
+    steepest, r = others[0]["value"], 1 / 255
+    assert own[0]["value"] == pytest.approx(steepest + 2 * 0.5 * 3**0.5 / r, rel=1e-6)  # half a step of three logits
+    assert 1 / r * 0.99 < own[1]["value"] <= own[0]["value"]
+
+
+def test_scales_are_numbers_or_fractions_and_float_networks_have_them_too(folder, capsys) -> None:
+    asked = ["--method", "product", "--scale", "1/4", "--scale", "2"]
+    for name in ("small", "Rounds"):
+        found = bounds(capsys, f"lipschitz_nets:{name}", *SHAPE, *asked)
+        certified = {bound["scale"]: bound["value"] for bound in found["bounds"] if bound["kind"] == "certified"}
+        assert certified.keys() == {None, 0.25, 2.0}
+        if name == "small":
+            assert certified[0.25] == pytest.approx(certified[None])
+        else:
+            assert certified[2.0] < certified[0.25]
+    assert run_cli(["lipschitz", "lipschitz_nets:Rounds", *SHAPE, *asked, "-q"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "the constant of pairs at least 0.25 apart lies in [" in shown
+    assert "the network rounds: it has no finite constant of its own" in shown
+    assert "the constant lies in" not in shown
+    for wrong in ("0", "-1", "x", "1/0", "nan"):
+        assert run_cli(["lipschitz", "lipschitz_nets:small", *SHAPE, "--scale", wrong, "-q"]) == 2
+        assert "--scale: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["lipschitz_nets:small"], "--shape: a torch network does not say the shape of its input; give --shape"),
         (["lipschitz_nets:small", "--shape", "4,x"], "--shape: '4,x' is no shape"),
         (["lipschitz_nets:small", *SHAPE, "--method", "liplit"], "no method 'liplit'; did you mean 'liplt'"),
-        (["lipschitz_nets:Rounds", *SHAPE], "it rounds, and a function that rounds has no finite Lipschitz"),
+        (["lipschitz_nets:Floors", *SHAPE], "it rounds, and a function that rounds has no finite Lipschitz"),
         (["missing.onnx"], "no file missing.onnx"),
     ],
 )  # fmt: skip

@@ -22,9 +22,15 @@ if TYPE_CHECKING:
     from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
     from bench.functional.lipschitz.graph_bounds.margins import pair_constants
     from bench.functional.lipschitz.methods import METHODS, lipschitz_bounds
+    from bench.functional.lipschitz.quantised_bounds.rounding_error import RoundingError, rounding_error
+    from bench.functional.lipschitz.quantised_bounds.scale import affine_gain, scale_bound
+    from bench.functional.lipschitz.quantised_bounds.scale_secants import scale_secants
+    from bench.functional.lipschitz.quantised_bounds.surrogate_network import surrogate_network
 
 LATER: Final = {
     "METHODS": "bench.functional.lipschitz.methods",
+    "RoundingError": "bench.functional.lipschitz.quantised_bounds.rounding_error",
+    "affine_gain": "bench.functional.lipschitz.quantised_bounds.scale",
     "canonical_form": "bench.canonical_form.trace",
     "clever": "bench.functional.lipschitz.graph_bounds.clever",
     "constant": "bench.functional.lipschitz.chain_bounds.enumeration",
@@ -32,6 +38,10 @@ LATER: Final = {
     "full_diagonal": "bench.functional.lipschitz.chain_bounds.full_diagonal",
     "lipschitz_bounds": "bench.functional.lipschitz.methods",
     "pair_constants": "bench.functional.lipschitz.graph_bounds.margins",
+    "rounding_error": "bench.functional.lipschitz.quantised_bounds.rounding_error",
+    "scale_bound": "bench.functional.lipschitz.quantised_bounds.scale",
+    "scale_secants": "bench.functional.lipschitz.quantised_bounds.scale_secants",
+    "surrogate_network": "bench.functional.lipschitz.quantised_bounds.surrogate_network",
 }
 __all__ = [
     "METHODS",
@@ -39,6 +49,8 @@ __all__ = [
     "DenseChain",
     "LayerNorm",
     "LipschitzBound",
+    "RoundingError",
+    "affine_gain",
     "best",
     "canonical_form",
     "clever",
@@ -47,6 +59,10 @@ __all__ = [
     "full_diagonal",
     "lipschitz_bounds",
     "pair_constants",
+    "rounding_error",
+    "scale_bound",
+    "scale_secants",
+    "surrogate_network",
 ]
 
 

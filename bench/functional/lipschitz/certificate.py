@@ -26,6 +26,9 @@ class LipschitzBound:
 
     ``certified``: at or above the constant, rounding included (``slack``, relative). ``lower``: at or below it.
     ``estimate``: neither; it takes part in no minimum or maximum with the others.
+
+    ``of``: the network, or its surrogate, in which rounding is left out: a bound of that is none of the network.
+    ``scale``: above 0 the bound is one of pairs that are at least so far apart, ``sup_{‖x − y‖ ≥ scale}``.
     """
 
     method: str
@@ -37,20 +40,38 @@ class LipschitzBound:
     seconds: float = 0.0
     layers: tuple[LayerNorm, ...] = ()
     note: str = ""  # what a reader must know: a product at skips, a time limit, a solver that stopped early
+    of: Literal["network", "surrogate"] = "network"
+    scale: float = 0.0
 
 
-def best(bounds: Sequence[LipschitzBound]) -> LipschitzBound | None:
-    """The smallest certified bound; None where there is none.
+def alike(bounds: Sequence[LipschitzBound], of: str = "network", scale: float = 0.0) -> list[LipschitzBound]:
+    """The bounds of one constant: of the network or its surrogate, at one scale; others say nothing of it."""
+    return [bound for bound in bounds if bound.of == of and bound.scale == scale]
+
+
+def best(bounds: Sequence[LipschitzBound], of: str = "network", scale: float = 0.0) -> LipschitzBound | None:
+    """The smallest certified bound of the network's constant; None where there is none.
+
+    Args:
+        bounds: of one network, in one norm; those of its surrogate or of another scale are passed over.
+        of: ``surrogate`` for the constant of the surrogate.
+        scale: above 0 for the constant of pairs that far apart.
 
     >>> best([LipschitzBound("a", "certified", 3.0), LipschitzBound("b", "estimate", 1.0)]).method
     'a'
+    >>> best([LipschitzBound("a", "certified", 3.0, of="surrogate")]) is None
+    True
     """
-    certified = [bound for bound in bounds if bound.kind == "certified"]
+    certified = [bound for bound in alike(bounds, of, scale) if bound.kind == "certified"]
     return min(certified, key=lambda bound: bound.value, default=None)
 
 
-def enclosing(bounds: Sequence[LipschitzBound]) -> tuple[LipschitzBound | None, LipschitzBound | None]:
+def enclosing(
+    bounds: Sequence[LipschitzBound], of: str = "network", scale: float = 0.0
+) -> tuple[LipschitzBound | None, LipschitzBound | None]:
     """The largest lower bound and the smallest certified one, between which the constant lies; None where none is.
+
+    Arguments as of ``best``.
 
     Raises:
         AssertionError: the lower one exceeds the certified one, which no network can bring about.
@@ -58,7 +79,8 @@ def enclosing(bounds: Sequence[LipschitzBound]) -> tuple[LipschitzBound | None, 
     >>> enclosing([LipschitzBound("a", "certified", 3.0), LipschitzBound("b", "lower", 1.0)])[0].method
     'b'
     """
-    certified, found = best(bounds), [bound for bound in bounds if bound.kind == "lower"]
+    certified = best(bounds, of, scale)
+    found = [bound for bound in alike(bounds, of, scale) if bound.kind == "lower"]
     lower = max(found, key=lambda bound: bound.value, default=None)
     if lower is not None and certified is not None:
         what = f"{lower.method} {lower.value} exceeds {certified.method} {certified.value}"

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.canonical_form.graph import Graph
+from bench.canonical_form.quantisers import quantisers
 from bench.errors import MissingExtra, NotApplicable
-from bench.functional.lipschitz.certificate import LipschitzBound, Norm, enclosing
+from bench.functional.lipschitz.certificate import LipschitzBound, Norm, best, enclosing
 from bench.functional.lipschitz.chain import DenseChain
 from bench.functional.lipschitz.chain_bounds import liplt as chain_liplt
 from bench.functional.lipschitz.chain_bounds import product as chain_product
@@ -24,8 +25,12 @@ from bench.functional.lipschitz.chain_bounds.lipsdp_neuron import lipsdp_neuron
 from bench.functional.lipschitz.chain_bounds.local import local_chain
 from bench.functional.lipschitz.chain_bounds.lower import Box, secant
 from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
-from bench.functional.lipschitz.graph_bounds.liplt import liplt, product
+from bench.functional.lipschitz.graph_bounds.liplt import Solved, liplt, product, solve
 from bench.functional.lipschitz.graph_bounds.lower import jacobian_lower, secant_lower
+from bench.functional.lipschitz.quantised_bounds.at_scales import at_scales, of_surrogate
+from bench.functional.lipschitz.quantised_bounds.rounding_error import rounding_error
+from bench.functional.lipschitz.quantised_bounds.scale_secants import Outputs
+from bench.functional.lipschitz.quantised_bounds.surrogate_network import Surrogate, surrogate_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,11 @@ class Asked:
     norm: Norm
     budget: float  # seconds, of methods that can stop early
     limits: tuple[float, float] | None = None  # of each input, where the bound is of that box alone
+
+    @cached_property
+    def solved(self) -> Solved:
+        """LipLT's sums."""
+        return solve(self.graph)
 
     @cached_property
     def chain(self) -> DenseChain:
@@ -68,7 +78,7 @@ def _product(asked: Asked) -> LipschitzBound:
 
 def _liplt(asked: Asked) -> LipschitzBound:
     everywhere = asked.norm == "l2" and asked.box is None
-    return liplt(asked.graph) if everywhere else chain_liplt.liplt(asked.chain, asked.norm)
+    return liplt(asked.graph, asked.solved) if everywhere else chain_liplt.liplt(asked.chain, asked.norm)
 
 
 def _secants(asked: Asked) -> LipschitzBound:
@@ -92,6 +102,7 @@ METHODS: dict[str, Method] = {
     "secants": Method(_secants, BOTH),
 }
 """Certified bounds first, then those from below."""
+FROM_BELOW = ("jacobian", "secants")
 
 
 class Skipped(NamedTuple):
@@ -109,17 +120,24 @@ def lipschitz_bounds(
     methods: Sequence[str] = (),
     budget: float = 60.0,
     limits: tuple[float, float] | None = None,
+    scales: Sequence[float] = (),
+    outputs: Outputs | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[LipschitzBound], list[Skipped]]:
     """Every bound of one network's constant, by each method that applies to it.
 
+    A network that rounds has no finite constant: methods are asked of its surrogate, in which rounding is left out, and
+    bounds of the network itself are those at ``scales``, of pairs that are so far apart.
+
     Args:
-        graph: a network in canonical form.
+        graph: a network in canonical form, with quantisers where rounding was kept.
         samples: (n, *shape) at which bounds from below begin; by default normal random inputs.
         norm: of inputs and outputs alike.
         methods: names of ``METHODS``; by default all but ``lipsdp-neuron``, which needs the extra ``sdp``.
         budget: seconds for each method that can stop early.
-        limits: of each input; bounds are then of the box between them, for chains alone.
+        limits: of each input; bounds are then of the box between them, for chains alone, and not where it rounds.
+        scales: least distances of pairs, in the units of the input; at each the constant has two ends.
+        outputs: answers of what really runs, (n, *shape) float32 to (n, classes), for bounds from below at scales.
         progress: is called with the name of the method that begins.
 
     Returns:
@@ -143,7 +161,13 @@ def lipschitz_bounds(
         raise ValueError(f"{unknown[0]!r} is no method; there are {', '.join(METHODS)}")
     if samples is None:
         samples = np.random.default_rng(0).normal(size=(16, *graph.nodes[0].shape[1:]))
-    asked = Asked(graph, samples, norm, budget, limits)
+    rounds = bool(quantisers(graph))
+    if rounds and limits is not None:
+        return [], [
+            Skipped(name, "bounds between inputs in a box are not known where a network rounds") for name in chosen
+        ]
+    surrogate = surrogate_network(graph) if rounds else Surrogate(graph, {}, graph)
+    asked = Asked(surrogate.graph, samples, norm, budget, limits)
     domain = "global" if limits is None else f"box [{limits[0]:g}, {limits[1]:g}]"
     bounds, skipped = [], []
     for name in chosen:
@@ -154,10 +178,19 @@ def lipschitz_bounds(
             progress(name)
         started = time.perf_counter()
         try:
-            found = METHODS[name].ask(asked)
+            found = METHODS[name].ask(replace(asked, graph=surrogate.whole) if name in FROM_BELOW else asked)
             own = domain if found.domain in ("global", "box") else found.domain
             bounds.append(replace(found, method=name, domain=own, seconds=time.perf_counter() - started))
         except (NotApplicable, MissingExtra) as error:
             skipped.append(Skipped(name, str(error)))
-    enclosing(bounds)
+    bounds = [of_surrogate(bound) for bound in bounds] if rounds else bounds
+    of = "surrogate" if rounds else "network"
+    enclosing(bounds, of)
+    constant = best(bounds, of)
+    if scales and constant is not None:
+        if progress is not None:
+            progress("scale-r")
+        solved = asked.solved if rounds and norm == "l2" else None
+        rounded = rounding_error(graph, norm, surrogate, solved, budget=budget)
+        bounds += at_scales(graph, constant, rounded, scales, samples, outputs, budget=budget)
     return bounds, skipped

@@ -23,7 +23,7 @@ class GlobalLipschitz(LipschitzBoundsOptions, Metric):
     ``certified``: the least upper bound that is proven, of ``product``, LipLT (arXiv 2310.00116), ECLipsE-Fast (arXiv
     2404.04375) and full-diagonal multipliers (the program of arXiv 1902.04675). Both stand beside the largest
     difference quotient that was found, and so does the ratio variant / reference, which lies between what both prove.
-    Quantised activations round: such a network has no finite constant, and is refused.
+    Quantised activations round: such a network has no finite constant, and is refused; ``lipschitz.scale`` has one.
     """
 
     family: ClassVar[Family] = "lipschitz"

@@ -40,16 +40,20 @@ def product(graph: Graph, norm: Norm = "l2") -> LipschitzBound:
     )  # fmt: skip
 
 
-def liplt(graph: Graph) -> LipschitzBound:
+def liplt(graph: Graph, solved: Solved | None = None) -> LipschitzBound:
     """LipLT, an upper bound of the l2 constant that keeps what layers are together (arXiv 2310.00116).
 
     Each nonlinearity is split, ``φ = c id + r ψ`` with ψ 1-Lipschitz (c, r the middle and half the width of its
     slopes; max pooling: c = 0, r its norm). With all ψ taken as inputs of their own the network is linear, and
     ``L(z_k) ≤ ‖A_k‖ + Σ_{j<k} ‖B_kj‖ r_j L(z_j)`` for what stands before each nonlinearity and for the output. At
     every nonlinearity the smaller of this and the product is taken, so the value never exceeds the product.
+
+    Args:
+        graph: a network.
+        solved: these sums, where they are known.
     """
     started = time.perf_counter()
-    solved = solve(graph)
+    solved = solve(graph) if solved is None else solved
     note = _note(graph)
     if solved.products:
         note = "; ".join(

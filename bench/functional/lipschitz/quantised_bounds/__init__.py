@@ -1,0 +1,1 @@
+"""Networks that round their activations: no finite constant, but one at a scale, and one of their surrogate."""
