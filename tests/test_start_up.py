@@ -29,6 +29,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "functional.linf_pgd",
     "functional.lipschitz.graph_bounds",
     "functional.lipschitz.methods",
+    "functional.lipschitz.relaxations",
     "functional.module_cost",
     "functional.onnx_cost",
     "networks.answers",

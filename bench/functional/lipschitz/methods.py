@@ -22,10 +22,11 @@ from bench.functional.lipschitz.chain_bounds.eclipse_fast import eclipse_fast
 from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
 from bench.functional.lipschitz.chain_bounds.lipsdp_neuron import lipsdp_neuron
 from bench.functional.lipschitz.chain_bounds.local import local_chain
-from bench.functional.lipschitz.chain_bounds.lower import Box, secant
+from bench.functional.lipschitz.chain_bounds.lower import secant
 from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
 from bench.functional.lipschitz.graph_bounds.liplt import liplt, product
 from bench.functional.lipschitz.graph_bounds.lower import jacobian_lower, secant_lower
+from bench.functional.lipschitz.regions import Box
 
 
 @dataclass(frozen=True, eq=False)
