@@ -30,6 +30,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "functional.lipschitz.graph_bounds",
     "functional.lipschitz.methods",
     "functional.lipschitz.quantised_bounds",
+    "functional.lipschitz.relaxations",
     "functional.module_cost",
     "functional.onnx_cost",
     "networks.answers",

@@ -1,7 +1,7 @@
 """Lipschitz constants: certified upper bounds, valid lower bounds, estimates; usable without the rest.
 
 ``canonical_form(module, samples)`` brings a torch module to affine maps and nonlinearities, ``lipschitz_bounds(graph)``
-asks every method that applies. Whatever needs torch is imported at its first use.
+asks every method that applies, everywhere or on a region. Whatever needs torch is imported at its first use.
 
 >>> from bench.functional import lipschitz
 >>> sorted(set(lipschitz.__all__) - set(dir(lipschitz)))
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench.functional.lipschitz.certificate import LayerNorm, LipschitzBound, best
 from bench.functional.lipschitz.chain import Activation, DenseChain
+from bench.functional.lipschitz.regions import Ball, Box
 
 if TYPE_CHECKING:
     from bench.canonical_form.trace import canonical_form
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
     from bench.functional.lipschitz.graph_bounds.clever import clever
     from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
+    from bench.functional.lipschitz.graph_bounds.local_constants import local_constants
     from bench.functional.lipschitz.graph_bounds.margins import pair_constants
     from bench.functional.lipschitz.methods import METHODS, lipschitz_bounds
     from bench.functional.lipschitz.quantised_bounds.rounding_error import RoundingError, rounding_error
     from bench.functional.lipschitz.quantised_bounds.scale import affine_gain, scale_bound
     from bench.functional.lipschitz.quantised_bounds.scale_secants import scale_secants
     from bench.functional.lipschitz.quantised_bounds.surrogate_network import surrogate_network
+    from bench.functional.lipschitz.relaxations.intervals import interval_bounds
+    from bench.functional.lipschitz.relaxations.linear import linear_bounds
 
 LATER: Final = {
     "METHODS": "bench.functional.lipschitz.methods",
@@ -36,7 +40,10 @@ LATER: Final = {
     "constant": "bench.functional.lipschitz.chain_bounds.enumeration",
     "dense_chain": "bench.functional.lipschitz.graph_bounds.dense_chain",
     "full_diagonal": "bench.functional.lipschitz.chain_bounds.full_diagonal",
+    "interval_bounds": "bench.functional.lipschitz.relaxations.intervals",
+    "linear_bounds": "bench.functional.lipschitz.relaxations.linear",
     "lipschitz_bounds": "bench.functional.lipschitz.methods",
+    "local_constants": "bench.functional.lipschitz.graph_bounds.local_constants",
     "pair_constants": "bench.functional.lipschitz.graph_bounds.margins",
     "rounding_error": "bench.functional.lipschitz.quantised_bounds.rounding_error",
     "scale_bound": "bench.functional.lipschitz.quantised_bounds.scale",
@@ -46,6 +53,8 @@ LATER: Final = {
 __all__ = [
     "METHODS",
     "Activation",
+    "Ball",
+    "Box",
     "DenseChain",
     "LayerNorm",
     "LipschitzBound",
@@ -57,7 +66,10 @@ __all__ = [
     "constant",
     "dense_chain",
     "full_diagonal",
+    "interval_bounds",
+    "linear_bounds",
     "lipschitz_bounds",
+    "local_constants",
     "pair_constants",
     "rounding_error",
     "scale_bound",

@@ -6,7 +6,7 @@ import pytest
 from bench.functional.lipschitz.chain import DenseChain, relu
 from bench.functional.lipschitz.chain_bounds.chain_values import jacobian
 from bench.functional.lipschitz.chain_bounds.enumeration import constant, regions
-from bench.functional.lipschitz.chain_bounds.lower import Box
+from bench.functional.lipschitz.regions import Box
 from tests.functional.lipschitz.chains import (
     constant_of_non_negative,
     largest_over_slopes,

@@ -10,7 +10,8 @@ from bench.functional.lipschitz.chain_bounds.eclipse_fast import eclipse_fast
 from bench.functional.lipschitz.chain_bounds.enumeration import constant
 from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
 from bench.functional.lipschitz.chain_bounds.local import local_chain, on_box
-from bench.functional.lipschitz.chain_bounds.lower import Box, secant
+from bench.functional.lipschitz.chain_bounds.lower import secant
+from bench.functional.lipschitz.regions import Box
 from tests.functional.lipschitz.chains import random_chain, sloped
 
 KINDS = {

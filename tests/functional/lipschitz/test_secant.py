@@ -11,7 +11,8 @@ from bench.functional.lipschitz.chain_bounds.activation_functions import SMOOTH,
 from bench.functional.lipschitz.chain_bounds.chain_values import jacobian, value, value_with_error
 from bench.functional.lipschitz.chain_bounds.enumeration import constant
 from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
-from bench.functional.lipschitz.chain_bounds.lower import Box, secant
+from bench.functional.lipschitz.chain_bounds.lower import secant
+from bench.functional.lipschitz.regions import Box
 from tests.functional.lipschitz.chains import constant_of_non_negative, paper_network, random_chain, sloped
 
 SLOPES = {

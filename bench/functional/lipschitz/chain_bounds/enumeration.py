@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
 from bench.functional.lipschitz.chain import DenseChain, Float
 from bench.functional.lipschitz.chain_bounds.composite import Composite
-from bench.functional.lipschitz.chain_bounds.lower import Box
+from bench.functional.lipschitz.regions import Box
 
 THINNEST = 1e-7  # radius of the ball that must fit into a region
 LARGEST = 20  # ReLUs

@@ -12,8 +12,8 @@ from bench.functional.lipschitz.certificate import LipschitzBound
 from bench.functional.lipschitz.chain import Activation, DenseChain, Float
 from bench.functional.lipschitz.chain_bounds.activation_functions import PIECEWISE, evaluated
 from bench.functional.lipschitz.chain_bounds.composite import steepest
-from bench.functional.lipschitz.chain_bounds.lower import Box
 from bench.functional.lipschitz.chain_bounds.rounding import UNIT, gamma
+from bench.functional.lipschitz.regions import Box
 
 Ends = tuple[Float, Float]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,18 +10,12 @@ from bench.functional.lipschitz.certificate import LipschitzBound, Norm
 from bench.functional.lipschitz.chain import DenseChain, Float
 from bench.functional.lipschitz.chain_bounds.chain_values import jacobian, value, value_with_error
 from bench.functional.lipschitz.chain_bounds.rounding import UNIT, gamma
+from bench.functional.lipschitz.regions import Box
 from bench.stats.blas_threads import one_thread
 from bench.stats.streams import generator
 
 SCREENED = 64  # points that are looked at for each pair that starts
 ENTRIES = 4_000_000  # of their Jacobians, at most
-
-
-class Box(NamedTuple):
-    """The inputs between two corners, (n_0,) each."""
-
-    low: Float
-    high: Float
 
 
 def secant(
