@@ -52,6 +52,7 @@ FUNCTIONS = {
     "minimum": (lambda x: torch.minimum(torch.round(x * 4), torch.tensor(3.0)) / 4, 0.25, -np.inf, 0.75),
     "torch": (lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15), 0.1, -0.3, 1.2),
     "ReLU behind": (lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15).relu(), 0.1, 0, 1.2),
+    "between": (lambda x: (torch.round(x / 0.1 + 0.3).clamp(-4, 9) - 0.3) * 0.1, 0.1, -0.43, 0.87),
     "twice": (lambda x: torch.round(torch.round(x * 4).clamp(-2, 3) / 4 * 4).clamp(-9, 3) / 4, 0.25, -0.5, 0.75),
 }  # fmt: skip
 
@@ -104,6 +105,48 @@ def test_halves_go_to_even_codes_whatever_the_zero_point() -> None:
     module.forward = lambda x: torch.fake_quantize_per_tensor_affine(x, 0.5, 3, 0, 15)
     halves = (torch.arange(-8, 8) + 0.5)[:, None] * 0.5
     assert form(module, halves)(halves.double()[:, None]).flatten().tolist() == module(halves).flatten().tolist()
+
+
+ENDS = [
+    lambda x: torch.fake_quantize_per_tensor_affine(x.relu(), 0.1, 3, 0, 15),
+    lambda x: torch.fake_quantize_per_tensor_affine(x.clamp(-0.2, 5), 0.1, 3, 0, 15),
+    lambda x: torch.fake_quantize_per_tensor_affine(x.clamp(1.3, 5), 0.1, 3, 0, 15),  # above the whole range
+    lambda x: torch.fake_quantize_per_channel_affine(x.relu(), SCALES, ZEROS, 1, 0, 15),
+    lambda x: torch.round(x.relu()),
+    lambda x: torch.fake_quantize_per_tensor_affine(y := x.relu(), 0.1, 0, 0, 15) + y,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", ENDS)
+def test_the_surrogate_is_the_network_with_clamps_in_the_places_of_quantisers(function) -> None:
+    graph = form(Function(function).eval(), torch.randn(5, 4))
+    x = 3 * torch.randn(300, 1, 4, generator=torch.Generator().manual_seed(1)).double()
+    smooth, places = clamped(graph)
+    values = [x]
+    for node in graph.nodes[1:]:
+        given = [values[k] for k in node.inputs]
+        values.append(node.surrogate(*given) if isinstance(node, Quantise) else node(*given))
+    torch.testing.assert_close(smooth(x), values[-1])
+    kept = [x]
+    for node in smooth.nodes[1:]:
+        kept.append(node(*(kept[k] for k in node.inputs)))
+    for place, new in places.items():
+        torch.testing.assert_close(kept[new], values[place])
+
+
+@pytest.mark.parametrize(
+    ("second", "kept"), [((0.1, 3, 0, 15), 1), ((0.1, 3, 0, 14), 2), ((0.2, 3, 0, 15), 2), ((0.1, 5, 0, 20), 1)]
+)
+def test_a_second_quantiser_goes_only_where_all_lies_on_its_grid_and_in_its_range(second, kept) -> None:
+    def function(x):
+        first = torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15)
+        return torch.fake_quantize_per_tensor_affine(first.flip(1), *second)
+
+    module, x = Function(function).eval(), 2 * torch.randn(300, 4, generator=torch.Generator().manual_seed(1))
+    graph = form(module, x)
+    assert sum(isinstance(node, Quantise) for node in graph.nodes) == kept
+    apart = (graph(x.double()[:, None]).reshape(300, -1) - module(x)).abs().amax(1)
+    assert apart.quantile(0.9) < 1e-6
 
 
 @pytest.mark.parametrize("network", ["ptq4", "onnx4", "onnx8"])
