@@ -47,6 +47,7 @@ def make(name: str) -> Metric:
 
 REFUSING = (
     "attribution.bounds",
+    "lipschitz.ball",
     "lipschitz.global",
     "lipschitz.margin",
 )  # most networks here; each has tests of its own
