@@ -47,6 +47,7 @@ def make(name: str) -> Metric:
 
 REFUSING = (
     "attribution.bounds",
+    "lipschitz.ball",
     "lipschitz.global",
     "lipschitz.margin",
     "lipschitz.scale",

@@ -54,7 +54,7 @@ EXPLAINED = {  # the class that the reference gives
     "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion", *(RANDOM - {"pgd"})
 }  # fmt: skip
 PAIRS = {"latency", "attribution-bounds"}
-LIPSCHITZ = {"lipschitz-bounds", "lipschitz-scale", "pair-constants"}  # of the whole network
+LIPSCHITZ = {"ball-constants", "lipschitz-bounds", "lipschitz-scale", "pair-constants"}  # of the whole network
 OF_SAMPLES = {
     "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory", "pgd", *LIPSCHITZ, *PAIRS, *EXPLAINED
 }  # fmt: skip

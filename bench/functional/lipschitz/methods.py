@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -50,11 +50,13 @@ class Asked:
     norm: Norm
     budget: float  # seconds, of methods that can stop early
     region: Region | None = None  # where both points lie; None: anywhere
+    base: Asked | None = None  # what is asked without a region, shared by all regions
+    known: dict[Any, LipschitzBound | None] = field(default_factory=dict)  # what methods have said without one
 
     @cached_property
     def whole(self) -> DenseChain:
         """The network as a chain of dense layers."""
-        return dense_chain(self.graph)
+        return dense_chain(self.graph) if self.base is None else self.base.whole
 
     @cached_property
     def solved(self) -> Solved:
@@ -75,12 +77,17 @@ class Asked:
     @cached_property
     def norms(self) -> NodeNorms:
         """Norms of linear nodes, each found once."""
-        return NodeNorms(self.graph, self.norm)
+        return NodeNorms(self.graph, self.norm) if self.base is None else self.base.norms
 
-    @cached_property
-    def everywhere(self) -> Asked:
-        """The same without a region."""
-        return replace(self, region=None)
+    def everywhere(self, ask: Callable[[Asked], LipschitzBound]) -> LipschitzBound | None:
+        """What a method says without a region, asked once; None where it does not apply."""
+        assert self.base is not None
+        if ask not in self.base.known:
+            try:
+                self.base.known[ask] = ask(self.base)
+            except NotApplicable:
+                self.base.known[ask] = None
+        return self.base.known[ask]
 
 
 class Method(NamedTuple):
@@ -99,13 +106,10 @@ def _at_most_global(ask: Callable[[Asked], LipschitzBound]) -> Callable[[Asked],
         found = ask(asked)
         if asked.region is None:
             return found
-        try:
-            other = ask(asked.everywhere)
-        except NotApplicable:
+        other = asked.everywhere(ask)
+        if other is None or found.value <= other.value:
             return found
-        return (
-            found if found.value <= other.value else replace(other, note="; ".join(filter(None, (NO_LESS, other.note))))
-        )
+        return replace(other, note="; ".join(filter(None, (NO_LESS, other.note))))
 
     return least
 
@@ -183,7 +187,7 @@ def lipschitz_bounds(
     methods: Sequence[str] = (),
     budget: float = 60.0,
     limits: tuple[float, float] | None = None,
-    region: Region | None = None,
+    region: Region | Sequence[Region] | None = None,
     scales: Sequence[float] = (),
     outputs: Outputs | None = None,
     progress: Callable[[str], None] | None = None,
@@ -201,7 +205,7 @@ def lipschitz_bounds(
         budget: seconds for each method that can stop early.
         limits: of each input; bounds are then of the box between them, and not where it rounds.
         region: a ``Box`` or a ``Ball`` that both points lie in; certified bounds are the smaller of what holds there
-            and what the same method says everywhere.
+            and what the same method says everywhere. Of several regions, the largest over them.
         scales: least distances of pairs, in the units of the input; at each the constant has two ends.
         outputs: answers of what really runs, (n, *shape) float32 to (n, classes), for bounds from below at scales.
         progress: is called with the name of the method that begins.
@@ -225,23 +229,22 @@ def lipschitz_bounds(
     size = graph.nodes[0].size
     if limits is not None:
         region = Box(*(np.full(size, float(end)) for end in limits))
-    region = None if region is None else checked(region, size)
+    regions = [] if region is None else [region] if isinstance(region, Box | Ball) else list(region)
     chosen = list(methods) or [
-        name
-        for name, method in METHODS.items()
-        if method.by_default and (region is not None or not method.regions_alone)
+        name for name, method in METHODS.items() if method.by_default and (regions or not method.regions_alone)
     ]
     if unknown := [name for name in chosen if name not in METHODS]:
         raise ValueError(f"{unknown[0]!r} is no method; there are {', '.join(METHODS)}")
     if samples is None:
         samples = np.random.default_rng(0).normal(size=(16, *graph.nodes[0].shape[1:]))
     rounds = bool(quantisers(graph))
-    if rounds and region is not None:
+    if rounds and regions:
         why = "bounds on a box or a ball are not known where a network rounds"
         return [], [Skipped(name, why) for name in chosen]
     surrogate = surrogate_network(graph) if rounds else Surrogate(graph, {}, graph)
-    asked = Asked(surrogate.graph, samples, norm, budget, region)
-    domain = _domain(region, limits)
+    base = Asked(surrogate.graph, samples, norm, budget)
+    asked = [replace(base, region=checked(each, size), base=base) for each in regions] or [base]
+    domain = _domain(regions, limits)
     bounds, skipped = [], []
     for name in chosen:
         if norm not in METHODS[name].norms:
@@ -251,7 +254,8 @@ def lipschitz_bounds(
             progress(name)
         started = time.perf_counter()
         try:
-            found = METHODS[name].ask(replace(asked, graph=surrogate.whole) if name in FROM_BELOW else asked)
+            whole = [replace(each, graph=surrogate.whole) for each in asked] if rounds and name in FROM_BELOW else asked
+            found = max((METHODS[name].ask(each) for each in whole), key=lambda bound: bound.value)
             own = domain if found.domain in ("global", "box", "region") else found.domain
             bounds.append(replace(found, method=name, domain=own, seconds=time.perf_counter() - started))
         except (NotApplicable, MissingExtra) as error:
@@ -265,15 +269,18 @@ def lipschitz_bounds(
     elif scales and constant is not None:
         if progress is not None:
             progress("scale-r")
-        solved = asked.solved if rounds and norm == "l2" else None
+        solved = base.solved if rounds and norm == "l2" else None
         rounded = rounding_error(graph, norm, surrogate, solved, budget=budget)
         bounds += at_scales(graph, constant, rounded, scales, samples, outputs, budget=budget)
     return bounds, skipped
 
 
-def _domain(region: Region | None, limits: tuple[float, float] | None) -> str:
-    if region is None:
+def _domain(regions: Sequence[Region], limits: tuple[float, float] | None) -> str:
+    if not regions:
         return "global"
     if limits is not None:
         return f"box [{limits[0]:g}, {limits[1]:g}]"
-    return f"ball of radius {region.radius:g}" if isinstance(region, Ball) else "box"
+    first, several = regions[0], len(regions) > 1
+    if not isinstance(first, Ball):
+        return f"{len(regions)} boxes" if several else "box"
+    return f"{len(regions)} balls of radius {first.radius:g}" if several else f"ball of radius {first.radius:g}"

@@ -22,11 +22,11 @@ from bench.functional.lipschitz.relaxations.linear import linear_bounds
 from tests.functional.lipschitz.networks import (
     ACTIVATIONS,
     CONVOLUTIONAL,
-    SHAPE,
     convolutional,
     dense,
     form,
     points,
+    sample_of,
     values_of,
 )
 
@@ -39,8 +39,7 @@ BOUNDS = {
 
 
 def region_of(graph, seed, radius, domain):
-    sample = np.random.default_rng(seed).normal(size=graph.nodes[0].size) / 2
-    return around(sample, radius, domain)
+    return around(sample_of(graph, seed), radius, domain)
 
 
 def hold(graph, region, seed, rounding=1e-12):
@@ -226,4 +225,3 @@ def test_regions_that_do_not_fit_are_refused() -> None:
     box = enclosing_box(Ball(np.array([1.0, -3.0]), 0.1))
     assert (box.low <= [0.9, -3.1]).all()
     assert (box.high >= [1.1, -2.9]).all()
-    assert SHAPE
