@@ -12,7 +12,7 @@ from bench.errors import NotApplicable
 from bench.functional.lipschitz.chain_bounds.rounding import UNIT
 from bench.functional.lipschitz.difference.aligned import Step, aligned, change
 from bench.functional.lipschitz.difference.interval_sums import apart, minus, plus, without_constant
-from bench.functional.lipschitz.relaxations.activation_slopes import slopes_on
+from bench.functional.lipschitz.relaxations.activation_slopes import Slopes, slopes_on
 from bench.functional.lipschitz.relaxations.ends import Ends
 from bench.functional.lipschitz.relaxations.intervals import interval
 
@@ -45,6 +45,11 @@ def delta_intervals(f: Graph, g: Graph, of_f: Sequence[Ends], of_g: Sequence[End
     >>> float(ends.low) > -1e-9, round(float(ends.high), 9)
     (True, 2.0)
     """
+    return delta_ends(f, g, of_f, of_g)[len(f.nodes) - 1, len(g.nodes) - 1]
+
+
+def delta_ends(f: Graph, g: Graph, of_f: Sequence[Ends], of_g: Sequence[Ends]) -> dict[tuple[int, int], Ends]:
+    """The intervals of ``delta_intervals`` of all values that are compared, by their places in f and g."""
     zero = torch.zeros(f.nodes[0].size, dtype=torch.float64)
     known = {(0, 0): Ends(zero, zero)}
     for step in aligned(f, g)[1:]:
@@ -56,7 +61,7 @@ def delta_intervals(f: Graph, g: Graph, of_f: Sequence[Ends], of_g: Sequence[End
             rule = _through_linear if isinstance(first, Linear) else _through
             found = rule(f, g, step, of_f, of_g, given)
         known[step.f, step.g] = found.meet(minus(of_f[step.f], of_g[step.g]))
-    return known[len(f.nodes) - 1, len(g.nodes) - 1]
+    return known
 
 
 def _through_linear(
@@ -79,11 +84,15 @@ def _through(f: Graph, g: Graph, step: Step, of_f: Sequence[Ends], of_g: Sequenc
         low, high = (end.reshape(1, *f.nodes[before].shape) for end in given[0])
         return Ends(-node(-low).flatten(), node(high).flatten())
     if isinstance(node, Activation):
-        at_f, at_g = of_f[before], of_g[g.nodes[step.g].inputs[0]]
-        both = Ends(torch.minimum(at_f.low, at_g.low), torch.maximum(at_f.high, at_g.high))
-        ends = torch.stack([slope * end for slope in slopes_on(node, both) for end in given[0]])
+        slopes = slopes_of_both(node, of_f[before], of_g[g.nodes[step.g].inputs[0]])
+        ends = torch.stack([slope * end for slope in slopes for end in given[0]])
         return apart(ends.amin(dim=0), ends.amax(dim=0))
     raise NotApplicable(f"{node.name}: no interval of differences is known through {type(node).__name__}")
+
+
+def slopes_of_both(node: Activation, at_f: Ends, at_g: Ends) -> Slopes:
+    """The slopes between two arguments that lie in an interval each."""
+    return slopes_on(node, Ends(torch.minimum(at_f.low, at_g.low), torch.maximum(at_f.high, at_g.high)))
 
 
 def _alone(

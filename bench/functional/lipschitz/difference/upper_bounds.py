@@ -16,6 +16,7 @@ from bench.canonical_form.graph import Graph
 from bench.canonical_form.joint import joined, with_rows
 from bench.canonical_form.nodes import Nonlinear
 from bench.functional.lipschitz.difference.delta_interval import delta_intervals
+from bench.functional.lipschitz.difference.difference_lines import DifferenceLines
 from bench.functional.lipschitz.difference.mixed_integer import MixedInteger
 from bench.functional.lipschitz.difference.tails import Tails
 from bench.functional.lipschitz.difference.telescoping import telescoping
@@ -48,7 +49,8 @@ class Pair:
 
     def __init__(self, f: Graph, g: Graph) -> None:
         self.f, self.g = f, g
-        self.graph, self.places = joined(f, g)
+        self.joined = joined(f, g)
+        self.graph, self.places = self.joined
         self._tails: dict[tuple[int, tuple[int, ...]], Tails] = {}
 
     def tails(self, graph: Graph, places: tuple[int, ...]) -> Tails:
@@ -116,6 +118,15 @@ def by_lines(on: OnRegion, rows: Float) -> Reach:
     return Reach(np.maximum(plain.low, -negative.numpy()), np.minimum(plain.high, high.numpy()))
 
 
+def by_difference_lines(on: OnRegion, rows: Float) -> Reach:
+    """Linear relaxation of the difference, layer by layer."""
+    pair = on.pair
+    lines = DifferenceLines(pair.f, pair.g, pair.joined, on.ends, on.region)
+    plain = by_delta_intervals(on, rows)
+    low, high = lines.reach(rows)
+    return Reach(np.maximum(plain.low, low), np.minimum(plain.high, high))
+
+
 def by_mixed_integer(on: OnRegion, rows: Float) -> Reach:
     """The largest and least value of each row, by a mixed-integer linear program each."""
     both = np.concatenate([rows, -rows])
@@ -135,6 +146,7 @@ METHODS: dict[str, Callable[[OnRegion, Float], Reach]] = {
     "delta-interval": by_delta_intervals,
     "joint intervals": by_intervals,
     "joint CROWN": by_lines,
+    "delta-CROWN": by_difference_lines,
     "mixed-integer": by_mixed_integer,
 }
 
