@@ -7,7 +7,7 @@ of one included.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import torch
@@ -197,11 +197,41 @@ class Activation(Nonlinear):
     """A function of single numbers: its name, and its parameters in their order."""
 
     function: str
-    parameters: tuple[float | str | None, ...] = ()
+    parameters: tuple[float | str | Tensor | None, ...] = ()  # tensors, of clamp alone: ends that differ by entry
 
     def __call__(self, *values: Tensor) -> Tensor:
         """The function, entry by entry."""
         return FUNCTIONS[self.function](values[0], *self.parameters)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Quantise(Nonlinear):
+    """Rounding to a grid and a range: ``clamp(scale · (round(x / scale + zero) − zero), low, high)``, halves to even.
+
+    With codes from qmin to qmax, low is ``(qmin − zero) scale`` and high ``(qmax − zero) scale``; ±inf where there is
+    no end. All four are float64, numbers (0-d) or broadcast over the value's shape. Since a clamp takes no two numbers
+    further apart, ``|Quantise(x) − clamp(x, low, high)| ≤ scale / 2``.
+
+    >>> node = Quantise(name="q", inputs=(0,), shape=(3,), scale=torch.tensor(0.5), low=torch.tensor(0.0),
+    ...                 high=torch.tensor(1.0))
+    >>> x = torch.tensor([[-0.75, 0.125, 0.875]])
+    >>> node(x).tolist(), node.surrogate(x).tolist()
+    ([[0.0, 0.0, 1.0]], [[0.0, 0.125, 0.875]])
+    """
+
+    scale: Tensor
+    low: Tensor
+    high: Tensor
+    zero: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))  # any number, not codes alone
+
+    def __call__(self, *values: Tensor) -> Tensor:
+        """The nearest point of the grid within the range."""
+        codes = torch.round(values[0] / self.scale + self.zero)
+        return torch.clamp((codes - self.zero) * self.scale, self.low, self.high)
+
+    def surrogate(self, x: Tensor) -> Tensor:
+        """``clamp(x, low, high)``: rounding left out."""
+        return torch.clamp(x, self.low, self.high)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -24,12 +24,18 @@ from bench.canonical_form.nodes import (
     Total,
 )
 from bench.canonical_form.rearrangements import REARRANGING, SEVERAL, parts, rearranged
+from bench.canonical_form.roundings import Compared, bounded, chosen, clamp, fake_quantised, rounded
 from bench.errors import NotApplicable
 
+Rounding: TypeAlias = Literal["refuse", "keep"]
 PRODUCT: Final = "multiplies two figures of the input, as attention does; that has no global Lipschitz constant"
+ROUNDS: Final = "it rounds, and a function that rounds has no finite Lipschitz constant"
 WHY: Final = {
-    "round": "it rounds, and a function that rounds has no finite Lipschitz constant",
-    "floor": "it rounds, and a function that rounds has no finite Lipschitz constant",
+    "round": ROUNDS,
+    "floor": ROUNDS,
+    "ceil": ROUNDS,
+    "trunc": ROUNDS,
+    "fake_quantize": ROUNDS,
     "native_layer_norm": "layer normalisation has no useful global Lipschitz constant",
     "native_group_norm": "group normalisation has no useful global Lipschitz constant",
     "bernoulli": "it draws random numbers",
@@ -191,6 +197,8 @@ def activated(call: Call) -> Node:
         name, given = "clamp", ((given[0], None) if name == "clamp_min" else (None, given[0]))
     elif name == "clamp":
         given = (call.argument(1, "min", None), call.argument(2, "max", None))
+    if name == "clamp" and not any(isinstance(item, Alive) for item in given):
+        return clamp(call, alive, *(*given, None)[:2])
     if any(isinstance(item, Alive | Tensor) for item in given):
         raise NotApplicable(f"{call.name}: {call.operator!r} with a parameter for each entry is not known")
     return Activation(function=name, parameters=given, **call.base(alive))
@@ -229,16 +237,36 @@ OPERATORS: Final[dict[str, Callable[[Call], Node | list[Node]]]] = {
         activated,
     ),
     **dict.fromkeys(("_softmax", "_log_softmax"), softmaxed),
+    "where": chosen,
+    **dict.fromkeys(("maximum", "minimum"), bounded),
 }  # fmt: skip
+ROUNDING: Final[dict[str, Callable[[Call], Node]]] = {
+    "round": rounded,
+    **dict.fromkeys(
+        (
+            "fake_quantize_per_tensor_affine", "fake_quantize_per_tensor_affine_cachemask",
+            "fake_quantize_per_channel_affine", "fake_quantize_per_channel_affine_cachemask",
+            "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams",
+        ),
+        fake_quantised,
+    ),
+}  # fmt: skip
+"""Operators that round: known where rounding is kept."""
 
 
-def nodes_of(call: Call) -> Node | list[Node]:
+def nodes_of(call: Call, rounding: Rounding = "refuse") -> Node | list[Node]:
     """The node of an operator on the input, or those of one with several results.
+
+    Args:
+        call: the operator.
+        rounding: whether one that rounds has a node.
 
     Raises:
         NotApplicable: it has no canonical form; the layer and the operator are named.
     """
-    rule = OPERATORS.get(call.operator)
+    if call.operator != "where" and any(isinstance(item, Compared) for item in (*call.args, *call.kwargs.values())):
+        raise NotApplicable(f"{call.name}: operator {call.operator!r} of a comparison has no canonical form")
+    rule = OPERATORS.get(call.operator) or (ROUNDING.get(call.operator) if rounding == "keep" else None)
     if rule is None:
         why = next((text for word, text in WHY.items() if word in call.operator), "it has no canonical form")
         raise NotApplicable(f"{call.name}: operator {call.operator!r}: {why}")

@@ -8,14 +8,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from bench.canonical_form.edits import needed, passed_over, without
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Convolution, Dense, Gather, Linear, Node, Scale
+from bench.canonical_form.quantisers import folded
 
 
 def simplified(graph: Graph) -> Graph:
     """The graph without nodes that change nothing, factors and shifts folded into the layer before, dense maps merged.
 
-    Convolutions that follow each other are kept: what they are together is no convolution at the edges.
+    Convolutions that follow each other are kept: what they are together is no convolution at the edges. Quantisers take
+    in the factors, shifts and clamps around them.
     """
     while True:
         smaller = _once(graph)
@@ -26,17 +29,20 @@ def simplified(graph: Graph) -> Graph:
 
 def _once(graph: Graph) -> Graph:
     """One fold, the first that is found; what the output does not need is left out."""
-    graph = _needed(graph)
+    graph = needed(graph)
     users = Counter(place for node in graph.nodes for place in node.inputs)
     for place, node in enumerate(graph.nodes):
+        quantised = folded(graph, place, users)
+        if quantised is not None:
+            return quantised
         if not isinstance(node, Linear) or len(node.inputs) != 1:
             continue
         before = graph.nodes[node.inputs[0]]
         merged = _merged(before, node) if users[node.inputs[0]] == 1 else None
         if merged is not None:
-            return _without(graph, node.inputs[0], place, merged)
+            return without(graph, node.inputs[0], {place: merged})
         if isinstance(node, Gather) and _unmoved(node, before):
-            return _passed_over(graph, place)
+            return passed_over(graph, place, node.inputs[0])
     return graph
 
 
@@ -81,33 +87,3 @@ def _unmoved(node: Gather, before: Node) -> bool:
     """Whether every entry stays where it is, in the same shape."""
     same = torch.equal(node.index, torch.arange(1, before.size + 1)) if len(node.index) == before.size else False
     return same and node.shape == before.shape
-
-
-def _without(graph: Graph, first: int, second: int, merged: Node) -> Graph:
-    """The graph with one node in the place of the second, and the first gone."""
-    nodes = [merged if place == second else node for place, node in enumerate(graph.nodes)]
-    return _compact(nodes, {first})
-
-
-def _passed_over(graph: Graph, place: int) -> Graph:
-    """The graph without a node of one input: who used it uses what stands before it."""
-    (before,) = graph.nodes[place].inputs
-    nodes = [replace(node, inputs=tuple(before if k == place else k for k in node.inputs)) for node in graph.nodes]
-    if place == len(nodes) - 1:  # the output stays last
-        return _needed(Graph(tuple(nodes[: before + 1])))
-    return _compact(nodes, {place})
-
-
-def _needed(graph: Graph) -> Graph:
-    """The graph without what the output does not stand on; the input stays."""
-    wanted = {0, len(graph.nodes) - 1}
-    for place in range(len(graph.nodes) - 1, 0, -1):
-        if place in wanted:
-            wanted |= set(graph.nodes[place].inputs)
-    return _compact(list(graph.nodes), set(range(len(graph.nodes))) - wanted)
-
-
-def _compact(nodes: list[Node], gone: set[int]) -> Graph:
-    kept = [place for place in range(len(nodes)) if place not in gone]
-    places = {old: new for new, old in enumerate(kept)}
-    return Graph(tuple(replace(nodes[k], inputs=tuple(places[i] for i in nodes[k].inputs)) for k in kept))

@@ -16,6 +16,7 @@ from bench.canonical_form.nodes import (
     MaxPool,
     Node,
     Nonlinear,
+    Quantise,
     Scale,
     Softmax,
     Total,
@@ -42,9 +43,12 @@ def nonlinear_part(graph: Graph, place: int, norm: Norm = "l2") -> NonlinearPart
     """How a nonlinear node is split.
 
     An activation by the middle and half the width of its slopes. Max pooling and softmax have no centre: their radius
-    is their own constant, of softmax ½ (arXiv 2510.23012), of its logarithm √classes in l2 and 2 in l_inf.
+    is their own constant, of softmax ½ (arXiv 2510.23012), of its logarithm √classes in l2 and 2 in l_inf. What rounds
+    has none: ``NotApplicable``.
     """
     node = graph.nodes[place]
+    if isinstance(node, Quantise):
+        raise NotApplicable(f"{node.name}: it rounds, and a function that rounds has no finite Lipschitz constant")
     if isinstance(node, Activation):
         alpha, beta = (float(end) for end in slopes_of(node))
         return NonlinearPart((alpha + beta) / 2, (beta - alpha) / 2 * UP, max(abs(alpha), abs(beta)))
