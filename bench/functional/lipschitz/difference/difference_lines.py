@@ -120,6 +120,12 @@ class DifferenceLines:
         high, negative = found.chunk(2)
         return -negative.numpy(), high.numpy()
 
+    @property
+    def apart(self) -> list[tuple[int, int, Ends]]:
+        """What is known of differences: places in the joint graph, and the interval of the one value less the other."""
+        pairs = ((pair, place) for pair, place in self.places.items() if place is not None)
+        return [(f, self.places_of_g[g], self.ends[place]) for (f, g), place in pairs]
+
     def _after(self, step: Step) -> int | None:
         """The place of the difference behind a step."""
         known = self.known[step.f, step.g]

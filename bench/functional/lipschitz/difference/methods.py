@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.canonical_form.graph import Graph
 from bench.errors import NotApplicable
@@ -16,6 +17,7 @@ from bench.functional.lipschitz.difference.upper_bounds import METHODS, UP, OnRe
 from bench.functional.lipschitz.methods import Skipped
 from bench.functional.lipschitz.regions import Ball, Region, checked
 
+Float = NDArray[np.float64]
 LOWER = "ascent"
 BOTH: tuple[Norm, ...] = ("l2", "linf")
 
@@ -81,8 +83,10 @@ def difference_bounds(
         note = ""
         try:
             if name == LOWER:
-                how = {"words": words, "starts": starts, "steps": steps}
-                values = [farthest(on.pair.graph, on.region, norm, **how)[0] for norm in norms]  # type: ignore[arg-type]
+                found = [
+                    farthest(on.pair.graph, on.region, norm, words=words, starts=starts, steps=steps) for norm in norms
+                ]
+                values = [value for value, _ in found]
             else:
                 reach = METHODS[name](on, rows)
                 values, note = [size_of(reach, norm) for norm in norms], reach.note
@@ -97,6 +101,22 @@ def difference_bounds(
     for norm in norms:
         enclosing(bounds, norm)
     return bounds, skipped
+
+
+def asked(on: OnRegion, rows: Float, names: Sequence[str]) -> tuple[dict[str, Reach], dict[str, str]]:
+    """What each method says of linear functions of the difference, rows (m, outputs), and why others say nothing."""
+    reaches, reasons = {}, {}
+    for name in names:
+        try:
+            reaches[name] = METHODS[name](on, rows)
+        except NotApplicable as error:
+            reasons[name] = str(error)
+    return reaches, reasons
+
+
+def rows_of(reach: Reach, rows: slice) -> Reach:
+    """What is known of some rows alone, and of the whole."""
+    return reach._replace(low=reach.low[rows], high=reach.high[rows])
 
 
 def size_of(reach: Reach, norm: Norm) -> float:

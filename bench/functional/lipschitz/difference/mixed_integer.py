@@ -26,11 +26,23 @@ INPUTS = 4096
 TOLERANCE = 1e-6  # of HiGHS, for rows, reduced costs and integers; every variable and the objective have size 1
 
 
+CUT = 1e-9  # relative: cuts are held this far away from what is known
+SMALLEST = 1e-3  # of the objective's size, relative to the sum of its coefficients
+
+
 class Expression(NamedTuple):
     """Numbers as affine functions of the program's variables: matrix (size, variables) and constants (size,)."""
 
     matrix: Float
     shift: Float
+
+
+class Apart(NamedTuple):
+    """Two nodes by their places, and an interval of the difference of their values, which the program need not find."""
+
+    first: int
+    second: int
+    ends: Ends
 
 
 class Optimum(NamedTuple):
@@ -51,13 +63,16 @@ class MixedInteger:
         graph: linear nodes, piecewise linear activations and max pooling.
         region: where inputs lie; of a ball the box around it.
         ends: intervals of all nodes' values on the region.
+        apart: differences of values that are known: rows that cut off what no input gives.
         most: ReLUs that may bend.
 
     Raises:
         NotApplicable: another node, or more ReLUs bend.
     """
 
-    def __init__(self, graph: Graph, region: Region, ends: Sequence[Ends], most: int = MOST) -> None:
+    def __init__(
+        self, graph: Graph, region: Region, ends: Sequence[Ends], apart: Sequence[Apart] = (), most: int = MOST
+    ) -> None:
         box, size = enclosing_box(region), graph.nodes[0].size
         if size > INPUTS:
             raise NotApplicable(f"{size} inputs; the program takes {INPUTS}")
@@ -80,26 +95,30 @@ class MixedInteger:
                 what = node.function if isinstance(node, Activation) else type(node).__name__
                 raise NotApplicable(f"{node.name}: {what} is not piecewise linear, and a mixed-integer program is")
         self.output = values[-1]
+        for first, second, known in apart:
+            self._cut(values[first], values[second], known)
 
-    def maximum(self, number: int, *, seconds: float = inf, nodes: int | None = None) -> Optimum:
+    def maximum(self, number: int, known: float = inf, *, seconds: float = inf, nodes: int | None = None) -> Optimum:
         """An upper bound of output ``number``: HiGHS's dual bound, never its incumbent, and a tolerance on top.
 
         A dual bound is a Lagrangian bound of the rows that remain in each open branch. Reduced costs that are off by
         the tolerance change it by that times the width of each variable, which is 1, and rows by their multipliers; the
-        objective is divided by its own size S, so ``S · TOLERANCE · (variables + rows)`` is added.
+        objective is divided by a size S of its values, so ``S · TOLERANCE · (variables + rows)`` is added.
 
         Args:
             number: of the output.
+            known: another upper bound of the output's magnitude: the better it is, the smaller is S.
             seconds: after which the bound of the open branches is taken.
             nodes: branches after which it is taken.
         """
         count = self.inputs + 2 * self.used
         costs, shift = self.output.matrix[number, :count], float(self.output.shift[number])
         reach = np.maximum(costs, 0).sum()
-        size = float(np.abs(costs).sum())
-        trivial = (shift + reach) + 1e-9 * (abs(shift) + size)
-        if not self.rows or size == 0:
+        total = float(np.abs(costs).sum())
+        trivial = (shift + reach) + 1e-9 * (abs(shift) + total)
+        if not self.rows or total == 0:
             return Optimum(trivial, True)
+        size = min(total, max(known, SMALLEST * total))
         options = {"mip_rel_gap": 1e-5} | ({"time_limit": seconds} if isfinite(seconds) else {})
         options |= {} if nodes is None else {"node_limit": nodes}
         left = np.stack([row[:count] for row, _ in self.rows])
@@ -109,10 +128,20 @@ class MixedInteger:
             constraints=LinearConstraint(left, ub=right), options=options,
         )  # fmt: skip
         dual = found.get("mip_dual_bound")
-        if found.status not in (0, 1) or dual is None or not isfinite(dual):
+        limit = found.status == 1 or "limit reached" in found.message  # of branches: a code scipy does not know
+        if not (found.status == 0 or limit) or dual is None or not isfinite(dual):
             return Optimum(trivial, False)
-        slack = size * TOLERANCE * (count + len(self.rows)) + 1e-9 * (abs(shift) + size)
+        slack = size * TOLERANCE * (count + len(self.rows)) + 1e-9 * (abs(shift) + total)
         return Optimum(min(trivial, shift - size * dual + slack), found.status == 0)
+
+    def _cut(self, first: Expression, second: Expression, known: Ends) -> None:
+        """``low ≤ p − q ≤ high``, where either holds a variable that is not an input."""
+        matrix, shift = first.matrix - second.matrix, first.shift - second.shift
+        size = np.abs(matrix).max(axis=1)
+        for k in np.flatnonzero(matrix[:, self.inputs :].any(axis=1)):
+            for sign, end in ((1.0, known.high[k]), (-1.0, -known.low[k])):
+                room = CUT * (abs(float(end)) + abs(float(shift[k])) + float(np.abs(matrix[k]).sum()))
+                self.rows.append((sign * matrix[k] / size[k], (float(end) - sign * float(shift[k]) + room) / size[k]))
 
     def _pieces(
         self, node: Activation, given: Expression, ends: Ends, breaks: tuple[float, ...], slopes: tuple[float, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.joint import joined, with_rows
 from bench.canonical_form.nodes import Nonlinear
+from bench.errors import NotApplicable
 from bench.functional.lipschitz.difference.delta_interval import delta_intervals
 from bench.functional.lipschitz.difference.difference_lines import DifferenceLines
-from bench.functional.lipschitz.difference.mixed_integer import MixedInteger
+from bench.functional.lipschitz.difference.mixed_integer import Apart, MixedInteger
 from bench.functional.lipschitz.difference.tails import Tails
 from bench.functional.lipschitz.difference.telescoping import telescoping
 from bench.functional.lipschitz.difference.values import Values
@@ -86,6 +88,11 @@ class OnRegion:
         of_f, of_g = self.ends[: len(f.nodes)], [self.ends[places[k]] for k in range(len(g.nodes))]
         return Values(f, self.region, of_f), Values(g, self.region, of_g)
 
+    @cached_property
+    def lines(self) -> DifferenceLines:
+        """Lines of the difference, layer by layer; raises ``NotApplicable`` where the layers differ."""
+        return DifferenceLines(self.pair.f, self.pair.g, self.pair.joined, self.ends, self.region)
+
 
 def by_telescoping(on: OnRegion, rows: Float) -> Reach:
     """``Σ_l Lip(tail behind l) · sup ‖δ_l‖``."""
@@ -120,10 +127,8 @@ def by_lines(on: OnRegion, rows: Float) -> Reach:
 
 def by_difference_lines(on: OnRegion, rows: Float) -> Reach:
     """Linear relaxation of the difference, layer by layer."""
-    pair = on.pair
-    lines = DifferenceLines(pair.f, pair.g, pair.joined, on.ends, on.region)
     plain = by_delta_intervals(on, rows)
-    low, high = lines.reach(rows)
+    low, high = on.lines.reach(rows)
     return Reach(np.maximum(plain.low, low), np.minimum(plain.high, high))
 
 
@@ -131,9 +136,14 @@ def by_mixed_integer(on: OnRegion, rows: Float) -> Reach:
     """The largest and least value of each row, by a mixed-integer linear program each."""
     both = np.concatenate([rows, -rows])
     graph = with_rows(on.pair.graph, torch.from_numpy(both))
-    program = MixedInteger(graph, on.region, [*on.ends, *on.ends[-1:] * 2])
-    each = on.budget / len(both)
-    found = [program.maximum(k, seconds=each, nodes=on.branches) for k in range(len(both))]
+    known = by_lines(on, rows).largest
+    apart: list[Apart] = []
+    with suppress(NotApplicable):
+        apart = [Apart(*item) for item in on.lines.apart]
+        known = np.minimum(known, by_difference_lines(on, rows).largest)
+    program = MixedInteger(graph, on.region, [*on.ends, *on.ends[-1:] * 2], apart)
+    each, known = on.budget / len(both), np.tile(known, 2)
+    found = [program.maximum(k, float(known[k]), seconds=each, nodes=on.branches) for k in range(len(both))]
     high, negative = np.split(np.array([optimum.upper for optimum in found]), 2)
     stopped = sum(not optimum.finished for optimum in found)
     told = [f"{stopped} of {len(found)} programs stopped at their limit"] if stopped else []
