@@ -37,7 +37,7 @@ def jacobian_lower(graph: Graph, samples: NDArray[Any], norm: Norm = "l2") -> Li
     """
     started, x = time.perf_counter(), _inputs(graph, samples)
     drawn = [generator("lipschitz.jacobian", number).normal(size=graph.nodes[0].shape) for number in range(len(x))]
-    beside = x + BESIDE * _size(x) * _unit(torch.from_numpy(np.stack(drawn)))
+    beside = x + BESIDE * _size(x) * unit(torch.from_numpy(np.stack(drawn)))
     order, largest = (2 if norm == "l2" else np.inf), 0.0
     for rows in torch.split(beside, TOGETHER):
         jacobian = output_jacobian(lambda x: graph(x).flatten(1), rows).numpy()
@@ -66,19 +66,19 @@ def secant_lower(
     started = time.perf_counter()
     middle = _inputs(graph, samples)
     size = _size(middle)
-    direction = _directions(graph, middle)
+    direction = directions(graph, middle)
     largest = 0.0
     for number in range(steps + 1):
         left = 1.0 - number / max(steps, 1)  # pairs begin wide, so that kinks on the way count, and end close
         half = size * LAST * (FIRST / LAST) ** left / 2
         pair = torch.stack([middle + half * direction, middle - half * direction]).requires_grad_()
-        quotient, certain = _quotients(graph, pair, norm)
+        quotient, certain = quotients(graph, pair, norm)
         largest = max(largest, float(certain.max(initial=0.0)))
         if number == steps or time.perf_counter() - started > budget:
             break
         (gradient,) = torch.autograd.grad(torch.log(quotient + 1e-300).sum(), pair)
-        middle = middle + STEP * left * size * _unit(gradient.sum(dim=0))
-        direction = _unit(direction + TURN * _unit(gradient[0] - gradient[1]))
+        middle = middle + STEP * left * size * unit(gradient.sum(dim=0))
+        direction = unit(direction + TURN * unit(gradient[0] - gradient[1]))
     seconds = time.perf_counter() - started
     return LipschitzBound("secants", "lower", largest, norm, "global", ROUNDING, seconds)
 
@@ -99,11 +99,12 @@ def _size(x: Tensor) -> Tensor:
     return _lengths(x).clamp(min=1.0)
 
 
-def _unit(x: Tensor) -> Tensor:
+def unit(x: Tensor) -> Tensor:
+    """Rows of length 1; a row of zeros stays one."""
     return torch.div(x, _lengths(x).clamp(min=1e-300))
 
 
-def _quotients(graph: Graph, pair: Tensor, norm: Norm) -> tuple[Tensor, NDArray[np.float64]]:
+def quotients(graph: Graph, pair: Tensor, norm: Norm) -> tuple[Tensor, NDArray[np.float64]]:
     """Difference quotients (n,), and what of each is certain."""
     f, g = graph(pair[0]).flatten(1), graph(pair[1]).flatten(1)
     order = 2 if norm == "l2" else torch.inf
@@ -114,9 +115,9 @@ def _quotients(graph: Graph, pair: Tensor, norm: Norm) -> tuple[Tensor, NDArray[
     return above / below.clamp(min=1e-300), np.where(below.detach().numpy() > 0, certain, 0.0)
 
 
-def _directions(graph: Graph, x: Tensor) -> Tensor:
+def directions(graph: Graph, x: Tensor) -> Tensor:
     """Unit directions (n, *shape) near those in which each sample's Jacobian is largest, by three power steps."""
-    v = even = _unit(torch.ones_like(x))
+    v = even = unit(torch.ones_like(x))
     for _ in range(3):
         own = x.detach().requires_grad_()
         out = graph(own)
@@ -124,5 +125,5 @@ def _directions(graph: Graph, x: Tensor) -> Tensor:
         (back,) = torch.autograd.grad(out, own, u, create_graph=True)  # Jᵀu, linear in u: its derivative is J
         (w,) = torch.autograd.grad(back, u, v, retain_graph=True)
         (v,) = torch.autograd.grad(out, own, w)
-        v = torch.where(_lengths(v) > 0, _unit(v), even)
+        v = torch.where(_lengths(v) > 0, unit(v), even)
     return v.detach()

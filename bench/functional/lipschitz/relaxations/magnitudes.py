@@ -72,16 +72,31 @@ def lost(node: Linear, more: int = 0) -> float:
 def pulled_back(node: Linear, rows: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor | None]:
     """``A W`` for each input of the node: rows A (m, *shape) to (m, *shape of the input).
 
-    The vector-Jacobian product of ``node.linear``, so one rule serves every linear node.
+    The vector-Jacobian product of ``node.linear``, so one rule serves every linear node; convolutions and dense maps,
+    which take the time, are pulled back without going forwards first.
 
     >>> node = Dense(name="a", inputs=(0,), shape=(1, 1), weight=torch.tensor([[3.0, -4.0]]).double())
     >>> pulled_back(node, torch.ones(1, 1, 1).double(), [(1, 2)])[0].tolist()
     [[[3.0, -4.0]]]
     """
+    if isinstance(node, Dense):
+        return [rows @ node.weight]
+    if isinstance(node, Convolution):
+        return [_convolution(node, rows, shapes[0])]
     with torch.enable_grad():
         leaves = [torch.zeros(len(rows), *shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
         value = node.linear(*leaves)
         return list(torch.autograd.grad(value, leaves, rows.reshape(value.shape), allow_unused=True))
+
+
+def _convolution(node: Convolution, rows: Tensor, shape: tuple[int, ...]) -> Tensor:
+    found = torch.ops.aten.convolution_backward(
+        rows.flatten(0, 1), torch.zeros(1, dtype=torch.float64).expand(len(rows) * shape[0], *shape[1:]), node.weight,
+        None, node.stride, node.padding, node.dilation, node.transposed, node.output_padding or (0,) * len(node.stride),
+        node.groups, (True, False, False),
+    )  # fmt: skip
+    pulled: Tensor = found[0]
+    return pulled.reshape(len(rows), *shape)
 
 
 def constant(node: Linear) -> Tensor | None:
