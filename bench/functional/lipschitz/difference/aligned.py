@@ -8,10 +8,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Add, Convolution, Dense, Linear, Node, Scale
+from bench.canonical_form.nodes import Add, Convolution, Dense, Linear, Node, Quantise, Scale
 from bench.errors import NotApplicable
-
-ROUNDS = "Quantise"  # the kind of node that may stand in one network alone
 
 
 class Step(NamedTuple):
@@ -53,7 +51,7 @@ def aligned(f: Graph, g: Graph) -> list[Step]:
 def _quantiser(f: Graph, g: Graph, left: int, right: int, known: set[tuple[int, int]]) -> Step | None:
     """The next quantiser of either network, beside the other's value of what it rounds."""
     for graph, place, alone in ((f, left, "f"), (g, right, "g")):
-        if place < len(graph.nodes) and type(graph.nodes[place]).__name__ == ROUNDS:
+        if place < len(graph.nodes) and isinstance(graph.nodes[place], Quantise):
             before = graph.nodes[place].inputs[0]
             beside = [pair for pair in known if pair[alone == "g"] == before]
             other = max(pair[alone == "f"] for pair in beside)  # the latest: behind its own quantisers

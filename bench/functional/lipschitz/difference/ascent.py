@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.canonical_form.graph import Graph
+from bench.canonical_form.nodes import Quantise
 from bench.functional.lipschitz.certificate import Norm
-from bench.functional.lipschitz.difference.aligned import ROUNDS
 from bench.functional.lipschitz.regions import Ball, Box, Region
 from bench.functional.lipschitz.relaxations.intervals import interval_bounds
 from bench.stats.streams import generator
 
 Float = NDArray[np.float64]
 STREAM = "lipschitz.difference"  # label of its random numbers
+SNAPS, EDGE = 3, 1 - 1e-6
 DOWN = 1 - 1e-12
 
 
@@ -27,7 +28,8 @@ def farthest(
 
     Projected gradient ascent: steps along the sign of the gradient in a box, along the gradient in a ball, that shrink
     from a quarter of the region to nothing. It begins at the centre and at points drawn in the region. Through what
-    rounds the gradient passes as through its clamp; values are those of the real function. What decides is an interval
+    rounds the gradient passes as through its clamp; values are those of the real function. Where the input is rounded
+    itself, inputs then go to the edges of their cells, by the gradient of what is not. What decides is an interval
     of d at the input itself, rounded outward: its least distance from 0 is certain.
 
     Args:
@@ -46,17 +48,24 @@ def farthest(
     (4.0, [0.0, 1.0])
     """
     x = _starts(region, whole.nodes[0].size, words, starts)
-    best, at = torch.full((starts,), -1.0, dtype=torch.float64), x.clone()
-    order = 2.0 if norm == "l2" else torch.inf
-    for step in range(steps + 1):
-        x.requires_grad_()
-        distance = torch.linalg.vector_norm(_values(whole, x).flatten(1), ord=order, dim=1)
+    order, best, at = (2.0 if norm == "l2" else torch.inf), torch.full((starts,), -1.0, dtype=torch.float64), x
+    grids = [node for node in whole.nodes if isinstance(node, Quantise) and node.inputs == (0,)]
+    for step in range(steps + 1 + SNAPS * len(grids)):
+        snapping = step > steps
+        x = x.detach().requires_grad_()
+        distance = torch.linalg.vector_norm(_values(whole, x, hard=snapping).flatten(1), ord=order, dim=1)
         better = distance.detach() > best
         best, at = torch.where(better, distance.detach(), best), torch.where(better[:, None], x.detach(), at)
-        if step == steps or not distance.requires_grad:
+        if step == steps:
+            x = at.detach().requires_grad_()  # what follows begins where it was farthest
+            distance = torch.linalg.vector_norm(_values(whole, x, hard=True).flatten(1), ord=order, dim=1)
+        if not distance.requires_grad:
             break
         (gradient,) = torch.autograd.grad(distance.sum(), x)
-        x = _moved(region, x.detach(), gradient, 0.5 * (1 - step / steps))
+        if step < steps:
+            x = _moved(region, x.detach(), gradient, 0.5 * (1 - step / steps))
+        elif grids:
+            x = _moved(region, _snapped(grids[step % len(grids)], x.detach(), gradient), gradient, 0.0)
     certain = [_certain(whole, point, norm) for point in at.numpy()]
     first = int(np.argmax(certain))
     return certain[first], at[first].numpy()
@@ -85,14 +94,21 @@ def _moved(region: Region, x: Tensor, gradient: Tensor, size: float) -> Tensor:
     return (x + size * (high - low) * gradient.sign()).clamp(min=low, max=high)
 
 
-def _values(graph: Graph, x: Tensor) -> Tensor:
-    """The graph's own values (m, *shape); gradients pass what rounds as they pass its clamp."""
+def _snapped(node: Quantise, x: Tensor, gradient: Tensor) -> Tensor:
+    """Inputs moved to the edges of their cells in a grid of the input, where what is not rounded gains most."""
+    centre, half = node(x.reshape(len(x), *node.shape)).reshape(x.shape), node.scale / 2
+    half = torch.broadcast_to(half, node.shape).flatten()
+    return centre + half * EDGE * gradient.sign()
+
+
+def _values(graph: Graph, x: Tensor, *, hard: bool) -> Tensor:
+    """The graph's own values (m, *shape); gradients pass what rounds as they pass its clamp, or not at all."""
     values = [x.reshape(len(x), *graph.nodes[0].shape)]
     for node in graph.nodes[1:]:
         given = [values[k] for k in node.inputs]
         value = node(*given)
-        if type(node).__name__ == ROUNDS:
-            through = node.surrogate(*given)  # type: ignore[attr-defined]
+        if isinstance(node, Quantise) and not hard:
+            through = node.surrogate(*given)
             value = through + (value - through).detach()
         values.append(value)
     return values[-1]

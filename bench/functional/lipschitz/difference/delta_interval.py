@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Activation, Linear, MaxPool, Node
+from bench.canonical_form.nodes import Activation, Linear, MaxPool, Quantise
 from bench.errors import NotApplicable
 from bench.functional.lipschitz.chain_bounds.rounding import UNIT
 from bench.functional.lipschitz.difference.aligned import Step, aligned, change
@@ -99,19 +99,19 @@ def _alone(
     f: Graph, g: Graph, step: Step, of_f: Sequence[Ends], of_g: Sequence[Ends], known: dict[tuple[int, int], Ends]
 ) -> Ends:
     """A quantiser of one network: what it moves is added to the difference before it."""
-    if step.alone == "f":
-        node, place = f.nodes[step.f], f.nodes[step.f].inputs[0]
-        return plus(known[place, step.g], moved(node, of_f[place]))
-    node, place = g.nodes[step.g], g.nodes[step.g].inputs[0]
-    return minus(known[step.f, place], moved(node, of_g[place]))
+    graph, place, ends = (f, step.f, of_f) if step.alone == "f" else (g, step.g, of_g)
+    node = graph.nodes[place]
+    assert isinstance(node, Quantise)
+    (before,) = node.inputs
+    own = moved(node, ends[before])
+    return plus(known[before, step.g], own) if step.alone == "f" else minus(known[step.f, before], own)
 
 
-def moved(node: Node, given: Ends) -> Ends:
+def moved(node: Quantise, given: Ends) -> Ends:
     """The interval of ``q(z) − z``: what clipping takes, and half a step of rounding."""
     low, high, half = (
-        torch.broadcast_to(value, node.shape).flatten()
-        for value in (node.low, node.high, node.scale / 2)  # type: ignore[attr-defined]
+        torch.broadcast_to(value, node.shape).flatten() for value in (node.low, node.high, node.scale / 2)
     )
-    cut = [end.clamp(min=low, max=high) - end for end in given]  # falls as z rises
-    slack = half * (1 + 8 * UNIT) + 8 * UNIT * (given.magnitude + low.abs() + high.abs())
+    cut = [torch.clamp(end, low, high) - end for end in given]  # falls as z rises
+    slack = half * (1 + 8 * UNIT) + 8 * UNIT * given.magnitude
     return apart(cut[1] - slack, cut[0] + slack)

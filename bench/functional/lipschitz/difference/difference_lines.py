@@ -12,16 +12,18 @@ from torch import Tensor
 
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.joint import Joined
-from bench.canonical_form.nodes import Activation, Add, Gather, Linear, Node, Nonlinear, Scale
+from bench.canonical_form.nodes import Activation, Add, Gather, Linear, Node, Nonlinear, Quantise, Scale
 from bench.functional.lipschitz.chain_bounds.rounding import UNIT
 from bench.functional.lipschitz.difference.aligned import Step, aligned, change
 from bench.functional.lipschitz.difference.delta_interval import delta_ends, moved, slopes_of_both
-from bench.functional.lipschitz.difference.interval_sums import without_constant
+from bench.functional.lipschitz.difference.interval_sums import minus, without_constant
 from bench.functional.lipschitz.regions import Region
+from bench.functional.lipschitz.relaxations.activation_lines import Lines
 from bench.functional.lipschitz.relaxations.activation_slopes import Slopes, slopes_on
 from bench.functional.lipschitz.relaxations.ends import Ends
 from bench.functional.lipschitz.relaxations.intervals import interval
-from bench.functional.lipschitz.relaxations.linear import MOST, Passed, relaxed, upper_ends
+from bench.functional.lipschitz.relaxations.linear import MOST, Passed, between, relaxed, upper_ends
+from bench.functional.lipschitz.relaxations.quantiser_lines import quantiser_lines
 
 Float = NDArray[np.float64]
 
@@ -53,13 +55,14 @@ def chord(slopes: Slopes, before: Ends, after: Ends) -> Callable[[Tensor], Passe
         flat = sign * end <= sign * (slope * middle + cut)
         lines += [torch.where(flat, 0.0, slope), torch.where(flat, end, cut)]
     above, cut_above, below, cut_below = lines
-    size = torch.maximum(above.abs(), below.abs()) * before.magnitude + torch.maximum(cut_above.abs(), cut_below.abs())
+    return between(Lines(below, cut_below, above, cut_above), before)
 
-    def passed(rows: Tensor) -> Passed:
-        up, down = rows.clamp(min=0), rows.clamp(max=0)
-        return Passed(up * above + down * below, up @ cut_above + down @ cut_below, size)
 
-    return passed
+def beyond_identity(node: Quantise, before: Ends, after: Ends) -> Callable[[Tensor], Passed]:
+    """How rows pass backwards through ``q(z) − z``: the lines of the quantiser less z."""
+    lines = quantiser_lines(node, before, after)
+    slopes = {"slope_below": lines.slope_below - 1.0, "slope_above": lines.slope_above - 1.0}
+    return between(lines._replace(**slopes), before)
 
 
 def gap(slopes: Slopes, ends: Ends) -> Tensor:
@@ -130,11 +133,7 @@ class DifferenceLines:
         """The place of the difference behind a step."""
         known = self.known[step.f, step.g]
         if step.alone:
-            node = (self.f if step.alone == "f" else self.g).nodes[step.f if step.alone == "f" else step.g]
-            before = (node.inputs[0], step.g) if step.alone == "f" else (step.f, node.inputs[0])
-            own = moved(node, (self.of_f if step.alone == "f" else self.of_g)[node.inputs[0]])
-            rounding = self._put(Apart(name=node.name, inputs=(0,), shape=node.shape), own)
-            return self._sum(self.places[before], rounding, node, known, 1.0 if step.alone == "f" else -1.0)
+            return self._quantiser(step, known)
         first, second = self.f.nodes[step.f], self.g.nodes[step.g]
         pairs = list(zip(first.inputs, second.inputs, strict=True))
         given = [self.places[pair] for pair in pairs]
@@ -156,6 +155,24 @@ class DifferenceLines:
         place = self._put(node, known)
         self.passing[place] = chord(slopes, ends, self.ends[place])
         return self._or_apart(place, step, gap(slopes, ends) > gap_of(first, at_f) + gap_of(second, at_g), known)
+
+    def _quantiser(self, step: Step, known: Ends) -> int:
+        """The difference behind a quantiser of one network: what it moves is added."""
+        of_f = step.alone == "f"
+        node = self.f.nodes[step.f] if of_f else self.g.nodes[step.g]
+        assert isinstance(node, Quantise)
+        (before,) = node.inputs
+        ends, pair = (self.of_f, (before, step.g)) if of_f else (self.of_g, (step.f, before))
+        place = before if of_f else self.places_of_g[before]
+        rounding = self._put(Apart(name=node.name, inputs=(place,), shape=node.shape), moved(node, ends[before]))
+        self.passing[rounding] = beyond_identity(node, ends[before], ends[step.f if of_f else step.g])
+        sign, before_it = 1.0 if of_f else -1.0, self.places[pair]
+        width = self.ends[rounding].high - self.ends[rounding].low
+        if before_it is not None:
+            width = width + self.ends[before_it].high - self.ends[before_it].low
+        both = minus(self.of_f[step.f], self.of_g[step.g])
+        place = self._sum(before_it, rounding, node, known, sign)
+        return self._or_apart(place, step, width > both.high - both.low, known)
 
     def _or_apart(self, place: int, step: Step, wide: Tensor, known: Ends) -> int:
         """Both values as they are, each between its own lines, in the place of their difference where that is wide."""

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Linear
+from bench.canonical_form.nodes import Linear, Quantise
 from bench.errors import NotApplicable
-from bench.functional.lipschitz.difference.aligned import ROUNDS, Step, aligned, change
+from bench.functional.lipschitz.difference.aligned import Step, aligned, change
 from bench.functional.lipschitz.difference.delta_interval import moved
 from bench.functional.lipschitz.difference.interval_sums import minus
 from bench.functional.lipschitz.difference.tails import Tails
@@ -82,7 +82,7 @@ def telescoping(
 
 
 def _rounds(graph: Graph) -> bool:
-    return any(type(node).__name__ == ROUNDS for node in graph.nodes)
+    return any(isinstance(node, Quantise) for node in graph.nodes)
 
 
 def _one_way(
@@ -111,7 +111,7 @@ def _one_way(
 def _change(values: Values, tail: Graph, step: Step) -> _Change | None:
     """What one layer's change does to its value; None where it does nothing."""
     node, other = values.graph.nodes[step.f], tail.nodes[step.g]
-    if step.alone:
+    if isinstance(node, Quantise):
         ends = moved(node, values.ends[node.inputs[0]])
         return _Change(step.g, ends, _length(ends))
     changed = change(node, other) if isinstance(node, Linear) and isinstance(other, Linear) else None

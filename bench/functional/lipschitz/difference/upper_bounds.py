@@ -19,6 +19,7 @@ from bench.canonical_form.nodes import Nonlinear
 from bench.errors import NotApplicable
 from bench.functional.lipschitz.difference.delta_interval import delta_intervals
 from bench.functional.lipschitz.difference.difference_lines import DifferenceLines
+from bench.functional.lipschitz.difference.levelled import levelled
 from bench.functional.lipschitz.difference.mixed_integer import Apart, MixedInteger
 from bench.functional.lipschitz.difference.tails import Tails
 from bench.functional.lipschitz.difference.telescoping import telescoping
@@ -50,8 +51,8 @@ class Pair:
     """Two networks, and what is theirs whatever the region: the graph of their difference, the constants of tails."""
 
     def __init__(self, f: Graph, g: Graph) -> None:
-        self.f, self.g = f, g
-        self.joined = joined(f, g)
+        self.f, self.g = levelled(f, g)
+        self.joined = joined(self.f, self.g)
         self.graph, self.places = self.joined
         self._tails: dict[tuple[int, tuple[int, ...]], Tails] = {}
 
