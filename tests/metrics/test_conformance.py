@@ -47,9 +47,10 @@ def make(name: str) -> Metric:
 
 REFUSING = (
     "attribution.bounds",
+    "lipschitz.difference",
     "lipschitz.global",
     "lipschitz.margin",
-)  # most networks here; each has tests of its own
+)  # most networks here, or many samples; each has tests of its own
 
 
 @pytest.fixture(params=[name for name in metrics.names() if name not in REFUSING])
