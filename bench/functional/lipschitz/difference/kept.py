@@ -24,7 +24,7 @@ def margin_rows(label: int, classes: int) -> Float:
     >>> margin_rows(1, 3).tolist()
     [[-1.0, 1.0, 0.0], [0.0, 1.0, -1.0]]
     """
-    rows = -np.eye(classes)
+    rows = np.diag(np.full(classes, -1.0))
     rows[:, label] += 1.0
     return np.delete(rows, label, axis=0)
 
