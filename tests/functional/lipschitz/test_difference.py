@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import linprog
+from scipy.optimize import linprog, milp
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -18,6 +18,7 @@ from bench.canonical_form.graph import Graph
 from bench.canonical_form.joint import joined, joint
 from bench.canonical_form.nodes import Convolution, Dense
 from bench.errors import NotApplicable
+from bench.functional.lipschitz.difference import mixed_integer
 from bench.functional.lipschitz.difference.aligned import aligned
 from bench.functional.lipschitz.difference.ascent import farthest
 from bench.functional.lipschitz.difference.bound import DifferenceBound, enclosing
@@ -151,6 +152,23 @@ def test_a_search_that_is_stopped_gives_the_bound_of_its_open_branches() -> None
     ended, _ = difference_bounds(f, g, region, methods=["mixed-integer"], norms=["l2"], budget=200)
     assert "stopped" in stopped[0].note
     assert stopped[1].value <= ended[0].value <= stopped[0].value * (1 + 1e-6)
+
+
+def test_what_the_search_has_found_is_no_certificate(monkeypatch) -> None:
+    """The best point plays no part, whatever the solver says it is worth; the bound of open branches alone does."""
+    f = dense(5, widths=(3, 6, 6, 2))
+    on = OnRegion(Pair(f, changed(f, "noise")), around(np.zeros(3), 1.0), branches=1)
+    whole = METHODS["mixed-integer"](on, np.eye(2))
+
+    def emptied(*args, **options):
+        found = milp(*args, **options)
+        found.fun, found.x = 0.0, None
+        return found
+
+    monkeypatch.setattr(mixed_integer, "milp", emptied)
+    again = METHODS["mixed-integer"](on, np.eye(2))
+    assert (whole.low == again.low).all()
+    assert (whole.high == again.high).all()
 
 
 def test_too_many_relus_or_other_functions_are_refused() -> None:

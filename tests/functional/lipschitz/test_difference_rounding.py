@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Activation, Quantise, Scale
+from bench.canonical_form.nodes import Activation, Add, Dense, Input, Quantise, Scale
 from bench.errors import NotApplicable
 from bench.functional.lipschitz.difference.aligned import aligned
 from bench.functional.lipschitz.difference.levelled import levelled
@@ -95,6 +95,25 @@ def test_of_two_networks_that_round_the_tail_has_no_constant() -> None:
         telescoping(*OnRegion(Pair(f, rounding(dense(0), 0.2)), region).values, np.eye(3))
     bounds, _ = difference_bounds(f, rounding(dense(0), 0.2), region, norms=["l2"], methods=["delta-CROWN"])
     assert bounds[0].value >= float(tried(f, rounding(dense(0), 0.2), region, 0).norm(dim=1).max())
+
+
+def test_a_skip_that_passes_a_quantiser_by_has_no_tail() -> None:
+    """Behind the quantised input stands the branch alone: a change that only some layers see."""
+    random = torch.Generator().manual_seed(0)
+    entry, weight = Input(name="input", shape=(1, 4)), torch.randn(4, 4, generator=random, dtype=torch.float64)
+    inputs = {"name": "layer", "shape": (1, 4)}
+    f = Graph(
+        (entry, Dense(inputs=(0,), weight=weight, **inputs), Add(inputs=(0, 1), coefficients=(1.0, 1.0), **inputs))
+    )
+    step, low, high = (torch.tensor(value).double() for value in (0.25, -4.0, 4.0))
+    rounded = Quantise(inputs=(0,), scale=step, low=low, high=high, **inputs)
+    g = Graph((entry, rounded, replace(branch, inputs=(1,)), replace(skip, inputs=(0, 2))))
+    region = around(np.full(4, 0.1), 0.3)
+    bounds, skipped = difference_bounds(f, g, region, norms=["l2"], starts=2, steps=5)
+    assert {item.method for item in skipped} == {"telescoping", "mixed-integer"}
+    assert "some layers take its value" in skipped[0].reason
+    most = float(tried(f, g, region, 0).norm(dim=1).max())
+    assert min(bound.value for bound in bounds if bound.kind == "certified") >= most > 0
 
 
 def test_finer_steps_are_nearer() -> None:
