@@ -105,6 +105,8 @@ def test_the_bound_of_a_pair_has_no_ratio_and_the_share_has_a_harm(predictors, m
     assert certified.reference == found.reference == 0.0
     assert certified.bound.ratio == (None, None)
     assert certified.reason == "a pair's bound has no ratio to the reference"
+    again = bound_result(METRIC.values[0], Evidence([second], [second], [], None, len(few)))
+    assert again.bound.ratio == (None, None)  # whatever the figures are
     details = METRIC.details(second)
     assert sum(details["least_by_method"]) == len(few)
     assert METRIC.details({}) == {}

@@ -24,6 +24,7 @@ from bench.functional.lipschitz.difference.ascent import farthest
 from bench.functional.lipschitz.difference.bound import DifferenceBound, enclosing
 from bench.functional.lipschitz.difference.delta_interval import delta_intervals
 from bench.functional.lipschitz.difference.difference_lines import chord
+from bench.functional.lipschitz.difference.kept import class_kept, least_margins, margin_rows
 from bench.functional.lipschitz.difference.methods import difference_bounds
 from bench.functional.lipschitz.difference.scale_constant import difference_at_scale
 from bench.functional.lipschitz.difference.upper_bounds import METHODS, OnRegion, Pair
@@ -305,6 +306,23 @@ def test_the_joint_graph_is_the_difference_and_holds_once_what_is_alike() -> Non
     assert len(joint(f, g).nodes) == len(f.nodes) + 2
     found = joined(f, changed(f, "noise"))
     assert sorted(found.places) == list(range(len(f.nodes)))
+
+
+def test_a_class_that_is_kept_is_the_class_of_every_point_that_was_tried() -> None:
+    told = []
+    for seed in range(60):
+        f = dense(seed, widths=(3, 8, 3))
+        g = changed(f, "noise", seed)
+        region = around(np.random.default_rng(seed).normal(size=3), 0.1)
+        on, x = OnRegion(Pair(f, g), region), points(region, 300, np.random.default_rng(seed)).reshape(-1, 1, 3)
+        label = int(f(torch.from_numpy((region.low + region.high) / 2).reshape(1, 1, 3)).argmax())
+        rows = margin_rows(label, 3)
+        margins = {name: METHODS[name](on, rows) for name in CHEAP}
+        of_f, of_g = (least_margins(graph, region, rows) for graph in (f, g))
+        for of_variant in (of_g, np.full(2, -np.inf)):  # also by the margins of f and the difference alone
+            told.append(class_kept(of_f, of_variant, margins))
+            assert not told[-1] or bool((g(x).flatten(1).argmax(dim=1) == label).all())
+    assert 0.2 < np.mean(told) < 0.9
 
 
 def test_the_ascent_depends_on_its_words_alone_and_stays_within() -> None:

@@ -102,9 +102,8 @@ def test_a_skip_that_passes_a_quantiser_by_has_no_tail() -> None:
     random = torch.Generator().manual_seed(0)
     entry, weight = Input(name="input", shape=(1, 4)), torch.randn(4, 4, generator=random, dtype=torch.float64)
     inputs = {"name": "layer", "shape": (1, 4)}
-    f = Graph(
-        (entry, Dense(inputs=(0,), weight=weight, **inputs), Add(inputs=(0, 1), coefficients=(1.0, 1.0), **inputs))
-    )
+    branch, skip = Dense(inputs=(0,), weight=weight, **inputs), Add(inputs=(0, 1), coefficients=(1.0, 1.0), **inputs)
+    f = Graph((entry, branch, skip))
     step, low, high = (torch.tensor(value).double() for value in (0.25, -4.0, 4.0))
     rounded = Quantise(inputs=(0,), scale=step, low=low, high=high, **inputs)
     g = Graph((entry, rounded, replace(branch, inputs=(1,)), replace(skip, inputs=(0, 2))))
