@@ -27,6 +27,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "integer_sums.unsigned_weights",
     "functional.linear_pieces",
     "functional.linf_pgd",
+    "functional.lipschitz.difference",
     "functional.lipschitz.graph_bounds",
     "functional.lipschitz.methods",
     "functional.lipschitz.quantised_bounds",

@@ -14,11 +14,16 @@ def _ratio(above: float | None, below: float | None) -> float | None:
 
 
 def bound_result(value: Bound, evidence: Evidence) -> ValueResult:
-    """The interval in which the true ratio variant / reference lies; no sampling interval."""
+    """The interval in which the true ratio variant / reference lies; no sampling interval.
+
+    Of a pair probe there is no ratio: the reference does not differ from itself.
+    """
     first, second = (
         value.figures(*(draws[0][name] for name in names(value.of))) for draws in (evidence.reference, evidence.variant)
     )
-    ratio = (_ratio(second.lower, first.upper), _ratio(second.upper, first.lower))
+    of_pair = any(probe.pair for probe, _ in evidence.variant[0].answers if set(probe.arrays) & set(names(value.of)))
+    ratio = (None, None) if of_pair else (_ratio(second.lower, first.upper), _ratio(second.upper, first.lower))
+    why_open = "a pair's bound has no ratio to the reference" if of_pair else "one-sided bounds leave the ratio open"
     lower_only = value.evidence == "lower"
     return ValueResult(
         kind="bound",
@@ -27,7 +32,7 @@ def bound_result(value: Bound, evidence: Evidence) -> ValueResult:
         n=evidence.n if lower_only else None,
         reference=first.lower if lower_only else first.upper,
         variant=second.lower if lower_only else second.upper,
-        reason="" if None not in ratio else "one-sided bounds leave the ratio open",
+        reason=why_open if None in ratio else "",
         bound=BoundInfo(kind=value.evidence, norm=value.norm, domain=value.domain, ratio=ratio),
     )
 

@@ -49,11 +49,12 @@ PARAMETERS = {
     "pgd": {"epsilon": 0.1}, "ood-logits": {"against": "noise"}, "ood-logit-scale": {"against": "noise"}
 }  # fmt: skip
 DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
-RANDOM = {"pgd", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *DRAWN}
+RANDOM = {"difference-bounds", "pgd", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *DRAWN}
 EXPLAINED = {  # the class that the reference gives
-    "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion", *(RANDOM - {"pgd"})
+    "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion",
+    *(RANDOM - {"difference-bounds", "pgd"}),
 }  # fmt: skip
-PAIRS = {"latency", "attribution-bounds"}
+PAIRS = {"latency", "attribution-bounds", "difference-bounds"}
 LIPSCHITZ = {"ball-constants", "lipschitz-bounds", "lipschitz-scale", "pair-constants"}  # of the whole network
 OF_SAMPLES = {
     "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory", "pgd", *LIPSCHITZ, *PAIRS, *EXPLAINED
@@ -153,7 +154,12 @@ def test_a_probes_version_enters_its_own_key_and_that_of_what_needs_it(planned, 
     before = keys(planned)
     monkeypatch.setattr(Logits, "version", 99)
     after = keys(planned)
-    assert {name for name in before if before[name] != after[name]} == {"logits", "attribution-bounds", *EXPLAINED}
+    assert {name for name in before if before[name] != after[name]} == {
+        "logits",
+        "attribution-bounds",
+        "difference-bounds",
+        *EXPLAINED,
+    }
 
 
 def test_a_probe_on_other_samples_is_asked_on_all_of_them(planned) -> None:

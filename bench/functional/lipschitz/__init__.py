@@ -1,7 +1,8 @@
 """Lipschitz constants: certified upper bounds, valid lower bounds, estimates; usable without the rest.
 
 ``canonical_form(module, samples)`` brings a torch module to affine maps and nonlinearities, ``lipschitz_bounds(graph)``
-asks every method that applies, everywhere or on a region. Whatever needs torch is imported at its first use.
+asks every method that applies, everywhere or on a region; ``difference_bounds(f, g, region)`` bounds how far two
+networks are apart on a ``Box`` or a ``Ball``. Whatever needs torch is imported at its first use.
 
 >>> from bench.functional import lipschitz
 >>> sorted(set(lipschitz.__all__) - set(dir(lipschitz)))
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench.functional.lipschitz.certificate import LayerNorm, LipschitzBound, best
 from bench.functional.lipschitz.chain import Activation, DenseChain
+from bench.functional.lipschitz.difference.bound import DifferenceBound
 from bench.functional.lipschitz.regions import Ball, Box
 
 if TYPE_CHECKING:
     from bench.canonical_form.trace import canonical_form
     from bench.functional.lipschitz.chain_bounds.enumeration import constant
     from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
+    from bench.functional.lipschitz.difference.methods import difference_bounds
+    from bench.functional.lipschitz.difference.scale_constant import difference_at_scale
     from bench.functional.lipschitz.graph_bounds.clever import clever
     from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
     from bench.functional.lipschitz.graph_bounds.local_constants import local_constants
@@ -39,6 +43,8 @@ LATER: Final = {
     "clever": "bench.functional.lipschitz.graph_bounds.clever",
     "constant": "bench.functional.lipschitz.chain_bounds.enumeration",
     "dense_chain": "bench.functional.lipschitz.graph_bounds.dense_chain",
+    "difference_at_scale": "bench.functional.lipschitz.difference.scale_constant",
+    "difference_bounds": "bench.functional.lipschitz.difference.methods",
     "full_diagonal": "bench.functional.lipschitz.chain_bounds.full_diagonal",
     "interval_bounds": "bench.functional.lipschitz.relaxations.intervals",
     "linear_bounds": "bench.functional.lipschitz.relaxations.linear",
@@ -56,6 +62,7 @@ __all__ = [
     "Ball",
     "Box",
     "DenseChain",
+    "DifferenceBound",
     "LayerNorm",
     "LipschitzBound",
     "RoundingError",
@@ -65,6 +72,8 @@ __all__ = [
     "clever",
     "constant",
     "dense_chain",
+    "difference_at_scale",
+    "difference_bounds",
     "full_diagonal",
     "interval_bounds",
     "linear_bounds",

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Activation, Concatenate, Gather, Linear, MaxPool, Node, Softmax
+from bench.canonical_form.nodes import Activation, Concatenate, Gather, Linear, MaxPool, Node, Quantise, Softmax
 from bench.errors import NotApplicable
 from bench.functional.lipschitz.chain_bounds.rounding import UNDERFLOW, UNIT
 from bench.functional.lipschitz.regions import Region, checked, enclosing_box
-from bench.functional.lipschitz.relaxations import activation_ranges, magnitudes
+from bench.functional.lipschitz.relaxations import activation_ranges, magnitudes, quantiser_lines
 from bench.functional.lipschitz.relaxations.ends import Ends, outward
 
 
@@ -91,6 +91,10 @@ def _activation(node: Any, given: list[Ends]) -> Ends:
     return activation_ranges.range_on(node, Ends(*(end.reshape(-1) for end in given[0])))
 
 
+def _rounded(node: Any, given: list[Ends]) -> Ends:
+    return quantiser_lines.rounded_range(node, Ends(*(end.reshape(-1) for end in given[0])))
+
+
 def _monotone(node: Any, given: list[Ends]) -> Ends:
     """A function that rises in every entry and rounds nothing."""
     low, high = (node(end).reshape(-1) for end in given[0])
@@ -120,6 +124,7 @@ INTERVALS: dict[type[Any], Callable[[Any, list[Ends]], Ends]] = {
     Concatenate: _moved,
     Linear: _linear,
     Activation: _activation,
+    Quantise: _rounded,
     MaxPool: _monotone,
     Softmax: _softmax,
 }

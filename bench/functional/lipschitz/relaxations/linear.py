@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Activation, Linear, MaxPool, Node, Nonlinear
+from bench.canonical_form.nodes import Activation, Linear, MaxPool, Node, Nonlinear, Quantise
 from bench.functional.lipschitz.chain_bounds.rounding import UNDERFLOW, gamma
 from bench.functional.lipschitz.regions import Ball, Region, checked
 from bench.functional.lipschitz.relaxations import magnitudes
@@ -17,6 +17,7 @@ from bench.functional.lipschitz.relaxations.activation_lines import Lines, lines
 from bench.functional.lipschitz.relaxations.activation_slopes import slopes_on
 from bench.functional.lipschitz.relaxations.ends import Ends
 from bench.functional.lipschitz.relaxations.intervals import entry, interval
+from bench.functional.lipschitz.relaxations.quantiser_lines import quantiser_lines
 from bench.functional.lipschitz.relaxations.windows import Winners, winners
 
 MOST = 4096  # numbers of a layer that are bounded by lines; more keep their intervals
@@ -207,10 +208,14 @@ def _between_ends(graph: Graph, node: Any, before: Ends, after: Ends) -> Callabl
 
 
 def _by_activation(graph: Graph, node: Any, before: Ends, after: Ends) -> Callable[[Tensor], Passed]:
-    return _between(lines_on(node, before), before)
+    return between(lines_on(node, before), before)
 
 
-def _between(lines: Lines, before: Ends) -> Callable[[Tensor], Passed]:
+def _by_quantiser(graph: Graph, node: Any, before: Ends, after: Ends) -> Callable[[Tensor], Passed]:
+    return between(quantiser_lines(node, before, after), before)
+
+
+def between(lines: Lines, before: Ends) -> Callable[[Tensor], Passed]:
     """Between lines: each coefficient takes the one on its side."""
     steep = torch.maximum(lines.slope_below.abs(), lines.slope_above.abs())
     size = steep * before.magnitude + torch.maximum(lines.cut_below.abs(), lines.cut_above.abs())
@@ -244,6 +249,7 @@ def _by_windows(graph: Graph, node: Any, before: Ends, after: Ends) -> Callable[
 
 RELAXATIONS: dict[type[Any], Callable[[Graph, Any, Ends, Ends], Callable[[Tensor], Passed]]] = {
     Activation: _by_activation,
+    Quantise: _by_quantiser,
     MaxPool: _by_windows,
 }
 """The rule of each kind of nonlinear node that is more than a constant between its ends."""

@@ -1,0 +1,121 @@
+"""Inputs at which two networks are far apart: a lower bound of the largest distance."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.canonical_form.graph import Graph
+from bench.canonical_form.nodes import Quantise
+from bench.functional.lipschitz.certificate import Norm
+from bench.functional.lipschitz.regions import Ball, Box, Region
+from bench.functional.lipschitz.relaxations.intervals import interval_bounds
+from bench.stats.streams import generator
+
+Float = NDArray[np.float64]
+STREAM = "lipschitz.difference"  # label of its random numbers
+SNAPS, EDGE = 3, 1 - 1e-6
+DOWN = 1 - 1e-12
+
+
+def farthest(
+    whole: Graph, region: Region, norm: Norm = "l2", *, words: tuple[str | int, ...] = (0,), starts: int = 8,
+    steps: int = 40,
+) -> tuple[float, Float]:  # fmt: skip
+    """A lower bound of ``sup ‖d(x)‖`` over a region, and the input it was found at.
+
+    Projected gradient ascent: steps along the sign of the gradient in a box, along the gradient in a ball, that shrink
+    from a quarter of the region to nothing. It begins at the centre and at points drawn in the region. Through what
+    rounds the gradient passes as through its clamp; values are those of the real function. Where the input is rounded
+    itself, inputs then go to the edges of their cells, by the gradient of what is not. What decides is an interval
+    of d at the input itself, rounded outward: its least distance from 0 is certain.
+
+    Args:
+        whole: the joint graph, d = f − g.
+        region: where inputs lie.
+        norm: of the outputs.
+        words: seed of the starts, such as a number and a sample's id.
+        starts: how many points climb.
+        steps: of each.
+
+    >>> from bench.canonical_form.nodes import Dense, Input
+    >>> node = Dense(name="", inputs=(0,), shape=(1, 1), weight=torch.tensor([[3.0, -4.0]]).double())
+    >>> graph = Graph((Input(name="input", shape=(1, 2)), node))
+    >>> found, at = farthest(graph, Box(np.zeros(2), np.ones(2)))
+    >>> round(found, 9), at.tolist()
+    (4.0, [0.0, 1.0])
+    """
+    x = _starts(region, whole.nodes[0].size, words, starts)
+    order, best, at = (2.0 if norm == "l2" else torch.inf), torch.full((starts,), -1.0, dtype=torch.float64), x
+    grids = [node for node in whole.nodes if isinstance(node, Quantise) and node.inputs == (0,)]
+    for step in range(steps + 1 + SNAPS * len(grids)):
+        snapping = step > steps
+        x = x.detach().requires_grad_()
+        distance = torch.linalg.vector_norm(_values(whole, x, hard=snapping).flatten(1), ord=order, dim=1)
+        better = distance.detach() > best
+        best, at = torch.where(better, distance.detach(), best), torch.where(better[:, None], x.detach(), at)
+        if step == steps:
+            x = at.detach().requires_grad_()  # what follows begins where it was farthest
+            distance = torch.linalg.vector_norm(_values(whole, x, hard=True).flatten(1), ord=order, dim=1)
+        if not distance.requires_grad:
+            break
+        (gradient,) = torch.autograd.grad(distance.sum(), x)
+        if step < steps:
+            x = _moved(region, x.detach(), gradient, 0.5 * (1 - step / steps))
+        elif grids:
+            x = _moved(region, _snapped(grids[step % len(grids)], x.detach(), gradient), gradient, 0.0)
+    certain = [_certain(whole, point, norm) for point in at.numpy()]
+    first = int(np.argmax(certain))
+    return certain[first], at[first].numpy()
+
+
+def _starts(region: Region, size: int, words: tuple[str | int, ...], starts: int) -> Tensor:
+    """The centre, and points drawn in the region: (starts, size)."""
+    drawn = np.stack([generator(STREAM, *words, number).uniform(-1.0, 1.0, size) for number in range(starts)])
+    drawn[0] = 0.0
+    if isinstance(region, Ball):
+        length = np.linalg.norm(drawn, axis=1, keepdims=True)
+        return torch.from_numpy(region.centre + region.radius * DOWN * drawn / np.maximum(length, 1e-300))
+    low, high = region
+    return torch.from_numpy(np.clip((low + high) / 2 + (high - low) / 2 * drawn, low, high))
+
+
+def _moved(region: Region, x: Tensor, gradient: Tensor, size: float) -> Tensor:
+    """A step within the region, of so much of its width."""
+    if isinstance(region, Ball):
+        centre = torch.from_numpy(region.centre)
+        there = x + 2 * size * region.radius * gradient / gradient.norm(dim=1, keepdim=True).clamp(min=1e-300) - centre
+        length = there.norm(dim=1, keepdim=True)
+        within: Tensor = centre + there * (region.radius * DOWN / length.clamp(min=max(region.radius, 1e-300)))
+        return within
+    low, high = (torch.from_numpy(np.asarray(end)) for end in region)
+    return (x + size * (high - low) * gradient.sign()).clamp(min=low, max=high)
+
+
+def _snapped(node: Quantise, x: Tensor, gradient: Tensor) -> Tensor:
+    """Inputs moved to the edges of their cells in a grid of the input, where what is not rounded gains most."""
+    centre, half = node(x.reshape(len(x), *node.shape)).reshape(x.shape), node.scale / 2
+    half = torch.broadcast_to(half, node.shape).flatten()
+    return centre + half * EDGE * gradient.sign()
+
+
+def _values(graph: Graph, x: Tensor, *, hard: bool) -> Tensor:
+    """The graph's own values (m, *shape); gradients pass what rounds as they pass its clamp, or not at all."""
+    values = [x.reshape(len(x), *graph.nodes[0].shape)]
+    for node in graph.nodes[1:]:
+        given = [values[k] for k in node.inputs]
+        value = node(*given)
+        if isinstance(node, Quantise) and not hard:
+            through = node.surrogate(*given)
+            value = through + (value - through).detach()
+        values.append(value)
+    return values[-1]
+
+
+def _certain(graph: Graph, point: Float, norm: Norm) -> float:
+    """What is certain of ``‖d(point)‖``, rounding included."""
+    low, high = interval_bounds(graph, Box(point, point))[-1]
+    least = torch.maximum(low, -high).clamp(min=0.0)
+    return float(least.norm() if norm == "l2" else least.max()) * DOWN
