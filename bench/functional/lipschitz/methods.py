@@ -16,7 +16,6 @@ from bench.canonical_form.quantisers import quantisers
 from bench.errors import MissingExtra, NotApplicable
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm, best, enclosing
 from bench.functional.lipschitz.chain import DenseChain
-from bench.functional.lipschitz.chain_bounds import liplt as chain_liplt
 from bench.functional.lipschitz.chain_bounds import product as chain_product
 from bench.functional.lipschitz.chain_bounds.absolute_product import absolute_product
 from bench.functional.lipschitz.chain_bounds.eclipse_fast import eclipse_fast
@@ -35,7 +34,7 @@ from bench.functional.lipschitz.quantised_bounds.rounding_error import rounding_
 from bench.functional.lipschitz.quantised_bounds.scale_secants import Outputs
 from bench.functional.lipschitz.quantised_bounds.surrogate_network import Surrogate, surrogate_network
 from bench.functional.lipschitz.regions import Ball, Box, Region, checked
-from bench.functional.lipschitz.relaxations.ends import Ends
+from bench.functional.lipschitz.relaxations.ends import Ends, anywhere
 from bench.functional.lipschitz.relaxations.linear import linear_bounds
 
 NO_LESS = "no less on the region: what holds everywhere"
@@ -127,7 +126,10 @@ def _product(asked: Asked) -> LipschitzBound:
 def _liplt(asked: Asked) -> LipschitzBound:
     if asked.region is not None:
         return local_liplt(asked.graph, asked.ends, asked.norm, asked.norms)
-    return liplt(asked.graph, asked.solved) if asked.norm == "l2" else chain_liplt.liplt(asked.chain, asked.norm)
+    if asked.norm == "l2":
+        return liplt(asked.graph, asked.solved)
+    nothing_known = anywhere(node.size for node in asked.graph.nodes)
+    return replace(local_liplt(asked.graph, nothing_known, asked.norm, asked.norms), domain="global", note="")
 
 
 def _interval_jacobian(asked: Asked) -> LipschitzBound:

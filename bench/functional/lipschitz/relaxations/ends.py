@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -34,3 +35,13 @@ def outward(low: Tensor, high: Tensor, slack: Tensor) -> Ends:
         torch.nan_to_num(low - slack, nan=-torch.inf, neginf=-torch.inf, posinf=torch.inf),
         torch.nan_to_num(high + slack, nan=torch.inf, neginf=-torch.inf, posinf=torch.inf),
     )
+
+
+def anywhere(sizes: Iterable[int]) -> list[Ends]:
+    """Ends of values of which nothing is known, one for each size.
+
+    >>> anywhere([1])[0].low.tolist()
+    [-inf]
+    """
+    wide = [torch.full((size,), torch.inf, dtype=torch.float64) for size in sizes]
+    return [Ends(-high, high) for high in wide]
