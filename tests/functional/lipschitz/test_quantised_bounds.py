@@ -335,7 +335,7 @@ def test_what_is_no_bound_of_the_surrogate_gives_none_at_a_scale() -> None:
 def test_in_a_box_nothing_is_said_of_a_network_that_rounds() -> None:
     bounds, skipped = lipschitz_bounds(form(network("dense"), 4), limits=(0.0, 1.0), scales=[0.1])
     assert bounds == []
-    assert {item.reason for item in skipped} == {"bounds between inputs in a box are not known where a network rounds"}
+    assert {item.reason for item in skipped} == {"bounds on a box or a ball are not known where a network rounds"}
 
 
 def test_pairs_are_as_far_apart_as_they_say_for_what_runs_in_float32() -> None:
