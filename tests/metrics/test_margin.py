@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bench.engine.in_memory import answers
+from bench.functional.lipschitz.certified_radii import contradicted
 from bench.metrics.lipschitz.margin import Margin
 from tests.metrics.ensemble import Ensemble
 
@@ -50,6 +51,27 @@ def test_no_attack_within_the_radius_succeeds(predictors, samples, name) -> None
             size = away.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)
             moved = x + away * (radius * length / size.clamp(min=1e-12)).clamp(max=1)
         assert bool((predictor.logits(moved.detach())[0].argmax(dim=1) != top).any()) == expected
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("attack", ["DDNAttack", "L2FMNAttack", "L2DeepFoolAttack", "L2CarliniWagnerAttack"])
+def test_nearest_inputs_of_strong_attacks_lie_beyond_the_radius(predictors, samples, attack) -> None:
+    """foolbox's minimum-norm attacks, judged on the network itself, as is whatever they find."""
+    import foolbox
+
+    few, predictor = samples.take(slice(0, 40)), predictors["reference"]
+    shown = answers(METRIC, predictor, few)
+    x = torch.from_numpy(few.x)
+    top = predictor.logits(x)[0].argmax(dim=1)
+    network = foolbox.PyTorchModel(predictor.differentiable(), bounds=(0, 1))
+    options = {"steps": 200} if attack != "L2DeepFoolAttack" else {}
+    _, found, _ = getattr(foolbox.attacks, attack)(**options)(network, x, top, epsilons=None)
+    other = predictor.logits(found)[0].argmax(dim=1) != top
+    distances = torch.where(other, (found - x).flatten(1).norm(dim=1), torch.inf).double().numpy()
+    assert np.isfinite(distances).mean() > 0.9
+    radii = shown["certified_radius"]
+    assert contradicted(radii, distances).size == 0
+    assert contradicted(radii * np.median(distances / radii), distances).size > 10  # radii that are too large are seen
 
 
 def test_certified_accuracy_is_below_accuracy_and_falls_with_the_radius(predictors, samples) -> None:

@@ -24,3 +24,18 @@ def certified_radii(logits: Float, constants: Float) -> Float:
         radii = np.where(rates > 0, margins / rates, np.inf)
     radii[np.arange(n), top] = np.inf
     return np.asarray(radii.min(axis=1) if classes > 1 else np.full(n, np.inf))
+
+
+def contradicted(radii: Float, distances: Float) -> NDArray[np.int64]:
+    """Samples at which an input of another class was found within the certified radius, which proves one of both wrong.
+
+    For every attack to hold its findings to: there are none unless a bound, an attack or the arithmetic is at fault.
+
+    Args:
+        radii: certified, (n,), l2 in the units of the input.
+        distances: of the nearest input found with another class than the network gives the sample, (n,); inf: none.
+
+    >>> contradicted(np.array([0.2, 0.3]), np.array([0.25, 0.25])).tolist()
+    [1]
+    """
+    return np.flatnonzero(np.asarray(distances) < np.asarray(radii))
