@@ -48,27 +48,35 @@ def farthest(
     (4.0, [0.0, 1.0])
     """
     x = _starts(region, whole.nodes[0].size, words, starts)
-    order, best, at = (2.0 if norm == "l2" else torch.inf), torch.full((starts,), -1.0, dtype=torch.float64), x
     grids = [node for node in whole.nodes if isinstance(node, Quantise) and node.inputs == (0,)]
-    for step in range(steps + 1 + SNAPS * len(grids)):
-        snapping = step > steps
-        x = x.detach().requires_grad_()
-        distance = torch.linalg.vector_norm(_values(whole, x, hard=snapping).flatten(1), ord=order, dim=1)
-        better = distance.detach() > best
-        best, at = torch.where(better, distance.detach(), best), torch.where(better[:, None], x.detach(), at)
-        if step == steps:
-            x = at.detach().requires_grad_()  # what follows begins where it was farthest
-            distance = torch.linalg.vector_norm(_values(whole, x, hard=True).flatten(1), ord=order, dim=1)
-        if not distance.requires_grad:
-            break
-        (gradient,) = torch.autograd.grad(distance.sum(), x)
-        if step < steps:
-            x = _moved(region, x.detach(), gradient, 0.5 * (1 - step / steps))
-        elif grids:
-            x = _moved(region, _snapped(grids[step % len(grids)], x.detach(), gradient), gradient, 0.0)
+    best, at = torch.full((starts,), -1.0, dtype=torch.float64), x
+    for step in range(steps + 1):
+        distance, gradient = _climbing(whole, x, norm, hard=False)
+        best, at = _farther(best, at, distance, x)
+        x = _moved(region, x, gradient, 0.5 * (1 - step / max(steps, 1)))
+    for grid in grids * SNAPS:
+        _, gradient = _climbing(whole, at, norm, hard=True)
+        x = _moved(region, _snapped(grid, at, gradient), gradient, 0.0)
+        best, at = _farther(best, at, _climbing(whole, x, norm, hard=True)[0], x)
     certain = [_certain(whole, point, norm) for point in at.numpy()]
     first = int(np.argmax(certain))
     return certain[first], at[first].numpy()
+
+
+def _climbing(whole: Graph, x: Tensor, norm: Norm, *, hard: bool) -> tuple[Tensor, Tensor]:
+    """``‖d(x)‖`` of each row and its gradient; 0 where d does not depend on x."""
+    x = x.clone().requires_grad_()
+    order = 2.0 if norm == "l2" else torch.inf
+    distance = torch.linalg.vector_norm(_values(whole, x, hard=hard).flatten(1), ord=order, dim=1)
+    if not distance.requires_grad:
+        return distance, torch.zeros_like(x)
+    (gradient,) = torch.autograd.grad(distance.sum(), x)
+    return distance.detach(), gradient
+
+
+def _farther(best: Tensor, at: Tensor, distance: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    better = distance > best
+    return torch.where(better, distance, best), torch.where(better[:, None], x, at)
 
 
 def _starts(region: Region, size: int, words: tuple[str | int, ...], starts: int) -> Tensor:
