@@ -87,7 +87,10 @@ class MixedInteger:
             if isinstance(node, Linear):
                 values.append(_image(graph, node, given))
             elif isinstance(node, Activation) and (pieces := pieces_of(node)) is not None:
-                values.append(self._pieces(node, given[0], ends[node.inputs[0]], pieces.breaks, pieces.slopes))
+                breaks = tuple(at for at in pieces.breaks if isinstance(at, float))
+                if len(breaks) < len(pieces.breaks):
+                    raise NotApplicable(f"{node.name}: clamps of different ends for each number are not in the program")
+                values.append(self._pieces(node, given[0], ends[node.inputs[0]], breaks, pieces.slopes))
             elif isinstance(node, MaxPool):
                 shape = graph.nodes[node.inputs[0]].shape
                 values.append(self._largest(windows(node, shape).numpy(), given[0], ends[node.inputs[0]]))
