@@ -21,6 +21,10 @@ def small():
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 3))
 
+def flowers():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
+
 def bent():
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ELU(), nn.Linear(6, 3))
@@ -221,3 +225,21 @@ def test_what_cannot_be_bounded_is_said_in_a_line(folder, capsys, arguments, sai
     error = capsys.readouterr().err
     assert said in error
     assert "Traceback" not in error
+
+
+def test_a_network_of_a_table_takes_the_same_commands(folder, capsys) -> None:
+    """Iris: four numbers a flower; everywhere, within the data's range and around flowers."""
+    from sklearn.datasets import load_iris
+
+    x = load_iris().data.astype(np.float32)
+    np.savez("iris.npz", x=x)
+    told = {}
+    for domain in (["global"], ["box"], ["ball", "--radius", "0.05"]):
+        lines = ["--data", "iris.npz", "--budget", "5", "--bounds", "0,8", "--domain", *domain]
+        found = bounds(capsys, "lipschitz_nets:flowers", *lines)["bounds"]
+        kinds = {kind: [bound["value"] for bound in found if bound["kind"] == kind] for kind in ("lower", "certified")}
+        assert max(kinds["lower"]) <= min(kinds["certified"])
+        told[domain[0]] = min(kinds["certified"])
+    assert told["ball"] <= told["box"] * (1 + 1e-9)
+    assert told["box"] <= told["global"] * (1 + 1e-9)
+    assert told["ball"] < 0.9 * told["global"]

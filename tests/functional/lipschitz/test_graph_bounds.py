@@ -67,6 +67,9 @@ def test_every_lower_bound_lies_below_every_upper_one(kind) -> None:
     assert 0 < max(bound.value for bound in lower) <= upper["LipLT"].value <= upper["product"].value
     assert ("multiplied" in upper["product"].note) == (kind != "plain")
     assert len(upper["product"].layers) >= 4
+    for layer in upper["product"].layers:
+        assert layer.lower <= layer.upper
+        assert layer.lower > 0.9 * layer.upper or layer.rule in ("slopes", "windows or classes"), layer
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 from typing import NamedTuple
 
@@ -26,8 +27,10 @@ from bench.functional.lipschitz.certificate import LayerNorm, Norm
 from bench.functional.lipschitz.layer_norms.activation_slopes import Slopes, slopes
 from bench.functional.lipschitz.layer_norms.convolution import convolution_l2, convolution_linf, transposed_size
 from bench.functional.lipschitz.layer_norms.dense import dense_l2, dense_linf
+from bench.functional.lipschitz.layer_norms.lanczos import lanczos_lower, torch_operator
 from bench.functional.lipschitz.layer_norms.pooling import average_pool, max_pool
 
+RESTARTS = 5  # of the search for a lower end: some 100 products
 UP = 1 + 1e-12  # outward, beyond the rounding of a root or a product
 
 
@@ -107,12 +110,21 @@ class NodeNorms:
         found = []
         for place, node in enumerate(self.graph.nodes):
             if id(node) in self.known:
-                found.append(self.known[id(node)])
+                found.append(self._from_below(node, self.known[id(node)]))
             elif isinstance(node, Nonlinear):
                 largest = nonlinear_part(self.graph, place, self.norm).largest
                 rule = "slopes" if isinstance(node, Activation) else "windows or classes"
                 found.append(LayerNorm(node.name, largest, rule))
         return tuple(found)
+
+    def _from_below(self, node: Node, known: LayerNorm) -> LayerNorm:
+        """With the largest gain that a Lanczos iteration finds on the true operator, where no lower end is known."""
+        if known.lower > 0 or self.norm != "l2" or not isinstance(node, Convolution):
+            return known
+        shape = self.graph.nodes[node.inputs[0]].shape
+        map_and_adjoint = torch_operator(lambda x: node.linear(x[None])[0], shape)
+        self.known[id(node)] = replace(known, lower=lanczos_lower(*map_and_adjoint, shape, restarts=RESTARTS))
+        return self.known[id(node)]
 
     def _of(self, node: Linear) -> LayerNorm:
         two, shape = self.norm == "l2", self.graph.nodes[node.inputs[0]].shape
