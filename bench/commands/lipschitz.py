@@ -12,6 +12,7 @@ from bench.commands.options import KEYS, NO_CODE
 from bench.commands.output import json_alone
 
 if TYPE_CHECKING:
+    from bench.engine.lipschitz import Domain
     from bench.functional.lipschitz.certificate import LipschitzBound, Norm
     from bench.functional.lipschitz.methods import Skipped
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--domain",
-    type=click.Choice(["global", "box"]),
+    type=click.Choice(["global", "box", "ball"]),
     default="global",
     show_default=True,
-    help="Between any two inputs, or two within the bounds (networks without branches).",
+    help="Between any two inputs, two within the bounds, or two within --radius of a sample.",
 )
+@click.option("--radius", type=float, help="Of the balls about the first samples, in l2 and the units of x.")
 @click.option("--data", type=click.Path(path_type=Path), help="An .npz with x: where bounds from below begin.")
 @click.option("--shape", metavar="C,H,W", help="Of one sample, where there is no --data.")
 @click.option("--bounds", metavar="LO,HI", help="The range of x; default: 0,1 if x lies in it.")
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
 @NO_CODE
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 def lipschitz(
-    model: str, methods: tuple[str, ...], norm: Norm, domain: str, data: Path | None, shape: str | None,
-    bounds: str | None, declared: str | None, budget: float, as_json: bool, quiet: bool,
+    model: str, methods: tuple[str, ...], norm: Norm, domain: Domain, radius: float | None, data: Path | None,
+    shape: str | None, bounds: str | None, declared: str | None, budget: float, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Bound how fast the logits of MODEL can change with its input, per unit of the user's input.
 
@@ -54,7 +56,7 @@ def lipschitz(
     with json_alone(as_json) as say:
         found, skipped = lipschitz_of(
             model, data, shape=None if shape is None else parse_shape(shape), norm=norm, methods=chosen, budget=budget,
-            on_box=domain == "box",
+            domain=domain, radius=radius,
             bounds=None if bounds is None else parse_bounds(bounds), inputs=Inputs(both=declared),
             progress=None if quiet or as_json else lambda name: click.echo(f"{name} ...", err=True),
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import onnx
@@ -17,6 +17,7 @@ from bench.engine.intake import take_in_beside
 from bench.errors import NotApplicable, UserError
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
 from bench.functional.lipschitz.methods import METHODS, Skipped, lipschitz_bounds
+from bench.functional.lipschitz.regions import around
 from bench.probes.base import TRIAL, Context
 from bench.probes.gradient_view import gradient_view
 from bench.registry import nearest
@@ -30,7 +31,9 @@ MODEL = ArgumentNames(
     input="--input", reference_input="--input", variant_input="--input", beside_input="--input",
     integer_sums="--integer-sums",
 )  # fmt: skip
+Domain: TypeAlias = Literal["global", "box", "ball"]
 SHAPE = "give --shape 1,28,28 or --data x.npz"
+BALLS = 8  # samples about which balls are bounded
 ROWS = 16  # random samples where none are given
 
 
@@ -44,7 +47,8 @@ def lipschitz_of(
     norm: Norm = "l2",
     methods: Sequence[str] = (),
     budget: float = 60.0,
-    on_box: bool = False,
+    domain: Domain = "global",
+    radius: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[LipschitzBound], list[Skipped]]:
     """Bounds on how fast a network's logits change, per unit of the user's input.
@@ -58,7 +62,9 @@ def lipschitz_of(
         norm: of inputs and logits alike.
         methods: names; by default all but those that need an extra.
         budget: seconds for each method that can stop early.
-        on_box: bounds between inputs within ``bounds`` alone.
+        domain: ``box``: between inputs within ``bounds`` alone; ``ball``: between those within ``radius`` of a sample,
+            the largest over the first eight samples.
+        radius: of the balls, l2, in the units of the input.
         progress: is called with the method that begins.
 
     Raises:
@@ -66,6 +72,10 @@ def lipschitz_of(
     """
     if unknown := [name for name in methods if name not in METHODS]:
         raise UserError.at("--method", f"no method {unknown[0]!r}", nearest(unknown[0], list(METHODS)))
+    if (domain == "ball") != (radius is not None) or (radius is not None and not 0 < radius < np.inf):
+        raise UserError.at(
+            "--radius", f"{radius} for the domain {domain!r}", "balls have a radius above 0, others none"
+        )
     named = as_network(network, "MODEL")
     given = x if x is not None else _random(named.onnx, shape, bounds)
     allowed = bounds if bounds is not None or x is not None else (0.0, 1.0)
@@ -87,7 +97,8 @@ def lipschitz_of(
         norm=norm,
         methods=methods,
         budget=budget,
-        limits=pair.bounds if on_box else None,
+        limits=pair.bounds if domain == "box" else None,
+        region=[around(row, radius, "ball") for row in rows[:BALLS]] if radius is not None else None,
         progress=progress,
     )
 

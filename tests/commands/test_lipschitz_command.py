@@ -25,6 +25,18 @@ def bent():
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ELU(), nn.Linear(6, 3))
 
+class Skip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        return x + torch.relu(self.inner(x))
+
+def branched():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), Skip(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3)).eval()
+
 class Rounds(nn.Module):
     def __init__(self):
         super().__init__()
@@ -87,10 +99,27 @@ def test_on_the_box_of_the_data_bounds_are_no_larger(folder, capsys) -> None:
     assert box["full-diagonal"]["value"] < 0.99 * anywhere["full-diagonal"]["value"]
 
 
-def test_where_no_interval_is_known_through_an_activation_it_is_said(folder, capsys) -> None:
-    found = bounds(capsys, "lipschitz_nets:bent", *SHAPE, "--domain", "box", "--method", "full-diagonal")
-    assert found["bounds"] == []
-    assert "no function is known for the activation 'elu'" in found["skipped"][0]["reason"]
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_networks_with_branches_and_pools_are_bounded_on_boxes_and_balls(folder, capsys, norm) -> None:
+    lines = ["--norm", norm, "--budget", "5"]
+    found = {}
+    for domain in (["global"], ["box", "--bounds", "0.4,0.6"], ["ball", "--radius", "0.01"]):
+        told = bounds(capsys, "lipschitz_nets:branched", *SHAPE, *lines, "--domain", *domain)["bounds"]
+        found[domain[0]] = {bound["method"]: bound["value"] for bound in told}
+        assert max(b["value"] for b in told if b["kind"] == "lower") <= min(
+            b["value"] for b in told if b["kind"] == "certified"
+        )
+        places = {"global": "global", "box": "box [0.4, 0.6]", "ball": "8 balls of radius 0.01"}
+        assert {bound["domain"] for bound in told if bound["kind"] == "certified"} == {places[domain[0]]}
+    assert found["ball"]["product"] <= found["box"]["product"] <= found["global"]["product"] * (1 + 1e-9)
+    assert found["ball"]["liplt"] < min(found["box"]["liplt"], 0.8 * found["global"]["product"])
+    assert "interval-jacobian" in found["box"]
+    assert "interval-jacobian" not in found["global"]
+
+
+def test_activations_of_every_kind_are_bounded_on_a_box(folder, capsys) -> None:
+    found = bounds(capsys, "lipschitz_nets:bent", *SHAPE, "--domain", "box", "--budget", "5")
+    assert {"full-diagonal", "liplt", "secants"} <= {bound["method"] for bound in found["bounds"]}
 
 
 def test_an_onnx_file_says_its_own_shape_and_what_does_not_apply_is_told(folder, capsys) -> None:
@@ -137,6 +166,9 @@ def test_the_table_says_in_what_interval_the_constant_lies(folder, capsys) -> No
         (["lipschitz_nets:small", "--shape", "4,x"], "--shape: '4,x' is no shape"),
         (["lipschitz_nets:small", *SHAPE, "--method", "liplit"], "no method 'liplit'; did you mean 'liplt'"),
         (["lipschitz_nets:Rounds", *SHAPE], "it rounds, and a function that rounds has no finite Lipschitz"),
+        (["lipschitz_nets:small", *SHAPE, "--domain", "ball"], "--radius: None for the domain 'ball'"),
+        (["lipschitz_nets:small", *SHAPE, "--radius", "1"], "--radius: 1.0 for the domain 'global'"),
+        (["lipschitz_nets:small", *SHAPE, "--domain", "ball", "--radius", "-1"], "balls have a radius above 0"),
         (["missing.onnx"], "no file missing.onnx"),
     ],
 )  # fmt: skip

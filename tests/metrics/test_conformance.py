@@ -47,6 +47,7 @@ def make(name: str) -> Metric:
 
 REFUSING = (
     "attribution.bounds",
+    "lipschitz.ball",
     "lipschitz.difference",
     "lipschitz.global",
     "lipschitz.margin",

@@ -55,7 +55,7 @@ EXPLAINED = {  # the class that the reference gives
     *(RANDOM - {"difference-bounds", "pgd"}),
 }  # fmt: skip
 PAIRS = {"latency", "attribution-bounds", "difference-bounds"}
-LIPSCHITZ = {"lipschitz-bounds", "pair-constants"}  # of the whole network
+LIPSCHITZ = {"ball-constants", "lipschitz-bounds", "pair-constants"}  # of the whole network
 OF_SAMPLES = {
     "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory", "pgd", *LIPSCHITZ, *PAIRS, *EXPLAINED
 }  # fmt: skip

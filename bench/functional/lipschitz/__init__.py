@@ -1,8 +1,8 @@
 """Lipschitz constants: certified upper bounds, valid lower bounds, estimates; usable without the rest.
 
 ``canonical_form(module, samples)`` brings a torch module to affine maps and nonlinearities, ``lipschitz_bounds(graph)``
-asks every method that applies; ``difference_bounds(f, g, region)`` bounds how far two networks are apart on a ``Box``
-or a ``Ball``. Whatever needs torch is imported at its first use.
+asks every method that applies, everywhere or on a region; ``difference_bounds(f, g, region)`` bounds how far two
+networks are apart on one. Whatever needs torch is imported at its first use.
 
 >>> from bench.functional import lipschitz
 >>> sorted(set(lipschitz.__all__) - set(dir(lipschitz)))
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from bench.functional.lipschitz.difference.scale_constant import difference_at_scale
     from bench.functional.lipschitz.graph_bounds.clever import clever
     from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
+    from bench.functional.lipschitz.graph_bounds.local_constants import local_constants
     from bench.functional.lipschitz.graph_bounds.margins import pair_constants
     from bench.functional.lipschitz.methods import METHODS, lipschitz_bounds
+    from bench.functional.lipschitz.relaxations.intervals import interval_bounds
+    from bench.functional.lipschitz.relaxations.linear import linear_bounds
 
 LATER: Final = {
     "METHODS": "bench.functional.lipschitz.methods",
@@ -37,7 +40,10 @@ LATER: Final = {
     "difference_at_scale": "bench.functional.lipschitz.difference.scale_constant",
     "difference_bounds": "bench.functional.lipschitz.difference.methods",
     "full_diagonal": "bench.functional.lipschitz.chain_bounds.full_diagonal",
+    "interval_bounds": "bench.functional.lipschitz.relaxations.intervals",
+    "linear_bounds": "bench.functional.lipschitz.relaxations.linear",
     "lipschitz_bounds": "bench.functional.lipschitz.methods",
+    "local_constants": "bench.functional.lipschitz.graph_bounds.local_constants",
     "pair_constants": "bench.functional.lipschitz.graph_bounds.margins",
 }
 __all__ = [
@@ -57,7 +63,10 @@ __all__ = [
     "difference_at_scale",
     "difference_bounds",
     "full_diagonal",
+    "interval_bounds",
+    "linear_bounds",
     "lipschitz_bounds",
+    "local_constants",
     "pair_constants",
 ]
 

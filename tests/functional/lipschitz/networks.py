@@ -2,10 +2,12 @@
 
 import itertools
 
+import numpy as np
 import torch
 from torch import nn
 
 from bench.canonical_form.trace import canonical_form
+from bench.functional.lipschitz.regions import Ball
 
 
 class Skip(nn.Module):
@@ -61,6 +63,10 @@ def form(module, shape):
         return canonical_form(module.eval(), x)
 
 
+def sample_of(graph, seed):
+    return np.random.default_rng(seed).normal(size=graph.nodes[0].size) / 2
+
+
 def values_of(graph, x):
     """The value of every node, flat: x (m, size of the input) to a list of (m, size)."""
     with torch.no_grad():
@@ -72,8 +78,6 @@ def values_of(graph, x):
 
 def points(region, count, random):
     """Points of a region, corners and edges among them: (count, size)."""
-    from bench.functional.lipschitz.regions import Ball
-
     if isinstance(region, Ball):
         away = random.normal(size=(count, region.centre.size))
         away /= ((away**2).sum(axis=1, keepdims=True)) ** 0.5

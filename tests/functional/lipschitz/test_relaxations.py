@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Activation, Input, Nonlinear
+from bench.canonical_form.nodes import Activation, Input, MaxPool, Nonlinear
 from bench.errors import NotApplicable
 from bench.functional.lipschitz.regions import Ball, Box, around, checked, enclosing_box
 from bench.functional.lipschitz.relaxations.activation_lines import lines_on
@@ -19,14 +19,15 @@ from bench.functional.lipschitz.relaxations.activation_slopes import slopes_on
 from bench.functional.lipschitz.relaxations.ends import Ends
 from bench.functional.lipschitz.relaxations.intervals import interval_bounds
 from bench.functional.lipschitz.relaxations.linear import linear_bounds
+from bench.functional.lipschitz.relaxations.windows import windows
 from tests.functional.lipschitz.networks import (
     ACTIVATIONS,
     CONVOLUTIONAL,
-    SHAPE,
     convolutional,
     dense,
     form,
     points,
+    sample_of,
     values_of,
 )
 
@@ -39,8 +40,7 @@ BOUNDS = {
 
 
 def region_of(graph, seed, radius, domain):
-    sample = np.random.default_rng(seed).normal(size=graph.nodes[0].size) / 2
-    return around(sample, radius, domain)
+    return around(sample_of(graph, seed), radius, domain)
 
 
 def hold(graph, region, seed, rounding=1e-12):
@@ -135,6 +135,38 @@ def test_slopes_of_short_intervals_are_the_derivative(name) -> None:
     torch.testing.assert_close(found.alpha[smooth], derivative[smooth], atol=1e-7, rtol=0)
 
 
+def test_a_clamp_may_have_ends_of_its_own_for_each_channel() -> None:
+    low, high = torch.tensor([-1.0, 0.0]).double().reshape(1, 2, 1), torch.tensor([0.5, 2.0]).double().reshape(1, 2, 1)
+    fields = {"name": "a", "inputs": (0,), "function": "clamp"}
+    together = Activation(shape=(1, 2, 3), parameters=(low, high), **fields)
+    z = torch.linspace(-2, 2, 6).double()
+    ends = Ends(z - 0.6, z + 0.6)
+    for channel, places in enumerate((slice(0, 3), slice(3, 6))):
+        alone = Activation(shape=(1, 3), parameters=(float(low[0, channel, 0]), float(high[0, channel, 0])), **fields)
+        part = Ends(ends.low[places], ends.high[places])
+        for rule in (slopes_on, range_on, lines_on):
+            for whole, own in zip(rule(together, ends), rule(alone, part), strict=True):
+                assert torch.equal(whole[places], own)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_windows_are_those_of_max_pooling(seed) -> None:
+    """Kernels, strides, paddings and dilations of all kinds: the largest of each window's entries is torch's."""
+    random = np.random.default_rng(seed)
+    kernel, stride, dilation = (tuple(map(int, random.integers(1, 4, size=2))) for _ in range(3))
+    padding = tuple(int(random.integers(0, size // 2 + 1)) for size in kernel)
+    pool = nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=bool(seed % 2))
+    shape = (1, 2, 9, 8)
+    x = torch.from_numpy(random.normal(size=shape))
+    node = MaxPool(
+        name="a", inputs=(0,), shape=tuple(pool(x).shape), kernel=kernel, stride=stride, padding=padding,
+        dilation=dilation, ceil=bool(seed % 2),
+    )  # fmt: skip
+    places = windows(node, shape)
+    padded = torch.cat([torch.tensor([-torch.inf]).double(), x.reshape(-1)])
+    assert torch.equal(padded[places].amax(dim=1), pool(x).reshape(-1))
+
+
 def test_lines_of_a_relu_are_its_triangle() -> None:
     low, high = torch.tensor([-2.0, -1.0, -3.0, 1.0]).double(), torch.tensor([1.0, 2.0, -1.0, 2.0]).double()
     lines = lines_on(activation("relu", 4), Ends(low, high))
@@ -226,4 +258,3 @@ def test_regions_that_do_not_fit_are_refused() -> None:
     box = enclosing_box(Ball(np.array([1.0, -3.0]), 0.1))
     assert (box.low <= [0.9, -3.1]).all()
     assert (box.high >= [1.1, -2.9]).all()
-    assert SHAPE

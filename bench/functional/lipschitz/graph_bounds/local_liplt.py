@@ -7,7 +7,7 @@ import time
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Linear, Nonlinear
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
-from bench.functional.lipschitz.graph_bounds.composites import meeting
+from bench.functional.lipschitz.graph_bounds.composites import MOST, meeting
 from bench.functional.lipschitz.graph_bounds.local_maps import SLACK, LocalMaps
 from bench.functional.lipschitz.graph_bounds.local_parts import LocalPart, local_parts
 from bench.functional.lipschitz.graph_bounds.node_norms import UP, NodeNorms
@@ -29,7 +29,9 @@ def local_product(graph: Graph, ends: list[Ends], norm: Norm = "l2", norms: Node
     return LipschitzBound("product", "certified", value, norm, "region", norms.slack, seconds)
 
 
-def local_liplt(graph: Graph, ends: list[Ends], norm: Norm = "l2", norms: NodeNorms | None = None) -> LipschitzBound:
+def local_liplt(
+    graph: Graph, ends: list[Ends], norm: Norm = "l2", norms: NodeNorms | None = None, most: int = MOST
+) -> LipschitzBound:
     """LipLT (arXiv 2310.00116) with the slopes of each neuron on a region: an upper bound of the constant there.
 
     Each nonlinearity is ``δφ = C δz + ρ`` with C linear and ``‖ρ‖ ≤ ‖r ∘ δz‖``, r half the width of each neuron's
@@ -46,6 +48,7 @@ def local_liplt(graph: Graph, ends: list[Ends], norm: Norm = "l2", norms: NodeNo
         ends: of every node's value on the region, from ``relaxations``.
         norm: of inputs and outputs alike.
         norms: of the linear nodes, where they are known.
+        most: rows that are put through the network for one map; above it norms of layers are multiplied.
 
     >>> import numpy as np, torch
     >>> from bench.canonical_form.trace import canonical_form
@@ -62,7 +65,7 @@ def local_liplt(graph: Graph, ends: list[Ends], norm: Norm = "l2", norms: NodeNo
     """
     started, norms = time.perf_counter(), norms or NodeNorms(graph, norm)
     parts = local_parts(graph, ends, norm)
-    maps = LocalMaps(graph, parts, norms)
+    maps = LocalMaps(graph, parts, norms, most)
     rests: dict[int, float] = {}
     products = sums = 0
     for place in graph.nonlinear:

@@ -24,16 +24,18 @@ class LocalMaps:
     """Upper bounds of ``‖diag(weight) B diag(support)‖``, B the linear map from a source's value to a target's.
 
     Nonlinearities in between are their centres. Only entries that bend have a weight or belong to a support, so maps
-    are small where little bends; the smaller end's rows are put through the network. Above 4,096 of them norms of
-    layers are multiplied.
+    are small where little bends; the smaller end's rows are put through the network. Above ``most`` of them norms
+    of layers are multiplied.
 
     Args:
         graph: a network.
         parts: of each nonlinear node, by place.
         norms: of linear nodes.
+        most: rows that are put through the network for one map.
     """
 
-    def __init__(self, graph: Graph, parts: dict[int, LocalPart], norms: NodeNorms) -> None:
+    def __init__(self, graph: Graph, parts: dict[int, LocalPart], norms: NodeNorms, most: int = MOST) -> None:
+        self.most = most
         self.graph, self.parts, self.norms, self.norm = graph, parts, norms, norms.norm
         self.centres: dict[int, Centre] = {place: part.centre for place, part in parts.items()}
         self.supports = {0: torch.arange(graph.nodes[0].size)}
@@ -57,7 +59,7 @@ class LocalMaps:
             ends = self._ends(source, target)
             if 0 in ends:
                 self.known[key] = Composite(0.0, exact=True)
-            elif min(ends) <= MOST and ends[0] * ends[1] <= ENTRIES:
+            elif min(ends) <= self.most and ends[0] * ends[1] <= ENTRIES:
                 self._forward(source) if ends[0] <= ends[1] else self._backward(target)
             self.known.setdefault(key, Composite(self._product(source, target), exact=False))
         return self.known[key]
@@ -126,7 +128,7 @@ class LocalMaps:
     def _smaller(self, source: int, target: int) -> str:
         """Which end's rows are put through the network; none where both are too large, or where nothing is left."""
         first, second = self._ends(source, target)
-        if min(first, second) == 0 or min(first, second) > MOST or first * second > ENTRIES:
+        if min(first, second) == 0 or min(first, second) > self.most or first * second > ENTRIES:
             return ""
         return "source" if first <= second else "target"
 

@@ -36,8 +36,9 @@ VALLEYS = {
 
 
 def value_and_slack(node: Activation, z: Tensor) -> tuple[Tensor, Tensor]:
-    """``φ(z)`` as computed, and how far it may be from the function itself."""
-    value = FUNCTIONS[node.function](z, *node.parameters)
+    """``φ(z)`` as computed, z (..., size), and how far it may be from the function itself."""
+    shaped = z.reshape(*z.shape[:-1], *node.shape)  # parameters may be one for each entry
+    value = FUNCTIONS[node.function](shaped, *node.parameters).reshape(z.shape)
     if node.function in EXACT:
         return value, torch.zeros_like(value)
     numbers = [abs(float(item)) for item in node.parameters if isinstance(item, int | float)]

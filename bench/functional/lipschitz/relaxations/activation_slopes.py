@@ -55,31 +55,40 @@ def slopes_on(node: Activation, ends: Ends) -> Slopes:
 
 
 class Pieces(NamedTuple):
-    """A continuous function that is linear between its breaks: one slope more than there are breaks."""
+    """A continuous function that is linear between its breaks, numbers or one for each entry: one slope more."""
 
-    breaks: tuple[float, ...]
+    breaks: tuple[float | Tensor, ...]
     slopes: tuple[float, ...]
 
 
 def pieces_of(node: Activation) -> Pieces | None:
     """The pieces of a piecewise linear activation; None for others."""
-    given = node.parameters
+    given: tuple[Any, ...] = node.parameters
     if node.function == "relu":
         return Pieces((0.0,), (0.0, 1.0))
     if node.function == "leaky_relu":
-        return Pieces((0.0,), (float(given[0]) if given else 0.01, 1.0))  # type: ignore[arg-type]
+        return Pieces((0.0,), (float(given[0]) if given else 0.01, 1.0))
     if node.function == "abs":
         return Pieces((0.0,), (-1.0, 1.0))
-    if node.function == "clamp":
-        low, high = ((*given, None, None)[k] for k in (0, 1))
-        ends = (-inf if low is None else float(low)), (inf if high is None else float(high))
-        return Pieces(ends, (0.0, 1.0, 0.0)) if ends[0] < ends[1] else Pieces((0.0,), (0.0, 0.0))
-    return None
+    if node.function != "clamp":
+        return None
+    low, high = (_each(node, end) for end in (*given, None, None)[:2])
+    low, high = -inf if low is None else low, inf if high is None else high
+    if not isinstance(low, Tensor) and not isinstance(high, Tensor) and not low < high:
+        return Pieces((0.0,), (0.0, 0.0))
+    return Pieces((low, high), (0.0, 1.0, 0.0))
+
+
+def _each(node: Activation, parameter: Any) -> Any:
+    """A parameter as a number, or flat with one number for each entry."""
+    if isinstance(parameter, Tensor):
+        return torch.broadcast_to(parameter.double(), node.shape).reshape(-1)
+    return None if parameter is None else float(parameter)
 
 
 def _of_pieces(pieces: Pieces, ends: Ends) -> Slopes:
     """The slopes of all pieces that an interval has a part of; of a single point that of the piece to its right."""
-    limits = (-inf, *pieces.breaks, inf)
+    limits: tuple[Any, ...] = (-inf, *pieces.breaks, inf)
     alpha, beta = torch.full_like(ends.low, inf), torch.full_like(ends.low, -inf)
     for slope, begin, end in zip(pieces.slopes, limits, limits[1:], strict=False):
         point = (ends.low == ends.high) & (ends.low >= begin) & (ends.low < end)
