@@ -100,10 +100,17 @@ def _equal(first: Node, second: Node) -> bool:
     if type(first) is not type(second) or first.inputs != second.inputs or first.shape != second.shape:
         return False
     names = [f.name for f in fields(first) if f.name not in ("name", "inputs", "shape")]
-    return all(_same(getattr(first, name), getattr(second, name)) for name in names)
+    return all(same_parameter(getattr(first, name), getattr(second, name)) for name in names)
 
 
-def _same(first: object, second: object) -> bool:
+def same_parameter(first: object, second: object) -> bool:
+    """Whether two fields of nodes are equal, tensors and tuples that hold some included.
+
+    >>> same_parameter((0.0, torch.ones(2)), (0.0, torch.ones(2))), same_parameter(torch.ones(2), torch.zeros(2))
+    (True, False)
+    """
+    if isinstance(first, tuple) and isinstance(second, tuple):  # parameters, tensors among them
+        return len(first) == len(second) and all(map(same_parameter, first, second))
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         return first.shape == second.shape and torch.equal(first, second)
     return type(first) is type(second) and first == second

@@ -2,7 +2,7 @@
 
 ``canonical_form(module, samples)`` brings a torch module to affine maps and nonlinearities, ``lipschitz_bounds(graph)``
 asks every method that applies, everywhere or on a region; ``difference_bounds(f, g, region)`` bounds how far two
-networks are apart on a ``Box`` or a ``Ball``. Whatever needs torch is imported at its first use.
+networks are apart on one. Whatever needs torch is imported at its first use.
 
 >>> from bench.functional import lipschitz
 >>> sorted(set(lipschitz.__all__) - set(dir(lipschitz)))

@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.joint import joined, joint
-from bench.canonical_form.nodes import Convolution, Dense
+from bench.canonical_form.nodes import Activation, Convolution, Dense
 from bench.errors import NotApplicable
 from bench.functional.lipschitz.difference import mixed_integer
 from bench.functional.lipschitz.difference.aligned import aligned
@@ -143,6 +143,27 @@ def test_mixed_integer_programs_through_max_pooling() -> None:
     g = changed(f, "noise")
     found = holds(f, g, around(np.random.default_rng(0).normal(size=16), 0.05), 0, methods=[*METHODS, "ascent"])
     assert found["mixed-integer"] <= found["ascent"] * 1.1
+
+
+def test_clamps_with_ends_of_their_own_for_each_channel() -> None:
+    """One end infinite at some entries; in the other network the same tensors, made anew."""
+    f = dense(3, widths=(3, 5, 2))
+    ends = (
+        torch.tensor([-torch.inf, -0.5, 0.0, -0.2, 0.1]).double(),
+        torch.tensor([0.3, torch.inf, 0.4, 0.5, 0.9]).double(),
+    )
+
+    def clamped(graph):
+        parameters = tuple(end.clone() for end in ends)
+        return Graph(tuple(
+            replace(node, function="clamp", parameters=parameters) if isinstance(node, Activation) else node
+            for node in graph.nodes
+        ))  # fmt: skip
+
+    first, second = clamped(f), clamped(changed(f, "noise"))
+    found = holds(first, second, around(np.zeros(3), 0.6), 0, methods=[*METHODS, "ascent"])
+    assert found["ascent"] <= found["mixed-integer"] <= 1.2 * found["ascent"]
+    assert len(joint(first, clamped(f)).nodes) == len(first.nodes) + 1
 
 
 def test_a_search_that_is_stopped_gives_the_bound_of_its_open_branches() -> None:

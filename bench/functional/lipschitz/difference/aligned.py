@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from bench.canonical_form.graph import Graph
+from bench.canonical_form.joint import same_parameter
 from bench.canonical_form.nodes import Add, Convolution, Dense, Linear, Node, Quantise, Scale
 from bench.errors import NotApplicable
 
@@ -82,10 +83,7 @@ def _other_form(first: Node, second: Node) -> str:
     free |= {"coefficients"} if isinstance(first, Add) else set()
     for name in (f.name for f in fields(first) if f.name not in free):
         one, other = getattr(first, name), getattr(second, name)
-        if isinstance(one, Tensor):
-            same = one.shape == other.shape and (name == "weight" or bool((one == other).all()))
-        else:
-            same = one == other
+        same = one.shape == other.shape if name == "weight" else same_parameter(one, other)
         if not same:
             return name
     return ""

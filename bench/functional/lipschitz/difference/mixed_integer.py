@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import inf, isfinite
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Activation, Linear, MaxPool
 from bench.errors import NotApplicable
 from bench.functional.lipschitz.regions import Region, enclosing_box
-from bench.functional.lipschitz.relaxations.activation_slopes import pieces_of
+from bench.functional.lipschitz.relaxations.activation_slopes import Pieces, pieces_of
 from bench.functional.lipschitz.relaxations.ends import Ends
 from bench.functional.lipschitz.relaxations.windows import windows
 
@@ -87,10 +88,7 @@ class MixedInteger:
             if isinstance(node, Linear):
                 values.append(_image(graph, node, given))
             elif isinstance(node, Activation) and (pieces := pieces_of(node)) is not None:
-                breaks = tuple(at for at in pieces.breaks if isinstance(at, float))
-                if len(breaks) < len(pieces.breaks):
-                    raise NotApplicable(f"{node.name}: clamps of different ends for each number are not in the program")
-                values.append(self._pieces(node, given[0], ends[node.inputs[0]], breaks, pieces.slopes))
+                values.append(self._pieces(node, given[0], ends[node.inputs[0]], pieces))
             elif isinstance(node, MaxPool):
                 shape = graph.nodes[node.inputs[0]].shape
                 values.append(self._largest(windows(node, shape).numpy(), given[0], ends[node.inputs[0]]))
@@ -146,19 +144,23 @@ class MixedInteger:
                 room = CUT * (abs(float(end)) + abs(float(shift[k])) + float(np.abs(matrix[k]).sum()))
                 self.rows.append((sign * matrix[k] / size[k], (float(end) - sign * float(shift[k]) + room) / size[k]))
 
-    def _pieces(
-        self, node: Activation, given: Expression, ends: Ends, breaks: tuple[float, ...], slopes: tuple[float, ...]
-    ) -> Expression:
-        """``s_0 z + c + Σ_k (s_{k+1} − s_k) relu(z − t_k)``."""
-        first = 1 if breaks[0] == -inf else 0
-        last = len(breaks) - (1 if breaks[-1] == inf else 0)
-        base = breaks[first] if first < last else 0.0
-        at = FUNCTIONS[node.function](torch.tensor(base, dtype=torch.float64), *node.parameters)
-        matrix = slopes[first] * given.matrix
-        shift = slopes[first] * (given.shift - base) + float(at)
+    def _pieces(self, node: Activation, given: Expression, ends: Ends, pieces: Pieces) -> Expression:
+        """``s_0 z + c + Σ_k (s_{k+1} − s_k) relu(z − t_k)``, breaks t and the constant of each entry its own."""
+        slopes = pieces.slopes
+        breaks = [np.broadcast_to(np.asarray(at, dtype=np.float64), (node.size,)) for at in pieces.breaks]
+        if any((later < earlier).any() for earlier, later in pairwise(breaks)):
+            raise NotApplicable(f"{node.name}: a range whose low end exceeds its high end")
+        finite = [np.isfinite(at) for at in breaks]
+        base = np.select(finite, breaks, 0.0)  # the first break that there is
+        first = np.where(np.isneginf(breaks[0]), slopes[1], slopes[0])
+        at = FUNCTIONS[node.function](torch.from_numpy(base).reshape(1, *node.shape), *node.parameters)
+        matrix = first[:, None] * given.matrix
+        shift = first * (given.shift - base) + at.flatten().numpy()
         low, high = (end.numpy() for end in ends)
-        for k in range(first, last):
-            bent = self._relu(Expression(given.matrix, given.shift - breaks[k]), low - breaks[k], high - breaks[k])
+        for k, known in enumerate(finite):
+            turn = np.where(known, breaks[k], 0.0)
+            beyond = np.where(known, low - turn, -1.0), np.where(known, high - turn, -1.0)  # off where there is none
+            bent = self._relu(Expression(given.matrix, given.shift - turn), *beyond)
             change = slopes[k + 1] - slopes[k]
             matrix, shift = matrix + change * bent.matrix, shift + change * bent.shift
         return Expression(matrix, shift)

@@ -93,6 +93,7 @@ class NodeNorms:
     def __init__(self, graph: Graph, norm: Norm = "l2") -> None:
         self.graph, self.norm = graph, norm
         self.known: dict[int, LayerNorm] = {}
+        self.asked: list[Node] = []  # kept, so that no other node takes the place of one in memory
 
     def __call__(self, node: Node) -> float:
         """The upper end of a node's norm."""
@@ -100,6 +101,7 @@ class NodeNorms:
             assert isinstance(node, Linear)
             try:
                 self.known[id(node)] = self._of(node)
+                self.asked.append(node)
             except ValueError as error:
                 raise NotApplicable(f"{node.name}: {error}") from error
         return self.known[id(node)].upper
