@@ -19,7 +19,7 @@ from bench.runtimes.base import Predictor
 
 if TYPE_CHECKING:
     from bench.canonical_form.graph import Graph
-    from bench.functional.lipschitz.difference.upper_bounds import OnRegion
+    from bench.functional.lipschitz.difference.upper_bounds import OnRegion, Pair
 
 
 @parameters
@@ -43,11 +43,14 @@ class DifferenceBounds(DifferenceBoundsOptions, PairProbe):
 
     ``lower_l2`` and ``lower_linf`` by ascent, ``certified_l2`` and ``certified_linf`` the least of all methods;
     ``by_method`` (n, methods) what each says in l2, infinite where it does not apply. ``kept`` is 1 where g surely
-    gives f's class of the sample at every point of its box.
+    gives f's class of the sample at every point of its box. ``certified_scale`` and ``lower_scale``: how fast f − g
+    changes between two points of the box at least ``epsilon`` apart (l2). ``jacobian_difference``: ‖J_f − J_g‖₂ of the
+    logits at the sample, of networks that do not round.
     """
 
     arrays: ClassVar[tuple[str, ...]] = (
-        "lower_l2", "certified_l2", "lower_linf", "certified_linf", "by_method", "kept",
+        "lower_l2", "certified_l2", "lower_linf", "certified_linf", "by_method", "kept", "certified_scale",
+        "lower_scale", "jacobian_difference",
     )  # fmt: skip
     gradients: ClassVar[bool] = True
     random: ClassVar[bool] = True
@@ -59,26 +62,35 @@ class DifferenceBounds(DifferenceBoundsOptions, PairProbe):
 
     def ask_pair(self, reference: Predictor, variant: Predictor, samples: Samples, context: Context) -> Observation:
         """All methods on each sample's box."""
+        from bench.canonical_form.quantisers import quantisers
+        from bench.functional.lipschitz.difference.scale_constant import difference_at_scale
         from bench.functional.lipschitz.difference.upper_bounds import METHODS, OnRegion, Pair
 
         low, high = reference.spec.input.bounds
         if samples.x.min() < np.float32(low) or samples.x.max() > np.float32(high):
             raise UserError.at("data", "pixels lie outside the declared bounds", f"values from {low} to {high}")
         pair = Pair(_form(reference, context), _form(variant, context))
+        fastest = _together(pair)
         chosen = [name for name in METHODS if name != "mixed-integer" or self.branches]
         found: dict[str, list[Any]] = {name: [] for name in self.arrays}
         refused: dict[str, str] = {}
         for x, name, label in zip(samples.x, samples.ids, classes_of_reference(context), strict=True):
             on = OnRegion(pair, _box(x, self.epsilon, low, high), np.inf, self.branches or None)
-            for key, value in self._of_one(on, int(label), (context.seed, name), chosen, refused).items():
+            told = self._of_one(on, int(label), (context.seed, name), chosen, refused)
+            told["certified_scale"] = difference_at_scale(fastest, 0.0, told["certified_l2"], self.epsilon)
+            assert told["lower_scale"] <= told["certified_scale"], told
+            for key, value in told.items():
                 found[key].append(value)
+        if not quantisers(pair.graph):
+            found["jacobian_difference"] = list(_jacobian_norms(pair.graph, samples.x))
+        found = {name: values for name, values in found.items() if values}
         notes = {"methods": chosen, "not_applicable": {k: why for k, why in refused.items() if k != "mixed-integer"}}
         return Observation({key: np.asarray(values) for key, values in found.items()}, notes)
 
     def _of_one(
         self, on: OnRegion, label: int, words: tuple[str | int, ...], chosen: list[str], refused: dict[str, str]
     ) -> dict[str, Any]:
-        from bench.functional.lipschitz.difference.ascent import farthest
+        from bench.functional.lipschitz.difference.ascent import change_from_middle, farthest
         from bench.functional.lipschitz.difference.kept import class_kept, least_margins, margin_rows
         from bench.functional.lipschitz.difference.methods import BOTH, asked, rows_of, size_of
 
@@ -95,14 +107,36 @@ class DifferenceBounds(DifferenceBoundsOptions, PairProbe):
         told: dict[str, Any] = {}
         for norm in BOTH:
             told[f"certified_{norm}"] = min(size_of(reach, norm) for reach in own.values())
-            told[f"lower_{norm}"], _ = farthest(
+            told[f"lower_{norm}"], at = farthest(
                 on.pair.graph, on.region, norm, words=words, starts=self.starts, steps=self.steps
             )
+            if norm == "l2":
+                told["lower_scale"] = change_from_middle(on.pair.graph, on.region, at, self.epsilon)
             assert told[f"lower_{norm}"] <= told[f"certified_{norm}"], (norm, told)
         told["by_method"] = [size_of(own[name], "l2") if name in own else np.inf for name in chosen]
         of_f, of_g = (least_margins(graph, on.region, margins) for graph in (on.pair.f, on.pair.g))
         told["kept"] = np.uint8(class_kept(of_f, of_g, of_margins))
         return told
+
+
+def _together(pair: Pair) -> float:
+    """How fast f − g can change: no faster than both together, by products of norms; infinite where one rounds."""
+    from bench.canonical_form.quantisers import quantisers
+    from bench.functional.lipschitz.graph_bounds.liplt import product
+
+    if quantisers(pair.graph):
+        return float("inf")
+    return sum(product(graph).value for graph in (pair.f, pair.g))
+
+
+def _jacobian_norms(difference: Graph, x: NDArray[Any]) -> NDArray[np.float64]:
+    """‖J_f − J_g‖₂ at every sample, (n,)."""
+    import torch
+
+    from bench.functional.jacobian import output_jacobian, spectral_norms
+
+    rows = torch.from_numpy(x.astype(np.float64)).reshape(len(x), *difference.nodes[0].shape)
+    return spectral_norms(output_jacobian(lambda x: difference(x).flatten(1), rows).numpy())
 
 
 def _form(predictor: Predictor, context: Context) -> Graph:

@@ -52,6 +52,11 @@ def test_both_ends_enclose_it_and_more_bits_are_nearer(predictors, made, few) ->
         assert (shown["lower_l2"] <= shown["certified_l2"]).all()
         assert (shown["lower_linf"] <= shown["certified_linf"]).all()
         assert (shown["certified_linf"] <= shown["certified_l2"]).all()
+        assert (shown["lower_scale"] <= shown["certified_scale"]).all()
+        assert (shown["lower_scale"] > 0).all()
+        assert (shown["certified_scale"] <= 2 * shown["certified_l2"] / METRIC.epsilon * (1 + 1e-9)).all()
+        assert (shown["jacobian_difference"] > 0).all()
+        assert METRIC.details(shown)["jacobian_difference"]["0.5"] == np.median(shown["jacobian_difference"])
         assert (shown["certified_l2"] < last).all()
         last = shown["lower_l2"]
         assert shown.notes["not_applicable"] == {}
@@ -64,6 +69,8 @@ def test_a_network_that_rounds_is_compared_in_its_own_units(predictors, few, var
     assert (shown["lower_l2"] > 0).all()
     assert (shown["lower_l2"] <= shown["certified_l2"]).all()
     assert np.isfinite(shown["by_method"]).all()
+    assert "jacobian_difference" not in shown  # of what rounds a Jacobian means nothing
+    assert (shown["certified_scale"] == 2 * shown["certified_l2"] / METRIC.epsilon * (1 + 1e-12)).all()
 
 
 def test_what_runs_is_never_further_apart_than_is_certified(predictors, few) -> None:

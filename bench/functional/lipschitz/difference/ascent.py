@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.canonical_form.graph import Graph
 from bench.canonical_form.nodes import Quantise
 from bench.functional.lipschitz.certificate import Norm
-from bench.functional.lipschitz.regions import Ball, Box, Region
+from bench.functional.lipschitz.regions import Ball, Box, Region, enclosing_box
 from bench.functional.lipschitz.relaxations.intervals import interval_bounds
 from bench.stats.streams import generator
 
@@ -77,6 +77,35 @@ def _climbing(whole: Graph, x: Tensor, norm: Norm, *, hard: bool) -> tuple[Tenso
 def _farther(best: Tensor, at: Tensor, distance: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     better = distance > best
     return torch.where(better, distance, best), torch.where(better[:, None], x, at)
+
+
+def change_from_middle(whole: Graph, region: Region, at: Float, r: float) -> float:
+    """A lower bound of how fast d changes between two points of a region at least r apart (l2): a true quotient.
+
+    ``‖d(x) − d(m)‖ / ‖x − m‖`` with m the middle of the region; 0 where x is nearer to it than r.
+
+    Args:
+        whole: the joint graph, d = f − g.
+        region: where both points lie.
+        at: x, (inputs,).
+        r: least distance.
+
+    >>> from bench.canonical_form.nodes import Dense, Input
+    >>> node = Dense(name="", inputs=(0,), shape=(1, 1), weight=torch.tensor([[3.0, -4.0]]).double())
+    >>> graph = Graph((Input(name="input", shape=(1, 2)), node))
+    >>> round(change_from_middle(graph, Box(-np.ones(2), np.ones(2)), np.array([3.0, -4.0]) / 5, 0.5), 6)
+    5.0
+    """
+    box = enclosing_box(region)
+    middle = (np.asarray(box.low) + np.asarray(box.high)) / 2
+    apart = float(np.linalg.norm(at - middle))
+    if apart < r:
+        return 0.0
+    both = torch.from_numpy(np.stack([at, middle])).reshape(2, *whole.nodes[0].shape)
+    with torch.no_grad():
+        first, second = whole(both).flatten(1).numpy()
+    doubt = 1e-9 * (np.abs(first).max() + np.abs(second).max()) * len(first) ** 0.5
+    return max(0.0, float(np.linalg.norm(first - second) - doubt)) / (apart * (1 + 1e-12))
 
 
 def _starts(region: Region, size: int, words: tuple[str | int, ...], starts: int) -> Tensor:
