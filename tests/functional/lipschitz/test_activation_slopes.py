@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from bench.functional.lipschitz.chain_bounds.activation_functions import evaluated
 from bench.functional.lipschitz.layer_norms.activation_slopes import ACTIVATIONS, activation, slopes
 
 FUNCTIONS = {  # name: its parameters, the function of torch
@@ -115,3 +116,12 @@ def test_what_is_refused(name: str, parameters: dict[str, float], words: str) ->
 def test_parameters_and_neurons_must_fit() -> None:
     with pytest.raises(ValueError, match="2 parameters for 3 neurons"):
         activation("prelu", 3, weight=[0.5, 1.0])
+
+
+def test_a_slope_above_one_is_not_evaluated_as_another_function() -> None:
+    """Below 0 it is the steeper side, and a chain takes the larger slope for the one above 0."""
+    made = activation("leaky_relu", 2, negative_slope=1.7)
+    assert (made.name, made.alpha.tolist(), made.beta.tolist()) == ("steep_leaky_relu", [1.0, 1.0], [1.7, 1.7])
+    assert activation("leaky_relu", 2, negative_slope=0.2).name == "leaky_relu"
+    with pytest.raises(ValueError, match="no function is known"):
+        evaluated(made, np.zeros(2))

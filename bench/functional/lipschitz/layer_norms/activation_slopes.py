@@ -62,7 +62,8 @@ def activation(name: str, n: int, **parameters: Any) -> Activation:
     if found.alpha.size not in (1, n):
         raise ValueError(f"activation {name!r} with {found.alpha.size} parameters for {n} neurons")
     alpha, beta = (np.broadcast_to(end, (n,)).copy() for end in found)
-    return Activation(name, alpha, beta)
+    steep = name == "leaky_relu" and bool((beta > 1).any())  # chains evaluate leaky_relu with the larger slope above 0
+    return Activation("steep_leaky_relu" if steep else name, alpha, beta)
 
 
 def _constant(alpha: float, beta: float) -> Callable[[], tuple[float, float]]:
