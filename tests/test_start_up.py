@@ -27,6 +27,8 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "integer_sums.unsigned_weights",
     "functional.linear_pieces",
     "functional.linf_pgd",
+    "functional.apgd",
+    "functional.logit_margins",
     "functional.lipschitz.difference",
     "functional.lipschitz.graph_bounds",
     "functional.lipschitz.methods",

@@ -15,6 +15,8 @@ with warnings.catch_warnings():  # foolbox imports scipy by a name that scipy gi
     from foolbox.attacks import LinfProjectedGradientDescentAttack
     from foolbox.models import Model, PyTorchModel
 
+from bench.functional.logit_margins import negative_log_odds, wrong_margin
+
 Wrapped: TypeAlias = Any  # the library's tensor of any framework; ``raw`` is torch's
 
 
@@ -24,33 +26,6 @@ class Candidates(NamedTuple):
     last: torch.Tensor
     strongest: torch.Tensor  # the iterate with the largest margin of a wrong class
     zero_gradient: torch.Tensor
-
-
-def _others(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return logits.scatter(1, labels[:, None], -torch.inf)
-
-
-def negative_log_odds(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Log-odds against the label: logits (n, classes) to (n,), ``log Σ_{j≠y} e^{z_j} − z_y``, in float64.
-
-    The cross-entropy is softplus of it, hence both have gradients of equal sign; but this one does not vanish where
-    the softmax saturates, and a saturated network is not mistaken for a robust one.
-
-    >>> negative_log_odds(torch.tensor([[2.0, 0.5]]), torch.tensor([0])).tolist()
-    [-1.5]
-    """
-    z = logits.double()
-    return _others(z, labels).logsumexp(dim=1) - z.gather(1, labels[:, None])[:, 0]
-
-
-def wrong_margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Largest wrong logit less the label's: logits (n, classes) to (n,); above 0 where the label is not predicted.
-
-    >>> wrong_margin(torch.tensor([[2.0, 0.5, 1.0]]), torch.tensor([1])).tolist()
-    [1.5]
-    """
-    z = logits.double()
-    return _others(z, labels).amax(dim=1) - z.gather(1, labels[:, None])[:, 0]
 
 
 class _KeyedStarts(LinfProjectedGradientDescentAttack):  # type: ignore[misc,unused-ignore]

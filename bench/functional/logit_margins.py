@@ -1,0 +1,32 @@
+"""How far logits are from another class: what attacks raise."""
+
+from __future__ import annotations
+
+import torch
+
+
+def _others(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return logits.scatter(1, labels[:, None], -torch.inf)
+
+
+def negative_log_odds(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Log-odds against the label: logits (n, classes) to (n,), ``log Σ_{j≠y} e^{z_j} − z_y``, in float64.
+
+    The cross-entropy is softplus of it, hence both have gradients of equal sign; but this one does not vanish where
+    the softmax saturates, and a saturated network is not mistaken for a robust one.
+
+    >>> negative_log_odds(torch.tensor([[2.0, 0.5]]), torch.tensor([0])).tolist()
+    [-1.5]
+    """
+    z = logits.double()
+    return _others(z, labels).logsumexp(dim=1) - z.gather(1, labels[:, None])[:, 0]
+
+
+def wrong_margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Largest wrong logit less the label's: logits (n, classes) to (n,); above 0 where the label is not predicted.
+
+    >>> wrong_margin(torch.tensor([[2.0, 0.5, 1.0]]), torch.tensor([1])).tolist()
+    [1.5]
+    """
+    z = logits.double()
+    return _others(z, labels).amax(dim=1) - z.gather(1, labels[:, None])[:, 0]
