@@ -139,3 +139,19 @@ def test_checkpoints_come_closer_and_closer():
         places = checkpoints(steps)
         assert places == sorted(set(places))
         assert all(0 < place < steps for place in places)
+
+
+class Peak(nn.Module):
+    """The wrong class wins only within .004 of one place: a step that never shortens passes over it."""
+
+    def forward(self, x):
+        away = (x.flatten(1) - 0.63).abs().amax(dim=1, keepdim=True)
+        return torch.cat([torch.zeros_like(away), 0.004 - away], dim=1)
+
+
+def test_steps_become_short_enough_for_a_narrow_peak():
+    x, labels = torch.full((3, 1, 1, 1), 0.5), torch.zeros(3, dtype=torch.int64)
+    starts = torch.tensor([-0.9, 0.1, 0.8]).view(3, 1, 1, 1)
+    found = apgd(Peak(), x, labels, starts, log_odds_against(labels), epsilon=0.3, steps=80)
+    assert (found.margin > 0).all()
+    assert (found.strongest - 0.63).abs().max() < 0.004
