@@ -51,7 +51,7 @@ class TrainedProduct:
     ...     _ = network[0].weight.copy_(torch.tensor([[3.0, 4.0]]))
     >>> value = TrainedProduct(network, torch.zeros(1, 2), seed=0)()
     >>> value.backward()
-    >>> round(value.item(), 4), network[0].weight.grad.numpy().round(4).tolist()
+    >>> round(value.item(), 4), network[0].weight.grad.double().numpy().round(4).tolist()
     (5.0, [[0.6, 0.8]])
     """
 
@@ -164,7 +164,7 @@ def margin_scores(logits: Tensor, labels: Tensor, constant: Tensor, radius: floa
         constant: L, the network's l2 constant, a scalar.
         radius: l2 distance in the units of the network's input.
 
-    >>> margin_scores(torch.zeros(1, 3), torch.tensor([1]), torch.tensor(2.0), 0.5).numpy().round(4).tolist()
+    >>> margin_scores(torch.zeros(1, 3), torch.tensor([1]), torch.tensor(2.0), 0.5).double().numpy().round(4).tolist()
     [[1.4142, 0.0, 1.4142]]
     """
     others = 1.0 - nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
