@@ -51,7 +51,7 @@ def over_replicates(strength: Sequence[float], figures: Sequence[Sequence[float]
     known = [value for value in each if value is not None]
     none = Interval(None, None, "none")
     if len(known) < len(each) or not known:
-        return RankCorrelation(None, none, each, "the figure is the same at every strength")
+        return RankCorrelation(None, none, each, "in a replicate the figure is the same at every strength")
     if len(known) > 1 and len(set(known)) == 1:
         return RankCorrelation(known[0], none, each, f"the same in all {len(known)} replicates: no spread to judge by")
     found = across_replicates(known, standard_error=0.0)
