@@ -14,7 +14,7 @@ from bench.interrupts import contained
 from bench.networks.network import InputSpec, Network
 from bench.store.store import Store
 from bench.suite.plan import Plan
-from bench.suite.planned_networks import PlannedNetwork
+from bench.suite.planned_networks import PlannedNetwork, chain, root
 from bench.suite.selection import first_match
 from bench.wording import plain
 
@@ -77,7 +77,7 @@ class _Tried:
         """Whether there is something to learn: a file from outside, or a conversion of one."""
         if self.stored.stored(node):
             return False
-        return _root(node).outside is not None or any(_converts(each) for each in _chain(node))
+        return root(node).outside is not None or any(_converts(each) for each in chain(node))
 
     def _get(self, node: PlannedNetwork) -> Network | str | None:
         if node.key not in self.made:
@@ -118,18 +118,6 @@ def _converts(node: PlannedNetwork) -> bool:
     return node.step is not None and node.step.name.startswith("ort-")
 
 
-def _chain(node: PlannedNetwork) -> Iterator[PlannedNetwork]:
-    """A node and all that it is made of."""
-    current: PlannedNetwork | None = node
-    while current is not None:
-        yield current
-        current = current.parent
-
-
-def _root(node: PlannedNetwork) -> PlannedNetwork:
-    return list(_chain(node))[-1]
-
-
 def _starved(plan: Plan, dataset: Dataset) -> list[str]:
     """Steps that train where the data leaves nothing to train on."""
     labelled = len(dataset.train) > 0 and dataset.train.y is not None
@@ -147,11 +135,11 @@ def _starved(plan: Plan, dataset: Dataset) -> list[str]:
 def _wide_inputs(plan: Plan, dataset: Dataset) -> Iterator[str]:
     """Inputs that the data's bounds allow and that half precision cannot hold."""
     for (name, _), node in plan.variants.items():
-        chain = list(_chain(node))
-        halves = [each for each in chain if each.step is not None and each.step.name == "ort-fp16"]
+        made_of = list(chain(node))
+        halves = [each for each in made_of if each.step is not None and each.step.name == "ort-fp16"]
         if not halves:
             continue
-        outside = chain[-1].outside
+        outside = made_of[-1].outside
         own = {} if outside is None else outside.input
         declared = InputSpec.from_canonical(dataset.input.canonical() | own)
         largest = largest_input(declared)

@@ -16,7 +16,7 @@ from bench.outside_networks.records import source_record
 from bench.store.keys import canonical_json
 from bench.store.store import Store
 from bench.suite.plan import Plan
-from bench.suite.planned_networks import INTAKE_SAMPLES, PlannedNetwork
+from bench.suite.planned_networks import INTAKE_SAMPLES, PlannedNetwork, root
 
 OTHER = "it describes another network than its key does"
 
@@ -106,7 +106,7 @@ class Networks:
     def _after_step(self, node: PlannedNetwork, step: Step, parent: Network) -> Network:
         if node.weights is not None:
             return load_kept(node.weights, step, node.kind, parent)
-        data, reference = self.dataset, self.get(_root(node))
+        data, reference = self.dataset, self.get(root(node))
         context = StepContext(data.train, data.calibration, node.recipe, node.seed, self.progress, reference)
         return run_step(step, parent, context)
 
@@ -128,7 +128,7 @@ class Networks:
 
 def check_unchanged(plan: Plan) -> None:
     """Raise ``UserError`` for a module in memory that is no longer what was planned: its key says another network."""
-    roots = {_root(node) for node in (*plan.references, *plan.yardsticks, *plan.variants.values())}
+    roots = {root(node) for node in (*plan.references, *plan.yardsticks, *plan.variants.values())}
     for outside, known in ((node.outside, node.parts.get("memory")) for node in roots):
         held = None if outside is None else outside.held
         if held is None or held.kind != "module":
@@ -141,7 +141,7 @@ def check_unchanged(plan: Plan) -> None:
 
 def rebuildable(node: PlannedNetwork) -> bool:
     """Whether its record and weights suffice to make it again: not of one that began in memory, but for ONNX bytes."""
-    held = None if (outside := _root(node).outside) is None else outside.held
+    held = None if (outside := root(node).outside) is None else outside.held
     return held is None or held.kind == "onnx"
 
 
@@ -172,13 +172,6 @@ def alike(first: Any, second: Any) -> bool:
         return canonical_json(first) == canonical_json(second)
     except (ValueError, TypeError):
         return False
-
-
-def _root(node: PlannedNetwork) -> PlannedNetwork:
-    """The network that a chain of steps begins with."""
-    while node.parent is not None:
-        node = node.parent
-    return node
 
 
 def _title(node: PlannedNetwork) -> str:

@@ -46,11 +46,12 @@ class LipschitzBounds(LipschitzBoundsOptions, Probe):
 
         from bench.canonical_form.trace import canonical_form
         from bench.functional.lipschitz.certificate import enclosing
+        from bench.functional.lipschitz.graph_bounds.everywhere import certified_everywhere
         from bench.functional.lipschitz.graph_bounds.lower import jacobian_lower, secant_lower
 
         with gradient_view(predictor, context) as view:
             graph = canonical_form(view.module, torch.from_numpy(samples.x[:64]))
-            certified = self._certified(graph)
+            certified = certified_everywhere(graph, self.iterations)
             lower = [
                 jacobian_lower(graph, samples.x),
                 secant_lower(graph, samples.x[:STARTS], steps=self.steps, budget=np.inf),
@@ -68,18 +69,3 @@ class LipschitzBounds(LipschitzBoundsOptions, Probe):
             "note": least.note,
         }
         return Observation({name: np.array(value) for name, value in figures.items()}, notes)
-
-    def _certified(self, graph: Any) -> list[Any]:
-        from bench.errors import NotApplicable
-        from bench.functional.lipschitz.chain_bounds.eclipse_fast import eclipse_fast
-        from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
-        from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
-        from bench.functional.lipschitz.graph_bounds.liplt import liplt, product
-
-        found = [product(graph), liplt(graph)]
-        try:
-            chain = dense_chain(graph)
-        except NotApplicable:
-            return found
-        found.append(eclipse_fast(chain))
-        return [*found, full_diagonal(chain, iterations=self.iterations)] if self.iterations else found

@@ -87,22 +87,15 @@ class LipschitzScale(LipschitzScaleOptions, Probe):
 
     def _constant(self, graph: Graph) -> tuple[LipschitzBound, Any, dict[str, float]]:
         """The least bound of the surrogate, or of the network itself, δ, and what every method says."""
-        from bench.functional.lipschitz.chain_bounds.eclipse_fast import eclipse_fast
-        from bench.functional.lipschitz.chain_bounds.full_diagonal import full_diagonal
-        from bench.functional.lipschitz.graph_bounds.dense_chain import dense_chain
-        from bench.functional.lipschitz.graph_bounds.liplt import liplt, product, solve
+        from bench.functional.lipschitz.graph_bounds.everywhere import certified_everywhere
+        from bench.functional.lipschitz.graph_bounds.liplt import solve
         from bench.functional.lipschitz.quantised_bounds.at_scales import of_surrogate
         from bench.functional.lipschitz.quantised_bounds.rounding_error import rounding_error
         from bench.functional.lipschitz.quantised_bounds.surrogate_network import surrogate_network
 
         smooth = surrogate_network(graph)
         solved = solve(smooth.graph)
-        found = [product(smooth.graph), liplt(smooth.graph, solved)]
-        try:
-            chain = dense_chain(smooth.graph)
-            found.append(full_diagonal(chain, iterations=self.iterations) if self.iterations else eclipse_fast(chain))
-        except NotApplicable:
-            pass
+        found = certified_everywhere(smooth.graph, self.iterations, solved)
         found = [of_surrogate(bound) for bound in found] if smooth.places else found
         rounded = rounding_error(graph, "l2", smooth, solved, iterations=self.iterations)
         methods = {bound.method: bound.value for bound in found}

@@ -89,6 +89,11 @@ def chain(network: PlannedNetwork | None) -> Iterator[PlannedNetwork]:
         network = network.parent
 
 
+def root(network: PlannedNetwork) -> PlannedNetwork:
+    """The network that a chain of steps begins with."""
+    return list(chain(network))[-1]
+
+
 @dataclass(frozen=True)
 class Splits:
     """Fingerprints of the data that steps may use."""

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Linear, Nonlinear
-from bench.functional.lipschitz.graph_bounds.composites import ENTRIES, SLACK, Composites, meeting
+from bench.canonical_form.nodes import Nonlinear
+from bench.functional.lipschitz.graph_bounds.composites import ENTRIES, SLACK, Composites
+from bench.functional.lipschitz.graph_bounds.liplt import reach
 from bench.functional.lipschitz.graph_bounds.node_norms import NodeNorms, nonlinear_part
 
 Float = NDArray[np.float64]
@@ -75,7 +76,9 @@ class Tails:
         if place not in self._solved:
             known: dict[int, float] = {}
             for target in (k for k in self.targets if k >= place):
-                known[target] = min(self._sum(place, target, known), self._reach(place, known)[target])
+                known[target] = min(
+                    self._sum(place, target, known), reach(self.graph, self.norms, known, place)[target]
+                )
             self._solved[place] = known
         return self._solved[place]
 
@@ -86,20 +89,6 @@ class Tails:
             if place <= before and other <= target:
                 total += self.composites.of(other, target).value * self.parts[other].radius * known[before]
         return total * UP
-
-    def _reach(self, place: int, known: dict[int, float]) -> list[float]:
-        """Norms multiplied from the node on."""
-        bounds: list[float] = []
-        for number, node in enumerate(self.graph.nodes):
-            bound = 0.0
-            if number > place and isinstance(node, Nonlinear):
-                bound = self.parts[number].largest * bounds[node.inputs[0]]
-            elif number > place and isinstance(node, Linear):
-                given = [bounds[k] for k in node.inputs]
-                bound = meeting(node, given, self.norms) if any(given) else 0.0
-            bound = 1.0 if number == place else bound
-            bounds.append(min(bound, known[number]) if number in known else bound)
-        return bounds
 
     def _of_rows(self, place: int, rows: Float, known: dict[int, float]) -> Float:
         """LipLT's last sum with rows of the last maps."""

@@ -46,7 +46,7 @@ class Values:
         if not all(isinstance(node, BOUNDED) for node in self.graph.nodes if isinstance(node, Nonlinear)):
             return unknown
         try:
-            known = reach(self.graph, NodeNorms(self.graph), None)
+            known = reach(self.graph, NodeNorms(self.graph))
         except NotApplicable:
             return unknown
         return [bound * self.radius for bound in known]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Add, Concatenate, Linear, Node, Nonlinear
+from bench.canonical_form.nodes import Add, Concatenate, Linear, Node
 from bench.functional.lipschitz.certificate import Norm
 from bench.functional.lipschitz.chain_bounds.rounding import spectral_norm
 from bench.stats.blas_threads import one_thread
@@ -108,15 +108,7 @@ class Composites:
 
     def _product(self, source: int, target: int) -> float:
         """Norms of layers, multiplied along paths and added where paths meet."""
-        bounds: list[float] = []
-        for place, node in enumerate(self.graph.nodes[: target + 1]):
-            bound = 0.0
-            if isinstance(node, Nonlinear):
-                bound = abs(self.centres[place]) * bounds[node.inputs[0]]
-            elif isinstance(node, Linear):
-                bound = meeting(node, [bounds[k] for k in node.inputs], self.norm)
-            bounds.append(1.0 if place == source else bound)
-        return bounds[target]
+        return multiplied(self.graph, self.norm, lambda place: abs(self.centres[place]), source, last=target)[target]
 
 
 def norm_of(rows: Tensor) -> float:
@@ -143,3 +135,41 @@ def meeting(node: Linear, bounds: list[float], norm: Callable[[Node], float], of
     if isinstance(node, Concatenate):
         return float(np.sqrt(sum(bound**2 for bound in bounds))) * (1 + SLACK)
     return norm(node) * bounds[0] * (1 + 1e-12)
+
+
+def multiplied(
+    graph: Graph,
+    norm: Callable[[Node], float],
+    largest: Callable[[int], float],
+    source: int = 0,
+    of: Norm = "l2",
+    known: Mapping[int, float] | None = None,
+    last: int | None = None,
+) -> list[float]:
+    """Upper bounds of how fast each node's value changes with a source's: norms multiplied along paths, added at meets.
+
+    Args:
+        graph: a network.
+        norm: of linear nodes.
+        largest: by the place of a nonlinear node, the largest of its difference quotients.
+        source: its place; all other values that do not hang on it are held fixed.
+        of: the norm of values.
+        known: better bounds by place, where there are some.
+        last: the place of the last node that is asked for; by default all.
+
+    Returns:
+        A bound for each node up to the last; 0 where no path leads from the source.
+    """
+    better = known or {}
+    bounds: list[float | None] = []  # None: no path
+    for place, node in enumerate(graph.nodes[: None if last is None else last + 1]):
+        given = [bounds[k] for k in node.inputs]
+        bound: float | None = None
+        if place == source:
+            bound = 1.0
+        elif any(item is not None for item in given):
+            numbers = [0.0 if item is None else item for item in given]
+            bound = meeting(node, numbers, norm, of) if isinstance(node, Linear) else largest(place) * numbers[0]
+            bound = min(bound, better.get(place, bound))
+        bounds.append(bound)
+    return [0.0 if bound is None else bound for bound in bounds]

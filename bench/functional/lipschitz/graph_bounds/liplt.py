@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Linear, MaxPool, Nonlinear, Softmax
+from bench.canonical_form.nodes import MaxPool, Softmax
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
-from bench.functional.lipschitz.graph_bounds.composites import Composites, meeting
+from bench.functional.lipschitz.graph_bounds.composites import Composites, multiplied
 from bench.functional.lipschitz.graph_bounds.node_norms import NodeNorms, NonlinearPart, nonlinear_part
 
 MULTIPLIED = "norms are multiplied at skips and max pooling"
@@ -33,7 +34,7 @@ def product(graph: Graph, norm: Norm = "l2") -> LipschitzBound:
     3.0
     """
     started, norms = time.perf_counter(), NodeNorms(graph, norm)
-    value = reach(graph, norms, None)[-1]
+    value = reach(graph, norms)[-1]
     return LipschitzBound(
         "product", "certified", value, norm, slack=norms.slack, seconds=time.perf_counter() - started,
         layers=norms.layers, note=_note(graph),
@@ -98,19 +99,18 @@ def solve(graph: Graph) -> Solved:
     return Solved(known, parts, before, composites, norms, len(targets), products)
 
 
-def reach(graph: Graph, norms: NodeNorms, known: dict[int, float] | None) -> list[float]:
-    """Upper bounds of how fast each node's value changes, layer by layer; better ones by place where they are known."""
-    bounds: list[float] = []
-    for place, node in enumerate(graph.nodes):
-        bound = 1.0
-        if isinstance(node, Nonlinear):
-            bound = nonlinear_part(graph, place, norms.norm).largest * bounds[node.inputs[0]]
-        elif isinstance(node, Linear):
-            bound = meeting(node, [bounds[k] for k in node.inputs], norms, norms.norm)
-        if known is not None and place in known:
-            bound = min(bound, known[place])
-        bounds.append(bound)
-    return bounds
+def reach(graph: Graph, norms: NodeNorms, known: Mapping[int, float] | None = None, source: int = 0) -> list[float]:
+    """Upper bounds of how fast each node's value changes with a source's, by norms and global slopes.
+
+    Args:
+        graph: a network.
+        norms: of its linear nodes.
+        known: better bounds by place, where there are some.
+        source: its place; the input by default.
+    """
+    return multiplied(
+        graph, norms, lambda place: nonlinear_part(graph, place, norms.norm).largest, source, norms.norm, known
+    )
 
 
 def _note(graph: Graph) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Linear, Nonlinear
 from bench.functional.lipschitz.certificate import LipschitzBound, Norm
-from bench.functional.lipschitz.graph_bounds.composites import MOST, meeting
+from bench.functional.lipschitz.graph_bounds.composites import MOST, multiplied
 from bench.functional.lipschitz.graph_bounds.local_maps import SLACK, LocalMaps
 from bench.functional.lipschitz.graph_bounds.local_parts import LocalPart, local_parts
 from bench.functional.lipschitz.graph_bounds.node_norms import UP, NodeNorms
@@ -90,12 +89,4 @@ def local_liplt(
 
 def reach(graph: Graph, norms: NodeNorms, parts: dict[int, LocalPart]) -> list[float]:
     """Upper bounds of how fast each node's value changes on the region, layer by layer."""
-    bounds: list[float] = []
-    for place, node in enumerate(graph.nodes):
-        bound = 1.0
-        if isinstance(node, Nonlinear):
-            bound = parts[place].largest * bounds[node.inputs[0]] * UP
-        elif isinstance(node, Linear):
-            bound = meeting(node, [bounds[k] for k in node.inputs], norms, norms.norm)
-        bounds.append(bound)
-    return bounds
+    return multiplied(graph, norms, lambda place: parts[place].largest * UP, of=norms.norm)

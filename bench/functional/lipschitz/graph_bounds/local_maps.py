@@ -9,7 +9,7 @@ from bench.canonical_form.graph import Centre, Graph
 from bench.canonical_form.nodes import Gather, Linear, Nonlinear
 from bench.functional.lipschitz.certificate import Norm
 from bench.functional.lipschitz.chain_bounds.rounding import row_sum_norm, spectral_norm
-from bench.functional.lipschitz.graph_bounds.composites import ENTRIES, MOST, Composite, meeting
+from bench.functional.lipschitz.graph_bounds.composites import ENTRIES, MOST, Composite, multiplied
 from bench.functional.lipschitz.graph_bounds.local_parts import LocalPart
 from bench.functional.lipschitz.graph_bounds.node_norms import UP, NodeNorms
 from bench.functional.lipschitz.relaxations.magnitudes import pulled_back
@@ -141,14 +141,10 @@ class LocalMaps:
 
     def _product(self, source: int, target: int) -> float:
         """Norms of layers, multiplied along paths and added where paths meet."""
-        bounds: list[float] = []
-        for place, node in enumerate(self.graph.nodes[: self._node(target) + 1]):
-            bound = 0.0
-            if isinstance(node, Nonlinear):
-                bound = _size(self.centres[place], self.norm) * bounds[node.inputs[0]]
-            elif isinstance(node, Linear):
-                bound = meeting(node, [bounds[k] for k in node.inputs], self.norms, self.norm)
-            bounds.append(1.0 if place == source else bound)
+        bounds = multiplied(
+            self.graph, self.norms, lambda place: _size(self.centres[place], self.norm), source, self.norm,
+            last=self._node(target),
+        )  # fmt: skip
         return bounds[-1] * float(self.weights[target].max()) * UP
 
 

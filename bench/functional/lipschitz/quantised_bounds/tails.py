@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.canonical_form.graph import Graph
-from bench.canonical_form.nodes import Linear, Nonlinear
 from bench.functional.lipschitz.certificate import Norm
-from bench.functional.lipschitz.graph_bounds.composites import meeting
-from bench.functional.lipschitz.graph_bounds.liplt import Solved
-from bench.functional.lipschitz.graph_bounds.node_norms import NodeNorms, nonlinear_part
+from bench.functional.lipschitz.graph_bounds.liplt import Solved, reach
+from bench.functional.lipschitz.graph_bounds.node_norms import NodeNorms
 
 
 def tails(graph: Graph, places: Iterable[int], norm: Norm = "l2", solved: Solved | None = None) -> dict[int, float]:
@@ -54,23 +52,5 @@ def _from(graph: Graph, source: int, norms: NodeNorms, solved: Solved | None) ->
             for other in (place for place in behind if place <= target):
                 between = solved.composites.of(other, target).value
                 total += between * solved.parts[other].radius * known.get(solved.before[other], 0.0)
-            known[target] = min(total * (1 + 1e-9), _reach(graph, source, norms, known)[target])
-    return _reach(graph, source, norms, known)[output]
-
-
-def _reach(graph: Graph, source: int, norms: NodeNorms, known: dict[int, float]) -> list[float]:
-    """Bounds of every node's value by norms of layers, better ones where they are known."""
-    bounds: list[float] = []
-    for place, node in enumerate(graph.nodes):
-        bound = 0.0
-        if place == source:
-            bound = 1.0
-        elif place > source and isinstance(node, Nonlinear):
-            if bounds[node.inputs[0]]:
-                bound = nonlinear_part(graph, place, norms.norm).largest * bounds[node.inputs[0]]
-        elif place > source and isinstance(node, Linear) and any(bounds[k] for k in node.inputs):
-            bound = meeting(node, [bounds[k] for k in node.inputs], norms, norms.norm)
-        if place != source and place in known:
-            bound = min(bound, known[place])
-        bounds.append(bound)
-    return bounds
+            known[target] = min(total * (1 + 1e-9), reach(graph, norms, known, source)[target])
+    return reach(graph, norms, known, source)[output]
