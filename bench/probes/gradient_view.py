@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import NotDifferentiable
+from bench.functional.attacks.dead_gradients import zero_gradients
 from bench.functional.batches import fixed_batches
-from bench.functional.dead_gradients import zero_gradients
 from bench.networks.arithmetic import arithmetic
 from bench.probes.base import TRIAL, Context, Observation
 from bench.probes.batching import batch_size

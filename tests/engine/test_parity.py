@@ -14,7 +14,7 @@ from bench import load_suite
 from bench.cli import run_cli
 from bench.engine.planning import plan_suite
 from bench.errors import NotDifferentiable
-from bench.functional import linf_pgd
+from bench.functional.attacks import linf_pgd
 from bench.runtimes.onnx_predictor import OnnxPredictor
 from bench.runtimes.onnx_session import graph_of
 from bench.store.keys import key_of

@@ -11,7 +11,7 @@ from bench.compression.chains import run_step
 from bench.data.base import loaders
 from bench.engine.in_memory import answers
 from bench.errors import NotDifferentiable
-from bench.functional.linf_pgd import linf_pgd
+from bench.functional.attacks.linf_pgd import linf_pgd
 from bench.metrics.base import metrics as registered
 from bench.models.base import Recipe
 from bench.networks.arithmetic import arithmetic

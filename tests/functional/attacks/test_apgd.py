@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.functional.apgd import apgd, checkpoints, log_odds_against, targeted_dlr
-from bench.functional.linf_pgd import linf_pgd
+from bench.functional.attacks.apgd import apgd, checkpoints, log_odds_against, targeted_dlr
+from bench.functional.attacks.linf_pgd import linf_pgd
 
 
 def draw(*shape, seed=0):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.functional.linf_pgd import linf_pgd
-from bench.functional.logit_margins import negative_log_odds, wrong_margin
+from bench.functional.attacks.linf_pgd import linf_pgd
+from bench.functional.attacks.logit_margins import negative_log_odds, wrong_margin
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

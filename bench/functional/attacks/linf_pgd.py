@@ -15,7 +15,7 @@ with warnings.catch_warnings():  # foolbox imports scipy by a name that scipy gi
     from foolbox.attacks import LinfProjectedGradientDescentAttack
     from foolbox.models import Model, PyTorchModel
 
-from bench.functional.logit_margins import negative_log_odds, wrong_margin
+from bench.functional.attacks.logit_margins import negative_log_odds, wrong_margin
 
 Wrapped: TypeAlias = Any  # the library's tensor of any framework; ``raw`` is torch's
 

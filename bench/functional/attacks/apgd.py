@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from bench.functional.logit_margins import negative_log_odds, wrong_margin
+from bench.functional.attacks.logit_margins import negative_log_odds, wrong_margin
 
 Norm: TypeAlias = Literal["linf", "l2"]
 Loss: TypeAlias = Callable[[Tensor], Tensor]  # logits (n, classes) to what is raised (n,)

@@ -1,0 +1,1 @@
+"""Attacks: inputs near a sample that a network gets wrong."""
