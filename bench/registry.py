@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast, dataclass_transform
@@ -182,3 +183,42 @@ def _unloadable(path: str, where: str, error: Exception) -> UserError:
     """A module that cannot be imported, in one line."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     return UserError.at(where, f"{path!r} cannot be imported: {reason}", "mend its module")
+
+
+def parse_parameters(text: str, where: str) -> dict[str, Any]:
+    """``key=value,...`` as a dictionary; values are TOML literals, or plain words.
+
+    >>> parse_parameters("layout=NHWC,mean=[0.4, 0.5],scale=255", "--input")
+    {'layout': 'NHWC', 'mean': [0.4, 0.5], 'scale': 255}
+
+    Raises:
+        UserError: a key is given twice, or a part has no ``=``.
+    """
+    values: dict[str, Any] = {}
+    for part in filter(None, _split(text)):
+        name, sign, value = (piece.strip() for piece in part.partition("="))
+        if not sign:
+            raise UserError.at(where, f"{part.strip()!r} is not key=value", "write it as layout=NHWC,scale=255")
+        if name in values:
+            raise UserError.at(where, f"given {name!r} twice", "give it once")
+        try:
+            values[name] = tomllib.loads(f"value = {value}")["value"]
+        except (ValueError, RecursionError):  # a number that Python does not read is a text too
+            values[name] = value
+    return values
+
+
+def _split(text: str) -> list[str]:
+    """Cut a text at the commas that no bracket holds.
+
+    >>> _split('a=[1,2],b="x[k=1,l=2]"')
+    ['a=[1,2]', 'b="x[k=1,l=2]"']
+    """
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts

@@ -13,10 +13,9 @@ from pydantic import PrivateAttr
 from bench.errors import UserError
 from bench.frames import ratios_frame, series_frame, shown_parameters, value_rows, values_frame
 from bench.plots import What, plot_values
-from bench.registry import nearest
+from bench.registry import nearest, parse_parameters
 from bench.results import Cell, Comparison, Results, ValueResult
 from bench.store.samples import RunSamples
-from bench.suite.given_input import parse_parameters
 
 if TYPE_CHECKING:
     import pandas

@@ -26,7 +26,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "integer_sums.products",
     "integer_sums.unsigned_weights",
     "functional.linear_pieces",
-    "functional.attacks.linf_pgd",
+    "functional.attacks.pgd",
     "functional.attacks.apgd",
     "functional.attacks.logit_margins",
     "functional.lipschitz.difference",

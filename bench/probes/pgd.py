@@ -106,10 +106,10 @@ class PGDAttack(Probe):
         drawn: NDArray[np.float32],
         bounds: tuple[float, float],
     ) -> list[NDArray[Any]]:
-        from bench.functional.attacks.linf_pgd import linf_pgd
+        from bench.functional.attacks.pgd import pgd
 
         def attack(x: torch.Tensor, labels: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return linf_pgd(
+            return pgd(
                 view.module,
                 x,
                 labels,

@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from bench.errors import Problem, UserError
+from bench.registry import parse_parameters
 from bench.suite.tables import InputTable
 from bench.suite.validation_errors import explain
-
-
-def parse_parameters(text: str, where: str) -> dict[str, Any]:
-    """``key=value,...`` as a dictionary; values are TOML literals, or plain words.
-
-    >>> parse_parameters("layout=NHWC,mean=[0.4, 0.5],scale=255", "--input")
-    {'layout': 'NHWC', 'mean': [0.4, 0.5], 'scale': 255}
-
-    Raises:
-        UserError: a key is given twice, or a part has no ``=``.
-    """
-    values: dict[str, Any] = {}
-    for part in filter(None, re.split(r",(?![^\[]*\])", text)):
-        name, sign, value = (piece.strip() for piece in part.partition("="))
-        if not sign:
-            raise UserError.at(where, f"{part.strip()!r} is not key=value", "write it as layout=NHWC,scale=255")
-        if name in values:
-            raise UserError.at(where, f"given {name!r} twice", "give it once")
-        try:
-            values[name] = tomllib.loads(f"value = {value}")["value"]
-        except (ValueError, RecursionError):  # a number that Python does not read is a text too
-            values[name] = value
-    return values
 
 
 def parse_input(given: str | Mapping[str, Any], where: str) -> dict[str, Any]:

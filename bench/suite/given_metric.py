@@ -13,8 +13,7 @@ from bench.errors import Problem, UserError
 from bench.families import FAMILIES
 from bench.metrics.base import Metric
 from bench.metrics.base import metrics as registered
-from bench.registry import nearest
-from bench.suite.given_input import parse_parameters
+from bench.registry import nearest, parse_parameters
 
 
 def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Metric, ...]:

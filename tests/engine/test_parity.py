@@ -14,7 +14,7 @@ from bench import load_suite
 from bench.cli import run_cli
 from bench.engine.planning import plan_suite
 from bench.errors import NotDifferentiable
-from bench.functional.attacks import linf_pgd
+from bench.functional.attacks import pgd
 from bench.runtimes.onnx_predictor import OnnxPredictor
 from bench.runtimes.onnx_session import graph_of
 from bench.store.keys import key_of
@@ -144,7 +144,7 @@ def test_a_refusal_comes_before_any_attack_and_says_what_to_do(files, monkeypatc
     whose = {"variant": lambda n: n.quantised, "reference": lambda n: not n.quantised, "both": lambda n: True}[refused]
     monkeypatch.setattr(OnnxPredictor, "graph", other_graph(whose))
     attacks = []
-    monkeypatch.setattr(linf_pgd, "linf_pgd", lambda *given, **more: attacks.append(given) or pytest.fail("attacked"))
+    monkeypatch.setattr(pgd, "pgd", lambda *given, **more: attacks.append(given) or pytest.fail("attacked"))
     found = bench.diff("float.onnx", "int8.onnx", "x.npz", metrics=["adversarial.pgd[epsilon=0.1]"])
     (cell,) = found.cells
     assert (cell.status, attacks) == ("skipped", [])

@@ -11,7 +11,7 @@ from bench.compression.chains import run_step
 from bench.data.base import loaders
 from bench.engine.in_memory import answers
 from bench.errors import NotDifferentiable
-from bench.functional.attacks.linf_pgd import linf_pgd
+from bench.functional.attacks.pgd import pgd
 from bench.metrics.base import metrics as registered
 from bench.models.base import Recipe
 from bench.networks.arithmetic import arithmetic
@@ -349,7 +349,7 @@ def test_an_attack_on_the_twin_succeeds_on_the_session(variants, data, sums, nam
     attacked = []
     for part in torch.arange(count).split(size):
         options = {"epsilon": 0.1, "steps": 10, "relative_stepsize": 0.25, "bounds": (0.0, 1.0)}
-        attacked.append(linf_pgd(twin, x[part], labels[part], starts[part], **options).last)
+        attacked.append(pgd(twin, x[part], labels[part], starts[part], **options).last)
     adversarial = torch.cat(attacked)
     with torch.no_grad():
         on_twin = torch.cat([twin(part) for part in adversarial.split(size)]).argmax(1) != labels

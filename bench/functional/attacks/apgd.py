@@ -15,6 +15,7 @@ Norm: TypeAlias = Literal["linf", "l2"]
 Loss: TypeAlias = Callable[[Tensor], Tensor]  # logits (n, classes) to what is raised (n,)
 
 MOMENTUM = 0.75  # share of the new step in each move
+LATE = 0.05  # share of the rise in the last tenth of the steps above which more steps would find more
 ENOUGH = 0.75  # share of steps between two checkpoints that must raise the loss, else the step is halved
 
 
@@ -25,6 +26,7 @@ class Attacked(NamedTuple):
     margin: Tensor  # of the strongest: above 0 where the label is not predicted
     loss: Tensor  # the largest seen
     zero_gradient: Tensor  # of the first gradient, bool
+    rising: Tensor  # the last tenth of the steps brought more than a twentieth of the whole rise, bool
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -143,7 +145,8 @@ def apgd(
     eta = torch.full((len(x),), 2.0 * epsilon, dtype=x.dtype, device=x.device)
     raised = torch.zeros(len(x), device=x.device)
     last_eta, last_value, last_check = eta.clone(), best_value.clone(), 0
-    looked = set(checkpoints(steps))
+    looked, late = set(checkpoints(steps)), steps - max(1, steps // 10)
+    first_value, late_value = value, value
     for step in range(1, steps + 1):
         ahead = project(current + eta.view(wide) * direction(gradient))
         moved = ahead if step == 1 else project(
@@ -159,6 +162,7 @@ def apgd(
         best = torch.where(better.view(wide), current, best)
         best_gradient = torch.where(better.view(wide), gradient, best_gradient)
         best_value = torch.maximum(best_value, value)
+        late_value = best_value if step <= late else late_value
         if step in looked:
             few = raised < ENOUGH * (step - last_check)
             stuck = (eta == last_eta) & (best_value <= last_value)
@@ -170,4 +174,5 @@ def apgd(
             before = torch.where(back, best, before)
             current, gradient = torch.where(back, best, current), torch.where(back, best_gradient, gradient)
             value = torch.where(halve, best_value, value)
-    return Attacked(strongest.detach(), largest, best_value, zero)
+    rising = best_value - late_value > LATE * (best_value - first_value)
+    return Attacked(strongest.detach(), largest, best_value, zero, rising)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 
@@ -30,3 +32,17 @@ def wrong_margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """
     z = logits.double()
     return _others(z, labels).amax(dim=1) - z.gather(1, labels[:, None])[:, 0]
+
+
+def margin_of(targets: torch.Tensor, labels: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The loss ``z_t − z_y`` of logits (n, classes), (n,) in float64: what one who aims at the targets raises.
+
+    >>> margin_of(torch.tensor([1]), torch.tensor([0]))(torch.tensor([[2.0, 0.5, 1.0]])).tolist()
+    [-1.5]
+    """
+
+    def loss(logits: torch.Tensor) -> torch.Tensor:
+        z = logits.double()
+        return z.gather(1, targets[:, None])[:, 0] - z.gather(1, labels[:, None])[:, 0]
+
+    return loss

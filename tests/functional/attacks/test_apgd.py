@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bench.functional.attacks.apgd import apgd, checkpoints, log_odds_against, targeted_dlr
-from bench.functional.attacks.linf_pgd import linf_pgd
+from bench.functional.attacks.pgd import pgd
 
 
 def draw(*shape, seed=0):
@@ -119,7 +119,7 @@ def test_at_equal_steps_it_finds_no_less_than_plain_descent(network):
     labels = network(x).argmax(dim=1)
     starts = 2 * draw(*x.shape, seed=3) - 1
     ours = apgd(network, x, labels, starts, log_odds_against(labels), epsilon=0.12, steps=20)
-    plain = linf_pgd(
+    plain = pgd(
         network, x, labels, starts, epsilon=0.12, steps=20, relative_stepsize=0.125, bounds=(0.0, 1.0)
     ).strongest
     fell, fell_plainly = int((ours.margin > 0).sum()), int((network(plain).argmax(dim=1) != labels).sum())

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.functional.attacks.linf_pgd import linf_pgd
+from bench.functional.attacks.pgd import pgd
 from bench.functional.attacks.logit_margins import negative_log_odds, wrong_margin
 
 
@@ -38,7 +38,7 @@ def test_it_succeeds_just_above_the_exact_distance_and_fails_just_below(confiden
     starts = 2 * draw(40, 1, 3, 3, seed=2) - 1
     for factor, fooled in ((1.001, True), (0.999, False)):
         for i in range(len(x)):
-            found = linf_pgd(
+            found = pgd(
                 module, x[i : i + 1], labels[i : i + 1], starts[i : i + 1],
                 epsilon=factor * float(distance[i]), steps=10, relative_stepsize=0.25, bounds=(-10.0, 10.0),
             )  # fmt: skip
@@ -49,7 +49,7 @@ def test_it_succeeds_just_above_the_exact_distance_and_fails_just_below(confiden
 def test_candidates_stay_in_the_ball_and_in_the_bounds(network: nn.Module) -> None:
     x, labels = draw(16, 1, 4, 4), torch.arange(16) % 4
     starts = 2 * draw(16, 1, 4, 4, seed=1) - 1
-    found = linf_pgd(network, x, labels, starts, epsilon=0.3, steps=7, relative_stepsize=0.4, bounds=(0.0, 1.0))
+    found = pgd(network, x, labels, starts, epsilon=0.3, steps=7, relative_stepsize=0.4, bounds=(0.0, 1.0))
     for candidate in (found.last, found.strongest):
         assert (candidate - x).abs().max() <= 0.3 + 1e-6
         assert candidate.min() >= 0
@@ -60,7 +60,7 @@ def test_candidates_stay_in_the_ball_and_in_the_bounds(network: nn.Module) -> No
 def test_the_strongest_iterate_is_at_least_as_strong_as_the_start(network: nn.Module) -> None:
     x, labels = draw(16, 1, 4, 4), torch.arange(16) % 4
     starts = 2 * draw(16, 1, 4, 4, seed=1) - 1
-    found = linf_pgd(network, x, labels, starts, epsilon=0.2, steps=5, relative_stepsize=2.0, bounds=(0.0, 1.0))
+    found = pgd(network, x, labels, starts, epsilon=0.2, steps=5, relative_stepsize=2.0, bounds=(0.0, 1.0))
     first = wrong_margin(network((x + 0.2 * starts).clamp(0, 1)).detach(), labels)
     strongest = wrong_margin(network(found.strongest).detach(), labels)
     assert (strongest >= first - 1e-6).all()
@@ -88,13 +88,13 @@ def test_a_zero_first_gradient_is_told(network: nn.Module) -> None:
         dead[0].bias.fill_(-100.0)
     x, labels, starts = draw(3, 1, 4, 4), torch.zeros(3, dtype=torch.int64), torch.zeros(3, 1, 4, 4)
     arguments = {"epsilon": 0.1, "steps": 2, "relative_stepsize": 0.5, "bounds": (0.0, 1.0)}
-    assert linf_pgd(dead, x, labels, starts, **arguments).zero_gradient.all()
-    assert not linf_pgd(network, x, labels, starts, **arguments).zero_gradient.any()
+    assert pgd(dead, x, labels, starts, **arguments).zero_gradient.all()
+    assert not pgd(network, x, labels, starts, **arguments).zero_gradient.any()
 
 
 def test_the_global_generator_is_left_alone(network: nn.Module) -> None:
     before = torch.random.get_rng_state()
     x = draw(3, 1, 4, 4)
     labels = torch.zeros(3, dtype=torch.int64)
-    linf_pgd(network, x, labels, torch.zeros_like(x), epsilon=0.1, steps=2, relative_stepsize=0.5, bounds=(0.0, 1.0))
+    pgd(network, x, labels, torch.zeros_like(x), epsilon=0.1, steps=2, relative_stepsize=0.5, bounds=(0.0, 1.0))
     assert torch.equal(before, torch.random.get_rng_state())

@@ -1,0 +1,1 @@
+"""Attacks that a set may hold: one file each."""

@@ -1,0 +1,49 @@
+"""Random numbers of a library that draws from torch's global generator, made each sample's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+DRAWS: Final[dict[Callable[..., Any], str]] = {torch.rand: "random", torch.randn: "standard_normal"}
+
+
+class KeyedDraws(TorchFunctionMode):
+    """While it is entered, row i of ``torch.rand`` and ``torch.randn`` comes from the i-th generator.
+
+    The global generator is neither read nor moved, and a row does not depend on the others. A draw whose first axis
+    is not the samples' raises ``ValueError``.
+
+    >>> with KeyedDraws([np.random.default_rng(3), np.random.default_rng(4)]):
+    ...     both = torch.rand(2, 3)
+    >>> with KeyedDraws([np.random.default_rng(4)]):
+    ...     bool((torch.rand(1, 3)[0] == both[1]).all())
+    True
+    """
+
+    def __init__(self, generators: Sequence[np.random.Generator]) -> None:
+        super().__init__()
+        self.generators = generators
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # fmt: skip
+        """Replace a draw; everything else is left as it is."""
+        given = kwargs or {}
+        if func not in DRAWS:
+            return func(*args, **given)
+        shape = tuple(given["size"] if "size" in given else args[0] if len(args) == 1 and _many(args[0]) else args)
+        if not shape or shape[0] != len(self.generators):
+            raise ValueError(f"a draw of shape {shape} for {len(self.generators)} samples")
+        rows = np.stack([getattr(each, DRAWS[func])(shape[1:]) for each in self.generators])
+        drawn = torch.from_numpy(rows)
+        return drawn.to(dtype=given.get("dtype") or torch.get_default_dtype(), device=given.get("device"))
+
+
+def _many(size: Any) -> bool:
+    return isinstance(size, Sequence)
