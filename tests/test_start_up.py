@@ -31,6 +31,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "functional.attacks.fmn",
     "functional.attacks.keyed_draws",
     "functional.attacks.minimum_norm",
+    "functional.attacks.naive_losses",
     "functional.attacks.target_order",
     "functional.attacks.logit_margins",
     "functional.lipschitz.difference",

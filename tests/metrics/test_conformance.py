@@ -22,6 +22,7 @@ from bench.probes.base import Background, Context, probes
 from tests.metrics.asking import distance, figure
 
 ROWS: dict[str, dict[str, object]] = {
+    "adversarial.masking": {"epsilon": 0.1, "steps": 2, "queries": 5},
     "adversarial.pgd": {"epsilon": 0.1, "steps": 4, "restarts": 2},
     "adversarial.robust_error": {"epsilon": 0.1, "attacks": ("apgd-ce[steps=3]", "apgd-t[steps=3,targets=1]")},
     "uncertainty.ood": {"against": "noise"},
@@ -188,7 +189,9 @@ def test_a_sample_is_answered_alike_in_any_company(measured, predictors, samples
             continue
         needed = [needed_by(probe, shown, predictors["reference"], 7) for shown in (samples, part)]
         behind = Background(samples.x[:20], "calibration")
-        contexts = [Context(7, trial=samples.x[:64], reference=each, background=behind) for each in needed]
+        asked = {"trial": samples.x[:64], "background": behind}
+        asked["opposite"] = predictors["reference"] if probe.pair else None
+        contexts = [Context(7, reference=each, **asked) for each in needed]
         whole = probe.ask(predictors[network], samples, contexts[0]).arrays
         found = probe.ask(predictors[network], part, contexts[1]).arrays
         assert_same({name: array[index] for name, array in whole.items()}, dict(found))

@@ -46,17 +46,17 @@ steps = [{ use = "weight-noise", sigma = 0.3 }]
 use = "fidelity.predictions"
 """
 PARAMETERS = {
-    **{name: {"epsilon": 0.1} for name in ("attack-set", "pgd")},
+    **{name: {"epsilon": 0.1} for name in ("attack-set", "masking", "pgd")},
     **{name: {"against": "noise"} for name in ("ood-logits", "ood-logit-scale")},
 }  # fmt: skip
 DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
-ATTACKS = {"attack-set", "minimum-norm", "pgd"}
+ATTACKS = {"attack-set", "masking", "minimum-norm", "pgd"}
 RANDOM = {"difference-bounds", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *ATTACKS, *DRAWN}
 EXPLAINED = {  # the class that the reference gives
     "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion",
     *(RANDOM - {"difference-bounds", *ATTACKS}),
 }  # fmt: skip
-PAIRS = {"latency", "attribution-bounds", "difference-bounds"}
+PAIRS = {"latency", "attribution-bounds", "difference-bounds", "masking"}
 LIPSCHITZ = {"ball-constants", "lipschitz-bounds", "lipschitz-scale", "pair-constants"}  # of the whole network
 OF_SAMPLES = {
     "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory", *ATTACKS, *LIPSCHITZ, *PAIRS, *EXPLAINED
@@ -208,7 +208,7 @@ def test_a_class_that_inherits_from_a_probe_is_another_probe(planned) -> None:
 @pytest.mark.parametrize("name", metrics.names())
 def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     """Of labelled probes by the observations' keys, of others by the cell's own: never both ways at once."""
-    attacked = ("adversarial.minimum_norm", "adversarial.pgd", "adversarial.robust_error")
+    attacked = ("adversarial.minimum_norm", "adversarial.masking", "adversarial.pgd", "adversarial.robust_error")
     given = {**{key: {"epsilon": 0.1} for key in attacked[1:]}, "uncertainty.ood": {"against": "noise"}}
     metric = metrics.get(name)(**given.get(name, {}))
     use, plan = replace(planned.suite.metrics[0], metric=metric), planned.plan
