@@ -17,5 +17,5 @@ def brightness(image: Image, strength: float, random: np.random.Generator) -> Im
 
 
 corruptions.register("brightness")(
-    Corruption(brightness, (0.1, 0.2, 0.3, 0.4, 0.5), "share of the span", least=-1.0, most=1.0)
+    Corruption(brightness, (0.05, 0.1, 0.2, 0.3, 0.4), "share of the span", least=-1.0, most=1.0)
 )

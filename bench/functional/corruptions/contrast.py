@@ -18,5 +18,5 @@ def contrast(image: Image, strength: float, random: np.random.Generator) -> Imag
 
 
 corruptions.register("contrast")(
-    Corruption(contrast, (0.3, 0.5, 0.6, 0.7, 0.8), "share of the contrast taken away", least=-1.0, most=1.0)
+    Corruption(contrast, (0.1, 0.2, 0.4, 0.6, 0.8), "share of the contrast taken away", least=-1.0, most=1.0)
 )

@@ -18,5 +18,5 @@ def gaussian_noise(image: Image, strength: float, random: np.random.Generator) -
 
 
 corruptions.register("gaussian-noise")(
-    Corruption(gaussian_noise, (0.05, 0.1, 0.15, 0.2, 0.3), "standard deviation, share of the span")
+    Corruption(gaussian_noise, (0.02, 0.05, 0.1, 0.15, 0.25), "standard deviation, share of the span")
 )

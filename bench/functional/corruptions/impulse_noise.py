@@ -21,5 +21,5 @@ def impulse_noise(image: Image, strength: float, random: np.random.Generator) ->
 
 
 corruptions.register("impulse-noise")(
-    Corruption(impulse_noise, (0.02, 0.05, 0.1, 0.2, 0.3), "share of values replaced", most=1.0)
+    Corruption(impulse_noise, (0.01, 0.03, 0.06, 0.12, 0.25), "share of values replaced", most=1.0)
 )

@@ -31,5 +31,5 @@ def jpeg(image: Image, strength: float, random: np.random.Generator) -> Image:
 
 
 corruptions.register("jpeg")(
-    Corruption(jpeg, (0.5, 0.7, 0.8, 0.9, 0.95), "1 − quality / 100", most=1.0, channels=frozenset({1, 3}))
+    Corruption(jpeg, (0.5, 0.75, 0.85, 0.9, 0.95), "1 − quality / 100", most=1.0, channels=frozenset({1, 3}))
 )

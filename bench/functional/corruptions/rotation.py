@@ -27,4 +27,4 @@ def rotation(image: Image, strength: float, random: np.random.Generator) -> Imag
     return turned(image, strength if random.integers(2) else -strength)
 
 
-corruptions.register("rotation")(Corruption(rotation, (6.0, 12.0, 18.0, 24.0, 36.0), "degrees", most=180.0))
+corruptions.register("rotation")(Corruption(rotation, (6.0, 12.0, 18.0, 24.0, 30.0), "degrees", most=180.0))

@@ -34,5 +34,5 @@ def shift(image: Image, strength: float, random: np.random.Generator) -> Image:
 
 
 corruptions.register("shift")(
-    Corruption(shift, (1 / 28, 2 / 28, 3 / 28, 4 / 28, 6 / 28), "share of the shorter side", most=1.0)
+    Corruption(shift, (2 / 28, 3 / 28, 4 / 28, 6 / 28, 8 / 28), "share of the shorter side", most=1.0)
 )
