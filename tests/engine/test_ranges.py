@@ -104,6 +104,7 @@ def test_every_value_with_a_range_says_so() -> None:
         "calibrated_nll",
         "certified_radius",
         "expected_entropy",
+        "flip_ratio",
         "infidelity",
         "jacobian_difference",
         "jacobian_difference_worst_5",

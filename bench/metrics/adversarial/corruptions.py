@@ -54,15 +54,15 @@ def too_few_flips(flipped: NDArray[np.float64]) -> str:
 
 def _auroc(score: str) -> FlipStatistic:
     return FlipStatistic(
-        f"{score}_auroc", flip_auroc, of=(of_reference(score), "shifted_flips"), better="none", least=0.0, most=1.0,
-        undefined=NO_FLIPS,
+        f"{score}_auroc", flip_auroc, of=(of_reference(score), "shifted_flips"), better="none", largest=1.0,
+        least=0.0, most=1.0, undefined=NO_FLIPS,
     )  # fmt: skip
 
 
 def _margin_beside(score: str) -> FlipStatistic:
     return FlipStatistic(
-        f"margin_auroc_beyond_{score}", flip_auroc_difference, better="none", least=-1.0, most=1.0, undefined=NO_FLIPS,
-        of=(of_reference("margin"), of_reference(score), "shifted_flips"),
+        f"margin_auroc_beyond_{score}", flip_auroc_difference, better="none", largest=2.0, least=-1.0, most=1.0,
+        undefined=NO_FLIPS, of=(of_reference("margin"), of_reference(score), "shifted_flips"),
     )  # fmt: skip
 
 
