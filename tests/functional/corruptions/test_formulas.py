@@ -169,13 +169,19 @@ def test_pixelation_shows_the_means_of_blocks():
     )
 
 
-def test_pixelation_where_blocks_do_not_divide_the_side():
-    """Five pixels in two blocks: the middle one lies in both, half and half, and its centre in the second."""
+def test_pixelation_where_blocks_do_not_end_with_pixels():
+    """Five pixels in two blocks of two and a half: the middle one lies in both, half and half."""
     row = np.array([0.0, 0.2, 0.6, 0.4, 1.0])
     x = np.tile(row, (1, 1, 5, 1)).astype(np.float32)
     first, second = (0.0 + 0.2 + 0.3) / 2.5, (0.3 + 0.4 + 1.0) / 2.5
     found = corrupt(x, "pixelate", 0.6, IDS[:1])
-    np.testing.assert_allclose(found[0, 0, 0], [first, first, second, second, second], atol=1e-6)
+    np.testing.assert_allclose(found[0, 0, 0], [first, first, (first + second) / 2, second, second], atol=1e-6)
+
+
+def test_pixelation_keeps_the_mean_of_the_image():
+    x = anything(1, 28, 11)[None].astype(np.float32)
+    for strength in (0.1, 0.37, 0.7, 0.95):
+        assert corrupt(x, "pixelate", strength, IDS[:1]).mean() == pytest.approx(x.mean(), rel=1e-6)
 
 
 def test_a_shift_moves_a_pixel_by_its_length_one_of_four_ways():
