@@ -94,8 +94,8 @@ class ClusteredAuroc(NamedTuple):
     influence: Float
 
 
-def clustered_auroc(scores: Float, flips: NDArray[np.bool_]) -> ClusteredAuroc | None:
-    """How well each version's own score tells whether it flips; None where none flips, or all do.
+def clustered_auroc(scores: Float, flips: NDArray[np.bool_]) -> ClusteredAuroc:
+    """How well each version's own score tells whether it flips; NaN where none flips, or all do.
 
     With U_i the versions that sample i's flips outscore and V_i the flips that outscore its others, ties half,
     the influence is ``n (U_i + V_i − θ (P_i N + N_i P)) / (P N)``: versions of one sample go together (Obuchowski 1997,
@@ -110,7 +110,7 @@ def clustered_auroc(scores: Float, flips: NDArray[np.bool_]) -> ClusteredAuroc |
     """
     positives, negatives = np.sort(scores[flips]), np.sort(scores[~flips])
     if not len(positives) or not len(negatives):
-        return None
+        return ClusteredAuroc(float("nan"), np.zeros(len(scores)))
 
     def outscored(other: Float, values: Float) -> Float:
         return np.asarray(0.5 * (np.searchsorted(other, values, "left") + np.searchsorted(other, values, "right")))
@@ -120,3 +120,14 @@ def clustered_auroc(scores: Float, flips: NDArray[np.bool_]) -> ClusteredAuroc |
     area = float(outscored(negatives, positives).sum() / pairs)
     expected = flipped * len(negatives) + (flips.shape[1] - flipped) * len(positives)
     return ClusteredAuroc(area, len(scores) * (won - area * expected) / pairs)
+
+
+def clustered_auroc_difference(scores: Float, others: Float, flips: NDArray[np.bool_]) -> ClusteredAuroc:
+    """``clustered_auroc`` of one score less that of another, and its influence: above 0 where the first tells more.
+
+    >>> one, two = np.array([[1.0, 2.0]]), np.array([[2.0, 1.0]])
+    >>> clustered_auroc_difference(one, two, np.array([[False, True]])).area
+    1.0
+    """
+    (area, influence), (other, less) = clustered_auroc(scores, flips), clustered_auroc(others, flips)
+    return ClusteredAuroc(area - other, influence - less)

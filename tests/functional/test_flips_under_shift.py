@@ -61,7 +61,9 @@ def test_the_area_of_versions_own_scores_and_its_influence():
 
 @pytest.mark.parametrize("flips", [np.zeros((3, 2), dtype=bool), np.ones((3, 2), dtype=bool)])
 def test_where_nothing_flips_or_all_there_is_no_area(flips):
-    assert clustered_auroc(np.ones((3, 2)), flips) is None
+    area, influence = clustered_auroc(np.ones((3, 2)), flips)
+    assert np.isnan(area)
+    assert not influence.any()
     assert np.isnan(flip_auroc(np.ones(3), flips.mean(axis=1), np.ones((1, 3)))).all()
 
 

@@ -63,22 +63,34 @@ def test_error_and_flips_are_those_by_hand(light, grey):
     ratio = found["flip_ratio"].result
     assert ratio.variant == pytest.approx(flips.mean() / clean)
     assert (ratio.reference, ratio.estimate, ratio.ci) == (None, None, None)
+    added = found["flips_added"].result
+    assert (added.reference, added.variant) == (0, pytest.approx(flips.mean() - clean))
+    assert added.own_ci[0] < added.variant < added.own_ci[1]
 
 
-def test_a_margin_at_the_place_of_the_flips_tells_them(light, grey):
-    """Flips lie where the level is below both thresholds by about the strength; the clean margin is small nearby."""
-    metric = Corruptions(kinds=("brightness",), severities=(1,))
-    networks = [light(0.3), light(0.4)]
-    found = Derivation().values(metric.values, evidence(metric, networks, grey))
-    flipped = (level(grey) + 0.05 > 0.3) & (level(grey) + 0.05 <= 0.4)
-    distance = np.abs(level(grey) - 0.3)
-    above = distance[~flipped][None, :] - distance[flipped][:, None]
-    expected = ((above > 1e-9) + 0.5 * (np.abs(above) <= 1e-9)).mean()
-    for score in ("margin", "entropy", "mcp"):  # of two classes all order alike
-        result = found[f"{score}_auroc"].result
-        assert result.variant == pytest.approx(expected, abs=0.01)
-        assert result.own_ci[0] < result.variant < result.own_ci[1] <= 1
-    assert found["margin_auroc_beyond_mcp"].result.variant == pytest.approx(0, abs=0.01)
+def area(score, flipped):
+    """Over all pairs, one by one; scores that arithmetic alone tells apart are equal."""
+    above = score[flipped][:, None] - score[~flipped][None, :]
+    return ((above > 1e-5) + 0.5 * (np.abs(above) <= 1e-5)).mean()
+
+
+def test_how_near_the_threshold_an_image_is_tells_its_flips(light, grey):
+    """Of two classes all scores order alike, by the distance from the reference's threshold."""
+    found = Derivation().values(BRIGHTER.values, evidence(BRIGHTER, [light(0.3), light(0.4)], grey))
+    own = level(grey)[:, None] + np.array(STRENGTHS)
+    flipped = (own > 0.3) != (own > 0.4)
+    near = {"": -np.abs(own - 0.3), "clean_": -np.abs(np.broadcast_to(level(grey)[:, None], own.shape) - 0.3)}
+    for prefix, score in near.items():
+        for name in ("margin", "entropy", "mcp"):
+            result = found[f"{prefix}{name}_auroc"].result
+            assert result.variant == pytest.approx(area(score, flipped), abs=0.005)
+            assert result.own_ci[0] < result.variant < result.own_ci[1] <= 1
+            assert result.reference is None
+        for name in ("entropy", "mcp"):
+            beyond = found[f"{prefix}margin_auroc_beyond_{name}"].result
+            assert beyond.variant == pytest.approx(0, abs=0.005)
+            assert -1 <= beyond.own_ci[0] <= beyond.own_ci[1] <= 1
+    assert found["margin_auroc"].result.variant > found["clean_margin_auroc"].result.variant + 0.1
 
 
 def test_yardsticks_stand_beside_it(light, grey):
@@ -91,10 +103,12 @@ def test_yardsticks_stand_beside_it(light, grey):
 
 def test_without_clean_flips_there_is_no_ratio_and_the_reason(light, grey):
     found = Derivation().values(BRIGHTER.values, evidence(BRIGHTER, [light(0.3), light(0.3)], grey))
-    ratio, area = found["flip_ratio"].result, found["margin_auroc"].result
+    ratio = found["flip_ratio"].result
     assert (ratio.variant, ratio.reason) == (None, "no sample flips on the clean images")
-    assert (area.variant, area.own_ci) == (None, None)
-    assert area.reason == "no version of a sample flips under corruption, or every one does"
+    for name in ("margin_auroc", "clean_mcp_auroc", "margin_auroc_beyond_mcp", "clean_margin_auroc_beyond_entropy"):
+        result = found[name].result
+        assert (result.variant, result.own_ci) == (None, None)
+        assert result.reason == "no version of a sample flips under corruption, or every one does"
     assert found["corruption_flip_rate"].result.estimate == 0
 
 
@@ -103,10 +117,9 @@ def test_few_clean_flips_are_said_and_have_no_interval(light, grey):
     ratio = Derivation().values(BRIGHTER.values, shown)["flip_ratio"].result
     assert ratio.variant is not None
     assert ratio.own_ci is None
-    few = BRIGHTER.details(shown.variant[0])["underpowered"]
-    assert few == {
-        "flip_ratio": "underpowered: 2 of 120 samples flip, 10 are needed",
-        "auroc": "underpowered: 6 of 120 samples flip, 10 are needed",
+    assert BRIGHTER.details(shown.variant[0])["underpowered"] == {
+        "clean": "underpowered: 2 of 120 samples flip, 10 are needed",
+        "shifted": "underpowered: 6 of 120 samples flip, 10 are needed",
     }
 
 
@@ -129,15 +142,13 @@ def test_details_are_rates_by_kind_and_severity(light, grey):
     assert told["flip_rate"] == {"brightness": pytest.approx(((own > 0.3) != (own > 0.34)).mean(axis=0))}
     assert told["clean_flip_rate"] == pytest.approx(8 / 120)
     assert told["clean_error"] == pytest.approx(8 / 120)
-    itself = told["auroc_on_the_version_itself"]["margin"]
-    assert itself["ci"][0] <= itself["area"] <= itself["ci"][1]
-    assert itself["area"] > 0.97  # between the thresholds the reference is unsure
+    assert told["underpowered"] == {"clean": "underpowered: 8 of 120 samples flip, 10 are needed"}
     assert "flip_rate" not in BRIGHTER.details(shown.reference[0])
 
 
 def test_the_label_names_only_what_is_not_usual():
     assert Corruptions().label == "adversarial.corruptions"
-    assert Corruptions(severities=(1,)).label == "adversarial.corruptions[severities=[1]]"
+    assert Corruptions(severities=(1,)).label == "adversarial.corruptions[severities=(1,)]"
 
 
 @pytest.mark.parametrize("name", ["convnet", "mlp"])
