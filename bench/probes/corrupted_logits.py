@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -90,12 +90,20 @@ class CorruptedLogits(CorruptionOptions, Probe):
                 log_probabilities(
                     predictor, corrupt(samples.x, kind, strength, samples.ids, seed=context.seed, bounds=bounds)
                 )
-                for strength in (corruptions.get(kind).severities[level - 1] for level in self.severities)
+                for strength in strengths
             ]
-            for kind in self.kinds
+            for kind, strengths in self.strengths().items()
         ]
         return Observation({"corrupted_log_probabilities": np.moveaxis(np.array(rows), 2, 0)})
 
     def entries(self, inputs: int, classes: int) -> int:
         """Numbers in one sample's row."""
         return len(self.kinds) * len(self.severities) * classes
+
+    def strengths(self) -> dict[str, list[float]]:
+        """The strengths of each kind, one for each severity."""
+        return {kind: [corruptions.get(kind).severities[level - 1] for level in self.severities] for kind in self.kinds}
+
+    def parameters(self) -> dict[str, Any]:
+        """All parameters, and the strengths that they stand for: another table is another question."""
+        return {**super().parameters(), "strengths": self.strengths()}

@@ -8,6 +8,7 @@ from bench.data.base import Samples
 from bench.engine.asking import block_size
 from bench.errors import NotApplicable, UserError
 from bench.functional.corruptions.base import corrupt, corruptions
+from bench.metrics.adversarial.corruptions import Corruptions
 from bench.networks.network import InputSpec
 from bench.probes.base import Context
 from bench.probes.corrupted_logits import KINDS, CorruptedLogits
@@ -97,3 +98,12 @@ def test_blocks_are_smaller_where_answers_are_large(predictors):
     assert block_size(CorruptedLogits(), predictors["reference"]) < block_size(
         CorruptedLogits(kinds=("jpeg",), severities=(1,)), predictors["reference"]
     )
+
+
+def test_another_table_is_another_question(monkeypatch):
+    probe = CorruptedLogits(kinds=("jpeg", "shift"), severities=(1, 4))
+    before = probe.parameters()
+    assert before["strengths"] == {"jpeg": [0.5, 0.9], "shift": [2 / 28, 6 / 28]}
+    monkeypatch.setattr(corruptions.get("jpeg"), "severities", (0.5, 0.6, 0.7, 0.8, 0.95))
+    assert probe.parameters() != before
+    assert "strengths" not in Corruptions().parameters()

@@ -1,11 +1,15 @@
 """What every corruption keeps to."""
 
+from fractions import Fraction
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from bench.errors import UserError
 from bench.functional.corruptions.base import corrupt, corruptions
 
+PAGE = Path(__file__).parents[3] / "docs" / "design" / "natural-corruptions.md"
 KINDS = corruptions.names()
 RANDOM = {"gaussian-noise", "shot-noise", "impulse-noise", "motion-blur", "shift", "rotation"}
 STEPWISE = {"jpeg", "impulse-noise", "shot-noise"}  # no limit of small steps: qualities and events
@@ -149,3 +153,12 @@ def test_an_unknown_kind_is_answered_with_the_nearest():
 
 def test_no_image_is_no_fault():
     assert corrupt(np.zeros((0, 1, 4, 4), np.float32), "rotation", 3.0, ()).shape == (0, 1, 4, 4)
+
+
+def test_the_page_has_the_tables():
+    rows = [line.split("|") for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    tables = {row[1].strip(" `"): row[4] for row in rows if len(row) == 6}
+    assert sorted(tables) == KINDS
+    for kind, table in tables.items():
+        told = [float(Fraction(part.strip())) for part in table.split(",")]
+        assert told == pytest.approx(corruptions.get(kind).severities), kind
