@@ -131,3 +131,17 @@ def clustered_auroc_difference(scores: Float, others: Float, flips: NDArray[np.b
     """
     (area, influence), (other, less) = clustered_auroc(scores, flips), clustered_auroc(others, flips)
     return ClusteredAuroc(area - other, influence - less)
+
+
+def moved_area(area: float, moves: Float) -> Float:
+    """An area moved by first-order moves (B,) along its log-odds, which stay within 0 and 1: (B,).
+
+    ``expit(logit θ + m / (θ (1 − θ)))``, skewed as areas near 1 are; moves of NaN, 0 or 1 are nothing.
+
+    >>> moved_area(0.5, np.array([0.0, 0.25])).round(3).tolist()  # log-odds of 1
+    [0.5, 0.731]
+    """
+    from scipy.special import expit, logit
+
+    inside = 0.0 < area < 1.0
+    return np.asarray(expit(logit(area) + moves / (area * (1.0 - area)))) if inside else np.full(len(moves), area)

@@ -14,6 +14,7 @@ from bench.functional.flips_under_shift import (
     clustered_auroc_difference,
     flip_auroc,
     flip_auroc_difference,
+    moved_area,
 )
 from bench.metrics.values import Array, Arrays, Float, Statistic, names, of_reference
 from bench.stats.resampling import Resamples, Weights, resampled_means
@@ -47,8 +48,8 @@ class FlipStatistic(Statistic):
 class VersionStatistic(FlipStatistic):
     """A figure of all versions of each sample: ``function(*of) -> ClusteredAuroc``, flips (n, versions) the last array.
 
-    Draws are the figure and its resampled mean influence: linear, so that a resample costs a product and not a sort of
-    all versions.
+    Draws are the figure moved by its resampled mean influence, an area along its log-odds: to first order, so that a
+    resample costs a product and not a sort of all versions.
     """
 
     def found(self, arrays: Arrays) -> ClusteredAuroc:
@@ -62,12 +63,15 @@ class VersionStatistic(FlipStatistic):
     def figure(self, arrays: Arrays, weights: Weights) -> Float:
         """The figure under each row of weights (B, n), to first order: (B,)."""
         area, influence = self.found(arrays)
-        return area + resampled_means(influence, weights)
+        return self._moved(area, resampled_means(influence, weights))
 
     def draws(self, arrays: Arrays, resamples: Resamples) -> Float:
         """The figure in each resample, to first order: (B,)."""
         area, influence = self.found(arrays)
-        return area + resamples.means(influence)
+        return self._moved(area, resamples.means(influence))
+
+    def _moved(self, figure: float, moves: Float) -> Float:
+        return moved_area(figure, moves) if self.least == 0.0 else figure + moves  # a difference may be below 0
 
     def asked_ahead(
         self, new: Sequence[Arrays], both: tuple[Arrays, Arrays], draws: int

@@ -7,6 +7,7 @@ from bench.functional.flips_under_shift import (
     flip_auroc,
     flip_auroc_difference,
     flip_ratio,
+    moved_area,
 )
 from bench.functional.ood_scores import lack_of_margin
 from bench.stats.percentile import percentile_interval
@@ -67,6 +68,17 @@ def test_where_nothing_flips_or_all_there_is_no_area(flips):
     assert np.isnan(flip_auroc(np.ones(3), flips.mean(axis=1), np.ones((1, 3)))).all()
 
 
+def test_an_area_moves_within_its_range_and_to_first_order_by_the_move():
+    moves = np.array([-3.0, -1e-6, 0.0, 1e-6, 3.0])
+    found = moved_area(0.9, moves)
+    assert (np.diff(found) > 0).all()
+    np.testing.assert_allclose(found[1:4] - 0.9, moves[1:4], rtol=1e-3)
+    assert found[0] >= 0
+    assert found[-1] <= 1
+    assert (moved_area(1.0, np.zeros(5)) == 1).all()
+    assert np.isnan(moved_area(float("nan"), np.zeros(5))).all()
+
+
 def test_the_ratio_is_of_sums_and_undefined_without_clean_flips():
     shifted, clean = np.array([0.5, 0.25, 0.0]), np.array([1.0, 0.0, 0.0])
     weights = np.array([[1.0, 1.0, 1.0], [2.0, 0.0, 1.0], [0.0, 3.0, 0.0]])
@@ -111,7 +123,7 @@ def test_intervals_of_ratio_and_areas_cover():
         draws = [
             resamples.statistic(flip_ratio, share, clean),
             resamples.statistic(flip_auroc, sure, share),
-            area.area + resamples.means(area.influence),
+            moved_area(area.area, resamples.means(area.influence)),
         ]
         ends = [percentile_interval(each, samples=n) for each in draws]
         hits += [low <= value <= high for (low, high, _), value in zip(ends, truth, strict=True)]
