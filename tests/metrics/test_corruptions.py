@@ -151,15 +151,13 @@ def test_the_label_names_only_what_is_not_usual():
     assert Corruptions(severities=(1,)).label == "adversarial.corruptions[severities=(1,)]"
 
 
-@pytest.mark.parametrize("name", ["convnet", "mlp"])
-def test_the_error_of_a_trained_network_never_falls_with_severity(zoo, name):
+def test_the_error_of_a_trained_network_never_falls_with_severity(zoo):
     samples = Digits().load(360, 128).evaluation
-    predictor = open_predictor(zoo(name), Target(name="torch"))
+    predictor = open_predictor(zoo("small"), Target(name="torch"))
     metric = Corruptions()
     shown = answers(metric, predictor, samples)
     told = metric.details(shown)
     table = np.array([[told["clean_error"], *told["error"][kind]] for kind in KINDS])
-    print(name, dict(zip(KINDS, table.round(3).tolist(), strict=True)))
     assert (np.diff(table.mean(axis=0)) > 0).all()
     assert np.diff(table, axis=1).min() >= -0.01  # three of 360 samples
     assert figure(VALUES["corruption_error"], shown)[0] == pytest.approx(table[:, 1:].mean())

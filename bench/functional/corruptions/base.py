@@ -94,7 +94,7 @@ def corrupt(
     for row in np.flatnonzero(strengths).tolist():
         image = (x[row].astype(np.float64) - low) / (high - low)
         random = generator(f"corruption.{kind}", seed, ids[row])
-        out[row] = low + (high - low) * corruption.function(image, float(strengths[row]), random).clip(0.0, 1.0)
+        out[row] = low + (high - low) * corruption.function(image, float(strengths[row]), random)
     return out.clip(np.float32(low), np.float32(high))
 
 
