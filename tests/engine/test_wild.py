@@ -36,7 +36,8 @@ def measured(request, tmp_path_factory):
         text = (SUITES / f"{name}.toml").read_text()
         (folder / f"{name}.toml").write_text(re.sub(r"(?m)^samples = \d+", f"samples = {FEWER}", text))
     fewer = folder / "fewer.toml"
-    fewer.write_text(f'extends = "{request.param}.toml"\nname = "{request.param}"\n[data]\nevaluation = {IMAGES}\ncalibration = 64\n')
+    data = f"[data]\nevaluation = {IMAGES}\ncalibration = 64\n"
+    fewer.write_text(f'extends = "{request.param}.toml"\nname = "{request.param}"\n{data}')
     suite = load_suite(fewer)
     assert suite.reference.outside.onnx.samefile(shipped)
     assert suite.reference.outside.input.get("output") is None
