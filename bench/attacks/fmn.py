@@ -22,7 +22,7 @@ class FastMinimumNorm(Attack):
     largest logit at each step, as published.
     """
 
-    steps: Annotated[int, Field(ge=1, description="gradient steps a target")] = 100
+    steps: Annotated[int, Field(ge=1, description="gradient steps a target")] = 50
     targets: Annotated[int, Field(ge=0, description="wrong classes that are aimed at; 0: the largest logit")] = 1
 
     nearest: ClassVar[bool] = True

@@ -110,7 +110,7 @@ def needed_by(probe: Probe, samples: Samples, reference: Predictor, seed: int = 
         NotApplicable: the reference has no answer.
     """
     needed = {}
-    for item in probe.needs:
+    for item in probe.needed_for(labelled=samples.y is not None):
         found = answer(item, reference, samples, reference, seed=seed)
         if found.status == "skipped":
             raise NotApplicable(f"the reference's {item.name}: {found.reason}")

@@ -100,6 +100,15 @@ class Probe(ABC):
         """Probes whose answers by the reference, on the same target, are put into the context."""
         return ()
 
+    @property
+    def in_place_of_labels(self) -> tuple[Probe, ...]:
+        """What it needs too where the samples have no labels."""
+        return ()
+
+    def needed_for(self, *, labelled: bool) -> tuple[Probe, ...]:
+        """Probes whose answers by the reference are put into the context, on samples with labels or without."""
+        return self.needs if labelled else (*self.needs, *self.in_place_of_labels)
+
     @abstractmethod
     def ask(self, predictor: Predictor, samples: Samples, context: Context) -> Observation:
         """The network's answer; what it cannot be asked raises ``NotApplicable`` with the reason."""

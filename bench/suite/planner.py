@@ -105,7 +105,8 @@ class Planner:
         if probe.asked_on != EVALUATION:
             count = self.fingerprints(probe.asked_on).size
         runtime = runtimes.get(target.runtime, "target.runtime")
-        needs = tuple(self.observation(needed, reference, target, reference, count) for needed in probe.needs)
+        asked = probe.needed_for(labelled=self.dataset.samples_named(probe.asked_on).y is not None)
+        needs = tuple(self.observation(needed, reference, target, reference, count) for needed in asked)
         opposite = reference if probe.pair else None
         parts: dict[str, Any] = {
             "key_version": KEY_VERSION,

@@ -30,11 +30,12 @@ def fmn(
 ) -> Tensor:
     """The nearest input of another class that FMN found: (n, ...); x itself where it found none.
 
-    ``δ ← clip(P_ε(δ + α g / ‖g‖₂))``, g the gradient of the largest wrong logit less the label's. Until the class
-    changes ``ε = ‖δ‖ + (1 + γ) m / ‖g‖_*`` with m the missing margin; then the ball shrinks by the share γ where the
-    class is changed, never beyond the nearest found, and grows by γ where it is not. α falls to a hundredth and γ to
-    .001 along half a cosine. Source: Pintor et al. 2021 (arXiv 2102.12827). Written anew, since foolbox 3.3.4 does not
-    project in l2.
+    ``δ ← clip(P_ε(δ + α ε g))``, g the sign (l_inf) or direction (l2) of the gradient of the largest wrong logit less
+    the label's. Until the class changes ``ε = ‖δ‖ + (1 + γ) m / ‖∇‖_*`` with m the missing margin, or (1 + γ) times as
+    large as before where that is more; then the ball shrinks by the share γ where the class is changed, never beyond
+    the nearest found, and grows by γ where it is not. α falls from 1 to a hundredth and γ to .001 along half a cosine.
+    Source: Pintor et al. 2021 (arXiv 2102.12827), with steps in proportion to the ball instead of steps of a fixed
+    length, which jump over small balls. Written anew, since foolbox 3.3.4 does not project in l2.
 
     Args:
         module: inputs (n, ...) to logits (n, classes); it must treat samples separately.
@@ -44,7 +45,7 @@ def fmn(
             logit less the label's.
         norm: in which near is meant.
         steps: gradient steps, at least 1.
-        stepsize: the first α where inputs lie in [0, 1]; in proportion for other bounds.
+        stepsize: the first α.
         shrinking: the first γ.
         bounds: lowest and highest input.
 
@@ -72,7 +73,7 @@ def fmn(
     delta = torch.zeros_like(x)
     nearest, least = delta, torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
     most = length(torch.maximum(x - low, high - x), norm)
-    radius = torch.full_like(least, torch.inf)
+    radius = torch.zeros_like(least)
     for step in range(steps + 1):  # the last point is looked at, and not left
         point = (x + delta).requires_grad_()
         logits = module(point)
@@ -87,13 +88,15 @@ def fmn(
         nearest, least = torch.where(nearer.view(wide), delta, nearest), torch.where(nearer, far, least)
         falling = (1 + cos(pi * step / steps)) / 2
         gamma = FINAL_SHRINKING + (shrinking - FINAL_SHRINKING) * falling
-        alpha = (high - low) * stepsize * (0.01 + 0.99 * falling)
+        alpha = stepsize * (0.01 + 0.99 * falling)
         missing = margin.clamp(max=0)
         guess = far - (1 + gamma) * missing / length(gradient, "l1" if norm == "linf" else "l2").clamp(min=1e-30)
-        grown = torch.where(least.isfinite(), radius * (1 + gamma), guess)
+        grown = torch.where(least.isfinite() | (radius > guess), radius * (1 + gamma), guess)
         radius = torch.where(succeeds, torch.minimum(radius * (1 - gamma), least), grown)
         radius = torch.minimum(radius, most)
-        direction = gradient / length(gradient, "l2").clamp(min=1e-30).view(wide)
-        moved = project(delta + alpha * direction, radius)
+        direction = torch.sign(gradient)
+        if norm == "l2":
+            direction = gradient / length(gradient, "l2").clamp(min=1e-30).view(wide)
+        moved = project(delta + alpha * radius.view(wide) * direction, radius)
         delta = (torch.clamp(x + moved, low, high) - x).detach()
     return (x + nearest).detach()

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.functional.attacks.pgd import pgd
 from bench.functional.attacks.logit_margins import negative_log_odds, wrong_margin
+from bench.functional.attacks.pgd import pgd
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -1,0 +1,174 @@
+"""Every attack keeps the contract; on linear networks they find the distances that are known exactly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.attacks.base import Asked, attacks
+from bench.attacks.declared import declared_attack, declared_attacks
+from bench.errors import UserError
+from bench.functional.attacks.allowed import lengths
+from bench.probes.attack_cascade import run_cascade
+from bench.probes.gradient_view import gradient_view
+from bench.probes.logits import log_probabilities
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+QUICK = {  # every registered attack, with parameters that keep it short
+    "apgd-ce": "apgd-ce[steps=8]",
+    "apgd-t": "apgd-t[steps=5]",
+    "carlini-wagner": "carlini-wagner[steps=10,binary_search_steps=2]",
+    "ddn": "ddn[steps=10]",
+    "deepfool": "deepfool[steps=5]",
+    "fgsm": "fgsm",
+    "fmn": "fmn[steps=10]",
+    "pgd": "pgd[steps=4,restarts=2]",
+    "square": "square[queries=60]",
+}
+CASES = [(name, norm) for name in attacks.names() for norm in attacks.get(name).norms]
+
+
+def asked_of(predictor, view, x, labels, *, norm="linf", epsilon=None, ids=None, seed=0) -> Asked:
+    names = tuple(f"sample/{i}" for i in range(len(x))) if ids is None else ids
+    bounds = predictor.spec.input.bounds
+    return Asked(x, labels, names, seed, norm, epsilon, bounds, lambda x: log_probabilities(predictor, x), view)
+
+
+@pytest.fixture(scope="module")
+def network(predictors, samples):
+    """A trained network with its view, on samples that it gets right."""
+    predictor = predictors["reference"]
+    right = log_probabilities(predictor, samples.x).argmax(axis=1) == samples.y
+    with gradient_view(predictor) as view:
+        yield predictor, view, samples.take(np.flatnonzero(right)[:20])
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_what_a_sample_is_told_does_not_hang_on_the_others(name, norm, network) -> None:
+    predictor, view, samples = network
+    whole = asked_of(predictor, view, samples.x, samples.y, norm=norm, epsilon=0.2 if norm == "linf" else 1.0)
+    whole = replace(whole, ids=samples.ids)
+    attack = declared_attack(QUICK[name], norm)
+    together, again = attack.run(whole), attack.run(whole)
+    rows = np.array([17, 3, 8])
+    apart = attack.run(whole.take(rows))
+    assert together.candidates
+    for one, other, few in zip(together.candidates, again.candidates, apart.candidates, strict=True):
+        assert one.shape == samples.x.shape
+        assert one.dtype == np.float32
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one[rows], few)
+    for flag, values in together.flags.items():
+        np.testing.assert_array_equal(values[rows], apart.flags[flag])
+    if together.queries is not None:
+        np.testing.assert_array_equal(together.queries[rows], apart.queries)
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_the_global_generators_are_left_alone(name, norm, network) -> None:
+    import torch
+
+    predictor, view, samples = network
+    few = samples.take(np.arange(4))
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    declared_attack(QUICK[name], norm).run(asked_of(predictor, view, few.x, few.y, norm=norm, epsilon=0.2))
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_most_samples_fall_within_half_the_range(name, norm, network) -> None:
+    predictor, view, samples = network
+    epsilon = 0.5 if norm == "linf" else 4.0
+    asked = asked_of(predictor, view, samples.x, samples.y, norm=norm, epsilon=epsilon)
+    text = {"carlini-wagner": "carlini-wagner[steps=60,binary_search_steps=3,initial_const=1.0]"}.get(name, QUICK[name])
+    found = run_cascade(asked, (declared_attack(text, norm),))
+    assert found.robust.mean() < 0.35
+    change = lengths(found.inputs.astype(np.float64) - samples.x, norm)
+    assert (change <= epsilon * (1 + 1e-6)).all()
+    fallen = ~found.robust
+    assert (log_probabilities(predictor, found.inputs).argmax(axis=1) != samples.y)[fallen].all()
+    np.testing.assert_array_equal(found.inputs[found.robust], samples.x[found.robust])
+
+
+def linear_pair(linear, rows, classes, pixels=30, n=64, seed=0):
+    """A linear network, samples far from the bounds, and their exact distances by norm."""
+    random = np.random.default_rng(seed)
+    weight = random.normal(size=(classes, pixels)).astype(np.float32) / np.sqrt(pixels)
+    x = random.uniform(0.45, 0.55, size=(n, pixels)).astype(np.float32)
+    scores = x.astype(np.float64) @ weight.T
+    labels = scores.argmax(axis=1)
+    gaps = scores[np.arange(n), labels][:, None] - scores
+    between = weight[labels][:, None] - weight[None]
+    distances = {}
+    for norm, dual in (("linf", 1), ("l2", 2)):
+        size = np.linalg.norm(between, ord=dual, axis=2)
+        far = np.where(size > 0, gaps / np.maximum(size, 1e-30), np.inf)
+        distances[norm] = far.min(axis=1)
+    return linear(weight, bounds=(-1.0, 2.0)), rows(x, labels), distances
+
+
+@pytest.mark.parametrize(
+    ("text", "norm", "classes", "above"),
+    [
+        ("fmn", "linf", 2, 0.01),
+        ("fmn", "l2", 2, 0.01),
+        ("fmn", "linf", 6, 0.01),
+        ("fmn", "l2", 6, 0.01),
+        ("ddn", "l2", 2, 0.01),
+        ("deepfool", "linf", 2, 0.03),  # .02 of it its overshoot
+        ("deepfool", "l2", 2, 0.03),
+        ("deepfool", "linf", 6, 0.03),
+        ("deepfool", "l2", 6, 0.03),
+        ("carlini-wagner[steps=80,binary_search_steps=6]", "l2", 2, 0.05),
+    ],
+)
+def test_the_nearest_input_of_a_linear_network_is_as_far_as_it_must_be(
+    linear, rows, text, norm, classes, above
+) -> None:
+    predictor, samples, distances = linear_pair(linear, rows, classes)
+    clear = distances[norm] > 0.012  # nearer ones drown in float32
+    with gradient_view(predictor) as view:
+        asked = asked_of(predictor, view, samples.x, samples.y, norm=norm)
+        (found,) = declared_attack(text, norm).run(asked).candidates
+    assert (log_probabilities(predictor, found).argmax(axis=1) != samples.y)[clear].all()
+    constant = 1.1e-4 if text == "deepfool" else 0.0  # DeepFool adds 1e-4 to each step
+    ratio = (lengths(found.astype(np.float64) - samples.x, norm)[clear] - constant) / distances[norm][clear]
+    assert clear.sum() > 30
+    assert ratio.min() > 1 - 1e-3 - constant / distances[norm][clear].min()
+    assert ratio.max() < 1 + above
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("classes", [2, 4, 10])
+def test_the_declared_set_reaches_every_sample_beyond_its_distance_and_none_before(linear, rows, norm, classes) -> None:
+    predictor, samples, distances = linear_pair(linear, rows, classes)
+    chosen = declared_attacks(["apgd-ce[steps=30]", "apgd-t[steps=30]", "fmn[steps=30]", "square[queries=10]"], norm)
+    exact = distances[norm]
+    with gradient_view(predictor) as view:
+        asked = asked_of(predictor, view, samples.x, samples.y, norm=norm)
+        beyond = run_cascade(replace(asked, epsilon=float(exact.max() * 1.001)), chosen)
+        before = run_cascade(replace(asked, epsilon=float(exact[exact > 1e-3].min() * 0.999)), chosen)
+        middle = run_cascade(replace(asked, epsilon=float(np.median(exact))), chosen)
+    assert not beyond.robust.any()
+    assert before.robust[exact > 1e-3].all()
+    clear = np.abs(exact / np.median(exact) - 1) > 1e-3
+    np.testing.assert_array_equal(middle.robust[clear], (exact > np.median(exact))[clear])
+
+
+def test_a_set_that_cannot_be_run_is_refused_in_words() -> None:
+    with pytest.raises(UserError, match=r"attacks\[1\]: unknown attack 'fnm'; did you mean 'fmn'"):
+        declared_attacks(["fgsm", "fnm"], "linf")
+    with pytest.raises(UserError, match="ddn knows no changes in linf; choose another attack, or norm l2"):
+        declared_attacks(["ddn"], "linf")
+    with pytest.raises(UserError, match="pgd has no parameter 'stesp'; did you mean 'steps'"):
+        declared_attacks(["pgd[stesp=3]"], "linf")
+    with pytest.raises(UserError, match=r"pgd\[steps\]: Input should be greater than or equal to 1"):
+        declared_attacks(["pgd[steps=0]"], "linf")
+    with pytest.raises(UserError, match="it is empty"):
+        declared_attacks([], "linf")
+    with pytest.raises(UserError, match="cannot be read"):
+        declared_attacks(["pgd[steps=3"], "linf")
