@@ -13,7 +13,7 @@ from bench.attacks.base import Asked, Attack, Norm
 from bench.attacks.declared import declared_attacks
 from bench.data.base import Samples
 from bench.errors import UserError
-from bench.functional.attacks.allowed import FURTHER, brought_back, lengths
+from bench.functional.attacks.allowed import FURTHER, brought_back, finite_or, lengths
 from bench.probes.attack_options import (
     AttackProbe,
     Attacks,
@@ -150,7 +150,7 @@ class Nearest:
         if not rows.size:
             return
         asked = self.asked.take(rows)
-        change = candidates.astype(np.float64) - asked.x
+        change = finite_or(asked.x, candidates).astype(np.float64) - asked.x
         shape = (-1, *[1] * (change.ndim - 1))
 
         def at(share: NDArray[np.float64]) -> NDArray[np.float32]:

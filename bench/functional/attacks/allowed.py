@@ -23,15 +23,25 @@ def lengths(change: NDArray[np.floating], norm: Literal["linf", "l2"]) -> NDArra
     return np.asarray(np.abs(rows).max(axis=1) if norm == "linf" else np.sqrt((rows**2).sum(axis=1)))
 
 
+def finite_or(x: Images, points: Images) -> Images:
+    """Points (n, ...), and the samples themselves where an attack followed a gradient that is not a number.
+
+    >>> finite_or(np.zeros((2, 1)), np.array([[np.nan], [1.0]])).tolist()
+    [[0.0], [1.0]]
+    """
+    whole = np.isfinite(points).reshape(len(points), -1).all(axis=1).reshape(-1, *[1] * (x.ndim - 1))
+    return np.asarray(np.where(whole, points, x))
+
+
 def brought_back(
     x: Images, points: Images, norm: Literal["linf", "l2"], epsilon: float, bounds: tuple[float, float]
 ) -> Images:
-    """Points (n, ...) projected into the ball of radius epsilon around x and into the bounds.
+    """Points (n, ...) projected into the ball of radius epsilon around x and into the bounds; x where one is no number.
 
-    >>> brought_back(np.zeros((1, 2)), np.array([[3.0, -4.0]]), "l2", 1.0, (-0.7, 1.0)).round(6).tolist()
+    >>> brought_back(np.zeros((1, 2)), np.array([[3.0, -4.0]]), "l2", 1.0, (-0.7, 1.0)).astype(float).round(6).tolist()
     [[0.6, -0.7]]
     """
-    change = points.astype(np.float64) - x
+    change = finite_or(x, points).astype(np.float64) - x
     if norm == "linf":
         change = np.clip(change, -epsilon, epsilon)
     else:

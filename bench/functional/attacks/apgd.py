@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from bench.functional.attacks.logit_margins import negative_log_odds, wrong_margin
+from bench.functional.attacks.logit_margins import input_gradient_of, negative_log_odds, wrong_margin
 
 Norm: TypeAlias = Literal["linf", "l2"]
 Loss: TypeAlias = Callable[[Tensor], Tensor]  # logits (n, classes) to what is raised (n,)
@@ -125,9 +125,7 @@ def apgd(
         own = point.detach().clone().requires_grad_()
         logits = module(own)
         value = loss(logits)
-        gradient = torch.zeros_like(own)
-        if value.requires_grad:
-            (gradient,) = torch.autograd.grad(value.sum(), own)
+        gradient = input_gradient_of(value, own)
         return value.detach(), wrong_margin(logits.detach(), labels), gradient
 
     def direction(gradient: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from bench.functional.attacks.logit_margins import wrong_margin
+from bench.functional.attacks.logit_margins import input_gradient_of, wrong_margin
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -78,9 +78,7 @@ def fmn(
         point = (x + delta).requires_grad_()
         logits = module(point)
         margin = wrong_margin(logits, labels) if loss is None else loss(logits)
-        gradient = torch.zeros_like(x)
-        if margin.requires_grad:
-            (gradient,) = torch.autograd.grad(margin.sum(), point)
+        gradient = input_gradient_of(margin, point)
         margin = margin.detach().to(x.dtype)
         far = length(delta, norm)
         succeeds = wrong_margin(logits.detach(), labels) > 0

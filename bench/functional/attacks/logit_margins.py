@@ -46,3 +46,16 @@ def margin_of(targets: torch.Tensor, labels: torch.Tensor) -> Callable[[torch.Te
         return z.gather(1, targets[:, None])[:, 0] - z.gather(1, labels[:, None])[:, 0]
 
     return loss
+
+
+def input_gradient_of(loss: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """The gradient of a loss (n,) with respect to the points (n, ...); 0 where it is not a number, or there is none.
+
+    >>> points = torch.tensor([0.0, 4.0], requires_grad=True)
+    >>> input_gradient_of(points.sqrt(), points).tolist()  # infinite at 0
+    [0.0, 0.25]
+    """
+    if not loss.requires_grad:
+        return torch.zeros_like(points)
+    (gradient,) = torch.autograd.grad(loss.sum(), points)
+    return torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)

@@ -15,7 +15,7 @@ with warnings.catch_warnings():  # foolbox imports scipy by a name that scipy gi
     from foolbox.attacks import L2ProjectedGradientDescentAttack, LinfProjectedGradientDescentAttack
     from foolbox.models import Model, PyTorchModel
 
-from bench.functional.attacks.logit_margins import negative_log_odds, wrong_margin
+from bench.functional.attacks.logit_margins import input_gradient_of, negative_log_odds, wrong_margin
 
 Wrapped: TypeAlias = Any  # the library's tensor of any framework; ``raw`` is torch's
 Loss: TypeAlias = Callable[[torch.Tensor], torch.Tensor]  # logits (n, classes) to what is raised (n,)
@@ -58,10 +58,7 @@ class _Keyed:
         """The gradient with respect to the input; zero where the output does not depend on it."""
         points = x.raw.detach().clone().requires_grad_()
         losses = loss_fn(astensor(points)).raw
-        if losses.requires_grad:
-            (gradient,) = torch.autograd.grad(losses.sum(), points)
-        else:
-            gradient = torch.zeros_like(points)
+        gradient = input_gradient_of(losses, points)
         if self.zero_gradient is None:
             self.zero_gradient = (gradient.flatten(1) == 0).all(dim=1)
         return astensor(losses.detach()), astensor(gradient)
