@@ -9,6 +9,7 @@ from bench.engine.planning import PlannedSuite
 from bench.store.store import Store
 from bench.suite.plan import Plan, PlannedCell
 from bench.suite.planned_networks import PlannedNetwork
+from bench.suite.populations import populations, warnings
 from bench.suite.selection import unused
 from bench.suite.stages import observations_of, stage_cells, staged
 
@@ -21,6 +22,7 @@ def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     observations = {}
     waterfalls = [stage_cells(expand, plan, cell)[1] for cell in plan.cells if cell.variant in staged(plan)]
     wanted = [item for cells in waterfalls for item in observations_of(cells)]
+    wanted += [item for population in populations(expand, plan) for item in population.every()]
     for cell in missing:
         wanted += cell.every()
     for item in wanted:
@@ -43,7 +45,7 @@ def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     if observations:
         share = f"{len(known)} of {len(observations)} observations are of probes seen before"
         lines.append(f"expected time: about {total:.0f} s ({share})" if known else "expected time: not known yet")
-    return lines
+    return [*lines, *warnings(expand, plan)]
 
 
 def applicability(plan: Plan) -> list[str]:

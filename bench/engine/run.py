@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 from bench.data.base import Dataset
 from bench.engine.declared import warnings
+from bench.engine.exemplars import exemplars_of
 from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured
 from bench.engine.marks import adjust
+from bench.engine.over_networks import chosen
 from bench.engine.planning import PlannedSuite
 from bench.engine.provenance import provenance
 from bench.engine.reading import readings
@@ -36,6 +38,7 @@ from bench.results import (
 from bench.store.keys import key_of
 from bench.store.samples import RunSamples
 from bench.suite.plan import Plan, PlannedCell
+from bench.suite.populations import populations
 from bench.suite.selection import matches, unused
 
 
@@ -86,6 +89,8 @@ def run_plan(
     progress.total(len(cells))
     if engine.rerun not in ("never", "failed"):
         engine.preflight([cell for cell in cells if engine.cached(cell) is None])
+    over_networks = chosen(populations(planned.planner, plan), only, shard)
+    engine.observations.expect(item for whole in over_networks for item in whole.every())
     measured: list[tuple[PlannedCell, Measured]] = []
     for cell in cells:
         measured_cell = engine.measure(cell)
@@ -112,6 +117,7 @@ def run_plan(
     samples = collect(plan, dataset, engine, measured)
     results.variant_ratios = variant_ratios(engine, measured, samples)
     results.series = series_of(plan.suite, results.cells)
+    results.exemplars = exemplars_of(engine, over_networks)
     if only is None and shard == (1, 1):
         engine.store.set_roots(plan.suite.name, _roots(engine, measured))
     return Measurement(results, samples)

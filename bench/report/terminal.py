@@ -12,6 +12,9 @@ from rich.text import Text
 
 from bench.report import figures
 from bench.report.board_text import SIGNS, UNGATED, WORDS, BoardText, MissingText, board_text
+from bench.report.exemplars import HEADING as EXEMPLARS_HEADING
+from bench.report.exemplars import NOTE as EXEMPLARS_NOTE
+from bench.report.exemplars import exemplars_texts
 from bench.report.figures import Figure
 from bench.report.leaderboard import Mark, Order, State, leaderboard
 from bench.report.parity import twins
@@ -57,7 +60,7 @@ def render(results: Results, console: Console) -> None:
             _gaps(board, console.width),
         ]
     parts += ratios([group for group in board.ratios if group.headline])
-    parts += [*_series(results), *_stages(results, console.width)]
+    parts += [*_series(results), *_exemplars(results), *_stages(results, console.width)]
     parts += [_legend(board), *few_samples(results.cells), *_alarms(board), *_twins(results), *_sums(results)]
     parts += [*_notes(board.notes), *_warnings(board.warnings), *_verdicts(board)]
     emit(Group(*parts), console)
@@ -197,6 +200,15 @@ def _series(results: Results) -> list[RenderableType]:
     texts = series_texts(results.series)
     lines = [Text(f"  {text.place}: {text.title} ({text.meaning}): {text.sentence}") for text in texts]
     return [_heading(SERIES_HEADING, SERIES_NOTE), *lines] if lines else []
+
+
+def _exemplars(results: Results) -> list[RenderableType]:
+    """The exemplars of each variant, their accuracies and the classes that lose most."""
+    parts: list[RenderableType] = []
+    for text in exemplars_texts(results.exemplars):
+        parts.append(Text(f"{text.title} ({text.place}): {text.sentence}"))
+        parts += [Padding(Text(line, style="dim"), (0, 0, 0, 2)) for line in (text.accuracies, text.worst) if line]
+    return [_heading(EXEMPLARS_HEADING, EXEMPLARS_NOTE), *parts] if parts else []
 
 
 def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:

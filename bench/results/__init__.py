@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.results.cells import Cell, CellRecord, Example, Parity, TwinParity
+from bench.results.exemplars import ClassHarm, ExemplarsResult, MeanAccuracies, ShownExemplar
 from bench.results.judgements import Comparison, Judgement, Word
 from bench.results.layers import LayerReport
 from bench.results.ratios import RatioFigures, RunRatio, VariantRatio
@@ -36,9 +37,11 @@ __all__ = [
     "BoundInfo",
     "Cell",
     "CellRecord",
+    "ClassHarm",
     "Comparison",
     "DataInfo",
     "Example",
+    "ExemplarsResult",
     "FamilyResult",
     "GateResult",
     "GitState",
@@ -46,6 +49,7 @@ __all__ = [
     "Kind",
     "LayerReport",
     "MachineInfo",
+    "MeanAccuracies",
     "NetworkKey",
     "Parity",
     "Provenance",
@@ -56,6 +60,7 @@ __all__ = [
     "RunRatio",
     "SeriesPoint",
     "SeriesResult",
+    "ShownExemplar",
     "SourceRecord",
     "StageMetric",
     "StageResult",

@@ -119,6 +119,17 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Exemplars:
+    """Variants whose exemplars are looked for, over every reference and yardstick."""
+
+    name: str
+    variants: tuple[str, ...]  # names
+    targets: tuple[str, ...]  # names
+    samples: int | None = None  # the first n of the evaluation order, else all
+    shown: int = 12  # exemplars with pictures
+
+
+@dataclass(frozen=True)
 class Suite:
     """Everything a run needs; nothing in it depends on the machine but the paths of outside files."""
 
@@ -137,5 +148,6 @@ class Suite:
     spare_calibration: bool = False  # nobody asked for calibration samples, and no step demands any
     ood: dict[str, Source] = field(default_factory=dict)  # samples out of distribution, by name
     series: tuple[Series, ...] = ()
+    exemplars: tuple[Exemplars, ...] = ()
     not_applicable: tuple[str, ...] = ()  # cells that may be skipped though they are gated
     document: dict[str, Any] = field(default_factory=dict)  # as written, after ``extends``
