@@ -20,8 +20,9 @@ def reference_to(planned: PlannedCell, value: str) -> ValueReference:
 
 
 def headline(family: Family, cells: Sequence[tuple[PlannedCell, Measured]]) -> tuple[str, FamilyResult]:
-    """The first declared use of the family's headline metric."""
-    wanted = FAMILIES[family].headline
+    """The first declared use of the family's headline metric: the first of those that can be it which is used."""
+    used = {planned.use.metric.name for planned, _ in cells}
+    wanted = next((name for name in FAMILIES[family].headlines if name in used), "")
     for planned, measured in cells:
         name = planned.use.metric.headline
         if measured.cell.metric == wanted and name is not None:

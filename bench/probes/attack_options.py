@@ -18,7 +18,7 @@ from bench.probes.logits import Logits, log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 
-DEFAULT_SET: Final = ("apgd-ce", "apgd-t", "fmn")
+DEFAULT_SET: Final = ("apgd-ce", "apgd-t", "fmn", "square[queries=1000]")
 Attacks = Annotated[tuple[str, ...], Field(description="attacks in the order in which they are run, with parameters")]
 
 

@@ -94,6 +94,15 @@ def gradient_view(predictor: Predictor, context: Context | None = None) -> Itera
         yield _most_alive(predictor, gradient, x)
 
 
+def usual_view(predictor: Predictor) -> View:
+    """The view that one would take who knows nothing of rounding: true gradients, but of a quantised network.
+
+    Raises ``NotDifferentiable`` where there is none.
+    """
+    gradient: Gradient = "straight_through" if predictor.network.quantised else "exact"
+    return _view(predictor, predictor.differentiable(gradient=gradient), gradient)
+
+
 def _view(predictor: Predictor, module: nn.Module, gradient: Gradient) -> View:
     import torch
 

@@ -103,7 +103,7 @@ class MinimumNorm(MinimumNormOptions, AttackProbe):
             asked = asked_of(predictor, samples, classes, context, norm=self.norm, epsilon=None, view=view)
             clean = asked.scores(asked.x).argmax(axis=1) == classes
             search = Nearest(asked, np.flatnonzero(clean))
-            for attack in chosen[:-1]:
+            for attack in chosen[:-1] if search.rows.size else ():
                 for turn in range(attack.rounds):
                     found = attack.run(search.round(turn))
                     for candidate in found.candidates:

@@ -29,6 +29,15 @@ def starts(seed: int, ids: tuple[str, ...], restart: int, shape: tuple[int, ...]
     return np.asarray(drawn, dtype=np.float32).reshape(len(ids), *shape)
 
 
+def without_default(given: dict[str, Any], name: str, default: Any) -> dict[str, Any]:
+    """Parameters without one that came later, where it is at its default.
+
+    >>> without_default({"steps": 20, "targeted": False}, "targeted", False)
+    {'steps': 20}
+    """
+    return {key: value for key, value in given.items() if key != name or value != default}
+
+
 def _classes(view: View, x: NDArray[np.float32]) -> NDArray[np.int64]:
     """The classes (n,) that the view itself gives."""
     import torch
@@ -48,7 +57,8 @@ class PGDAttack(Probe):
 
     An attack succeeds where the predictor itself misclassifies the last or the strongest iterate of any restart. The
     step follows the sign of the gradient of the log-odds against the label: the sign that the cross-entropy's gradient
-    has, without its vanishing on confident samples.
+    has, without its vanishing on confident samples. Targeted, each restart raises one wrong logit less the label's, the
+    nearest class first (MALT, arXiv 2407.02240).
     """
 
     epsilon: Annotated[float, Field(gt=0, description="largest change of a pixel, in the units of the bounds")]
@@ -57,6 +67,10 @@ class PGDAttack(Probe):
     relative_stepsize: Annotated[
         float | None, Field(gt=0, description="step as a share of epsilon; 2.5 / steps by default")
     ] = None
+
+    targeted: Annotated[
+        bool, Field(description="whether each restart raises one wrong logit, the nearest first, over the label's")
+    ] = False
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "foolbox")
     arrays: ClassVar[tuple[str, ...]] = ("clean_correct", "robust_correct", "zero_gradient", "twin_robust_correct")
@@ -84,7 +98,7 @@ class PGDAttack(Probe):
                     break
                 left = samples.take(alive)
                 drawn = starts(context.seed, left.ids, restart, left.x.shape[1:])
-                last, strongest, masked[alive] = self._attack(view, left.x, labels[alive], drawn, (low, high))
+                last, strongest, masked[alive] = self._attack(view, left.x, labels[alive], drawn, (low, high), restart)
                 for candidate in (last, strongest):
                     robust[alive] &= log_probabilities(predictor, candidate).argmax(axis=1) == labels[alive]
                     if predictor.parity is not None:
@@ -93,6 +107,10 @@ class PGDAttack(Probe):
         if predictor.parity is not None:
             answers["twin_robust_correct"] = on_twin
         return Observation({name: flags.astype(np.uint8) for name, flags in answers.items()}, view.notes())
+
+    def parameters(self) -> dict[str, Any]:
+        """All parameters; without ``targeted`` where it is off, so that what was measured before keeps its key."""
+        return without_default(super().parameters(), "targeted", False)
 
     def invalid(self, observation: Observation) -> str | None:
         """The reason why no gradient is alive; None where some are."""
@@ -105,10 +123,16 @@ class PGDAttack(Probe):
         labels: NDArray[np.int64],
         drawn: NDArray[np.float32],
         bounds: tuple[float, float],
+        restart: int,
     ) -> list[NDArray[Any]]:
+        from bench.functional.attacks.logit_margins import margin_of
         from bench.functional.attacks.pgd import pgd
+        from bench.functional.attacks.target_order import nth_target
 
         def attack(x: torch.Tensor, labels: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            loss = None
+            if self.targeted:
+                loss = margin_of(nth_target(view.module, x, labels, "linf", restart), labels)
             return pgd(
                 view.module,
                 x,
@@ -118,6 +142,7 @@ class PGDAttack(Probe):
                 steps=self.steps,
                 relative_stepsize=self.stepsize,
                 bounds=(float(np.float32(bounds[0])), float(np.float32(bounds[1]))),
+                loss=loss,
             )
 
         return view.each_batch(attack, x, labels, drawn)

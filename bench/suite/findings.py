@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from bench.attacks.base import Attack
 from bench.compression.base import Step
 from bench.data.base import Loader
 from bench.data.sources.base import Source
@@ -32,6 +33,7 @@ BASES: dict[str, type[Any]] = {
     "model": Model,
     "step": Step,
     "probe": Probe,
+    "attack": Attack,
     "metric": Metric,
     "runtime": Runtime,
 }

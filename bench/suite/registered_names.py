@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from bench.attacks.base import attacks
 from bench.compression.base import Step, steps
 from bench.data.base import loaders
 from bench.data.sources.base import sources
@@ -27,6 +28,7 @@ from bench.suite.validation_errors import limits, resolve, type_in_words
 KINDS: dict[str, Registry[Any]] = {
     "metrics": metrics,
     "probes": probes,
+    "attacks": attacks,
     "steps": steps,
     "models": models,
     "loaders": loaders,
@@ -44,7 +46,7 @@ def registry_of(kind: str) -> Registry[Any]:
 
 
 def list_names(kind: str) -> list[tuple[str, str]]:
-    """Every name of a kind (metrics, probes, steps, models, loaders, sources, runtimes) with its one line."""
+    """Every name of a kind (metrics, probes, attacks, steps, models, loaders, sources, runtimes) with its one line."""
     registry = registry_of(kind)
     return [(name, summary(registry.get(name))) for name in registry.names()]
 
@@ -60,7 +62,7 @@ def kinds_of(name: str) -> list[str]:
         thing = load_object(name)
         kinds = [kind for kind, registry in KINDS.items() if is_class_of(thing, BASES[registry.kind])]
         if not kinds:
-            raise UserError.at("", f"{name!r} is no metric, probe, step, model, loader, source or runtime")
+            raise UserError.at("", f"{name!r} is no metric, probe, attack, step, model, loader, source or runtime")
         return kinds
     kinds_with_name = [kind for kind, registry in KINDS.items() if name in registry.names()]
     if not kinds_with_name:

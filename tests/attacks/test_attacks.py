@@ -26,6 +26,7 @@ QUICK = {  # every registered attack, with parameters that keep it short
     "fgsm": "fgsm",
     "fmn": "fmn[steps=10]",
     "pgd": "pgd[steps=4,restarts=2]",
+    "square": "square[queries=60]",
 }
 CASES = [(name, norm) for name in attacks.names() for norm in attacks.get(name).norms]
 
@@ -145,7 +146,7 @@ def test_the_nearest_input_of_a_linear_network_is_as_far_as_it_must_be(
 @pytest.mark.parametrize("classes", [2, 4, 10])
 def test_the_declared_set_reaches_every_sample_beyond_its_distance_and_none_before(linear, rows, norm, classes) -> None:
     predictor, samples, distances = linear_pair(linear, rows, classes)
-    chosen = declared_attacks(["apgd-ce[steps=30]", "apgd-t[steps=30]", "fmn[steps=30]"], norm)
+    chosen = declared_attacks(["apgd-ce[steps=30]", "apgd-t[steps=30]", "fmn[steps=30]", "square[queries=10]"], norm)
     exact = distances[norm]
     with gradient_view(predictor) as view:
         asked = asked_of(predictor, view, samples.x, samples.y, norm=norm)

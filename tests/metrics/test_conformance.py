@@ -23,9 +23,11 @@ from tests.metrics.asking import distance, figure
 
 ROWS: dict[str, dict[str, object]] = {
     "adversarial.pgd": {"epsilon": 0.1, "steps": 4, "restarts": 2},
+    "adversarial.robust_error": {"epsilon": 0.1, "attacks": ("apgd-ce[steps=3]", "apgd-t[steps=3,targets=1]")},
     "uncertainty.ood": {"against": "noise"},
 }
 CHEAPER: dict[str, dict[str, object]] = {
+    "adversarial.minimum_norm": {"attacks": ("fmn[steps=4]",), "confirming_steps": 2},
     "attribution.expected_gradients": {"draws": 4, "most_draws": 8},
     "attribution.faithfulness": {"steps": 4, "shares": 4, "masks": 4},
     "attribution.gradient_shap": {"draws": 3},

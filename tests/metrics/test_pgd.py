@@ -125,3 +125,23 @@ def test_wrong_parameters_are_refused(wrong) -> None:
 def test_the_protocol_states_the_step() -> None:
     assert ProjectedGradientDescent(epsilon=0.1, steps=10).protocol()["relative_stepsize"] == 0.25
     assert ProjectedGradientDescent(epsilon=0.1, relative_stepsize=0.1).protocol()["relative_stepsize"] == 0.1
+
+
+def test_targeted_reaches_what_the_geometry_hides_from_the_untargeted(linear, rows) -> None:
+    # four classes, epsilon a thousandth beyond each sample's exact distance: untargeted steps follow the mean of the
+    # wrong classes, and miss some
+    random = np.random.default_rng(1)
+    weight, x = random.normal(size=(4, 20)).astype(np.float32), random.normal(size=(200, 20)).astype(np.float32)
+    z = x @ weight.T
+    labels = z.argmax(axis=1)
+    gaps = z[np.arange(200), labels][:, None] - z
+    size = np.abs(weight[labels][:, None] - weight[None]).sum(axis=2)
+    exact = np.where(size > 0, gaps / np.maximum(size, 1e-9), np.inf).min(axis=1)
+    epsilon = float(exact.max() * 1.001)
+    samples = rows(x, labels)
+    untargeted = robust(ProjectedGradientDescent(epsilon=epsilon, restarts=3), linear(weight), samples)
+    targeted = robust(ProjectedGradientDescent(epsilon=epsilon, restarts=3, targeted=True), linear(weight), samples)
+    assert untargeted.any()
+    assert not targeted.any()
+    assert "targeted" not in ProjectedGradientDescent(epsilon=0.1).parameters()
+    assert ProjectedGradientDescent(epsilon=0.1, targeted=True).attack.parameters()["targeted"] is True

@@ -46,18 +46,20 @@ steps = [{ use = "weight-noise", sigma = 0.3 }]
 use = "fidelity.predictions"
 """
 PARAMETERS = {
-    "pgd": {"epsilon": 0.1}, "ood-logits": {"against": "noise"}, "ood-logit-scale": {"against": "noise"}
+    **{name: {"epsilon": 0.1} for name in ("attack-set", "pgd")},
+    **{name: {"against": "noise"} for name in ("ood-logits", "ood-logit-scale")},
 }  # fmt: skip
 DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
-RANDOM = {"difference-bounds", "pgd", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *DRAWN}
+ATTACKS = {"attack-set", "minimum-norm", "pgd"}
+RANDOM = {"difference-bounds", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *ATTACKS, *DRAWN}
 EXPLAINED = {  # the class that the reference gives
     "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion",
-    *(RANDOM - {"difference-bounds", "pgd"}),
+    *(RANDOM - {"difference-bounds", *ATTACKS}),
 }  # fmt: skip
 PAIRS = {"latency", "attribution-bounds", "difference-bounds"}
 LIPSCHITZ = {"ball-constants", "lipschitz-bounds", "lipschitz-scale", "pair-constants"}  # of the whole network
 OF_SAMPLES = {
-    "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory", "pgd", *LIPSCHITZ, *PAIRS, *EXPLAINED
+    "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory", *ATTACKS, *LIPSCHITZ, *PAIRS, *EXPLAINED
 }  # fmt: skip
 OF_CALIBRATION = {"calibration-logits"}
 OF_NOISE = {"ood-logits", "ood-logit-scale"}
@@ -99,7 +101,7 @@ def with_other(planned, samples, **parts):
 
 
 @pytest.mark.parametrize(
-    ("part", "wanted"), [("inputs", OF_SAMPLES), ("ids", OF_SAMPLES), ("labels", {"pgd"}), ("size", set())]
+    ("part", "wanted"), [("inputs", OF_SAMPLES), ("ids", OF_SAMPLES), ("labels", ATTACKS), ("size", set())]
 )
 def test_of_the_samples_what_a_probe_reads(planned, part, wanted) -> None:
     planner = with_other(planned, "evaluation", **{part: 119 if part == "size" else "another"})
@@ -168,7 +170,7 @@ def test_a_probe_on_other_samples_is_asked_on_all_of_them(planned) -> None:
     assert planned.planner.observation(Logits(), *place).count == 60
 
 
-@pytest.mark.parametrize(("package", "wanted"), [("torch", ALL), ("foolbox", {"pgd"}), ("onnxruntime", set())])
+@pytest.mark.parametrize(("package", "wanted"), [("torch", ALL), ("foolbox", ATTACKS), ("onnxruntime", set())])
 def test_the_versions_of_the_packages_that_answer(planned, monkeypatch, package, wanted) -> None:
     from bench.suite import planned_networks
 
@@ -206,7 +208,8 @@ def test_a_class_that_inherits_from_a_probe_is_another_probe(planned) -> None:
 @pytest.mark.parametrize("name", metrics.names())
 def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     """Of labelled probes by the observations' keys, of others by the cell's own: never both ways at once."""
-    given = {"adversarial.pgd": {"epsilon": 0.1}, "uncertainty.ood": {"against": "noise"}}
+    attacked = ("adversarial.minimum_norm", "adversarial.pgd", "adversarial.robust_error")
+    given = {**{key: {"epsilon": 0.1} for key in attacked[1:]}, "uncertainty.ood": {"against": "noise"}}
     metric = metrics.get(name)(**given.get(name, {}))
     use, plan = replace(planned.suite.metrics[0], metric=metric), planned.plan
     place = "noise", plan.variants["noise", 0], planned.suite.targets[0], use, 0, plan
@@ -214,9 +217,9 @@ def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     cell, again = planned.planner.cell(*place), other.cell(*place)
     family = name.startswith("uncertainty.") and name not in ("uncertainty.ood", "uncertainty.members")
     reading = family or name in ("fidelity.accuracy", "fidelity.predictions", "lipschitz.margin")
-    assert (cell.key != again.key) == (reading or name == "adversarial.pgd")
+    assert (cell.key != again.key) == (reading or name in attacked)
     assert (LABELS in cell.parts["reads"]) == reading
-    assert (cell.observed[0][0].key != again.observed[0][0].key) == (name == "adversarial.pgd")
+    assert (cell.observed[0][0].key != again.observed[0][0].key) == (name in attacked)
 
 
 def test_labels_of_other_samples_enter_the_cells_that_read_them(planned) -> None:

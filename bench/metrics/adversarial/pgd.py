@@ -11,7 +11,7 @@ from bench.functional.predictions import complement, differ
 from bench.metrics.base import Family, Metric, metrics
 from bench.metrics.values import Arrays, Change, Derived, Proportion, Value
 from bench.probes.base import Probe
-from bench.probes.pgd import PGDAttack
+from bench.probes.pgd import PGDAttack, without_default
 from bench.registry import parameters
 from bench.stats.proportions import PairedTable, paired_difference
 
@@ -25,6 +25,8 @@ class ProjectedGradientDescent(Metric):
     samples that one network holds and the other does not. An attack succeeds where the predictor itself misclassifies
     the last or the strongest iterate of any restart. The step follows the sign of the gradient of the log-odds
     against the label: the sign that the cross-entropy's gradient has, without its vanishing on confident samples.
+    Targeted, each restart raises one wrong logit less the label's, the nearest class first (MALT, arXiv 2407.02240):
+    with as many restarts as there are wrong classes it reaches what the untargeted one misses.
     """
 
     epsilon: Annotated[float, Field(gt=0, description="largest change of a pixel, in the units of the bounds")]
@@ -34,6 +36,10 @@ class ProjectedGradientDescent(Metric):
         float | None, Field(gt=0, description="step as a share of epsilon; 2.5 / steps by default")
     ] = None
 
+    targeted: Annotated[
+        bool, Field(description="whether each restart raises one wrong logit, the nearest first, over the label's")
+    ] = False
+
     family: ClassVar[Family] = "adversarial"
     labelled: ClassVar[bool] = True
     headline: ClassVar[str | None] = "verdict_flip_rate"
@@ -42,6 +48,10 @@ class ProjectedGradientDescent(Metric):
         Change("verdict_flip_rate", differ, of="robust_correct", power=1, unit="proportion", count=True, largest=1.0),
         Proportion("robust_error", of="robust_wrong", better="lower"),
     )
+
+    def parameters(self) -> dict[str, Any]:
+        """All parameters but ``samples``; without ``targeted`` where it is off, as cells were named before."""
+        return without_default(super().parameters(), "targeted", False)
 
     @property
     def attack(self) -> PGDAttack:
