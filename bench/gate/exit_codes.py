@@ -118,6 +118,9 @@ def incomplete(results: Results) -> list[str]:
     for item in results.exemplars:
         if item.status == "error":
             lines.append(f"exemplars of {plain(item.variant)} ({plain(item.target)}): {plain(item.reason)}")
+    for matrix in results.transfer:
+        if matrix.status == "error":
+            lines.append(f"transfer matrix {plain(matrix.name)}: {plain(matrix.reason)}")
     if not any(cell.status == "ok" for cell in results.cells):
         lines.append("nothing ran")
     return lines

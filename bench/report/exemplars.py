@@ -11,7 +11,7 @@ from bench.wording import NOTHING, fixed, plain, significant
 HEADING = "Samples that many networks answer otherwise after compression"
 NOTE = (
     "identified exemplars: the modal label over the variants is another one than over the references they are made of;"
-    " a tie is no modal label; what retraining alone would do is an estimate"
+    " a tie is no modal label; what retraining alone would do is an estimate; in brackets how many networks agree"
 )
 SURE = 0.05
 
@@ -83,7 +83,7 @@ def sentence(item: ExemplarsResult) -> str:
     ...     print(part)
     12 of 400 samples (3.0 % [1.6, 5.2]), retraining alone about 7.2
     14 without a modal label on a side
-    votes differ beyond chance with p = 0.0020
+    test of any difference in votes p = 0.0020
     10 networks a side
     """
     if item.status != "ok" or item.exemplars is None:
@@ -92,7 +92,7 @@ def sentence(item: ExemplarsResult) -> str:
     parts = [f"{item.exemplars} of {item.n} samples ({percent(item.share)}{ends})"]
     parts[0] += "" if item.by_retraining is None else f", retraining alone about {fixed(item.by_retraining, 1)}"
     parts.append(f"{item.tied} without a modal label on a side")
-    parts += [] if item.p_value is None else [f"votes differ beyond chance with p = {probability(item.p_value)}"]
+    parts += [] if item.p_value is None else [f"test of any difference in votes p = {probability(item.p_value)}"]
     return "; ".join([*parts, f"{item.networks} networks a side"])
 
 

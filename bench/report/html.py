@@ -21,6 +21,9 @@ from bench.report.series import HEADING as SERIES_HEADING
 from bench.report.series import NOTE as SERIES_NOTE
 from bench.report.series import series_texts
 from bench.report.strip import position, strip, ticks
+from bench.report.transfer import HEADING as TRANSFER_HEADING
+from bench.report.transfer import NOTE as TRANSFER_NOTE
+from bench.report.transfer import transfer_texts
 from bench.report.waterfall import stages_of
 from bench.report.waterfall_text import stages_text
 from bench.results import Results
@@ -112,6 +115,9 @@ def render_html(results: Results) -> str:
             exemplars=exemplars_texts(results.exemplars),
             exemplars_heading=EXEMPLARS_HEADING,
             exemplars_note=EXEMPLARS_NOTE,
+            transfer=transfer_texts(results.transfer),
+            transfer_heading=TRANSFER_HEADING,
+            transfer_note=TRANSFER_NOTE,
             ratios_heading=HEADING,
             ratios_note=NOTE,
             style=style,

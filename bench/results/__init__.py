@@ -28,6 +28,7 @@ from bench.results.stages import (
     StepRecord,
     StepUse,
 )
+from bench.results.transfer import TransferNetwork, TransferResult, TransferShare
 from bench.results.values import BoundInfo, GateResult, Kind, Rule, ValueReference, ValueResult
 from bench.results.variants import FamilyResult, VariantResult, Verdict
 
@@ -68,6 +69,9 @@ __all__ = [
     "StepRecord",
     "StepUse",
     "SuiteInfo",
+    "TransferNetwork",
+    "TransferResult",
+    "TransferShare",
     "TwinParity",
     "ValueReference",
     "ValueResult",

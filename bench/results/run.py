@@ -11,6 +11,7 @@ from bench.results.cells import Cell, CellRecord
 from bench.results.exemplars import ExemplarsResult
 from bench.results.ratios import VariantRatio
 from bench.results.series import SeriesResult
+from bench.results.transfer import TransferResult
 from bench.results.variants import VariantResult, Verdict
 
 SCHEMA_VERSION = 2
@@ -108,6 +109,9 @@ class Results(Record):
     )
     exemplars: list[ExemplarsResult] = Field(
         default_factory=list, description="samples whose modal label over many networks changes, as the suite asks"
+    )
+    transfer: list[TransferResult] = Field(
+        default_factory=list, description="inputs made on one network judged on another, as the suite asks"
     )
     left_out: list[CellRecord] = Field(default_factory=list, description="gated cells that --only or --shard left out")
     arrays_sha256: str = Field("", description="of the arrays.npz beside it; empty: none was written with it")

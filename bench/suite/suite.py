@@ -12,6 +12,7 @@ from bench.data.sources.base import Source
 from bench.metrics.base import Metric
 from bench.models.base import Model, Recipe
 from bench.outside_networks.held import Held
+from bench.probes.adversarial_inputs import AdversarialInputs
 from bench.results import Rule
 from bench.results.run import YardstickKind
 from bench.runtimes.base import Target
@@ -130,6 +131,18 @@ class Exemplars:
 
 
 @dataclass(frozen=True)
+class Transfers:
+    """A transfer matrix: the attack, and the networks on which inputs are made and judged."""
+
+    name: str
+    variants: tuple[str, ...]  # names
+    targets: tuple[str, ...]  # names
+    inputs: AdversarialInputs
+    yardsticks: int | None = None  # the first so many, else all
+    samples: int | None = None  # the first n of the evaluation order, else all
+
+
+@dataclass(frozen=True)
 class Suite:
     """Everything a run needs; nothing in it depends on the machine but the paths of outside files."""
 
@@ -149,5 +162,6 @@ class Suite:
     ood: dict[str, Source] = field(default_factory=dict)  # samples out of distribution, by name
     series: tuple[Series, ...] = ()
     exemplars: tuple[Exemplars, ...] = ()
+    transfers: tuple[Transfers, ...] = ()
     not_applicable: tuple[str, ...] = ()  # cells that may be skipped though they are gated
     document: dict[str, Any] = field(default_factory=dict)  # as written, after ``extends``

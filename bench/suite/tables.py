@@ -210,6 +210,13 @@ class ExemplarsTable(OverNetworksTable, _Table):
     shown: int = Field(12, ge=0, description="exemplars that reports show, with pictures")
 
 
+class TransferTable(OverNetworksTable, OpenTable):
+    """Inputs made on each network judged on each other one; the attack's own parameters stand here too."""
+
+    samples: int | None = Field(200, gt=0, description="the first n of the evaluation order")
+    yardsticks: int | None = Field(None, ge=0, description="the first so many yardsticks, else all")
+
+
 class SuiteTable(_Table):
     """A suite: one reference, its compressed variants, where they run and what is measured."""
 
@@ -240,4 +247,7 @@ class SuiteTable(_Table):
     series: list[SeriesTable] = Field(default_factory=list, description="values against the strength of a compression")
     exemplars: list[ExemplarsTable] = Field(
         default_factory=list, description="samples whose modal label over many networks changes"
+    )
+    transfer: list[TransferTable] = Field(
+        default_factory=list, description="adversarial inputs made on each network, judged on each other one"
     )
