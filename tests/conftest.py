@@ -1,5 +1,6 @@
 """What all tests share: one thread, no setting of the user's, and a suite that runs in a second or two."""
 
+import gc
 import json
 import os
 import shutil
@@ -117,14 +118,26 @@ def at_least():
     return lambda hits, trials, wanted: clopper_pearson(hits, trials, level=0.98).high >= wanted
 
 
+_INSTALLED: dict[str, object] = {}  # modules that no test wrote: to ask some thousands after each test takes a minute
+
+
 @pytest.fixture(autouse=True)
 def _no_modules_of_other_tests(tmp_path_factory):
     """A module that a test wrote is forgotten with it: another test may give its own the same name."""
     yield
     base = str(tmp_path_factory.getbasetemp())
-    for name, module in list(sys.modules.items()):
+    new = [(name, module) for name, module in sys.modules.items() if _INSTALLED.get(name) is not module]
+    for name, module in new:
         if (getattr(module, "__file__", None) or "").startswith(base):
             del sys.modules[name]
+        else:
+            _INSTALLED[name] = module
+
+
+def pytest_collection_finish():
+    """What imports and collection made stays: to look through it for garbage again and again takes time for nothing."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -102,4 +102,6 @@ class Attack(ABC):
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
-attacks: Registry[type[Attack]] = Registry("attack", "bench.attacks", ("base", "declared", "nearest", "starts"))
+attacks: Registry[type[Attack]] = Registry(
+    "attack", "bench.attacks", ("base", "decisions", "declared", "nearest", "starts")
+)

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._guards import TracingContext, tracing
+from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from bench.canonical_form.calls import Alive, Call
@@ -75,7 +77,9 @@ def _traced(module: nn.Module, sample: Tensor) -> tuple[fx.GraphModule, dict[int
             raise NotApplicable(f"{name}: BatchNorm in training mode: an answer depends on the whole batch")
     own = copy.deepcopy(module).requires_grad_(False)
     try:
-        with torch.no_grad():
+        # one mode for what torch notes of every value; else each makes its own, which costs more than all the rest
+        noting = TracingContext(FakeTensorMode(allow_fallback_kernels=True))
+        with torch.no_grad(), tracing(noting):
             # what constants steer is followed; what the input's values steer is an operator on them without a rule
             traced = make_fx(own, _error_on_data_dependent_ops=False)(sample)
     except (RuntimeError, ValueError, TypeError, IndexError, UserError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 from bench.onnx_import.rounding import Rounding
@@ -98,8 +99,9 @@ def supported() -> list[tuple[str, str, int]]:
     return sorted((domain, name, entries[0].since) for (domain, name), entries in _TABLE.items())
 
 
+@cache
 def load_operators() -> None:
-    """Import every module of ``operators``, which fills the table."""
+    """Import every module of ``operators``, once, which fills the table."""
     import importlib
     import pkgutil
 

@@ -18,7 +18,7 @@ from bench.errors import NotDifferentiable
 from bench.functional.attacks.allowed import brought_back
 from bench.probes.attack_options import AttackProbe, asked_of, attacked_classes, whose
 from bench.probes.base import Context, Observation, PairProbe, probes
-from bench.probes.gradient_view import View, gradient_view, usual_view
+from bench.probes.gradient_view import View, dead_gradients, gradient_view, usual_view
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     import torch
 
     Loss: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
-    MakeLoss: TypeAlias = Callable[[torch.Tensor], Loss]
+    MakeLoss: TypeAlias = Callable[[torch.Tensor, torch.Tensor], Loss]  # of samples and labels
 
 NAIVE = ("plain", "down", "up")  # the cross-entropy of what the network puts out, of logits / 100, and × 100
+TARGETS = 2  # wrong classes that targeted attacks aim at
 KNOWING = ("adaptive", "normalised", "transferred", "square")
 Flags: TypeAlias = NDArray[np.bool_]
 
@@ -48,19 +49,20 @@ class Masking(MaskingOptions, AttackProbe, PairProbe):
     """Samples (n,) that stay right, 1 or 0, under attacks in l_inf of one budget, judged on the network as it runs.
 
     ``plain_correct``: the cross-entropy of its output by its own gradients, straight-through where it is declared
-    quantised; ``down_correct`` and ``up_correct`` with logits / 100 and × 100. ``adaptive_correct``: Auto-PGD on the
-    log-odds, straight through whatever rounds where the true gradient is dead; ``normalised_correct``: logits of one
-    spread; ``transferred_correct``: what Auto-PGD finds on the reference; ``square_correct``: without gradients.
-    ``noise_correct``: as many random points as there are steps. ``unbounded_correct``: Auto-PGD over the whole range.
-    ``zero_gradient``: whether the plain gradient is zero; ``rising``: whether Auto-PGD's loss rose to the end;
-    ``softmax``: whether the network ends in one.
+    quantised; ``targeted_correct``: by the same gradients the difference of two outputs, towards the two nearest wrong
+    classes; ``down_correct`` and ``up_correct``: the cross-entropy of logits / 100 and × 100. ``adaptive_correct``:
+    Auto-PGD on the log-odds and towards two classes, straight through whatever rounds where the true gradient is dead;
+    ``normalised_correct``: logits of one spread; ``transferred_correct``: what Auto-PGD finds on the reference;
+    ``square_correct``: without gradients. ``noise_correct``: as many random points as there are steps.
+    ``unbounded_correct``: Auto-PGD over the whole range. ``zero_gradient``: whether the plain gradient is zero;
+    ``rising``: whether Auto-PGD's loss rose to the end; ``softmax``: whether the network ends in one.
     """
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "foolbox")
     arrays: ClassVar[tuple[str, ...]] = (
-        "clean_correct", "plain_correct", "down_correct", "up_correct", "adaptive_correct", "normalised_correct",
-        "transferred_correct", "square_correct", "noise_correct", "unbounded_correct", "zero_gradient", "rising",
-        "softmax",
+        "clean_correct", "plain_correct", "targeted_correct", "down_correct", "up_correct", "adaptive_correct",
+        "normalised_correct", "transferred_correct", "square_correct", "noise_correct", "unbounded_correct",
+        "zero_gradient", "rising", "softmax",
     )  # fmt: skip
     labelled: ClassVar[bool] = True
     gradients: ClassVar[bool] = True
@@ -80,13 +82,20 @@ class Masking(MaskingOptions, AttackProbe, PairProbe):
             found = self._attacks(reference, variant, asked.take(rows), context, notes)
             for name, flags in found.items():
                 told[name][rows] = flags
+            if "dead_gradients" in notes and all(flags.all() for name, flags in found.items() if "_correct" in name):
+                return Observation({}, notes)  # nothing moves it: neither gradients nor anything without
         return Observation({name: flags.astype(np.uint8) for name, flags in told.items()}, notes)
+
+    def invalid(self, observation: Observation) -> str | None:
+        """The reason why no gradient is alive, where no other attack changed a class either."""
+        return None if observation.arrays else dead_gradients(observation)
 
     def _attacks(
         self, reference: Predictor, variant: Predictor, asked: Asked, context: Context, notes: dict[str, object]
     ) -> dict[str, Flags]:
         told: dict[str, Flags] = {}
         auto = declared_attack(f"apgd-ce[steps={self.steps}]", "linf")
+        aimed = declared_attack(f"apgd-t[steps={self.steps}]", "linf")
         with gradient_view(variant, context) as view:
             notes |= view.notes()
             told |= self._naive(variant, asked)
@@ -94,6 +103,8 @@ class Masking(MaskingOptions, AttackProbe, PairProbe):
                 own = replace(asked, view=view)
                 found = auto.run(own)
                 told["adaptive_correct"] = withstood(asked, found)
+                for turn in range(TARGETS):
+                    told["adaptive_correct"] &= withstood(asked, aimed.run(replace(own, round=turn)))
                 told["rising"] = found.flags["rising"]
                 told["normalised_correct"] = self._ascended(own, view, _normalised)
                 low, high = asked.bounds
@@ -117,6 +128,9 @@ class Masking(MaskingOptions, AttackProbe, PairProbe):
         told = {"zero_gradient": _zero(view, asked, softmax=softmax)}
         for name, scale in zip(NAIVE, (1.0, 0.01, 100.0), strict=True):
             told[f"{name}_correct"] = self._ascended(own, view, _plain(softmax, scale))
+        told["targeted_correct"] = np.ones(len(asked.x), dtype=bool)
+        for turn in range(min(TARGETS, asked.scores(asked.x[:1]).shape[1] - 1)):
+            told["targeted_correct"] &= self._ascended(own, view, _targeted(view, softmax, turn))
         return told
 
     def _ascended(self, asked: Asked, view: View, make: MakeLoss) -> Flags:
@@ -129,7 +143,7 @@ class Masking(MaskingOptions, AttackProbe, PairProbe):
         def attack(x: torch.Tensor, labels: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return pgd(
                 view.module, x, labels, starts, epsilon=epsilon, steps=self.steps, relative_stepsize=2.5 / self.steps,
-                bounds=asked.bounds, loss=make(labels),
+                bounds=asked.bounds, loss=make(x, labels),
             )[:2]  # fmt: skip
 
         points = view.each_batch(attack, asked.x, asked.labels, uniform_starts(asked, "masking"))
@@ -166,7 +180,7 @@ def withstood(asked: Asked, found: Found, epsilon: float | None = None) -> Flags
 
 
 def _plain(softmax: bool, scale: float) -> MakeLoss:
-    def make(labels: torch.Tensor) -> Loss:
+    def make(x: torch.Tensor, labels: torch.Tensor) -> Loss:
         from bench.functional.attacks.naive_losses import cross_entropy_of_output
 
         return cross_entropy_of_output(labels, softmax=softmax, scale=scale)
@@ -174,7 +188,18 @@ def _plain(softmax: bool, scale: float) -> MakeLoss:
     return make
 
 
-def _normalised(labels: torch.Tensor) -> Loss:
+def _targeted(view: View, softmax: bool, turn: int) -> MakeLoss:
+    def make(x: torch.Tensor, labels: torch.Tensor) -> Loss:
+        from bench.functional.attacks.logit_margins import margin_of
+        from bench.functional.attacks.target_order import nth_target
+
+        margin = margin_of(nth_target(view.module, x, labels, "linf", turn), labels)
+        return (lambda logits: margin(logits.float().softmax(dim=1))) if softmax else margin
+
+    return make
+
+
+def _normalised(x: torch.Tensor, labels: torch.Tensor) -> Loss:
     from bench.functional.attacks.naive_losses import normalised_cross_entropy
 
     return normalised_cross_entropy(labels)
@@ -186,7 +211,7 @@ def _zero(view: View, asked: Asked, *, softmax: bool) -> Flags:
 
     def compute(x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         points = x.detach().clone().requires_grad_()
-        value = _plain(softmax, 1.0)(labels)(view.module(points))
+        value = _plain(softmax, 1.0)(x, labels)(view.module(points))
         if not value.requires_grad:
             return (torch.ones(len(x), dtype=torch.bool),)
         (gradient,) = torch.autograd.grad(value.sum(), points)

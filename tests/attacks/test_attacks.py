@@ -20,11 +20,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 QUICK = {  # every registered attack, with parameters that keep it short
     "apgd-ce": "apgd-ce[steps=8]",
     "apgd-t": "apgd-t[steps=5]",
+    "boundary": "boundary[queries=70]",
     "carlini-wagner": "carlini-wagner[steps=10,binary_search_steps=2]",
     "ddn": "ddn[steps=10]",
     "deepfool": "deepfool[steps=5]",
     "fgsm": "fgsm",
     "fmn": "fmn[steps=10]",
+    "hopskipjump": "hopskipjump[queries=300]",
+    "nes": "nes[queries=200,pairs=10]",
     "pgd": "pgd[steps=4,restarts=2]",
     "square": "square[queries=60]",
 }

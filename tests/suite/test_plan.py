@@ -46,22 +46,22 @@ steps = [{ use = "weight-noise", sigma = 0.3 }]
 use = "fidelity.predictions"
 """
 PARAMETERS = {
-    **{name: {"epsilon": 0.1} for name in ("attack-set", "pgd")},
-    **{name: {"epsilon": 0.1} for name in ("adversarial-inputs", "transfer")},
+    **{name: {"epsilon": 0.1} for name in ("adversarial-inputs", "attack-set", "masking", "pgd", "transfer")},
     **{name: {"against": "noise"} for name in ("ood-logits", "ood-logit-scale")},
 }  # fmt: skip
 DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
-ATTACKS = {"attack-set", "minimum-norm", "pgd"}
-ATTACKS |= {"adversarial-inputs", "transfer"}
-RANDOM = {"difference-bounds", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *ATTACKS, *DRAWN}
+ATTACKS = {"adversarial-inputs", "attack-set", "masking", "minimum-norm", "pgd", "transfer"}
+UNEXPLAINED = {"corrupted-logits", "difference-bounds", *ATTACKS}
+RANDOM = {"faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *DRAWN, *UNEXPLAINED}
 EXPLAINED = {  # the class that the reference gives
     "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion",
-    *(RANDOM - {"difference-bounds", *ATTACKS}),
+    *(RANDOM - UNEXPLAINED),
 }  # fmt: skip
-PAIRS = {"latency", "attribution-bounds", "difference-bounds"}
+PAIRS = {"latency", "attribution-bounds", "difference-bounds", "masking"}
 LIPSCHITZ = {"ball-constants", "lipschitz-bounds", "lipschitz-scale", "pair-constants"}  # of the whole network
 OF_SAMPLES = {
-    "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory", *ATTACKS, *LIPSCHITZ, *PAIRS, *EXPLAINED
+    "corrupted-logits", "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory",
+    *ATTACKS, *LIPSCHITZ, *PAIRS, *EXPLAINED,
 }  # fmt: skip
 OF_CALIBRATION = {"calibration-logits"}
 OF_NOISE = {"ood-logits", "ood-logit-scale"}
@@ -210,7 +210,7 @@ def test_a_class_that_inherits_from_a_probe_is_another_probe(planned) -> None:
 @pytest.mark.parametrize("name", metrics.names())
 def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     """Of labelled probes by the observations' keys, of others by the cell's own: never both ways at once."""
-    attacked = ("adversarial.minimum_norm", "adversarial.pgd", "adversarial.robust_error")
+    attacked = ("adversarial.minimum_norm", "adversarial.masking", "adversarial.pgd", "adversarial.robust_error")
     given = {**{key: {"epsilon": 0.1} for key in attacked[1:]}, "uncertainty.ood": {"against": "noise"}}
     metric = metrics.get(name)(**given.get(name, {}))
     use, plan = replace(planned.suite.metrics[0], metric=metric), planned.plan
@@ -218,7 +218,8 @@ def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     other = with_other(planned, "evaluation", labels="another")
     cell, again = planned.planner.cell(*place), other.cell(*place)
     family = name.startswith("uncertainty.") and name not in ("uncertainty.ood", "uncertainty.members")
-    reading = family or name in ("fidelity.accuracy", "fidelity.predictions", "lipschitz.margin")
+    more = ("adversarial.corruptions", "fidelity.accuracy", "fidelity.predictions", "lipschitz.margin")
+    reading = family or name in more
     assert (cell.key != again.key) == (reading or name in attacked)
     assert (LABELS in cell.parts["reads"]) == reading
     assert (cell.observed[0][0].key != again.observed[0][0].key) == (name in attacked)

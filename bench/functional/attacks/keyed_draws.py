@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.overrides import TorchFunctionMode
 
 DRAWS: Final[dict[Callable[..., Any], str]] = {torch.rand: "random", torch.randn: "standard_normal"}
@@ -37,12 +38,44 @@ class KeyedDraws(TorchFunctionMode):
         given = kwargs or {}
         if func not in DRAWS:
             return func(*args, **given)
-        shape = tuple(given["size"] if "size" in given else args[0] if len(args) == 1 and _many(args[0]) else args)
+        shape = _shape(args, given)
         if not shape or shape[0] != len(self.generators):
             raise ValueError(f"a draw of shape {shape} for {len(self.generators)} samples")
-        rows = np.stack([getattr(each, DRAWS[func])(shape[1:]) for each in self.generators])
-        drawn = torch.from_numpy(rows)
-        return drawn.to(dtype=given.get("dtype") or torch.get_default_dtype(), device=given.get("device"))
+        return _tensor(np.stack([getattr(each, DRAWS[func])(shape[1:]) for each in self.generators]), given)
+
+
+class OneSamplesDraws(TorchFunctionMode):
+    """While it is entered, all of ``torch.rand`` and ``torch.randn`` comes from one generator: that of one sample.
+
+    The global generator is neither read nor moved. It holds in the thread that entered it.
+
+    >>> with OneSamplesDraws(np.random.default_rng(3)):
+    ...     drawn = torch.rand(2)
+    >>> drawn.tolist() == torch.from_numpy(np.random.default_rng(3).random(2)).float().tolist()
+    True
+    """
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # fmt: skip
+        """Replace a draw; everything else is left as it is."""
+        given = kwargs or {}
+        if func not in DRAWS:
+            return func(*args, **given)
+        return _tensor(getattr(self.generator, DRAWS[func])(_shape(args, given)), given)
+
+
+def _shape(args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(given["size"] if "size" in given else args[0] if len(args) == 1 and _many(args[0]) else args)
+
+
+def _tensor(drawn: NDArray[np.float64], given: Mapping[str, Any]) -> torch.Tensor:
+    return torch.from_numpy(drawn).to(dtype=given.get("dtype") or torch.get_default_dtype(), device=given.get("device"))
 
 
 def _many(size: Any) -> bool:

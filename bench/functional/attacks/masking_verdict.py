@@ -16,7 +16,7 @@ ZERO: Final = 0.5  # share of zero gradients from which on a network is masked, 
 RISING: Final = 0.5  # share of samples whose loss still rose at the end
 
 FOUND_BY: Final = {
-    "adaptive": "Auto-PGD on the log-odds, straight through what rounds",
+    "adaptive": "Auto-PGD, straight through what rounds",
     "normalised": "PGD on logits of one spread",
     "transferred": "inputs found on the reference",
     "square": "Square, without gradients",
@@ -46,15 +46,16 @@ def masking_verdict(arrays: Mapping[str, NDArray[Any]]) -> MaskingVerdict:
     """The verdict of flags (n,) as the probe ``masking`` answers them: 1 where a sample stayed right.
 
     Shares are of the samples that were right before the attacks. Masked: more than 5 % of them withstand the plain
-    attack and fall to another of the same budget, or more than half of the plain gradients are zero. Suspect: more than
-    2 % fall to one of the other attacks and not to the plain one; more than 2 % fall to Square, to transferred inputs
-    or to noise and to no attack by gradients; more than 5 % of the gradients are zero; more than 2 % withstand
-    Auto-PGD over the whole range; the loss of more than half still rises at the end; the network ends in a Softmax,
-    which an attack may take for logits. Each share surely, by the lower end of its exact 95 % interval.
+    attacks (PGD on the cross-entropy, and targeted) and fall to another of the same budget, or more than half of the
+    plain gradients are zero. Suspect: more than 2 % fall to one of the other attacks and not to the plain ones; more
+    than 2 % fall to Square, to transferred inputs or to noise and to no attack by gradients; more than 5 % of the
+    gradients are zero; more than 2 % withstand Auto-PGD over the whole range; the loss of more than half still rises at
+    the end; the network ends in a Softmax, which an attack may take for logits. Each share surely, by the lower end of
+    its exact 95 % interval.
 
     >>> import numpy as np
     >>> still, fell = np.ones(100), np.zeros(100)
-    >>> names = ("clean", "plain", "down", "up", "adaptive", "normalised", "transferred", "square", "noise")
+    >>> names = ("clean", "plain", "targeted", "down", "up", "adaptive", "normalised", "transferred", "square", "noise")
     >>> flags = {f"{name}_correct": still for name in names}
     >>> flags |= dict.fromkeys(("zero_gradient", "rising", "softmax"), fell)
     >>> masking_verdict(flags | {"unbounded_correct": fell}).verdict
@@ -70,15 +71,16 @@ def masking_verdict(arrays: Mapping[str, NDArray[Any]]) -> MaskingVerdict:
         if name.endswith("_correct")
     }
     zero, rising = (arrays[name][attacked].astype(bool) for name in ("zero_gradient", "rising"))
+    plain = stays["plain"] & stays["targeted"]
     masked, suspect = [], []
     for name, words in FOUND_BY.items():
-        missed = int((stays["plain"] & ~stays[name]).sum())
-        told = f"{words}: {missed} of {n} that withstand PGD on the cross-entropy"
+        missed = int((plain & ~stays[name]).sum())
+        told = f"{words}: {missed} of {n} that withstand plain PGD"
         if surely_above(missed, n, MASKED):
             masked.append(told)
         elif surely_above(missed, n, SUSPECT):
             suspect.append(told)
-    by_gradients = stays["plain"] & stays["adaptive"] & stays["normalised"] & stays["down"] & stays["up"]
+    by_gradients = plain & stays["adaptive"] & stays["normalised"] & stays["down"] & stays["up"]
     for name in ("square", "transferred", "noise"):
         alone = int((by_gradients & ~stays[name]).sum())
         if surely_above(alone, n, SUSPECT):

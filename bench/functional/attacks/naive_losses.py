@@ -24,7 +24,7 @@ def cross_entropy_of_output(labels: Tensor, *, softmax: bool = False, scale: flo
     >>> import torch
     >>> loss = cross_entropy_of_output(torch.tensor([0]))
     >>> round(float(loss(torch.zeros(1, 2))), 4), float(loss(torch.tensor([[200.0, 0.0]])))  # log 2
-    (0.6931, 0.0)
+    (0.6931, -0.0)
     """
 
     def loss(logits: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from bench.probes.base import Probe
 from bench.probes.masking import KNOWING, NAIVE, Masking, MaskingOptions
 from bench.registry import parameters
 
-EVERY = tuple(f"{name}_correct" for name in (*NAIVE, *KNOWING, "noise"))
+EVERY = tuple(f"{name}_correct" for name in (*NAIVE, "targeted", *KNOWING, "noise"))
 
 
 def wrong_under_one(*stays: NDArray[Any]) -> Float:
@@ -44,7 +44,7 @@ class GradientMasking(MaskingOptions, Metric):
     whatever gradients hide. ``plain_robust_error``: under PGD on the cross-entropy of the network's output alone.
     ``masked_share``: share of all samples that withstand that attack and fall to another: what it did not see.
     ``details`` hold the verdict: sound, suspect or masked, with reasons (after arXiv 1802.00420, 1902.06705 and
-    2106.09947). The others are Auto-PGD on the log-odds, straight through whatever rounds (BPDA), PGD on normalised
+    2106.09947). The others are targeted PGD, Auto-PGD straight through whatever rounds (BPDA), PGD on normalised
     logits and on logits / 100 and × 100, inputs found on the reference, Square, and random noise.
     """
 
