@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 
 from bench.engine.judged import arrays_lost, is_stored
+from bench.engine.over_networks import OverNetworks
 from bench.engine.planning import PlannedSuite
 from bench.store.store import Store
 from bench.suite.plan import Plan, PlannedCell
 from bench.suite.planned_networks import PlannedNetwork
+from bench.suite.populations import populations, warnings
 from bench.suite.selection import unused
 from bench.suite.stages import observations_of, stage_cells, staged
+from bench.suite.transfers import transfers
 
 
 def forecast(planned: PlannedSuite, store: Store) -> list[str]:
@@ -21,6 +24,8 @@ def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     observations = {}
     waterfalls = [stage_cells(expand, plan, cell)[1] for cell in plan.cells if cell.variant in staged(plan)]
     wanted = [item for cells in waterfalls for item in observations_of(cells)]
+    over_networks: tuple[OverNetworks, ...] = (*populations(expand, plan), *transfers(expand, plan))
+    wanted += [item for whole in over_networks for item in whole.every()]
     for cell in missing:
         wanted += cell.every()
     for item in wanted:
@@ -43,7 +48,7 @@ def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     if observations:
         share = f"{len(known)} of {len(observations)} observations are of probes seen before"
         lines.append(f"expected time: about {total:.0f} s ({share})" if known else "expected time: not known yet")
-    return lines
+    return [*lines, *warnings(expand, plan)]
 
 
 def applicability(plan: Plan) -> list[str]:

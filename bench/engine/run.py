@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 from bench.data.base import Dataset
 from bench.engine.declared import warnings
+from bench.engine.exemplars import exemplars_of
 from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured
 from bench.engine.marks import adjust
+from bench.engine.over_networks import OverNetworks, chosen
 from bench.engine.planning import PlannedSuite
 from bench.engine.provenance import provenance
 from bench.engine.reading import readings
@@ -20,6 +22,7 @@ from bench.engine.replicates import recipe_cells
 from bench.engine.samples import collect
 from bench.engine.series import series_of
 from bench.engine.stages import stage_results
+from bench.engine.transfer import transfer_of
 from bench.engine.variant_ratios import variant_ratios
 from bench.errors import UserError
 from bench.results import (
@@ -36,7 +39,9 @@ from bench.results import (
 from bench.store.keys import key_of
 from bench.store.samples import RunSamples
 from bench.suite.plan import Plan, PlannedCell
+from bench.suite.populations import populations
 from bench.suite.selection import matches, unused
+from bench.suite.transfers import transfers
 
 
 class Measurement(NamedTuple):
@@ -86,6 +91,10 @@ def run_plan(
     progress.total(len(cells))
     if engine.rerun not in ("never", "failed"):
         engine.preflight([cell for cell in cells if engine.cached(cell) is None])
+    exemplars = chosen(populations(planned.planner, plan), only, shard)
+    matrices = chosen(transfers(planned.planner, plan), only, shard)
+    over_networks: tuple[OverNetworks, ...] = (*exemplars, *matrices)
+    engine.observations.expect(item for whole in over_networks for item in whole.every())
     measured: list[tuple[PlannedCell, Measured]] = []
     for cell in cells:
         measured_cell = engine.measure(cell)
@@ -112,6 +121,8 @@ def run_plan(
     samples = collect(plan, dataset, engine, measured)
     results.variant_ratios = variant_ratios(engine, measured, samples)
     results.series = series_of(plan.suite, results.cells)
+    results.exemplars = exemplars_of(engine, exemplars)
+    results.transfer = transfer_of(engine, matrices)
     if only is None and shard == (1, 1):
         engine.store.set_roots(plan.suite.name, _roots(engine, measured))
     return Measurement(results, samples)

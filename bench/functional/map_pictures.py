@@ -1,4 +1,4 @@
-"""Pictures of attribution maps: an image, two maps of it, and their difference, side by side."""
+"""Pictures of images, and of attribution maps: an image, two maps of it, and their difference, side by side."""
 
 from __future__ import annotations
 
@@ -43,6 +43,18 @@ def signed_colours(values: NDArray[Any], full: float) -> Pixels:
     return np.asarray(np.rint(255 + share * (colour - 255)), dtype=np.uint8)
 
 
+def image_pixels(image: NDArray[Any], bounds: tuple[float, float]) -> Pixels:
+    """An image (channels, height, width) within bounds as pixels: three channels in colour, else their mean in grey.
+
+    >>> image_pixels(np.array([[[0.0, 2.0]]]), (0.0, 2.0)).tolist()
+    [[[0, 0, 0], [255, 255, 255]]]
+    """
+    low, high = bounds
+    shown = np.clip((image - low) / (high - low), 0.0, 1.0)
+    shown = shown if len(shown) == 3 else np.repeat(shown.mean(axis=0, keepdims=True), 3, axis=0)
+    return np.asarray(np.rint(255 * np.stack([_smaller(channel) for channel in shown], axis=-1)), dtype=np.uint8)
+
+
 def side_by_side(image: NDArray[Any], bounds: tuple[float, float], first: NDArray[Any], second: NDArray[Any]) -> Pixels:
     """An image (channels, height, width), two maps of it in one scale of colours, and second − first, in one row.
 
@@ -52,13 +64,9 @@ def side_by_side(image: NDArray[Any], bounds: tuple[float, float], first: NDArra
     >>> side_by_side(one, (0.0, 1.0), one, -one)[0, ::2].tolist()  # white; red for the class; blue against it, twice
     [[255, 255, 255], [178, 24, 43], [33, 102, 172], [33, 102, 172]]
     """
-    low, high = bounds
-    shown = np.clip((image - low) / (high - low), 0.0, 1.0)
-    shown = shown if len(shown) == 3 else np.repeat(shown.mean(axis=0, keepdims=True), 3, axis=0)
     maps = [_smaller(each.sum(axis=0)) for each in (first, second)]
     full = float(np.percentile(np.abs(np.concatenate(maps)), PERCENTILE))
-    grey = np.stack([_smaller(channel) for channel in shown], axis=-1)
-    panels = [np.rint(255 * grey).astype(np.uint8)]
+    panels = [image_pixels(image, bounds)]
     panels += [signed_colours(each, full) for each in (*maps, maps[1] - maps[0])]
     gap = np.full((len(panels[0]), max(1, panels[0].shape[1] // 16), 3), 255, dtype=np.uint8)
     return np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)

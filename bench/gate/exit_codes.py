@@ -115,6 +115,12 @@ def incomplete(results: Results) -> list[str]:
         for stage in variant.stages:
             faults = [item for item in stage.metrics if item.status == "error"]
             lines += [f"{name} at {plain(stage.name)}, {plain(item.metric)}: {plain(item.reason)}" for item in faults]
+    for item in results.exemplars:
+        if item.status == "error":
+            lines.append(f"exemplars of {plain(item.variant)} ({plain(item.target)}): {plain(item.reason)}")
+    for matrix in results.transfer:
+        if matrix.status == "error":
+            lines.append(f"transfer matrix {plain(matrix.name)}: {plain(matrix.reason)}")
     if not any(cell.status == "ok" for cell in results.cells):
         lines.append("nothing ran")
     return lines

@@ -21,7 +21,8 @@ class Cascade:
     robust: NDArray[np.bool_]  # right before, and under every attack
     fell_to: NDArray[np.int16]  # the number of the attack that succeeded; -1: none did
     queries: NDArray[np.int64]  # by attacks that count them, of the network as it runs
-    inputs: NDArray[np.float32]  # (n, ...), the input of the first success; the sample where there is none
+    inputs: NDArray[np.float32]  # (n, ...), of the first success, else of the least margin; unattacked the sample
+    margins: NDArray[np.float64]  # (n,), of these inputs: the class's score less the largest other; unattacked infinite
     flags: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
@@ -41,7 +42,7 @@ def run_cascade(asked: Asked, attacks: tuple[Attack, ...], *, pixel_grid: bool =
     clean = asked.scores(asked.x).argmax(axis=1) == asked.labels
     result = Cascade(
         clean, clean.copy(), np.full(n, -1, dtype=np.int16), np.zeros(n, dtype=np.int64), asked.x.copy(),
-        {name: np.zeros(n, dtype=bool) for name in ("zero_gradient", "rising")},
+        np.full(n, np.inf), {name: np.zeros(n, dtype=bool) for name in ("zero_gradient", "rising")},
     )  # fmt: skip
     for number, attack in enumerate(attacks):
         for turn in range(attack.rounds):
@@ -72,8 +73,18 @@ def _one_round(
         points = brought_back(left.x, candidate, asked.norm, asked.epsilon, asked.bounds)
         if grid:
             points = to_grid(left.x, points, asked.norm, asked.epsilon, asked.bounds)
-        fooled = asked.scores(points).argmax(axis=1) != left.labels
-        new = rows[fooled & result.robust[rows]]
-        result.inputs[new] = points[np.isin(rows, new)]
+        scores = asked.scores(points)
+        fooled, margins = scores.argmax(axis=1) != left.labels, _margins(scores, left.labels)
+        standing = result.robust[rows]
+        stronger = standing & (fooled | (margins < result.margins[rows]))
+        result.inputs[rows[stronger]], result.margins[rows[stronger]] = points[stronger], margins[stronger]
+        new = rows[fooled & standing]
         result.robust[new] = False
         result.fell_to[new] = number
+
+
+def _margins(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The score of each sample's class less the largest of the others, (n,)."""
+    others = scores.copy()
+    others[np.arange(len(labels)), labels] = -np.inf
+    return np.asarray(scores[np.arange(len(labels)), labels] - others.max(axis=1))

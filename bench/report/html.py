@@ -12,12 +12,18 @@ from bench.report import figures
 from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
 from bench.report.detail import cell_entries, provenance
 from bench.report.detail_text import cell_text, flat
+from bench.report.exemplars import HEADING as EXEMPLARS_HEADING
+from bench.report.exemplars import NOTE as EXEMPLARS_NOTE
+from bench.report.exemplars import exemplars_texts
 from bench.report.leaderboard import leaderboard
 from bench.report.ratio_text import HEADING, NOTE
 from bench.report.series import HEADING as SERIES_HEADING
 from bench.report.series import NOTE as SERIES_NOTE
 from bench.report.series import series_texts
 from bench.report.strip import position, strip, ticks
+from bench.report.transfer import HEADING as TRANSFER_HEADING
+from bench.report.transfer import NOTE as TRANSFER_NOTE
+from bench.report.transfer import transfer_texts
 from bench.report.waterfall import stages_of
 from bench.report.waterfall_text import stages_text
 from bench.results import Results
@@ -35,7 +41,7 @@ def _environment() -> Environment:
     """Templates of this package; everything that comes from results is escaped, an unknown name is an error."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    sources = {name: _asset(name) for name in ("index.html.j2", "waterfall.html.j2")}
+    sources = {name: _asset(name) for name in ("index.html.j2", "over_networks.html.j2", "waterfall.html.j2")}
     environment = Environment(
         loader=DictLoader(sources),
         autoescape=True,
@@ -106,6 +112,12 @@ def render_html(results: Results) -> str:
             series=series_texts(results.series),
             series_heading=SERIES_HEADING,
             series_note=SERIES_NOTE,
+            exemplars=exemplars_texts(results.exemplars),
+            exemplars_heading=EXEMPLARS_HEADING,
+            exemplars_note=EXEMPLARS_NOTE,
+            transfer=transfer_texts(results.transfer),
+            transfer_heading=TRANSFER_HEADING,
+            transfer_note=TRANSFER_NOTE,
             ratios_heading=HEADING,
             ratios_note=NOTE,
             style=style,

@@ -12,6 +12,9 @@ from rich.text import Text
 
 from bench.report import figures
 from bench.report.board_text import SIGNS, UNGATED, WORDS, BoardText, MissingText, board_text
+from bench.report.exemplars import HEADING as EXEMPLARS_HEADING
+from bench.report.exemplars import NOTE as EXEMPLARS_NOTE
+from bench.report.exemplars import exemplars_texts
 from bench.report.figures import Figure
 from bench.report.leaderboard import Mark, Order, State, leaderboard
 from bench.report.parity import twins
@@ -19,6 +22,9 @@ from bench.report.ratio_text import HEADING, NOTE, RatioGroupText
 from bench.report.series import HEADING as SERIES_HEADING
 from bench.report.series import NOTE as SERIES_NOTE
 from bench.report.series import series_texts
+from bench.report.transfer import HEADING as TRANSFER_HEADING
+from bench.report.transfer import NOTE as TRANSFER_NOTE
+from bench.report.transfer import transfer_texts
 from bench.report.waterfall import stages_of
 from bench.report.waterfall_text import BarText, stages_text
 from bench.results import Cell, Results
@@ -35,6 +41,7 @@ FIGURE_STYLES = {
 ASCII = str.maketrans("✓✗▲▼≤≥×–²→·…", "+x^v<>x-2>-.")
 FIXED_WIDTH = 17 + 14 + 14  # variant, verdict, cost
 HARM_WIDTH = 16
+SHARE_WIDTH = 10
 NAME_WIDTH = 16
 WARNINGS = "Warnings: look at these before the figures"
 LAST_IS_NEAREST = (State.SHIP, State.OPEN, State.ERROR, State.STOP)
@@ -57,7 +64,12 @@ def render(results: Results, console: Console) -> None:
             _gaps(board, console.width),
         ]
     parts += ratios([group for group in board.ratios if group.headline])
-    parts += [*_series(results), *_stages(results, console.width)]
+    parts += [
+        *_series(results),
+        *_exemplars(results),
+        *_transfer(results, console.width),
+        *_stages(results, console.width),
+    ]
     parts += [_legend(board), *few_samples(results.cells), *_alarms(board), *_twins(results), *_sums(results)]
     parts += [*_notes(board.notes), *_warnings(board.warnings), *_verdicts(board)]
     emit(Group(*parts), console)
@@ -197,6 +209,36 @@ def _series(results: Results) -> list[RenderableType]:
     texts = series_texts(results.series)
     lines = [Text(f"  {text.place}: {text.title} ({text.meaning}): {text.sentence}") for text in texts]
     return [_heading(SERIES_HEADING, SERIES_NOTE), *lines] if lines else []
+
+
+def _exemplars(results: Results) -> list[RenderableType]:
+    """The exemplars of each variant, their accuracies and the classes that lose most."""
+    parts: list[RenderableType] = []
+    for text in exemplars_texts(results.exemplars):
+        parts.append(Text(f"{text.title} ({text.place}): {text.sentence}"))
+        parts += [Padding(Text(line, style="dim"), (0, 0, 0, 2)) for line in (text.accuracies, text.worst) if line]
+    return [_heading(EXEMPLARS_HEADING, EXEMPLARS_NOTE), *parts] if parts else []
+
+
+def _transfer(results: Results, width: int) -> list[RenderableType]:
+    """Each transfer matrix as a table, in parts where it is too wide; columns bear the numbers of rows."""
+    parts: list[RenderableType] = []
+    fitting = max(1, (width - NAME_WIDTH - 1) // SHARE_WIDTH)
+    for text in transfer_texts(results.transfer):
+        parts.append(Text(f"{text.title}: {text.attack}" if text.attack else text.title))
+        parts += [Text(f"  {text.reason}", style="dim")] if text.reason else []
+        for start in range(0, len(text.rows), fitting):
+            table = _table()
+            table.add_column("made on", min_width=10, overflow="fold")
+            for row in text.rows[start : start + fitting]:
+                table.add_column(Text(f"{row.number}"), no_wrap=True)
+            for row in text.rows:
+                shown = row.shares[start : start + fitting]
+                shares = [Text(f"{cell.share}\n").append(cell.interval, style="dim") for cell in shown]
+                table.add_row(_name(f"{row.number} {row.name}", row.target), *shares)
+            parts.append(table)
+        parts += [Text(f"  {row.number} {row.name}: {row.reason}", style="dim") for row in text.rows if row.reason]
+    return [_heading(TRANSFER_HEADING, TRANSFER_NOTE), *parts] if parts else []
 
 
 def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:

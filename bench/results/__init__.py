@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.results.cells import Cell, CellRecord, Example, Parity, TwinParity
+from bench.results.exemplars import ClassHarm, ExemplarsResult, MeanAccuracies, ShownExemplar
 from bench.results.judgements import Comparison, Judgement, Word
 from bench.results.layers import LayerReport
 from bench.results.ratios import RatioFigures, RunRatio, VariantRatio
@@ -27,6 +28,7 @@ from bench.results.stages import (
     StepRecord,
     StepUse,
 )
+from bench.results.transfer import TransferNetwork, TransferResult, TransferShare
 from bench.results.values import BoundInfo, GateResult, Kind, Rule, ValueReference, ValueResult
 from bench.results.variants import FamilyResult, VariantResult, Verdict
 
@@ -36,9 +38,11 @@ __all__ = [
     "BoundInfo",
     "Cell",
     "CellRecord",
+    "ClassHarm",
     "Comparison",
     "DataInfo",
     "Example",
+    "ExemplarsResult",
     "FamilyResult",
     "GateResult",
     "GitState",
@@ -46,6 +50,7 @@ __all__ = [
     "Kind",
     "LayerReport",
     "MachineInfo",
+    "MeanAccuracies",
     "NetworkKey",
     "Parity",
     "Provenance",
@@ -56,6 +61,7 @@ __all__ = [
     "RunRatio",
     "SeriesPoint",
     "SeriesResult",
+    "ShownExemplar",
     "SourceRecord",
     "StageMetric",
     "StageResult",
@@ -63,6 +69,9 @@ __all__ = [
     "StepRecord",
     "StepUse",
     "SuiteInfo",
+    "TransferNetwork",
+    "TransferResult",
+    "TransferShare",
     "TwinParity",
     "ValueReference",
     "ValueResult",

@@ -8,8 +8,10 @@ from pydantic import ConfigDict, Field
 
 from bench.results.base import Record
 from bench.results.cells import Cell, CellRecord
+from bench.results.exemplars import ExemplarsResult
 from bench.results.ratios import VariantRatio
 from bench.results.series import SeriesResult
+from bench.results.transfer import TransferResult
 from bench.results.variants import VariantResult, Verdict
 
 SCHEMA_VERSION = 2
@@ -104,6 +106,12 @@ class Results(Record):
     )
     series: list[SeriesResult] = Field(
         default_factory=list, description="values against the strength of a compression, as the suite asks"
+    )
+    exemplars: list[ExemplarsResult] = Field(
+        default_factory=list, description="samples whose modal label over many networks changes, as the suite asks"
+    )
+    transfer: list[TransferResult] = Field(
+        default_factory=list, description="inputs made on one network judged on another, as the suite asks"
     )
     left_out: list[CellRecord] = Field(default_factory=list, description="gated cells that --only or --shard left out")
     arrays_sha256: str = Field("", description="of the arrays.npz beside it; empty: none was written with it")

@@ -19,6 +19,7 @@ from bench.suite.check_networks import (
     kind_of,
     tables_in,
 )
+from bench.suite.check_over_networks import Known, build_exemplars, build_transfers
 from bench.suite.check_series import build_series
 from bench.suite.check_variants import VariantContext, build_variant
 from bench.suite.extends import read_document
@@ -43,7 +44,13 @@ def load_suite(path: Path | str) -> Suite:
     kind = None if reference is None else kind_of(reference)
     yardstick = build_yardstick(findings, content.get("yardstick", {}), reference)
     targets = build_targets(findings, content, kind)
-    for key, reserved in (("target", ()), ("variant", ("reference",)), ("series", ())):
+    for key, reserved in (
+        ("target", ()),
+        ("variant", ("reference",)),
+        ("series", ()),
+        ("exemplars", ()),
+        ("transfer", ()),
+    ):
         check_names(findings, content, key, reserved)
     names = (*(str(item.get("name")) for _, item in tables_in(content, "target")), *(target.name for target in targets))
     context = VariantContext(reference, kind, targets, tuple(dict.fromkeys(names)), calibration)
@@ -53,7 +60,11 @@ def load_suite(path: Path | str) -> Suite:
     has_yardstick = yardstick.retrained > 0 or yardstick.noisy
     ood = _build_ood(findings, content)
     uses = build_metrics(findings, content, evaluation, has_yardstick, tuple(ood))
-    series = build_series(findings, content, [str(item.get("name")) for _, item in tables_in(content, "variant")], uses)
+    variant_names = [str(item.get("name")) for _, item in tables_in(content, "variant")]
+    series = build_series(findings, content, variant_names, uses)
+    known = Known(variant_names, context.target_names, evaluation)
+    exemplars = build_exemplars(findings, content, known)
+    transfers = build_transfers(findings, content, known)
     name = _name(findings, path, content)
     if table is not None:
         count = len(variants) * len(targets) * len(uses) * table.replicates
@@ -81,6 +92,8 @@ def load_suite(path: Path | str) -> Suite:
         spare_calibration=not demanded and "calibration" not in content["data"],
         ood={name: source for name, source in ood.items() if source is not None},
         series=series,
+        exemplars=exemplars,
+        transfers=transfers,
         not_applicable=tuple(table.not_applicable),
         document=content,
     )

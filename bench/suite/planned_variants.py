@@ -24,8 +24,19 @@ def plan_variant(suite: Suite, variant: Variant, splits: Splits, replicate: int)
         network = plan_outside(variant.outside, splits)
     else:
         network = plan_reference(suite, splits, replicate)
+    return after_steps(suite, variant, network, splits, derive_seed(suite.seed, "step", replicate))
+
+
+def plan_on_yardstick(
+    suite: Suite, variant: Variant, yardstick: PlannedNetwork, splits: Splits, index: int
+) -> PlannedNetwork:
+    """A variant's chain on a yardstick in place of the reference, its steps drawn from a seed of its own."""
+    return after_steps(suite, variant, yardstick, splits, derive_seed(suite.seed, "step", "yardstick", index))
+
+
+def after_steps(suite: Suite, variant: Variant, network: PlannedNetwork, splits: Splits, seed: int) -> PlannedNetwork:
+    """A network after a variant's steps."""
     for step in variant.steps:
-        seed = derive_seed(suite.seed, "step", replicate)
         planned = plan_step(network, step, seed, splits, suite.reference.recipe)
         network = with_kept(planned, suite.reference.weights)
     return network

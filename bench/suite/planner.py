@@ -97,16 +97,19 @@ class Planner:
         count: int,
         draw: int = 0,
         floor: bool = False,
+        needs: tuple[PlannedObservation, ...] | None = None,
     ) -> PlannedObservation:
         """A probe of a network, with the observations of the reference that it needs.
 
-        ``count`` is of evaluation samples; on others a probe is asked on all there are.
+        ``count`` is of evaluation samples; on others a probe is asked on all there are. ``needs`` are answers of
+        another network, or on another target, in the place of the reference's.
         """
         if probe.asked_on != EVALUATION:
             count = self.fingerprints(probe.asked_on).size
         runtime = runtimes.get(target.runtime, "target.runtime")
-        asked = probe.needed_for(labelled=self.dataset.samples_named(probe.asked_on).y is not None)
-        needs = tuple(self.observation(needed, reference, target, reference, count) for needed in asked)
+        if needs is None:
+            asked = probe.needed_for(labelled=self.dataset.samples_named(probe.asked_on).y is not None)
+            needs = tuple(self.observation(needed, reference, target, reference, count) for needed in asked)
         opposite = reference if probe.pair else None
         parts: dict[str, Any] = {
             "key_version": KEY_VERSION,

@@ -18,6 +18,7 @@ from bench.data.base import loaders
 from bench.data.sources.base import sources
 from bench.metrics.base import metrics
 from bench.models.base import models
+from bench.probes.adversarial_inputs import AdversarialInputs
 from bench.registry import Registry
 from bench.suite.tables import NAME_PATTERN, NAME_RULE, SuiteTable
 
@@ -51,6 +52,15 @@ def _choice(name: str, cls: type[Any], key: str, table: dict[str, Any], definiti
         "required": [*required, *own.get("required", [])],
         "additionalProperties": False,
     }
+
+
+def _with_parameters(table: dict[str, Any], cls: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A table beside whose keys the parameters of one class stand."""
+    own = TypeAdapter(cls).json_schema()
+    definitions.update(own.get("$defs", {}))
+    required = [*table.get("required", []), *own.get("required", [])]
+    properties = {**table["properties"], **own["properties"]}
+    return {**table, "properties": properties, "required": required, "additionalProperties": False}
 
 
 def _own_class(key: str, table: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +101,7 @@ def suite_schema() -> dict[str, Any]:
     _open(definitions, "StepTable", "use", steps)
     for choice in _open(definitions, "MetricTable", "use", metrics):
         _matrix(choice, [name for name in choice["properties"] if name not in own_keys | {"samples"}])
+    definitions["TransferTable"] = _with_parameters(definitions["TransferTable"], AdversarialInputs, definitions)
     outside = {**definitions["ReferenceTable"], "title": "outside", "additionalProperties": False}
     outside["properties"] = {key: value for key, value in outside["properties"].items() if key != "model"}
     _open(definitions, "DataTable", "loader", loaders)

@@ -12,6 +12,7 @@ from bench.data.sources.base import Source
 from bench.metrics.base import Metric
 from bench.models.base import Model, Recipe
 from bench.outside_networks.held import Held
+from bench.probes.adversarial_inputs import AdversarialInputs
 from bench.results import Rule
 from bench.results.run import YardstickKind
 from bench.runtimes.base import Target
@@ -119,6 +120,29 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Exemplars:
+    """Variants whose exemplars are looked for, over every reference and yardstick."""
+
+    name: str
+    variants: tuple[str, ...]  # names
+    targets: tuple[str, ...]  # names
+    samples: int | None = None  # the first n of the evaluation order, else all
+    shown: int = 12  # exemplars with pictures
+
+
+@dataclass(frozen=True)
+class Transfers:
+    """A transfer matrix: the attack, and the networks on which inputs are made and judged."""
+
+    name: str
+    variants: tuple[str, ...]  # names
+    targets: tuple[str, ...]  # names
+    inputs: AdversarialInputs
+    yardsticks: int | None = None  # the first so many, else all
+    samples: int | None = None  # the first n of the evaluation order, else all
+
+
+@dataclass(frozen=True)
 class Suite:
     """Everything a run needs; nothing in it depends on the machine but the paths of outside files."""
 
@@ -137,5 +161,7 @@ class Suite:
     spare_calibration: bool = False  # nobody asked for calibration samples, and no step demands any
     ood: dict[str, Source] = field(default_factory=dict)  # samples out of distribution, by name
     series: tuple[Series, ...] = ()
+    exemplars: tuple[Exemplars, ...] = ()
+    transfers: tuple[Transfers, ...] = ()
     not_applicable: tuple[str, ...] = ()  # cells that may be skipped though they are gated
     document: dict[str, Any] = field(default_factory=dict)  # as written, after ``extends``

@@ -192,6 +192,31 @@ class SeriesTable(_Table):
     values: list[str] = Field(min_length=1, description="metric.value, such as lipschitz.global.certified")
 
 
+Globs = Annotated[list[str], Field(min_length=1)]
+
+
+class OverNetworksTable(BaseModel):
+    """A section over many networks at once: which, and on how many samples."""
+
+    name: Name = Field(description=NAME_RULE)
+    variants: Globs = Field(default_factory=lambda: ["*"], description="names of variants, or globs over them")
+    targets: Globs = Field(default_factory=lambda: ["*"], description="names of targets, or globs over them")
+    samples: int | None = Field(None, gt=0, description="the first n of the evaluation order, else all")
+
+
+class ExemplarsTable(OverNetworksTable, _Table):
+    """Samples whose modal label over ten networks or more a side is another one after compression."""
+
+    shown: int = Field(12, ge=0, description="exemplars that reports show, with pictures")
+
+
+class TransferTable(OverNetworksTable, OpenTable):
+    """Inputs made on each network judged on each other one; the attack's own parameters stand here too."""
+
+    samples: int | None = Field(200, gt=0, description="the first n of the evaluation order")
+    yardsticks: int | None = Field(None, ge=0, description="the first so many yardsticks, else all")
+
+
 class SuiteTable(_Table):
     """A suite: one reference, its compressed variants, where they run and what is measured."""
 
@@ -220,3 +245,9 @@ class SuiteTable(_Table):
     variant: list[VariantTable] = Field(min_length=1, description="at least one [[variant]]")
     metric: list[MetricTable] = Field(min_length=1, description="at least one [[metric]]")
     series: list[SeriesTable] = Field(default_factory=list, description="values against the strength of a compression")
+    exemplars: list[ExemplarsTable] = Field(
+        default_factory=list, description="samples whose modal label over many networks changes"
+    )
+    transfer: list[TransferTable] = Field(
+        default_factory=list, description="adversarial inputs made on each network, judged on each other one"
+    )

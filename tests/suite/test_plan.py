@@ -46,11 +46,11 @@ steps = [{ use = "weight-noise", sigma = 0.3 }]
 use = "fidelity.predictions"
 """
 PARAMETERS = {
-    **{name: {"epsilon": 0.1} for name in ("attack-set", "masking", "pgd")},
+    **{name: {"epsilon": 0.1} for name in ("adversarial-inputs", "attack-set", "masking", "pgd", "transfer")},
     **{name: {"against": "noise"} for name in ("ood-logits", "ood-logit-scale")},
 }  # fmt: skip
 DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
-ATTACKS = {"attack-set", "masking", "minimum-norm", "pgd"}
+ATTACKS = {"adversarial-inputs", "attack-set", "masking", "minimum-norm", "pgd", "transfer"}
 UNEXPLAINED = {"corrupted-logits", "difference-bounds", *ATTACKS}
 RANDOM = {"faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *DRAWN, *UNEXPLAINED}
 EXPLAINED = {  # the class that the reference gives
@@ -151,7 +151,7 @@ def test_network_target_draw_and_floor_of_all(planned) -> None:
 
 
 def test_the_reference_of_pairs_and_of_what_needs_its_answers(planned) -> None:
-    assert changed(planned, other_reference=True) == {*PAIRS, *EXPLAINED}
+    assert changed(planned, other_reference=True) == {"transfer", *PAIRS, *EXPLAINED}
 
 
 def test_a_probes_version_enters_its_own_key_and_that_of_what_needs_it(planned, monkeypatch) -> None:
