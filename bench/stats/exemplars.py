@@ -42,12 +42,22 @@ class IdentifiedExemplars(NamedTuple):
 
     @property
     def number(self) -> int:
-        """The number of exemplars."""
+        """The number of exemplars.
+
+        >>> same, other = np.zeros((10, 2), dtype=int), np.tile([0, 1], (10, 1))
+        >>> identified_exemplars(same, other, "doctest").number
+        1
+        """
         return int(self.found.sum())
 
     @property
     def tied(self) -> int:
-        """Samples without a modal label on a side; none of them is an exemplar."""
+        """Samples without a modal label on a side; none of them is an exemplar.
+
+        >>> same, split = np.zeros((10, 1), dtype=int), np.repeat([[0], [1]], 5, axis=0)
+        >>> identified_exemplars(same, split, "doctest").tied
+        1
+        """
         return int((self.reference.tied | self.variant.tied).sum())
 
 
