@@ -153,7 +153,7 @@ def test_the_label_names_only_what_is_not_usual():
 
 def test_the_error_of_a_trained_network_never_falls_with_severity(zoo):
     samples = Digits().load(360, 128).evaluation
-    predictor = open_predictor(zoo("small"), Target(name="torch"))
+    predictor = open_predictor(zoo("convnet"), Target(name="torch"))
     metric = Corruptions()
     shown = answers(metric, predictor, samples)
     told = metric.details(shown)
