@@ -42,12 +42,20 @@ class IdentifiedExemplars(NamedTuple):
 
     @property
     def number(self) -> int:
-        """The number of exemplars."""
+        """The number of exemplars.
+
+        >>> identified_exemplars(np.array([[0, 1, 0]]), np.array([[0, 2, 1]])).number
+        2
+        """
         return int(self.found.sum())
 
     @property
     def tied(self) -> int:
-        """Samples without a modal label on a side; none of them is an exemplar."""
+        """Samples without a modal label on a side; none of them is an exemplar.
+
+        >>> identified_exemplars(np.array([[0, 0], [0, 1]]), np.array([[2, 2], [2, 2]])).tied
+        1
+        """
         return int((self.reference.tied | self.variant.tied).sum())
 
 
