@@ -44,9 +44,8 @@ class IdentifiedExemplars(NamedTuple):
     def number(self) -> int:
         """The number of exemplars.
 
-        >>> same, other = np.zeros((10, 2), dtype=int), np.tile([0, 1], (10, 1))
-        >>> identified_exemplars(same, other, "doctest").number
-        1
+        >>> identified_exemplars(np.array([[0, 1, 0]]), np.array([[0, 2, 1]])).number
+        2
         """
         return int(self.found.sum())
 
@@ -54,8 +53,7 @@ class IdentifiedExemplars(NamedTuple):
     def tied(self) -> int:
         """Samples without a modal label on a side; none of them is an exemplar.
 
-        >>> same, split = np.zeros((10, 1), dtype=int), np.repeat([[0], [1]], 5, axis=0)
-        >>> identified_exemplars(same, split, "doctest").tied
+        >>> identified_exemplars(np.array([[0, 0], [0, 1]]), np.array([[2, 2], [2, 2]])).tied
         1
         """
         return int((self.reference.tied | self.variant.tied).sum())

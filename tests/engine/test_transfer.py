@@ -168,7 +168,7 @@ def test_without_labels_all_are_attacked_at_the_references_classes(folder):
 
 
 def test_a_second_run_reuses_the_matrix(folder, results, monkeypatch):
-    monkeypatch.setattr("bench.probes.attack_cascade.run_cascade", lambda *_: pytest.fail("attacked"))
+    monkeypatch.setattr("bench.probes.attack_set.run_cascade", lambda *_: pytest.fail("attacked"))
     (again,) = Study(folder / "suite.toml", folder / "store").run().transfer
     assert again.cached
     assert again.model_copy(update={"cached": False}) == results.transfer[0]
