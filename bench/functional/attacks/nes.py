@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.functional.attacks.allowed import brought_back
 from bench.functional.attacks.score_margins import score_log_odds, wrong_score_margin
 from bench.functional.attacks.square import Images, Norm, Scores, Searched
 
@@ -83,8 +84,8 @@ def nes(
             own = [generators[row] for row in rows.tolist()]
             gradient = _estimate(loss, current[rows], own, pairs, reach, bounds)
             direction[rows] = momentum * direction[rows] + (1 - momentum) * gradient
-            moved = current[rows] + stepsize * _unit(direction[rows], norm)
-            current[rows] = point = _projected(x[rows], moved, norm, epsilon, bounds)
+            moved = (current[rows] + stepsize * _unit(direction[rows], norm)).astype(np.float32)
+            current[rows] = point = brought_back(x[rows], moved, norm, epsilon, bounds)
             answers = scores(point)
             value = wrong_score_margin(answers, labels[rows])
             wrong = answers.argmax(axis=1) != labels[rows]
@@ -118,15 +119,6 @@ def _estimate(
 def _unit(direction: Float, norm: Norm) -> Float:
     """The step of length 1 that raises most."""
     return np.sign(direction) if norm == "linf" else direction / np.maximum(_lengths(direction), 1e-300)
-
-
-def _projected(x: Images, point: Float, norm: Norm, epsilon: float, bounds: tuple[float, float]) -> Images:
-    change = point - x
-    if norm == "linf":
-        change = np.clip(change, -epsilon, epsilon)
-    else:
-        change *= np.minimum(1.0, epsilon / np.maximum(_lengths(change), 1e-300))
-    return np.clip(x + change, *bounds).astype(np.float32)
 
 
 def _lengths(change: Float) -> Float:
