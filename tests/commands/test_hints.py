@@ -109,4 +109,4 @@ def test_the_description_that_a_mistake_names_can_be_read(measured, capsys):
         assert "parameters:" in capsys.readouterr().out
     assert run_cli(["describe", "described_metric:Accuracy"]) == 0
     assert run_cli(["describe", "described_metric:parameters"]) == 2
-    assert "is no metric, probe, step, model, loader, source or runtime" in capsys.readouterr().err
+    assert "is no metric, probe, attack, step, model, loader, source or runtime" in capsys.readouterr().err
