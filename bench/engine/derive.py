@@ -187,6 +187,8 @@ class Derivation:
         if value.better == "none":
             measured = harm_without_interval(first, second, better="lower", log=value.log, yardsticks=marks)
             reason = "neither direction is worse: no harm"
+            if isinstance(value, Statistic) and not math.isfinite(second):
+                reason = value.undefined or reason
         elif isinstance(value, Proportion):
             both = value.per_sample(reference), value.per_sample(variant)
             measured = harm_of_proportions(*both, better=value.better, yardsticks=marks)
@@ -252,16 +254,21 @@ def _harm_result(
         kind=kind,
         unit=value.unit,
         better=value.better,
-        reference=first,
-        variant=second,
+        reference=_known(first),
+        variant=_known(second),
         estimate=None if value.better == "none" else measured.estimate,
         ci=_ends(measured.interval),
         interval=measured.interval.method,
         seed_ratio=measured.seed_ratio,
-        yardsticks=list(marks),
+        yardsticks=[_known(mark) for mark in marks],
         p_value=measured.p_value,
         reason=reason or measured.reason,
     )
+
+
+def _known(figure: float) -> float | None:
+    """A figure; None where a network has none."""
+    return figure if math.isfinite(figure) else None
 
 
 def _ends(interval: Interval | None) -> tuple[float | None, float | None] | None:

@@ -27,6 +27,18 @@ def predictive_entropy(log_p: Float) -> Float:
     return np.asarray(-(p * np.where(p > 0, log_p, 0.0)).sum(axis=1))
 
 
+def lack_of_margin(log_p: Float) -> Float:
+    """``1 − (p₁ − p₂)``, of the two most probable classes: (n, classes) to (n,), from 0 to 1.
+
+    Summed as ``2 p₂ + p₃ + ...``, so that margins near 1 are told apart.
+
+    >>> lack_of_margin(np.log([[0.25, 0.125, 0.625]])).tolist()
+    [0.625]
+    """
+    p = np.sort(np.exp(log_p), axis=1)[:, :-1]
+    return np.asarray(p.sum(axis=1) + p[:, -1])
+
+
 def negative(figures: Float) -> Float:
     """``−x``: (n,) to (n,), so that a largest logit or a log-partition speaks for out of distribution where it is low.
 

@@ -186,6 +186,9 @@ class Statistic:
     no_interval: str = ""  # why no interval is known to cover
     least: float = -inf  # the range of one network's figure: no limit lies beyond it
     most: float = inf
+    undefined: str = (
+        ""  # why a network has no figure where the function answers NaN, as for the reference beside itself
+    )
     kind: ClassVar[Literal["quality"]] = "quality"
     no_gate: ClassVar[str] = ""  # why no gate can judge it, after its name
 

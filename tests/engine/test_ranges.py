@@ -106,6 +106,7 @@ def test_every_value_with_a_range_says_so() -> None:
         "certified_radius",
         "ece",
         "expected_entropy",
+        "flip_ratio",
         "infidelity",
         "jacobian_difference",
         "jacobian_difference_worst_5",

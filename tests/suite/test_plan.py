@@ -51,15 +51,19 @@ PARAMETERS = {
 }  # fmt: skip
 DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
 ATTACKS = {"attack-set", "minimum-norm", "pgd"}
-RANDOM = {"difference-bounds", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *ATTACKS, *DRAWN}
+RANDOM = {
+    "corrupted-logits", "difference-bounds", "faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad",
+    *ATTACKS, *DRAWN,
+}  # fmt: skip
 EXPLAINED = {  # the class that the reference gives
     "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion",
-    *(RANDOM - {"difference-bounds", *ATTACKS}),
+    *(RANDOM - {"corrupted-logits", "difference-bounds", *ATTACKS}),
 }  # fmt: skip
 PAIRS = {"latency", "attribution-bounds", "difference-bounds"}
 LIPSCHITZ = {"ball-constants", "lipschitz-bounds", "lipschitz-scale", "pair-constants"}  # of the whole network
 OF_SAMPLES = {
-    "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory", *ATTACKS, *LIPSCHITZ, *PAIRS, *EXPLAINED
+    "corrupted-logits", "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory",
+    *ATTACKS, *LIPSCHITZ, *PAIRS, *EXPLAINED,
 }  # fmt: skip
 OF_CALIBRATION = {"calibration-logits"}
 OF_NOISE = {"ood-logits", "ood-logit-scale"}
@@ -216,7 +220,8 @@ def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     other = with_other(planned, "evaluation", labels="another")
     cell, again = planned.planner.cell(*place), other.cell(*place)
     family = name.startswith("uncertainty.") and name not in ("uncertainty.ood", "uncertainty.members")
-    reading = family or name in ("fidelity.accuracy", "fidelity.predictions", "lipschitz.margin")
+    more = ("adversarial.corruptions", "fidelity.accuracy", "fidelity.predictions", "lipschitz.margin")
+    reading = family or name in more
     assert (cell.key != again.key) == (reading or name in attacked)
     assert (LABELS in cell.parts["reads"]) == reading
     assert (cell.observed[0][0].key != again.observed[0][0].key) == (name in attacked)
