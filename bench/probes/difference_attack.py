@@ -117,7 +117,7 @@ class DifferenceAttack(DifferenceAttackOptions, PairProbe):
             found = []
             for method in self.methods if rows.size else ():
                 parts = self._attacks(method, views, judge, left, right, context.seed, bounds)
-                found.append(Followed(*(np.concatenate(column) for column in zip(*parts, strict=True))))
+                found.append(Followed._make(np.concatenate(column) for column in zip(*parts, strict=True)))
         arrays = _answers(samples.x, clean, rows, found, len(self.methods), bounds)
         arrays["found_classes"] = judge.of(arrays["found"], classes).classes
         return Observation(arrays, {**views.notes(), **whose(samples)})
@@ -153,7 +153,7 @@ class DifferenceAttack(DifferenceAttackOptions, PairProbe):
                 )  # fmt: skip
                 iterates = ((each.points.cpu().numpy(), each.zero_gradient.cpu().numpy()) for each in climb)
             followed = follow(judge, iterates, y, aim)
-            yield Followed(*(column[: batch.wanted] for column in followed))
+            yield Followed._make(column[: batch.wanted] for column in followed)
 
     def invalid(self, observation: Observation) -> str | None:
         """The network whose gradients are dead, and how many; None where both have some."""

@@ -52,4 +52,4 @@ def outcomes(classes: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[n
     [0, 1, 2, 3]
     """
     wrong = classes != labels[:, None]
-    return (2 * wrong[:, 0] + wrong[:, 1]).astype(np.uint8)
+    return np.asarray(2 * wrong[:, 0] + wrong[:, 1], dtype=np.uint8)

@@ -60,16 +60,16 @@ def evasive_objective(
     """
 
     def held(logits: Tensor) -> Tensor:
-        odds = -negative_log_odds(logits, labels)
+        odds = torch.neg(negative_log_odds(logits, labels))
         return odds if form == "logit" else odds.sigmoid()
 
     def objective(x: Tensor) -> Tensor:
-        other = variant(x)
+        other: Tensor = variant(x)
         value = held(reference(x)) - c * held(other)
         if targets is None:
             return value
         aim = other.double().log_softmax(dim=1).gather(1, targets[:, None])[:, 0]
-        return value + AIM * aim
+        return torch.add(value, aim, alpha=AIM)
 
     return objective
 

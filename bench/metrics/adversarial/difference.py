@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.functional.shares import first_column, share_among
-from bench.metrics.base import Family, Metric, metrics
+from bench.metrics.base import Family, Metric, PicturedInputs, metrics
 from bench.metrics.values import Arrays, Change, Derived, Statistic, Value
 from bench.probes.base import Probe
 from bench.probes.difference_attack import DifferenceAttack, DifferenceAttackOptions
@@ -52,7 +52,7 @@ class DifferenceOfNetworks(DifferenceAttackOptions, Metric):
 
     family: ClassVar[Family] = "adversarial"
     by_default: ClassVar[bool] = False
-    pictured_inputs: ClassVar[tuple[str, str]] = ("found", "evaded")
+    pictured_inputs: ClassVar[PicturedInputs | None] = PicturedInputs("evaded", "found_classes", "found")
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("evaded", first_column, of="joint_any"),
         Derived("evaded_last", first_column, of="joint_last"),
