@@ -123,7 +123,9 @@ def sign_ascent(
                 (gradient,) = torch.autograd.grad(value.sum(), points)
         flat = gradient.flatten(1)
         if broken := int((~flat.isfinite()).any(dim=1).sum()):
-            raise NotApplicable(f"gradients of {broken} of {len(x)} samples of a batch are NaN in step {number}")
+            raise NotApplicable(
+                f"gradients of {broken} of {len(x)} samples of a batch are NaN or infinite in step {number}"
+            )
         change = torch.clamp(current + step * torch.sign(gradient) - x, -epsilon, epsilon)
         current = torch.clamp(x + change, low, high).detach()
         yield Iterate(current, (flat == 0).all(dim=1))
