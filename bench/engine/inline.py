@@ -13,7 +13,7 @@ from bench.data.base import Dataset
 from bench.engine.arrays import NO_LABELS, Memo, NetworkArrays
 from bench.engine.derive import Derivation, DerivedValue
 from bench.engine.evidence import Evidence, describe_details, describe_parity
-from bench.engine.examples import worst_preserved
+from bench.engine.examples import examples_of
 from bench.engine.failures import ObservationFailure, in_words
 from bench.engine.judged import judged_observations
 from bench.engine.networks import OTHER, NetworkFailure, Networks, describes, one_line
@@ -223,7 +223,7 @@ class InlineEngine:
             return Measured(self._cell(cell, status="skipped", reason=reason))
         out.cell.values = {name: derived.result for name, derived in out.derived.items()}
         declared = self.observations.dataset.input
-        out.cell.examples = worst_preserved(metric, evidence, self.observations.samples(cell.count), declared.bounds)
+        out.cell.examples = examples_of(metric, evidence, self.observations.samples(cell.count), declared)
         return out
 
     def across(

@@ -1,4 +1,4 @@
-"""Pictures of images, and of attribution maps: an image, two maps of it, and their difference, side by side."""
+"""Pictures of images, side by side: with two maps of it and their difference, or with what was made of it."""
 
 from __future__ import annotations
 
@@ -66,8 +66,26 @@ def side_by_side(image: NDArray[Any], bounds: tuple[float, float], first: NDArra
     """
     maps = [_smaller(each.sum(axis=0)) for each in (first, second)]
     full = float(np.percentile(np.abs(np.concatenate(maps)), PERCENTILE))
-    panels = [image_pixels(image, bounds)]
-    panels += [signed_colours(each, full) for each in (*maps, maps[1] - maps[0])]
+    return _in_a_row(image_pixels(image, bounds), *(signed_colours(each, full) for each in (*maps, maps[1] - maps[0])))
+
+
+def before_and_after(image: NDArray[Any], bounds: tuple[float, float], changed: NDArray[Any] | None = None) -> Pixels:
+    """An image (channels, height, width), what was made of it, and the second less the first, in one row.
+
+    The difference, channels summed, is red where the second is brighter, in full colour where it is largest. Without a
+    changed one the image alone.
+
+    >>> before_and_after(np.zeros((1, 1, 1)), (0.0, 1.0), np.ones((1, 1, 1)))[0, ::2].tolist()
+    [[0, 0, 0], [255, 255, 255], [178, 24, 43]]
+    """
+    if changed is None:
+        return image_pixels(image, bounds)
+    difference = _smaller((changed.astype(np.float64) - image).sum(axis=0))
+    colours = signed_colours(difference, float(np.abs(difference).max()))
+    return _in_a_row(image_pixels(image, bounds), image_pixels(changed, bounds), colours)
+
+
+def _in_a_row(*panels: Pixels) -> Pixels:
     gap = np.full((len(panels[0]), max(1, panels[0].shape[1] // 16), 3), 255, dtype=np.uint8)
     return np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
 

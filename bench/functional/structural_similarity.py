@@ -16,15 +16,32 @@ LUMINANCE, CONTRAST = 0.01, 0.03  # of Wang et al.
 PERCENTILE: Final = 99.0  # of both maps' magnitudes: what is larger does not stretch the scale
 
 
-def structural_dissimilarity(a: NDArray[Any], b: NDArray[Any]) -> Float:
+def image_dissimilarity(a: NDArray[Any], b: NDArray[Any], bounds: tuple[float, float]) -> Float:
+    """DSSIM of two images (n, channels, height, width) within the bounds: ``(1 − SSIM) / 2``, (n,), from 0 to 1.
+
+    Of grey images, the mean of the channels; L is the span of the bounds. The rest as in ``structural_dissimilarity``.
+
+    Raises:
+        NotApplicable: these are no images of at least 3 x 3 pixels.
+
+    >>> black, white = np.zeros((1, 1, 3, 3)), np.ones((1, 1, 3, 3))
+    >>> image_dissimilarity(black, white, (0.0, 1.0)).round(3).tolist()  # SSIM = c_1 / (1 + c_1), c_1 = .01²
+    [0.5]
+    """
+    middle = (bounds[0] + bounds[1]) / 2
+    grey = (np.asarray(images, dtype=np.float64).mean(axis=1, keepdims=True) - middle for images in (a, b))
+    return structural_dissimilarity(*grey, span=bounds[1] - bounds[0]) / 2
+
+
+def structural_dissimilarity(a: NDArray[Any], b: NDArray[Any], *, span: float | None = None) -> Float:
     """``1 − SSIM`` of two maps (n, channels, height, width), channels summed: (n,), from 0 (equal) to 2.
 
     ``SSIM = (2 μ_a μ_b + c_1)(2 σ_ab + c_2) / ((μ_a² + μ_b² + c_1)(σ_a² + σ_b² + c_2))``, mean over all windows of
     7 x 7 pixels (the largest odd size that fits, on smaller maps) with equal weights, ``c = (.01 L)², (.03 L)²`` (Wang
     et al. 2004, doi 10.1109/TIP.2003.819861). The maps are taken as grey images in which zero is the middle: L/2 is
     added, since the product of two negative factors would call a map and its negative alike. L is twice the 99th
-    percentile of both maps' magnitudes; twice their largest where that is zero. Unlike a cosine it sees a change of
-    scale.
+    percentile of both maps' magnitudes, twice their largest where that is zero, or the ``span`` that is given. Unlike a
+    cosine it sees a change of scale.
 
     Raises:
         NotApplicable: the maps are no images of at least 3 x 3 pixels.
@@ -37,7 +54,7 @@ def structural_dissimilarity(a: NDArray[Any], b: NDArray[Any]) -> Float:
         shape = " x ".join(map(str, a.shape[1:]))
         raise NotApplicable(f"structural similarity is one of images of 3 x 3 pixels or more; the maps are {shape}")
     first, second = (np.asarray(maps, dtype=np.float64).sum(axis=1) for maps in (a, b))
-    scale = _range(first, second)
+    scale = _range(first, second) if span is None else span
     first, second = first / scale + 0.5, second / scale + 0.5
     size = min(WINDOW, *((side - 1) // 2 * 2 + 1 for side in first.shape[1:]))
     mean_a, mean_b, square_a, square_b, product = (

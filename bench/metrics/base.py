@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
-from typing import Annotated, Any, ClassVar, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias, cast
 
 from pydantic import Field
 
@@ -16,6 +16,18 @@ from bench.probes.base import Probe
 from bench.registry import Registry, parameters
 
 SampleLimit: TypeAlias = Annotated[int | None, Field(gt=0, description="the first n of the evaluation order, else all")]
+
+
+class PicturedInputs(NamedTuple):
+    """Names of the arrays that say which images are shown: the largest above 0 in ``order`` (n,) first.
+
+    ``classes`` (n, 2) are what both networks say of them; ``inputs`` (n, channels, height, width) what is shown beside
+    the samples, empty for the samples alone.
+    """
+
+    order: str
+    classes: str
+    inputs: str = ""
 
 
 @parameters
@@ -34,6 +46,7 @@ class Metric:
     by_default: ClassVar[bool] = True  # a pair is compared by it where no metric is named
     values: ClassVar[tuple[Value, ...]] = ()
     pictured: ClassVar[str] = ""  # the array of maps whose worst-preserved samples are shown
+    pictured_inputs: ClassVar[PicturedInputs | None] = None  # images that are shown, of the variant's answers
     headline: ClassVar[str | None] = None  # the change that stands for the family where this metric does
 
     def __post_init__(self) -> None:

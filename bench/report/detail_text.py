@@ -11,6 +11,7 @@ from typing import Any
 from bench.report.detail import CellEntry, Remark, ValueEntry
 from bench.report.figures import Figure, estimate, figure_of, gap, number, share
 from bench.report.parity import parity_lines
+from bench.results import Example
 from bench.wording import NOTHING, coverage_words, limit, parameters_in_words, plain, significant, title
 
 LONGEST = 2000
@@ -48,6 +49,7 @@ class CellText:
     parity: tuple[tuple[str, str], ...]
     details: str
     examples: tuple[tuple[str, str], ...]  # caption, PNG in base64
+    of_maps: bool  # whether they show maps, or else inputs
 
 
 def cell_text(entry: CellEntry) -> CellText:
@@ -64,11 +66,17 @@ def cell_text(entry: CellEntry) -> CellText:
         protocol=tuple(flat({**cell.params, **cell.protocol})),
         parity=tuple(parity_lines(cell)),
         details=shortened(cell.details) if cell.details else "",
-        examples=tuple(
-            (f"{plain(item.sample)}: {title(item.value)} {significant(item.distance)}", item.picture)
-            for item in cell.examples
-        ),
+        examples=tuple((_caption(item), item.picture) for item in cell.examples),
+        of_maps=all(item.classes is None for item in cell.examples),
     )
+
+
+def _caption(item: Example) -> str:
+    """What a picture shows: how far the maps of a sample moved, or what both networks say of an input."""
+    if item.classes is None:
+        return f"{plain(item.sample)}: {title(item.value)} {significant(item.distance)}"
+    first, second = map(plain, item.classes)
+    return f"{plain(item.sample)}: {first} by the reference, {second} by the variant"
 
 
 def value_text(entry: ValueEntry) -> ValueText:

@@ -38,14 +38,18 @@ class Parity(Record):
 
 
 class Example(Record):
-    """A sample on which a network's map was preserved worst."""
+    """A sample in pictures: one whose map was preserved worst, or an input that parts both networks."""
 
     sample: str = Field(description="its id")
     value: str = Field(description="the change by which it was chosen")
     distance: float
     picture: str = Field(
         pattern="^[A-Za-z0-9+/]*={0,2}$",
-        description="PNG in base64: the image, the reference's map, the variant's map, the second less the first",
+        description="PNG in base64: the image, the reference's map, the variant's map, the second less the first; where"
+        " there are classes the image, the input that was found of it, if any, and the second less the first",
+    )
+    classes: tuple[str, str] | None = Field(
+        None, description="what the reference and the variant say of the input that is shown; null: maps are shown"
     )
 
 
@@ -85,4 +89,6 @@ class Cell(CellRecord):
     parity: Parity | None = Field(None, description="null: no gradients of an imported graph were used")
     details: dict[str, Any] = Field(default_factory=dict)
     values: dict[str, ValueResult] = Field(default_factory=dict)
-    examples: list[Example] = Field(default_factory=list, description="the worst-preserved samples, of maps of images")
+    examples: list[Example] = Field(
+        default_factory=list, description="the worst-preserved samples, of maps of images, or inputs that were found"
+    )

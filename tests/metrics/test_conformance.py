@@ -22,6 +22,7 @@ from bench.probes.base import Background, Context, probes
 from tests.metrics.asking import distance, figure
 
 ROWS: dict[str, dict[str, object]] = {
+    "adversarial.difference": {"epsilon": 0.1, "steps": 3},
     "adversarial.masking": {"epsilon": 0.1, "steps": 2, "queries": 5},
     "adversarial.pgd": {"epsilon": 0.1, "steps": 4, "restarts": 2},
     "adversarial.robust_error": {"epsilon": 0.1, "attacks": ("apgd-ce[steps=3]", "apgd-t[steps=3,targets=1]")},
@@ -50,13 +51,15 @@ def make(name: str) -> Metric:
 
 
 REFUSING = (
+    "adversarial.difference",
+    "adversarial.difference_search",
     "attribution.bounds",
     "lipschitz.ball",
     "lipschitz.difference",
     "lipschitz.global",
     "lipschitz.margin",
     "lipschitz.scale",
-)  # most networks here, or many samples; each has tests of its own
+)  # most networks here, many samples, or a network beside itself; each has tests of its own
 
 
 @pytest.fixture(params=[name for name in metrics.names() if name not in REFUSING])

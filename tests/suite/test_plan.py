@@ -46,18 +46,22 @@ steps = [{ use = "weight-noise", sigma = 0.3 }]
 use = "fidelity.predictions"
 """
 PARAMETERS = {
-    **{name: {"epsilon": 0.1} for name in ("adversarial-inputs", "attack-set", "masking", "pgd", "transfer")},
+    **{
+        name: {"epsilon": 0.1}
+        for name in ("adversarial-inputs", "attack-set", "difference-attack", "masking", "pgd", "transfer")
+    },
     **{name: {"against": "noise"} for name in ("ood-logits", "ood-logit-scale")},
 }  # fmt: skip
 DRAWN = {"expected-gradients", "expected-gradients-draws"}  # how many draws belongs to the whole set of samples
-ATTACKS = {"adversarial-inputs", "attack-set", "masking", "minimum-norm", "pgd", "transfer"}
+ATTACKS_ON_PAIRS = {"difference-attack", "difference-search", "masking"}
+ATTACKS = {"adversarial-inputs", "attack-set", "minimum-norm", "pgd", "transfer", *ATTACKS_ON_PAIRS}
 UNEXPLAINED = {"corrupted-logits", "difference-bounds", *ATTACKS}
 RANDOM = {"faithfulness", "gradient-shap", "kernel-shap", "rise", "smoothgrad", *DRAWN, *UNEXPLAINED}
 EXPLAINED = {  # the class that the reference gives
     "grad-cam", "integrated-gradients", "integrated-gradients-steps", "saliency", "occlusion",
     *(RANDOM - UNEXPLAINED),
 }  # fmt: skip
-PAIRS = {"latency", "attribution-bounds", "difference-bounds", "masking"}
+PAIRS = {"latency", "attribution-bounds", "difference-bounds", *ATTACKS_ON_PAIRS}
 LIPSCHITZ = {"ball-constants", "lipschitz-bounds", "lipschitz-scale", "pair-constants"}  # of the whole network
 OF_SAMPLES = {
     "corrupted-logits", "jacobian", "logit-scale", "logits", "member-predictions", "peak-memory",
@@ -103,7 +107,8 @@ def with_other(planned, samples, **parts):
 
 
 @pytest.mark.parametrize(
-    ("part", "wanted"), [("inputs", OF_SAMPLES), ("ids", OF_SAMPLES), ("labels", ATTACKS), ("size", set())]
+    ("part", "wanted"),
+    [("inputs", OF_SAMPLES), ("ids", OF_SAMPLES), ("labels", ATTACKS | ATTACKS_ON_PAIRS), ("size", set())],
 )
 def test_of_the_samples_what_a_probe_reads(planned, part, wanted) -> None:
     planner = with_other(planned, "evaluation", **{part: 119 if part == "size" else "another"})
@@ -120,7 +125,7 @@ def test_of_calibration_samples_only_what_is_asked_on_them(planned, part, wanted
 
 def test_the_calibration_split_where_it_is_the_background(planned) -> None:
     splits = replace(planned.planner.splits, calibration="another")
-    assert changed(planned, planner=planner_of(planned, splits=splits)) == DRAWN
+    assert changed(planned, planner=planner_of(planned, splits=splits)) == DRAWN | {"difference-attack"}
 
 
 def test_of_a_set_out_of_distribution_what_is_asked_on_it(planned) -> None:
@@ -210,8 +215,9 @@ def test_a_class_that_inherits_from_a_probe_is_another_probe(planned) -> None:
 @pytest.mark.parametrize("name", metrics.names())
 def test_labels_enter_the_cells_that_read_them(planned, name) -> None:
     """Of labelled probes by the observations' keys, of others by the cell's own: never both ways at once."""
-    attacked = ("adversarial.minimum_norm", "adversarial.masking", "adversarial.pgd", "adversarial.robust_error")
-    given = {**{key: {"epsilon": 0.1} for key in attacked[1:]}, "uncertainty.ood": {"against": "noise"}}
+    bounded = ("adversarial.difference", "adversarial.masking", "adversarial.pgd", "adversarial.robust_error")
+    attacked = ("adversarial.difference_search", "adversarial.minimum_norm", *bounded)
+    given = {**{key: {"epsilon": 0.1} for key in bounded}, "uncertainty.ood": {"against": "noise"}}
     metric = metrics.get(name)(**given.get(name, {}))
     use, plan = replace(planned.suite.metrics[0], metric=metric), planned.plan
     place = "noise", plan.variants["noise", 0], planned.suite.targets[0], use, 0, plan

@@ -1,0 +1,34 @@
+"""Shares of events among chosen samples, under weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+def share_among(events: NDArray[Any], chosen: NDArray[Any], weights: Float) -> Float:
+    """``Σ w e / Σ w s`` of events e that happen only among chosen samples s: (B,); NaN where none is chosen.
+
+    Args:
+        events: 0 or 1, (n,).
+        chosen: 0 or 1, (n,).
+        weights: (B, n).
+
+    >>> share_among(np.array([1, 0, 0]), np.array([1, 1, 0]), np.ones((1, 3))).tolist()
+    [0.5]
+    """
+    above, below = weights @ (events * chosen).astype(np.float64), weights @ chosen.astype(np.float64)
+    return np.asarray(np.divide(above, below, out=np.full(len(weights), np.nan), where=below > 0))
+
+
+def first_column(table: NDArray[Any]) -> NDArray[Any]:
+    """The first column of (n, k), (n,).
+
+    >>> first_column(np.array([[1, 2], [3, 4]])).tolist()
+    [1, 3]
+    """
+    return table[:, 0]
