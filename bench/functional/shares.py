@@ -32,3 +32,18 @@ def first_column(table: NDArray[Any]) -> NDArray[Any]:
     [1, 3]
     """
     return table[:, 0]
+
+
+def found_or_apart(found: NDArray[Any], outcomes: NDArray[Any], *apart: int) -> NDArray[np.uint8]:
+    """1 where an input was found from a sample, or two networks part on the sample itself: (n,).
+
+    Args:
+        found: 0 or 1, (n,) or of several methods (n, k), of which the first counts.
+        outcomes: of both networks on the sample, (n,).
+        apart: the outcomes that count.
+
+    >>> found_or_apart(np.array([[1, 0], [0, 1], [0, 0]]), np.array([0, 0, 1]), 1).tolist()
+    [1, 0, 1]
+    """
+    first = found if found.ndim == 1 else found[:, 0]
+    return np.asarray((first > 0) | np.isin(outcomes, apart), dtype=np.uint8)

@@ -12,7 +12,7 @@ from bench.probes.logits import log_probabilities
 from bench.runtimes.base import Predictor
 
 OUTCOMES: Final = ("CC", "CW", "WC", "WW")  # the reference correct or wrong, then the other network
-CC, CW = 0, 1
+CC, CW, WC = 0, 1, 2
 
 
 class Judged(NamedTuple):

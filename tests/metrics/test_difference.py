@@ -273,3 +273,14 @@ def test_a_search_never_parts_a_network_from_itself(ask) -> None:
     shown = ask("onnx8", "onnx8", SEARCH)
     assert not shown["parted"].any()
     assert not shown["total_variation"].any()
+
+
+def test_what_parts_without_an_attack_counts_and_rare_events_have_no_interval(ask, samples) -> None:
+    shown = ask("ptq4", "reference", shown=samples.take(slice(0, 80)))
+    alone = shown["clean_outcome"] == 1
+    assert alone.any()
+    np.testing.assert_array_equal(shown["apart"] > 0, (shown["joint_any"][:, 0] > 0) | alone)
+    _, success, _ = METRIC.values
+    assert success.without_interval(ask("reference", "reference")).startswith("underpowered: 0 of ")
+    many = {"evaded": np.r_[np.ones(10), np.zeros(20)], "started": np.r_[np.ones(20), np.zeros(10)]}
+    assert success.without_interval(many) == ""

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.functional.shares import first_column, share_among
+from bench.functional.shares import first_column, found_or_apart, share_among
 from bench.metrics.base import Family, Metric, PicturedInputs, metrics
-from bench.metrics.values import Arrays, Change, Derived, Statistic, Value
+from bench.metrics.values import Arrays, Change, Derived, Statistic, Value, names
 from bench.probes.base import Probe
 from bench.probes.difference_attack import DifferenceAttack, DifferenceAttackOptions
-from bench.probes.joint_outcomes import OUTCOMES
+from bench.probes.joint_outcomes import CW, OUTCOMES
 from bench.registry import parameters
 from bench.stats.proportions import clopper_pearson
 from bench.stats.ratio import count_ratio
 
+EVENTS = 10  # of either kind, from which on a bootstrap interval of a share is known to cover
 NO_START = "no sample that both networks get right"
 
 
+@dataclass(frozen=True)
+class RareShare(Statistic):
+    """A share among started samples that has an interval from ten events and ten others on: a resample of none is 0."""
+
+    def without_interval(self, *networks: Arrays) -> str:
+        """Why there is none; the details hold the exact interval of the share itself."""
+        for arrays in networks:
+            events, started = (arrays[name] > 0 for name in names(self.of))
+            count, n = int(events.sum()), int(started.sum())
+            if min(count, n - count) < EVENTS:
+                return f"underpowered: {count} of {n} started samples, {EVENTS} of either kind are needed"
+        return ""
+
+
 def _among_started(name: str, of: str) -> Statistic:
-    return Statistic(name, share_among, of=(of, "started"), better="lower", unit="proportion", largest=1.0, least=0.0,
+    return RareShare(name, share_among, of=(of, "started"), better="lower", unit="proportion", largest=1.0, least=0.0,
                      most=1.0, undefined=NO_START)  # fmt: skip
+
+
+def _evades(found: NDArray[Any], outcomes: NDArray[Any]) -> NDArray[np.uint8]:
+    """Where only the reference is right, on the sample itself or on what was found from it."""
+    return found_or_apart(found, outcomes, CW)
 
 
 def told_share(events: NDArray[Any]) -> dict[str, Any]:
@@ -43,11 +64,12 @@ class DifferenceOfNetworks(DifferenceAttackOptions, Metric):
 
     DIVA raises ``p_ref[y] − c · p_var[y]`` by steps of the gradient's sign in l_inf. ``joint_success``: share of the
     samples that both networks get right from which it found such an input, at any iterate; ``joint_success_last``: at
-    the last. ``evasion_rate``: share of all samples, on the scale of retrained networks: from how many is one
-    found between the reference and a network that was only trained again? Judged on both networks as they run. In the
-    details the same of PGD on the variant alone and of noise at as many points, the outcomes of both networks (C
-    correct, W wrong, the reference first), changes of confidence, DSSIM, and the ratio of DIVA to each. From below:
-    what was not found may exist. The reference has no difference from itself, and 0 is measured there.
+    the last. ``evasion_rate``: share of all samples that are such inputs or from which one was found, on the scale of
+    retrained networks: how many are there between the reference and a network that was only trained again? Judged on
+    both networks as they run. In the details the same of PGD on the variant alone and of noise at as many points, the
+    outcomes of both networks (C correct, W wrong, the reference first), changes of confidence, DSSIM, and the ratio of
+    DIVA to each. From below: what was not found may exist. The reference has no difference from itself, and 0 is
+    measured there.
     """
 
     family: ClassVar[Family] = "adversarial"
@@ -56,9 +78,10 @@ class DifferenceOfNetworks(DifferenceAttackOptions, Metric):
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("evaded", first_column, of="joint_any"),
         Derived("evaded_last", first_column, of="joint_last"),
+        Derived("apart", _evades, of=("joint_any", "clean_outcome")),
     )
     values: ClassVar[tuple[Value, ...]] = (
-        Change("evasion_rate", None, of="evaded", power=1, unit="proportion", count=True, largest=1.0),
+        Change("evasion_rate", None, of="apart", power=1, unit="proportion", count=True, largest=1.0),
         _among_started("joint_success", "evaded"),
         _among_started("joint_success_last", "evaded_last"),
     )

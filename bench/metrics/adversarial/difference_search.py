@@ -8,15 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.functional.named_quantiles import named_quantiles
-from bench.functional.shares import first_column
+from bench.functional.shares import first_column, found_or_apart
 from bench.metrics.adversarial.difference import counts, told_share
 from bench.metrics.base import Family, Metric, PicturedInputs, SampleLimit, metrics
 from bench.metrics.values import Arrays, Change, Derived, Value
 from bench.probes.base import Probe
 from bench.probes.difference_search import WALKS, DifferenceSearch, DifferenceSearchOptions
+from bench.probes.joint_outcomes import CW, WC
 from bench.registry import parameters
 from bench.stats.proportions import PairedTable, paired_difference
 from bench.stats.ratio import count_ratio
+
+
+def _parts(found: NDArray[Any], outcomes: NDArray[Any]) -> NDArray[np.uint8]:
+    """Where one network alone is right on the sample itself, or an image was found from it on which they part."""
+    return found_or_apart(found, outcomes, CW, WC)
 
 
 @metrics.register("adversarial.difference_search")
@@ -25,10 +31,10 @@ class DifferenceSearchOfNetworks(DifferenceSearchOptions, Metric):
     """Brightness, contrast, blur, noise, shift, rotation and JPEG until both networks give an image two classes.
 
     ``parted_rate``: share of all samples of which such an image was found by a search that follows the difference of
-    both networks' probabilities (after DFLARE, arXiv 2112.02819); a sample that one of both got wrong before is not
-    searched and counts as none. In the details the share of those searched, beside a random walk with as many queries
-    in the same limits, and queries to the first. By questions alone, on any two networks. From below: what was not
-    found may exist.
+    both networks' probabilities (after DFLARE, arXiv 2112.02819); a sample that one of both gets wrong itself is not
+    searched and counts as one, a sample that both get wrong as none. In the details the share of those searched, beside
+    a random walk with as many queries in the same limits, and queries to the first. By questions alone, on any two
+    networks. From below: what was not found may exist.
     """
 
     samples: SampleLimit = 200
@@ -36,9 +42,12 @@ class DifferenceSearchOfNetworks(DifferenceSearchOptions, Metric):
     family: ClassVar[Family] = "adversarial"
     by_default: ClassVar[bool] = False
     pictured_inputs: ClassVar[PicturedInputs | None] = PicturedInputs("found_apart", "found_classes", "found")
-    derived: ClassVar[tuple[Derived, ...]] = (Derived("found_apart", first_column, of="parted"),)
+    derived: ClassVar[tuple[Derived, ...]] = (
+        Derived("found_apart", first_column, of="parted"),
+        Derived("apart", _parts, of=("parted", "clean_outcome")),
+    )
     values: ClassVar[tuple[Value, ...]] = (
-        Change("parted_rate", None, of="found_apart", power=1, unit="proportion", count=True, largest=1.0),
+        Change("parted_rate", None, of="apart", power=1, unit="proportion", count=True, largest=1.0),
     )
 
     @property

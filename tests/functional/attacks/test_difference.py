@@ -216,7 +216,7 @@ def test_a_surrogate_learns_another_networks_answers_and_leaves_the_module_alone
         module = nn.Linear(SIDE, 3).requires_grad_(False)
     before = {name: each.clone() for name, each in module.state_dict().items()}
     made = distilled(module, x, log_p, np.random.default_rng(1), epochs=60)
-    assert made.before < 0.5 < 0.8 < made.after
+    assert made.after > made.before + 0.3
     assert all(torch.equal(each, before[name]) for name, each in module.state_dict().items())
     assert not any(each.requires_grad for each in module.parameters())
     learnt = (made.module(torch.eye(SIDE)) - made.module(torch.zeros(1, SIDE))).detach().numpy()
