@@ -58,10 +58,9 @@ def mean_and_draws(values: Float, resamples: Resamples, level: float = LEVEL) ->
         return Interval(mean, mean, "bootstrap"), np.full(resamples.draws, mean)
     resamples = resamples.ahead([change_vectors(values)])
     (under, over), shift = _studentised(centred, resamples, level)
-    low, high = np.quantile(shift, [(1 - level) / 2, (1 + level) / 2])
     error = sqrt(float(np.mean(centred**2)))
-    low = -over * error if isfinite(over) else low
-    high = -under * error if isfinite(under) else high
+    low = -over * error if isfinite(over) else np.quantile(shift, (1 - level) / 2)
+    high = -under * error if isfinite(under) else np.quantile(shift, (1 + level) / 2)
     interval = Interval(mean + scale * float(low), mean + scale * float(high), "bootstrap")
     draws = mean + scale * shift
     if _sparse(values):

@@ -13,6 +13,7 @@ from bench.stats.alarm import family_alarm
 from bench.stats.gap import Gap, gap
 from bench.stats.interval import NO_INTERVAL
 from bench.stats.resampling import Resamples
+from tests.stats.trials import trials
 
 UNDEFINED = Gap(None, NO_INTERVAL, "there are no yardsticks")
 
@@ -92,18 +93,17 @@ def test_alarms_of_a_further_retrained_network_are_at_most_2_5_percent(
 ) -> None:
     """Averaged over sets of yardsticks, one network of their own kind sounds the alarm in at most 2.5 %."""
     random = np.random.default_rng(round(10 * shared + 100 * spread))
-    trials = 600
-    alarms = [family_alarm(_family(random, Resamples(300, 300), shared, spread, noise, k)) for _ in range(trials)]
+    count = trials(600, 300)
+    alarms = [family_alarm(_family(random, Resamples(300, 300), shared, spread, noise, k)) for _ in range(count)]
     quiet = sum(alarm.value <= 1 for alarm in alarms)  # type: ignore[operator]
-    assert at_least(quiet, trials, 0.975)
+    assert at_least(quiet, count, 0.975)
 
 
 def test_plain_maximum_would_alarm_too_often(resamples: Resamples, at_least: Callable[..., bool]) -> None:
     """The reason for the simultaneous limits: the largest of three limits at 97.5 % each errs far above 2.5 %."""
     random = np.random.default_rng(30)
-    trials = 600
-    quiet = 0
-    for _ in range(trials):
+    count, quiet = trials(600, 300), 0
+    for _ in range(count):
         family = _family(random, Resamples(300, 300), 0.0, 0.3, 0.05)
         quiet += max(family_alarm([found]).value for found in family) <= 1  # type: ignore[type-var, operator]
-    assert not at_least(quiet, trials, 0.975)
+    assert not at_least(quiet, count, 0.975)

@@ -15,6 +15,7 @@ from bench.stats.gap import gap, gap_on
 from bench.stats.proportions import clopper_pearson
 from bench.stats.resampling import Resamples
 from bench.stats.yardstick import scale_of
+from tests.stats.trials import trials
 
 Judge = Callable[[int, int, float], bool]
 
@@ -154,32 +155,32 @@ def test_gap_intervals_cover_95_percent(
     k: int, spread: float, shared: float, own: float, resamples: Resamples, at_least: Judge
 ) -> None:
     random = np.random.default_rng(round(100 * (spread + own)) + k)
-    trials, hits = 800, 0
-    for _ in range(trials):
+    count, hits = trials(800, 400), 0
+    for _ in range(count):
         table = _networks(random, k, spread, shared, own)
         low, high, _ = gap(table[0], table[1:], Resamples(300, 400), power=2).interval
         hits += low <= 1 <= high  # type: ignore[operator]
-    assert at_least(hits, trials, 0.95)
+    assert at_least(hits, count, 0.95)
 
 
 @pytest.mark.parametrize("rate", [0.004, 0.015, 0.06])
 def test_gap_of_counts_covers_95_percent(rate: float, resamples: Resamples, at_least: Judge) -> None:
     """From mostly zero events over a handful to many; an upper limit alone counts as a lower limit of 0."""
     random = np.random.default_rng(round(1000 * rate))
-    trials, hits = 1000, 0
-    for _ in range(trials):
+    count, hits = trials(1000, 400), 0
+    for _ in range(count):
         yardsticks = random.random((5, 300)) < 0.2 * np.exp(random.normal(0, 0.2, (5, 1)))
         found = gap(random.random(300) < rate, yardsticks, Resamples(300, 500), power=1, count=True)
         assert found.interval.high is not None
         hits += (found.interval.low or 0.0) <= rate / 0.2 <= found.interval.high
-    assert at_least(hits, trials, 0.95)
+    assert at_least(hits, count, 0.95)
 
 
 def test_gap_of_independent_draws_covers_95_percent(resamples: Resamples, at_least: Judge) -> None:
     """Random classes: p(f) = 0.2, variant 0.5, yardsticks around 0.5; Hamming distance has change (p - q)^2."""
     random = np.random.default_rng(12)
-    trials, hits = 500, 0
-    for _ in range(trials):
+    count, hits = 500, 0
+    for _ in range(count):
         base = random.random((2, 300)) < 0.2
         rows = []
         for shift in np.r_[0.0, random.normal(0, 0.1, 5)]:
@@ -187,7 +188,7 @@ def test_gap_of_independent_draws_covers_95_percent(resamples: Resamples, at_lea
             rows.append(independent_change(base[0] != draws[1], base[0] != base[1], draws[0] != draws[1]))
         found = gap(rows[0], np.array(rows[1:]), Resamples(300, 500), power=2)
         hits += (found.interval.low or 0.0) <= 1 <= (found.interval.high or np.inf)
-    assert at_least(hits, trials, 0.95)
+    assert at_least(hits, count, 0.95)
 
 
 def test_gap_needs_no_more_than_a_few_resamples_to_be_repeatable() -> None:
@@ -204,8 +205,8 @@ def test_a_further_retrained_network_is_beyond_its_like_in_at_most_2_5_percent(
 ) -> None:
     """Averaged over sets of yardsticks; beside their mean it would be more, which the second count sees."""
     random = np.random.default_rng(100 * k + round(100 * spread))
-    trials, kept, plain = 2000, 0, 0
-    for _ in range(trials):
+    count, kept, plain = trials(2000, 600), 0, 0
+    for _ in range(count):
         difficulty = random.normal(0, 0.5, 300)
         networks = random.normal(0, spread, (k + 1, 1))
         table = np.exp(networks + noise * (difficulty + random.normal(size=(k + 1, 300))))
@@ -214,9 +215,9 @@ def test_a_further_retrained_network_is_beyond_its_like_in_at_most_2_5_percent(
         assert found.further < found.interval.low  # type: ignore[operator]
         kept += found.further <= 1
         plain += found.interval.low <= 1  # type: ignore[operator]
-    assert at_least(kept, trials, 0.975)
+    assert at_least(kept, count, 0.975)
     if spread >= 0.3:
-        assert not at_least(plain, trials, 0.975)
+        assert not at_least(plain, count, 0.975)
 
 
 @pytest.mark.parametrize("expected", [5, 8, 12, 20, 40])
@@ -226,8 +227,8 @@ def test_a_scale_of_counts_is_not_chosen_by_what_it_shows(
 ) -> None:
     """Given that a scale is shown, held-out networks have gap 1 on average, and intervals cover."""
     random = np.random.default_rng(1000 + expected)
-    logs, hits, shown, trials = [], 0, 0, 1500
-    for _ in range(trials):
+    logs, hits, shown, count = [], 0, 0, trials(1500, 700)
+    for _ in range(count):
         rates = expected / 300 * np.exp(random.normal(0, spread, 5))
         table = (random.random((5, 300)) < rates[:, None]).astype(float)
         found = gap(table[0], table[1:], Resamples(300, 100), power=1, count=True)
@@ -237,7 +238,7 @@ def test_a_scale_of_counts_is_not_chosen_by_what_it_shows(
         if found.gap is not None:
             logs.append(np.log(found.gap))
         hits += (found.interval.low or 0.0) <= rates[0] / (expected / 300) <= found.interval.high
-    assert shown > 0.9 * trials
+    assert shown > 0.9 * count
     assert 0.95 <= exp(np.mean(logs)) <= 1.05
     assert at_least(hits, shown, 0.95)
 
