@@ -283,4 +283,6 @@ def test_what_parts_without_an_attack_counts_and_rare_events_have_no_interval(as
     _, success, _ = METRIC.values
     assert success.without_interval(ask("reference", "reference")).startswith("underpowered: 0 of ")
     many = {"evaded": np.r_[np.ones(10), np.zeros(20)], "started": np.r_[np.ones(20), np.zeros(10)]}
-    assert success.without_interval(many) == ""
+    none = {"evaded": np.zeros(30), "started": many["started"]}  # the reference beside itself
+    assert success.without_interval(none, many) == ""
+    assert success.without_interval(none, none).startswith("underpowered: 0 of 20")

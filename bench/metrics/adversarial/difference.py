@@ -28,11 +28,10 @@ class RareShare(Statistic):
 
     def without_interval(self, *networks: Arrays) -> str:
         """Why there is none; the details hold the exact interval of the share itself."""
-        for arrays in networks:
-            events, started = (arrays[name] > 0 for name in names(self.of))
-            count, n = int(events.sum()), int(started.sum())
-            if min(count, n - count) < EVENTS:
-                return f"underpowered: {count} of {n} started samples, {EVENTS} of either kind are needed"
+        events, started = (networks[-1][name] > 0 for name in names(self.of))  # the reference has none beside itself
+        count, n = int(events.sum()), int(started.sum())
+        if min(count, n - count) < EVENTS:
+            return f"underpowered: {count} of {n} started samples, {EVENTS} of either kind are needed"
         return ""
 
 
