@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from bench.attacks.base import Asked, Attack, Found, attacks
 from bench.registry import parameters
 
@@ -28,9 +26,11 @@ class FastGradient(Attack):
         epsilon, view = asked.epsilon, asked.gradients
 
         def attack(x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            how = {"epsilon": epsilon, "steps": 1, "relative_stepsize": 1.0}
-            found = pgd(view.module, x, labels, x * 0, **how, bounds=asked.bounds, norm=asked.norm)  # type: ignore[arg-type]
+            found = pgd(
+                view.module, x, labels, x * 0, epsilon=epsilon, steps=1, relative_stepsize=1.0, bounds=asked.bounds,
+                norm=asked.norm,
+            )  # fmt: skip
             return found.last, found.zero_gradient
 
         last, zero = view.each_batch(attack, asked.x, asked.labels)
-        return Found((np.asarray(last),), flags={"zero_gradient": zero})
+        return Found((last,), flags={"zero_gradient": zero})

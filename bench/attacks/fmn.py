@@ -35,15 +35,14 @@ class FastMinimumNorm(Attack):
     def run(self, asked: Asked) -> Found:
         """The nearest input that was found."""
         from bench.functional.attacks.fmn import fmn
-        from bench.functional.attacks.logit_margins import margin_of
-        from bench.functional.attacks.target_order import nth_target
+        from bench.functional.attacks.target_order import nth_margin
 
         view = asked.gradients
 
         def attack(x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
             loss = None
             if self.targets:
-                loss = margin_of(nth_target(view.module, x, labels, asked.norm, asked.round), labels)
+                loss = nth_margin(view.module, x, labels, asked.norm, asked.round)
             return (fmn(view.module, x, labels, loss, norm=asked.norm, steps=self.steps, bounds=asked.bounds),)
 
         (found,) = view.each_batch(attack, asked.x, asked.labels)

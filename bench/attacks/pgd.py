@@ -39,9 +39,8 @@ class ProjectedGradient(Attack):
 
     def run(self, asked: Asked) -> Found:
         """The last and the strongest iterate of one round."""
-        from bench.functional.attacks.logit_margins import margin_of
         from bench.functional.attacks.pgd import pgd
-        from bench.functional.attacks.target_order import nth_target
+        from bench.functional.attacks.target_order import nth_margin
 
         assert asked.epsilon is not None
         epsilon, view = asked.epsilon, asked.gradients
@@ -50,7 +49,7 @@ class ProjectedGradient(Attack):
         def attack(x: torch.Tensor, labels: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, ...]:
             loss = None
             if self.targeted:
-                loss = margin_of(nth_target(view.module, x, labels, asked.norm, asked.round), labels)
+                loss = nth_margin(view.module, x, labels, asked.norm, asked.round)
             return pgd(
                 view.module, x, labels, starts, epsilon=epsilon, steps=self.steps, relative_stepsize=stepsize,
                 bounds=asked.bounds, norm=asked.norm, loss=loss,

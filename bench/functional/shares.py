@@ -38,12 +38,11 @@ def found_or_apart(found: NDArray[Any], outcomes: NDArray[Any], *apart: int) -> 
     """1 where an input was found from a sample, or two networks part on the sample itself: (n,).
 
     Args:
-        found: 0 or 1, (n,) or of several methods (n, k), of which the first counts.
+        found: 0 or 1, of several methods (n, k), of which the first counts.
         outcomes: of both networks on the sample, (n,).
         apart: the outcomes that count.
 
     >>> found_or_apart(np.array([[1, 0], [0, 1], [0, 0]]), np.array([0, 0, 1]), 1).tolist()
     [1, 0, 1]
     """
-    first = found if found.ndim == 1 else found[:, 0]
-    return np.asarray((first > 0) | np.isin(outcomes, apart), dtype=np.uint8)
+    return np.asarray((first_column(found) > 0) | np.isin(outcomes, apart), dtype=np.uint8)

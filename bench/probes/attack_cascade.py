@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bench.attacks.base import Asked, Attack
 from bench.errors import NotApplicable
 from bench.functional.attacks.allowed import FURTHER, brought_back, on_grid, to_grid
+from bench.functional.attacks.score_margins import wrong_score_margin
 
 
 @dataclass
@@ -74,17 +75,10 @@ def _one_round(
         if grid:
             points = to_grid(left.x, points, asked.norm, asked.epsilon, asked.bounds)
         scores = asked.scores(points)
-        fooled, margins = scores.argmax(axis=1) != left.labels, _margins(scores, left.labels)
+        fooled, margins = scores.argmax(axis=1) != left.labels, -wrong_score_margin(scores, left.labels)
         standing = result.robust[rows]
         stronger = standing & (fooled | (margins < result.margins[rows]))
         result.inputs[rows[stronger]], result.margins[rows[stronger]] = points[stronger], margins[stronger]
         new = rows[fooled & standing]
         result.robust[new] = False
         result.fell_to[new] = number
-
-
-def _margins(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The score of each sample's class less the largest of the others, (n,)."""
-    others = scores.copy()
-    others[np.arange(len(labels)), labels] = -np.inf
-    return np.asarray(scores[np.arange(len(labels)), labels] - others.max(axis=1))

@@ -14,6 +14,7 @@ from bench.data.base import Samples
 from bench.errors import UserError
 from bench.probes.base import Context, Probe
 from bench.probes.gradient_view import View
+from bench.probes.input_bounds import check_bounds
 from bench.probes.logits import Logits, log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
@@ -69,14 +70,6 @@ def attacked_classes(samples: Samples, context: Context) -> NDArray[np.int64]:
 def whose(samples: Samples) -> dict[str, str]:
     """The note that says which classes were attacked."""
     return {"attacked": "labels" if samples.y is not None else "the reference's classes"}
-
-
-def check_bounds(predictor: Predictor, x: NDArray[np.float32]) -> tuple[float, float]:
-    """The bounds as float32 holds them; raises ``UserError`` for pixels that lie outside."""
-    low, high = (float(np.float32(bound)) for bound in predictor.spec.input.bounds)
-    if x.min() < low or x.max() > high:
-        raise UserError.at("data", "pixels lie outside the declared bounds", f"values from {low:g} to {high:g}")
-    return low, high
 
 
 def asked_of(

@@ -8,9 +8,10 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from bench.data.base import Samples
-from bench.errors import NotApplicable, UserError
+from bench.errors import NotApplicable
 from bench.functional.corruptions.base import LEVELS, corrupt, corruptions
 from bench.probes.base import Context, Observation, Probe, probes
+from bench.probes.input_bounds import check_bounds
 from bench.probes.logits import log_probabilities
 from bench.registry import nearest, parameters
 from bench.runtimes.base import Predictor
@@ -81,10 +82,7 @@ class CorruptedLogits(CorruptionOptions, Probe):
         for kind in self.kinds:
             if refusal := corruptions.get(kind).refusal(samples.x.shape[1:]):
                 raise NotApplicable(refusal)
-        if samples.x.min() < np.float32(bounds[0]) or samples.x.max() > np.float32(bounds[1]):
-            raise UserError.at(
-                "data", "pixels lie outside the declared bounds", f"values from {bounds[0]} to {bounds[1]}"
-            )
+        check_bounds(predictor, samples.x)
         rows = [
             [
                 log_probabilities(

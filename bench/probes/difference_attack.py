@@ -11,12 +11,12 @@ from pydantic import Field, model_validator
 
 from bench.data.base import Samples
 from bench.functional.structural_similarity import image_dissimilarity
-from bench.probes.attack_options import attacked_classes, check_bounds, whose
-from bench.probes.base import Context, Observation, PairProbe, Probe, probes
+from bench.probes.attack_options import AttackProbe, attacked_classes, whose
+from bench.probes.base import Context, Observation, PairProbe, probes
 from bench.probes.difference_views import PairViews, pair_views
 from bench.probes.gradient_view import dead_gradients
+from bench.probes.input_bounds import check_bounds
 from bench.probes.joint_outcomes import CC, CW, JointJudge, Judged
-from bench.probes.logits import Logits
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 from bench.stats.streams import generator
@@ -73,7 +73,7 @@ class Followed(NamedTuple):
 
 @probes.register("difference-attack")
 @parameters
-class DifferenceAttack(DifferenceAttackOptions, PairProbe):
+class DifferenceAttack(DifferenceAttackOptions, AttackProbe, PairProbe):
     """Inputs near samples, right in both networks, which the reference still gets right and the other does not.
 
     A success is judged on both networks as they run, at every iterate. ``clean_outcome`` (n,): 0 both right (CC), 1
@@ -93,11 +93,6 @@ class DifferenceAttack(DifferenceAttackOptions, PairProbe):
     gradients: ClassVar[bool] = True
     random: ClassVar[bool] = True
     needs_background: ClassVar[bool] = True
-
-    @property
-    def in_place_of_labels(self) -> tuple[Probe, ...]:
-        """The reference's classes stand for labels where the samples have none."""
-        return (Logits(),)
 
     def entries(self, inputs: int, classes: int) -> int:
         """Numbers in one sample's row: a picture."""

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.data.base import Samples
-from bench.errors import NotApplicable, UserError
+from bench.errors import NotApplicable
 from bench.probes.attribution import classes_of_reference
 from bench.probes.base import Context, Observation, PairProbe, Probe, probes
 from bench.probes.gradient_view import gradient_view
+from bench.probes.input_bounds import check_bounds
 from bench.probes.logits import Logits
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
@@ -66,9 +67,8 @@ class DifferenceBounds(DifferenceBoundsOptions, PairProbe):
         from bench.functional.lipschitz.difference.scale_constant import difference_at_scale
         from bench.functional.lipschitz.difference.upper_bounds import METHODS, OnRegion, Pair
 
+        check_bounds(reference, samples.x)
         low, high = reference.spec.input.bounds
-        if samples.x.min() < np.float32(low) or samples.x.max() > np.float32(high):
-            raise UserError.at("data", "pixels lie outside the declared bounds", f"values from {low} to {high}")
         pair = Pair(_form(reference, context), _form(variant, context))
         fastest = _together(pair)
         chosen = [name for name in METHODS if name != "mixed-integer" or self.branches]

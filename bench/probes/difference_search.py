@@ -12,10 +12,10 @@ from bench.data.base import Samples
 from bench.errors import NotApplicable
 from bench.functional.attacks.difference_search import IMAGE_AXES, search_difference
 from bench.functional.attacks.natural_mutations import MUTATIONS, mutations_for
-from bench.probes.attack_options import attacked_classes, check_bounds, whose
-from bench.probes.base import Context, Observation, PairProbe, Probe, probes
+from bench.probes.attack_options import AttackProbe, attacked_classes, whose
+from bench.probes.base import Context, Observation, PairProbe, probes
+from bench.probes.input_bounds import check_bounds
 from bench.probes.joint_outcomes import CC, JointJudge
-from bench.probes.logits import Logits
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
 
@@ -34,7 +34,7 @@ class DifferenceSearchOptions:
 
 @probes.register("difference-search")
 @parameters
-class DifferenceSearch(DifferenceSearchOptions, PairProbe):
+class DifferenceSearch(DifferenceSearchOptions, AttackProbe, PairProbe):
     """Mutated images on which both networks part, of samples that both get right (after DFLARE, arXiv 2112.02819).
 
     ``clean_outcome`` (n,): 0 both right, 1 only the reference, 2 only the other, 3 none; ``started`` (n,): it is 0. By
@@ -51,11 +51,6 @@ class DifferenceSearch(DifferenceSearchOptions, PairProbe):
     packages: ClassVar[tuple[str, ...]] = ("torch", "scipy", "pillow")
     labelled: ClassVar[bool] = True
     random: ClassVar[bool] = True
-
-    @property
-    def in_place_of_labels(self) -> tuple[Probe, ...]:
-        """The reference's classes stand for labels where the samples have none."""
-        return (Logits(),)
 
     def entries(self, inputs: int, classes: int) -> int:
         """Numbers in one sample's row: a picture."""

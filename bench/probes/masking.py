@@ -190,10 +190,9 @@ def _plain(softmax: bool, scale: float) -> MakeLoss:
 
 def _targeted(view: View, softmax: bool, turn: int) -> MakeLoss:
     def make(x: torch.Tensor, labels: torch.Tensor) -> Loss:
-        from bench.functional.attacks.logit_margins import margin_of
-        from bench.functional.attacks.target_order import nth_target
+        from bench.functional.attacks.target_order import nth_margin
 
-        margin = margin_of(nth_target(view.module, x, labels, "linf", turn), labels)
+        margin = nth_margin(view.module, x, labels, "linf", turn)
         return (lambda logits: margin(logits.float().softmax(dim=1))) if softmax else margin
 
     return make

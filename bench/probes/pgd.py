@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.data.base import Samples
-from bench.errors import UserError
 from bench.probes.base import Context, Observation, Probe, labels_of, probes
 from bench.probes.gradient_view import View, dead_gradients, gradient_view
+from bench.probes.input_bounds import check_bounds
 from bench.probes.logits import log_probabilities
 from bench.registry import parameters
 from bench.runtimes.base import Predictor
@@ -84,9 +84,7 @@ class PGDAttack(Probe):
         Where gradients come from a twin of the network, ``twin_robust_correct`` too: the attack judged on the twin.
         """
         labels = labels_of(samples)
-        low, high = predictor.spec.input.bounds
-        if samples.x.min() < np.float32(low) or samples.x.max() > np.float32(high):
-            raise UserError.at("data", "pixels lie outside the declared bounds", f"values from {low} to {high}")
+        bounds = check_bounds(predictor, samples.x)
         with gradient_view(predictor, context) as view:
             if not view.alive:
                 return view.nothing()
@@ -98,7 +96,7 @@ class PGDAttack(Probe):
                     break
                 left = samples.take(alive)
                 drawn = starts(context.seed, left.ids, restart, left.x.shape[1:])
-                last, strongest, masked[alive] = self._attack(view, left.x, labels[alive], drawn, (low, high), restart)
+                last, strongest, masked[alive] = self._attack(view, left.x, labels[alive], drawn, bounds, restart)
                 for candidate in (last, strongest):
                     robust[alive] &= log_probabilities(predictor, candidate).argmax(axis=1) == labels[alive]
                     if predictor.parity is not None:
@@ -125,14 +123,13 @@ class PGDAttack(Probe):
         bounds: tuple[float, float],
         restart: int,
     ) -> list[NDArray[Any]]:
-        from bench.functional.attacks.logit_margins import margin_of
         from bench.functional.attacks.pgd import pgd
-        from bench.functional.attacks.target_order import nth_target
+        from bench.functional.attacks.target_order import nth_margin
 
         def attack(x: torch.Tensor, labels: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, ...]:
             loss = None
             if self.targeted:
-                loss = margin_of(nth_target(view.module, x, labels, "linf", restart), labels)
+                loss = nth_margin(view.module, x, labels, "linf", restart)
             return pgd(
                 view.module,
                 x,
@@ -141,7 +138,7 @@ class PGDAttack(Probe):
                 epsilon=self.epsilon,
                 steps=self.steps,
                 relative_stepsize=self.stepsize,
-                bounds=(float(np.float32(bounds[0])), float(np.float32(bounds[1]))),
+                bounds=bounds,
                 loss=loss,
             )
 

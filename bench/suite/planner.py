@@ -55,12 +55,13 @@ class Fingerprints:
     labels: str
     ids: str
     size: int
+    labelled: bool
 
     @classmethod
     def of(cls, samples: Samples) -> Fingerprints:
         """The fingerprints of samples."""
         prints = (samples.inputs_fingerprint, samples.labels_fingerprint, samples.ids_fingerprint)
-        return cls(*prints, len(samples))
+        return cls(*prints, len(samples), samples.y is not None)
 
 
 def fed_by(metric: Metric, probe: Probe, kinds: tuple[type[Any], ...]) -> bool:
@@ -108,7 +109,7 @@ class Planner:
             count = self.fingerprints(probe.asked_on).size
         runtime = runtimes.get(target.runtime, "target.runtime")
         if needs is None:
-            asked = probe.needed_for(labelled=self.dataset.samples_named(probe.asked_on).y is not None)
+            asked = probe.needed_for(labelled=self.fingerprints(probe.asked_on).labelled)
             needs = tuple(self.observation(needed, reference, target, reference, count) for needed in asked)
         opposite = reference if probe.pair else None
         parts: dict[str, Any] = {

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.functional.attacks.allowed import brought_back
+from bench.functional.attacks.allowed import brought_back, lengths
 from bench.functional.attacks.score_margins import score_log_odds, wrong_score_margin
-from bench.functional.attacks.square import Images, Norm, Scores, Searched
+from bench.functional.attacks.square import Images, Norm, Scores, Searched, check_one_each
 
 Float = NDArray[np.float64]
 ASKED_AT_ONCE: Final = 4096  # inputs: what a group of samples needs for one estimate
@@ -63,8 +63,7 @@ def nes(
     >>> found.best.tolist(), found.margin.tolist(), found.queries.tolist()  # ten steps of 51
     ([[0.25, 0.25, 0.25, 0.25]], [-1.0], [510])
     """
-    if not len(x) == len(generators) == len(labels):
-        raise ValueError(f"{len(x)} samples, {len(labels)} labels and {len(generators)} generators: give one each")
+    check_one_each(x, labels, generators)
     if not (epsilon > 0 and sigma > 0 and pairs > 0 and queries > 2 * pairs):
         what = f"epsilon {epsilon}, sigma {sigma}, {pairs} pairs, {queries} queries"
         raise ValueError(f"{what}: the first three must be above 0, and one step asks 2 pairs + 1")
@@ -118,10 +117,6 @@ def _estimate(
 
 def _unit(direction: Float, norm: Norm) -> Float:
     """The step of length 1 that raises most."""
-    return np.sign(direction) if norm == "linf" else direction / np.maximum(_lengths(direction), 1e-300)
-
-
-def _lengths(change: Float) -> Float:
-    """Lengths in l2 with the axes of the samples, to divide by."""
-    rows = np.sqrt(np.square(change.reshape(len(change), -1)).sum(axis=1))
-    return np.asarray(rows.reshape(-1, *[1] * (change.ndim - 1)))
+    if norm == "linf":
+        return np.sign(direction)
+    return direction / np.maximum(lengths(direction, "l2"), 1e-300).reshape(-1, *[1] * (direction.ndim - 1))

@@ -17,6 +17,7 @@ with warnings.catch_warnings():  # foolbox imports scipy by a name that scipy gi
     from foolbox.models import Model
     from foolbox.types import Bounds
 
+from bench.functional.attacks.allowed import lengths
 from bench.functional.attacks.lockstep import Ask
 
 Float = NDArray[np.float64]
@@ -77,8 +78,7 @@ class OneSample(Model):  # type: ignore[misc,unused-ignore]
     def _remember(self, points: Images) -> None:
         """Keep the nearest of inputs of another class."""
         if len(points):
-            change = np.abs(points.astype(np.float64) - self.x).reshape(len(points), -1)
-            distances = change.max(axis=1) if self.norm == "linf" else np.sqrt(np.square(change).sum(axis=1))
+            distances = lengths(points.astype(np.float64) - self.x, self.norm)
             first = int(distances.argmin())
             if distances[first] < self.distance:
                 self.nearest, self.distance = points[first], float(distances[first])

@@ -106,12 +106,23 @@ def square(
     return Searched(best.reshape(x.shape), margin, asked, fell)
 
 
+def check_one_each(x: Images, labels: NDArray[np.int64], generators: Sequence[np.random.Generator]) -> None:
+    """Raise ``ValueError`` unless each sample has one label and one generator.
+
+    >>> check_one_each(np.zeros((1, 2)), np.array([0, 1]), [])
+    Traceback (most recent call last):
+    ...
+    ValueError: 1 samples, 2 labels and 0 generators: give one each
+    """
+    if not len(x) == len(generators) == len(labels):
+        raise ValueError(f"{len(x)} samples, {len(labels)} labels and {len(generators)} generators: give one each")
+
+
 def _as_images(
     x: Images, generators: Sequence[np.random.Generator], labels: NDArray[np.int64], epsilon: float, queries: int
 ) -> tuple[int, int, int]:
     """Channels, height and width."""
-    if not len(x) == len(generators) == len(labels):
-        raise ValueError(f"{len(x)} samples, {len(labels)} labels and {len(generators)} generators: give one each")
+    check_one_each(x, labels, generators)
     if not epsilon > 0 or queries < 1:
         raise ValueError(f"epsilon {epsilon} and queries {queries}: epsilon must be above 0, queries at least 1")
     if x.ndim == 4:

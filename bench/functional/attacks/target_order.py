@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import nn
+
+from bench.functional.attacks.logit_margins import margin_of
 
 
 def target_order(
@@ -70,3 +73,18 @@ def nth_target(
     """
     order = target_order(module, x, labels, norm=norm, most=number + 1)
     return order[:, min(number, order.shape[1] - 1)]
+
+
+def nth_margin(
+    module: nn.Module, x: torch.Tensor, labels: torch.Tensor, norm: Literal["linf", "l2"], number: int
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The loss ``z_t − z_y`` towards the wrong class of round ``number``: logits (n, classes) to (n,) in float64.
+
+    >>> linear = nn.Linear(1, 3, bias=False)
+    >>> with torch.no_grad():
+    ...     _ = linear.weight.copy_(torch.tensor([[3.0], [2.0], [-8.0]]))
+    >>> loss = nth_margin(linear, torch.tensor([[1.0]]), torch.tensor([0]), "linf", 0)
+    >>> loss(torch.tensor([[3.0, 2.0, -8.0]])).tolist()  # towards class 1
+    [-1.0]
+    """
+    return margin_of(nth_target(module, x, labels, norm, number), labels)

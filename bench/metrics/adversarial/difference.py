@@ -56,6 +56,16 @@ def told_share(events: NDArray[Any]) -> dict[str, Any]:
     return {"events": count, "n": n, "share": count / n, "ci": [low, high]}
 
 
+def told_ratio(events: NDArray[Any], control: NDArray[Any]) -> dict[str, Any]:
+    """The ratio of two counts of events (n,) of 0 or 1 on the same samples, with its 95 % interval.
+
+    >>> told_ratio(np.array([1, 1]), np.array([0, 0]))["ratio"] is None
+    True
+    """
+    ratio = float(events.sum() / control.sum()) if control.any() else None
+    return {"ratio": ratio, "ci": list(count_ratio(events, control)[:2])}
+
+
 @metrics.register("adversarial.difference")
 @parameters
 class DifferenceOfNetworks(DifferenceAttackOptions, Metric):
@@ -112,10 +122,7 @@ class DifferenceOfNetworks(DifferenceAttackOptions, Metric):
             told[method] = self._of_method(arrays, started, number)
         attack = arrays["joint_any"][started, 0]
         for number, method in enumerate(self.methods[1:], 1):
-            control = arrays["joint_any"][started, number]
-            low, high, _ = count_ratio(attack, control)
-            ratio = float(attack.sum() / control.sum()) if control.any() else None
-            told[f"{self.methods[0]}_over_{method}"] = {"ratio": ratio, "ci": [low, high]}
+            told[f"{self.methods[0]}_over_{method}"] = told_ratio(attack, arrays["joint_any"][started, number])
         return told
 
     @staticmethod

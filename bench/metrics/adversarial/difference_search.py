@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.functional.named_quantiles import named_quantiles
 from bench.functional.shares import first_column, found_or_apart
-from bench.metrics.adversarial.difference import counts, told_share
+from bench.metrics.adversarial.difference import counts, told_ratio, told_share
 from bench.metrics.base import Family, Metric, PicturedInputs, SampleLimit, metrics
 from bench.metrics.values import Arrays, Change, Derived, Value
 from bench.probes.base import Probe
@@ -17,7 +17,6 @@ from bench.probes.difference_search import WALKS, DifferenceSearch, DifferenceSe
 from bench.probes.joint_outcomes import CW, WC
 from bench.registry import parameters
 from bench.stats.proportions import PairedTable, paired_difference
-from bench.stats.ratio import count_ratio
 
 
 def _parts(found: NDArray[Any], outcomes: NDArray[Any]) -> NDArray[np.uint8]:
@@ -78,8 +77,7 @@ class DifferenceSearchOfNetworks(DifferenceSearchOptions, Metric):
         guided, random = (found[:, number].astype(np.float64) for number in (0, 1))
         table = PairedTable.of(random, guided)
         told["guided_less_random"] = {"difference": table.difference, "ci": list(paired_difference(table)[:2])}
-        ratio = float(guided.sum() / random.sum()) if random.any() else None
-        told["guided_over_random"] = {"ratio": ratio, "ci": list(count_ratio(guided, random)[:2])}
+        told["guided_over_random"] = told_ratio(guided, random)
         if guided.any():
             told["mean_strength"] = np.abs(arrays["strengths"][started][guided > 0]).mean(axis=0).round(4).tolist()
         return told
