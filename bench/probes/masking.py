@@ -206,16 +206,12 @@ def _normalised(x: torch.Tensor, labels: torch.Tensor) -> Loss:
 
 def _zero(view: View, asked: Asked, *, softmax: bool) -> Flags:
     """Where the gradient of the plain loss is zero, or not finite, in every input."""
-    import torch
+    from bench.functional.attacks.logit_margins import input_gradient_of
 
     def compute(x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         points = x.detach().clone().requires_grad_()
         value = _plain(softmax, 1.0)(x, labels)(view.module(points))
-        if not value.requires_grad:
-            return (torch.ones(len(x), dtype=torch.bool),)
-        (gradient,) = torch.autograd.grad(value.sum(), points)
-        rows = gradient.flatten(1)
-        return (((rows == 0) | ~rows.isfinite()).all(dim=1),)
+        return ((input_gradient_of(value, points) == 0).flatten(1).all(dim=1),)
 
     (zero,) = view.each_batch(compute, asked.x, asked.labels)
     return np.asarray(zero)

@@ -48,8 +48,10 @@ def margin_of(targets: torch.Tensor, labels: torch.Tensor) -> Callable[[torch.Te
     return loss
 
 
-def input_gradient_of(loss: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+def input_gradient_of(loss: torch.Tensor, points: torch.Tensor, *, keep_graph: bool = False) -> torch.Tensor:
     """The gradient of a loss (n,) with respect to the points (n, ...); 0 where it is not a number, or there is none.
+
+    ``keep_graph``: another loss of the same forward pass is asked afterwards.
 
     >>> points = torch.tensor([0.0, 4.0], requires_grad=True)
     >>> input_gradient_of(points.sqrt(), points).tolist()  # infinite at 0
@@ -57,5 +59,5 @@ def input_gradient_of(loss: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """
     if not loss.requires_grad:
         return torch.zeros_like(points)
-    (gradient,) = torch.autograd.grad(loss.sum(), points)
+    (gradient,) = torch.autograd.grad(loss.sum(), points, retain_graph=keep_graph)
     return torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from bench.functional.attacks.logit_margins import margin_of
+from bench.functional.attacks.logit_margins import input_gradient_of, margin_of
 
 
 def target_order(
@@ -49,12 +49,8 @@ def target_order(
         distances = []
         for rank in range(count):
             gap = own - logits.gather(1, nearest[:, rank : rank + 1])[:, 0]
-            steepness = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-            if gap.requires_grad:
-                (gradient,) = torch.autograd.grad(gap.sum(), points, retain_graph=True)
-                steepness = torch.linalg.vector_norm(
-                    gradient.flatten(1).double(), ord=1 if norm == "linf" else 2, dim=1
-                )
+            rows = input_gradient_of(gap, points, keep_graph=True).flatten(1).double()
+            steepness = torch.linalg.vector_norm(rows, ord=1 if norm == "linf" else 2, dim=1)
             distances.append(gap.detach() / steepness.clamp(min=1e-30))
     order = torch.stack(distances, dim=1).argsort(dim=1, stable=True)[:, :most]
     return torch.gather(nearest, 1, order)

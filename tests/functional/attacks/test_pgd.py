@@ -6,6 +6,7 @@ from torch import nn
 
 from bench.functional.attacks.logit_margins import negative_log_odds, wrong_margin
 from bench.functional.attacks.pgd import pgd
+from bench.functional.attacks.target_order import target_order
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -98,3 +99,15 @@ def test_the_global_generator_is_left_alone(network: nn.Module) -> None:
     labels = torch.zeros(3, dtype=torch.int64)
     pgd(network, x, labels, torch.zeros_like(x), epsilon=0.1, steps=2, relative_stepsize=0.5, bounds=(0.0, 1.0))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_gradient_that_is_not_a_number_hides_no_target() -> None:
+    """The first pixel's gradient is not a number; by the second class 1 is .5 / .01 away, and class 2 is 2 / 10."""
+
+    class Broken(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            root, off = (x[:, 0] * 0).sqrt(), x[:, 1] - 0.5
+            return torch.stack([torch.ones_like(off), 0.5 + 0.01 * off + root, 10 * off - 1], dim=1)
+
+    order = target_order(Broken(), torch.tensor([[0.3, 0.5]]), torch.tensor([0]))
+    assert order.tolist() == [[2, 1]]
