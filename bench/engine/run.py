@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from bench.data.base import Dataset
+from bench.engine.cautions import cautions
+from bench.engine.common_starts import add_common_starts
 from bench.engine.declared import warnings
 from bench.engine.exemplars import exemplars_of
 from bench.engine.families import family_result
@@ -103,6 +105,7 @@ def run_plan(
     if plan.suite.replicates > 1:
         measured += recipe_cells(engine, measured)
     adjust(engine, measured)
+    add_common_starts(engine, measured)
     results = assemble(plan, dataset, engine, measured)
     stages = stage_results(engine, planned.planner, plan, measured)
     for variant in results.variants:
@@ -111,6 +114,7 @@ def run_plan(
     here.rerun = engine.rerun
     here.warnings = [
         *readings(results.cells),
+        *cautions(measured),
         *warnings(planned.planner, dataset, engine, cells),
         *unused([cell.label for cell in plan.cells], plan.suite.not_applicable),
     ]

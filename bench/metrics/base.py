@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias, cast
 
@@ -48,6 +48,7 @@ class Metric:
     pictured: ClassVar[str] = ""  # the array of maps whose worst-preserved samples are shown
     pictured_inputs: ClassVar[PicturedInputs | None] = None  # images that are shown, of the variant's answers
     headline: ClassVar[str | None] = None  # the change that stands for the family where this metric does
+    starts: ClassVar[str] = ""  # the array (n,) of 0 or 1 of samples that an attack on a pair started from
 
     def __post_init__(self) -> None:
         """Refuse a declaration that names what is not there."""
@@ -99,6 +100,10 @@ class Metric:
     def details(self, arrays: Arrays) -> dict[str, Any]:
         """Curves and diagnostics of one network, JSON only; what probes noted stands beside them."""
         return {}
+
+    def caution(self, details: Mapping[str, Any]) -> str:
+        """What a reader must know of a network before its figures, by its ``details``; empty where there is nothing."""
+        return ""
 
     def parameters(self) -> dict[str, Any]:
         """All parameters but ``samples``, as JSON."""

@@ -83,6 +83,7 @@ class DifferenceOfNetworks(DifferenceAttackOptions, Metric):
 
     family: ClassVar[Family] = "adversarial"
     by_default: ClassVar[bool] = False
+    starts: ClassVar[str] = "started"
     pictured_inputs: ClassVar[PicturedInputs | None] = PicturedInputs("evaded", "found_classes", "found")
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("evaded", first_column, of="joint_any"),

@@ -40,6 +40,7 @@ class DifferenceSearchOfNetworks(DifferenceSearchOptions, Metric):
 
     family: ClassVar[Family] = "adversarial"
     by_default: ClassVar[bool] = False
+    starts: ClassVar[str] = "started"
     pictured_inputs: ClassVar[PicturedInputs | None] = PicturedInputs("found_apart", "found_classes", "found")
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("found_apart", first_column, of="parted"),

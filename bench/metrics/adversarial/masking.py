@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from bench.probes.base import Probe
 from bench.probes.masking import KNOWING, NAIVE, Masking, MaskingOptions
 from bench.registry import parameters
 
+SAID: Final = {"suspect": "may be masked", "masked": "are masked"}
+TOLD: Final = 2  # reasons that are said before the figures
 EVERY = tuple(f"{name}_correct" for name in (*NAIVE, "targeted", *KNOWING, "noise"))
 
 
@@ -82,3 +85,11 @@ class GradientMasking(MaskingOptions, Metric):
             "reasons": list(found.reasons),
             "errors": {name: float(1.0 - flags[name].mean()) for name in names if name.endswith("_correct")},
         }
+
+    def caution(self, details: Mapping[str, Any]) -> str:
+        """The verdict with its reasons, where gradients may hide how weak the network is."""
+        if details.get("verdict") not in ("suspect", "masked"):
+            return ""
+        told = details["reasons"]
+        reasons = "; ".join([*told[:TOLD], *([f"{len(told) - TOLD} more in the details"] if len(told) > TOLD else [])])
+        return f"gradients {SAID[details['verdict']]} ({reasons}): of its robust errors, report reported_robust_error"
