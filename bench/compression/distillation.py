@@ -16,7 +16,7 @@ from bench.functional.attribution_matching import collapsed_map, map_mismatch
 from bench.models.base import Schedule
 from bench.models.descent import Descent, batches, descend
 from bench.models.training import fast_layout, lay_out, preprocess, reproducible
-from bench.networks.interface import scores_in_training
+from bench.networks.interface import answer_of, by_member, raw_logits, scores_in_training
 from bench.networks.memory_layout import keep_contiguous
 from bench.stats.streams import derive_seed
 
@@ -104,7 +104,7 @@ class AttributionLoss:
         assert taught is not None
         self.trained, self.teacher = trained, copy.deepcopy(teacher).eval().requires_grad_(False)
         self.x, self.declared = x, declared
-        self.classes = taught.argmax(dim=1)
+        self.classes = answer_of(taught, declared).argmax(dim=1)
         self.random = torch.Generator().manual_seed(derive_seed("attribution", seed))
 
     def __call__(self, index: torch.Tensor) -> torch.Tensor:
@@ -119,7 +119,7 @@ class AttributionLoss:
         return map_mismatch(maps, taught)
 
     def _scores(self, module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-        return lambda x: _logs(scores_in_training(module(x)), self.declared)
+        return lambda x: answer_of(scores_in_training(module(x)), self.declared)
 
 
 def loss_of(
@@ -131,6 +131,8 @@ def loss_of(
 ) -> torch.Tensor:
     """The loss of one batch; ``output`` and ``taught`` (n, classes) are logits, or probabilities where declared.
 
+    Of several members (n, members, classes) each learns from the labels and from the same member of the teacher.
+
     >>> import torch
     >>> from bench.networks.network import InputSpec
     >>> declared = InputSpec((1, 1, 1), ("a", "b"))
@@ -139,22 +141,25 @@ def loss_of(
     >>> round(float(loss_of(student, None, teacher, declared, training)), 4)  # 4 (log 2 - 0.5623)
     0.5232
     """
-    student = _logs(output, declared)
+    student = raw_logits(output, declared).flatten(0, -2)
     loss = student.new_zeros(())
     if training.weight < 1:
         assert y is not None
-        loss = loss + (1 - training.weight) * functional.nll_loss(student.log_softmax(1), y)
+        loss = loss + (1 - training.weight) * functional.nll_loss(student.log_softmax(1), by_member(output, y)[1])
     if training.weight > 0:
         assert taught is not None
         at = training.temperature
-        p, q = ((logs / at).log_softmax(1) for logs in (_logs(taught, declared), student))
+        told = taught_rows(taught, output, declared)
+        p, q = ((logs / at).log_softmax(1) for logs in (told, student))
         loss = loss + training.weight * at**2 * functional.kl_div(q, p, reduction="batchmean", log_target=True)
     return loss
 
 
-def _logs(output: torch.Tensor, declared: InputSpec) -> torch.Tensor:
-    """Logits, up to a shift common to all classes."""
-    return output if declared.output == "logits" else output.clamp_min(torch.finfo(output.dtype).tiny).log()
+def taught_rows(taught: torch.Tensor, output: torch.Tensor, declared: InputSpec) -> torch.Tensor:
+    """The teacher's logits for each row of the student: member by member, or all members' answer for one."""
+    if taught.ndim == output.ndim:
+        return raw_logits(taught, declared).flatten(0, -2)
+    return by_member(output, answer_of(taught, declared))[1]
 
 
 def _answers(teacher: nn.Module, x: torch.Tensor) -> torch.Tensor:

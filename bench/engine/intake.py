@@ -80,7 +80,7 @@ def _target(network: Network) -> Target:
 
 
 def _logits(predictor: Predictor, x: NDArray[np.float32]) -> Float:
-    return np.asarray(predictor.logits(torch.from_numpy(np.ascontiguousarray(x)))[0].double().numpy())
+    return np.asarray(predictor.combined(torch.from_numpy(np.ascontiguousarray(x))).double().numpy())
 
 
 def _raw(network: Network, x: NDArray[np.float32]) -> Float:

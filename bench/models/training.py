@@ -20,7 +20,7 @@ from bench.models.base import Model, Progress, Recipe, check_recipe
 from bench.models.descent import Descent, batches, descend
 from bench.models.lipschitz_margin import LipschitzMargin
 from bench.models.single_step import single_step
-from bench.networks.interface import scores_in_training, to_network, to_outputs
+from bench.networks.interface import answer_of, by_member, scores_in_training, to_network, to_outputs
 from bench.networks.materialise import made_weights
 from bench.networks.memory_layout import keep_contiguous, needs_contiguous
 from bench.networks.network import InputSpec
@@ -209,13 +209,18 @@ def accuracy(module: nn.Module, samples: Images, declared: InputSpec) -> float:
     was_training = module.training
     module.eval()
     with reproducible("accuracy"), torch.no_grad():
-        predicted = torch.cat([module(x[start : start + 256]).argmax(dim=1) for start in range(0, len(x), 256)])
+        parts = [answer_of(module(x[start : start + 256]), declared) for start in range(0, len(x), 256)]
+        predicted = torch.cat(parts).argmax(dim=1)
     module.train(was_training)
     return int((predicted == y).sum()) / len(x)
 
 
 def _cross_entropy(output: torch.Tensor, y: torch.Tensor, declared: InputSpec, smoothing: float = 0.0) -> torch.Tensor:
-    """Mean of ``-(1 - s) log p_y - s / K sum_k log p_k``, from logits or, where they are declared, probabilities."""
+    """Mean of ``-(1 - s) log p_y - s / K sum_k log p_k``, from logits or, where they are declared, probabilities.
+
+    Of several members the mean of each one's own.
+    """
+    output, y = by_member(output, y)
     if declared.output == "logits":
         return functional.cross_entropy(output, y, label_smoothing=smoothing)
     logs = output.clamp_min(torch.finfo(output.dtype).tiny).log()

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from bench.errors import UnusableNetwork, UserError
+from bench.networks.interface import scored_classes, scores_shape
 from bench.networks.network import InputSpec
 from bench.registry import nearest
 
@@ -70,8 +71,8 @@ def found_part(answer: Any, count: int, declared: InputSpec, where: str) -> tupl
     """The part of an answer that holds the class scores, and how many classes there are.
 
     The declared ``output_name`` (a key, or a position), else ``logits`` or ``out``, else the first floating tensor
-    (count, classes) or (count, classes, 1, ...) with as many classes as are declared; where none are, there must be
-    one alone, or several of one size.
+    (count, classes) or (count, classes, 1, ...), of several members (count, members, classes), with as many classes as
+    are declared; where none are, there must be one alone, or several of one size.
 
     >>> found_part((torch.zeros(2, 5), torch.zeros(2, 3)), 2, InputSpec((1, 2, 2), ("a", "b", "c")), "factory")
     (Part(kind='item', name=1, flatten=False), 3)
@@ -87,13 +88,14 @@ def found_part(answer: Any, count: int, declared: InputSpec, where: str) -> tupl
     for part, value in chosen.items():
         if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.ndim < 2:
             continue
-        if len(value) == count and set(value.shape[2:]) <= {1} and (wanted in (0, value.shape[1]) or len(parts) == 1):
-            fitting[Part(part.kind, part.name, value.ndim > 2)] = int(value.shape[1])
+        classes = scored_classes(value.shape, count, declared.members)
+        if classes and (wanted in (0, classes) or len(parts) == 1):
+            fitting[Part(part.kind, part.name, declared.members == 1 and value.ndim > 2)] = classes
     named = [part for name in NAMES for part in fitting if part.name == name]
     if named:
         fitting = {named[0]: fitting[named[0]]}
     if not fitting:
-        right = f"put out (batch, {wanted or 'classes'}) in floating point, one score a class"
+        right = f"put out {scores_shape('batch', declared.members, wanted)} in floating point, one score a class"
         raise UnusableNetwork.at(where, f"two images give {_told(chosen)}", right)
     if not wanted and len(set(fitting.values())) > 1:
         last = json.dumps(str(list(fitting)[-1].name))

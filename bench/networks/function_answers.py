@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from bench.errors import UnusableNetwork
 from bench.interrupts import contained
-from bench.networks.interface import class_scores
+from bench.networks.interface import class_scores, scored_classes, scores_shape
 from bench.networks.network import FunctionNetwork
 
 
 def answers(network: FunctionNetwork, x: NDArray[Any], where: str = "function") -> NDArray[Any]:
-    """The class scores (n, classes), float32 or float64, that a function gives for preprocessed samples x (n, ...).
+    """The class scores that a function gives for preprocessed samples x (n, ...), float32 or float64.
+
+    (n, classes), of a network that declares several members (n, members, classes).
 
     The function is given a copy of its own, which it may change.
 
@@ -29,9 +31,10 @@ def answers(network: FunctionNetwork, x: NDArray[Any], where: str = "function") 
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         what = f"it fails on an array {x.shape} of {x.dtype}: {reason}"
         raise UnusableNetwork.at(where, what, "let it take arrays (n, ...) as the data declares them") from error
-    if out.dtype.kind not in "fiub" or out.ndim < 2 or len(out) != len(x) or set(out.shape[2:]) - {1}:
+    members = network.input.members
+    if out.dtype.kind not in "fiub" or not scored_classes(out.shape, len(x), members):
         what = f"{len(x)} samples give an array {out.shape} of {out.dtype}"
-        raise UnusableNetwork.at(where, what, "answer (n, classes), one score a class")
+        raise UnusableNetwork.at(where, what, f"answer {scores_shape('n', members)}, one score a class")
     scores = class_scores(out)
     return scores if scores.dtype == np.float64 else scores.astype(np.float32)
 
@@ -39,4 +42,4 @@ def answers(network: FunctionNetwork, x: NDArray[Any], where: str = "function") 
 def answer_classes(network: FunctionNetwork, where: str) -> int:
     """The number of classes that a function answers, from two empty samples."""
     declared = network.input
-    return int(answers(network, np.zeros((2, *declared.network_shape), declared.dtype), where).shape[1])
+    return int(answers(network, np.zeros((2, *declared.network_shape), declared.dtype), where).shape[-1])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
 from bench.errors import UserError
-from bench.networks.network import InputSpec, declared_axis
+from bench.networks.network import Combine, InputSpec, declared_axis
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +62,95 @@ def class_scores(out: Array) -> Array:
     (2, 10)
     """
     return out.reshape(out.shape[:2]) if len(out.shape) > 2 and set(out.shape[2:]) <= {1} else out
+
+
+def member_scores(out: Array, declared: InputSpec) -> Array:
+    """A network's output, (n, classes) or (n, members, classes), with the members first: (members, n, classes).
+
+    >>> import torch
+    >>> spec = InputSpec(shape=(1, 1, 1), classes=("a", "b"), members=3)
+    >>> tuple(member_scores(torch.zeros(5, 3, 2), spec).shape)
+    (3, 5, 2)
+    """
+    return out.swapaxes(0, 1) if declared.members > 1 else class_scores(out)[None]
+
+
+def answer_of(out: torch.Tensor, declared: InputSpec) -> torch.Tensor:
+    """A network's output as logits (n, classes) in its own order of classes, its members made one.
+
+    >>> import torch
+    >>> spec = InputSpec(shape=(1, 1, 1), classes=("a", "b"), output="probabilities")
+    >>> answer_of(torch.tensor([[0.25, 0.75]]), spec).exp().tolist()
+    [[0.25, 0.75]]
+    """
+    return combined(member_scores(raw_logits(out, declared), declared), declared.combine)
+
+
+def raw_logits(out: torch.Tensor, declared: InputSpec) -> torch.Tensor:
+    """A network's output as logits, or the logarithm of the probabilities that it puts out: the same shape."""
+    import torch
+
+    return out if declared.output == "logits" else out.clamp_min(torch.finfo(out.dtype).tiny).log()
+
+
+def by_member(out: torch.Tensor, of_samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each member's row of scores (n members, classes), and what each is to answer, repeated: mean losses over both.
+
+    >>> import torch
+    >>> rows, labels = by_member(torch.zeros(2, 3, 10), torch.tensor([4, 7]))
+    >>> tuple(rows.shape), labels.tolist()
+    ((6, 10), [4, 4, 4, 7, 7, 7])
+    """
+    rows = out.flatten(0, -2)
+    return rows, of_samples.repeat_interleave(len(rows) // len(of_samples), dim=0)
+
+
+def put_out(shape: Sequence[int], members: int) -> tuple[int, ...]:
+    """The shape that a network put out, of what ``member_scores`` made of it.
+
+    >>> put_out((1, 5, 10), 1), put_out((3, 5, 10), 3)
+    ((5, 10), (5, 3, 10))
+    """
+    return tuple(shape[1:]) if members == 1 else (*shape[1::-1], *shape[2:])
+
+
+def scored_classes(shape: Sequence[int], count: int, members: int = 1) -> int:
+    """The classes of an output of that shape for ``count`` samples; 0 where it is not one row of scores each.
+
+    >>> scored_classes((5, 10, 1, 1), 5), scored_classes((5, 3, 10), 5, 3), scored_classes((5, 10), 5, 3)
+    (10, 10, 0)
+    """
+    if len(shape) < 2 or shape[0] != count:
+        return 0
+    if members == 1:
+        return shape[1] if set(shape[2:]) <= {1} else 0
+    return shape[2] if len(shape) == 3 and shape[1] == members else 0
+
+
+def scores_shape(count: int | str, members: int = 1, classes: int | str = 0) -> str:
+    """The shape of scores as people write it; 0 classes: any number.
+
+    >>> scores_shape(1, classes=10), scores_shape("batch", members=3)
+    ('(1, 10)', '(batch, 3, classes)')
+    """
+    return f"({', '.join(map(str, [count, *([members] if members > 1 else []), classes or 'classes']))})"
+
+
+def combined(logits: torch.Tensor, combine: Combine = "mean_probability") -> torch.Tensor:
+    """The members' logits (members, n, classes) as one network's (n, classes); one member's as they are.
+
+    ``mean_probability``: ``log (1/K) Σ_k softmax(z_k)``; ``mean_logit``: ``(1/K) Σ_k z_k``.
+
+    >>> import torch
+    >>> two = torch.tensor([[[0.0, 100.0]], [[100.0, 0.0]]])
+    >>> combined(two).exp().tolist(), combined(two, "mean_logit").tolist()
+    ([[0.5, 0.5]], [[50.0, 50.0]])
+    """
+    if len(logits) == 1:
+        return logits[0]
+    if combine == "mean_logit":
+        return logits.mean(dim=0)
+    return logits.log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(logits))
 
 
 def scores_in_training(answer: Any) -> torch.Tensor:

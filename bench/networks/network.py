@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Kind = Literal["torch", "torch-quantised", "onnx", "onnx-quantised", "function"]
 Layout: TypeAlias = Literal["NCHW", "NHWC"]
 Dtype: TypeAlias = Literal["float32", "uint8"]
+Combine: TypeAlias = Literal["mean_probability", "mean_logit"]
+"""How members become one output."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class InputSpec:
     vector, whose features stand where an image has its channels. A network is given
     ``(scale x - mean) / std`` in its ``layout`` and ``dtype``. ``order[j]`` is the class that its output ``j`` means;
     empty where outputs and ``classes`` stand in the same order. ``output_name`` is the output that holds the class
-    scores, where there are several.
+    scores, where there are several. A network of several ``members`` puts out (n, members, classes); ``combine`` says
+    how they become one answer.
 
     >>> InputSpec(shape=(3, 8, 6), classes=("a", "b", "c"), layout="NHWC", order=(2, 0, 1)).network_shape
     (8, 6, 3)
@@ -43,6 +46,8 @@ class InputSpec:
     dtype: Dtype = "float32"
     order: tuple[int, ...] = ()
     output_name: str = ""
+    members: int = 1
+    combine: Combine = "mean_probability"
 
     @property
     def network_shape(self) -> tuple[int, ...]:
@@ -68,8 +73,11 @@ class InputSpec:
             "dtype": self.dtype,
             "order": list(self.order),
             "output_name": self.output_name,
+            "members": self.members,
+            "combine": self.combine,
         }
         usual: dict[str, Any] = {"scale": 1.0, "layout": "NCHW", "dtype": "float32", "order": [], "output_name": ""}
+        usual |= {"members": 1, "combine": "mean_probability"}
         return {
             "shape": list(self.shape),
             "classes": list(self.classes),
@@ -100,6 +108,8 @@ class InputSpec:
             dtype=data.get("dtype", "float32"),
             order=class_order(data.get("order", ()), classes),
             output_name=data.get("output_name", ""),
+            members=data.get("members", 1),
+            combine=data.get("combine", "mean_probability"),
         )
 
 

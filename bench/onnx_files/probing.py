@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from bench.errors import UnusableNetwork, UserError
-from bench.networks.interface import ONNX_INPUT_TYPES
+from bench.networks.interface import ONNX_INPUT_TYPES, scored_classes, scores_shape
 from bench.networks.network import InputSpec
 from bench.onnx_files.bounds import bounded, refuse_excess
 from bench.onnx_files.interface import one_line
@@ -77,15 +77,15 @@ def _chosen(outputs: dict[str, Any], count: int, declared: InputSpec, where: str
     fitting = {}
     for name, array in outputs.items():
         floating = isinstance(array, np.ndarray) and array.dtype in (np.float32, np.float16, np.float64)
-        scores = floating and array.ndim >= 2 and len(array) == count and set(array.shape[2:]) <= {1}
-        if scores and declared.output_name in ("", name) and (alone or not wanted or array.shape[1] == wanted):
-            fitting[name] = int(array.shape[1])
+        classes = scored_classes(array.shape, count, declared.members) if floating else 0
+        if classes and declared.output_name in ("", name) and (alone or not wanted or classes == wanted):
+            fitting[name] = classes
     if not fitting:
         candidates = {name: outputs[name] for name in ([declared.output_name] if declared.output_name else outputs)}
         listed = "; ".join(f"{name!r} {_shape(array)}" for name, array in candidates.items())
         what = f"{'two images give' if count == 2 else f'a batch of {count} gives'} {listed}"
-        classes = "classes" if alone or not wanted else str(wanted)
-        right = f"put out (batch, {classes}) in floating point, one score a class"
+        shape = scores_shape("batch", declared.members, 0 if alone else wanted)
+        right = f"put out {shape} in floating point, one score a class"
         raise UnusableNetwork.at(where, what, right)
     if not wanted and len(set(fitting.values())) > 1:
         listed = ", ".join(f"{name!r} ({count})" for name, count in fitting.items())

@@ -11,7 +11,7 @@ from torch import nn
 from bench.errors import NotDifferentiable, UserError
 from bench.integer_sums.pairs import Sums
 from bench.networks.arithmetic import arithmetic
-from bench.networks.interface import class_scores, to_logits, to_network
+from bench.networks.interface import class_scores, combined, member_scores, to_logits, to_network
 from bench.networks.network import InputSpec
 from bench.onnx_import.module import OnnxModule, import_onnx
 from bench.onnx_import.rounding import GradientMode
@@ -75,11 +75,12 @@ class Twin(nn.Module):
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, classes)."""
-        return to_logits(self.run(to_network(x, replace(self.input, dtype="float32"))), self.input, self.smallest)
+        """Logits (batch, classes), of several members combined."""
+        out = member_scores(self.run(to_network(x, replace(self.input, dtype="float32"))), self.input)
+        return combined(to_logits(out, self.input, self.smallest), self.input.combine)
 
     def run(self, given: torch.Tensor) -> torch.Tensor:
-        """The graph's own outputs for preprocessed images, (batch, classes)."""
+        """The graph's own outputs for preprocessed images, (batch, classes) or (batch, members, classes)."""
         with arithmetic(self.threads):
             size = self.fixed_batch or max(1, len(given))
             out = torch.cat([self._run(part, size) for part in torch.split(given, size)])

@@ -28,8 +28,14 @@ def member_logits(predictor: Predictor, x: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def log_probabilities(predictor: Predictor, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Log of the members' mean probability (n, classes), float64, of x (n, ...) in the user's bounds."""
-    return log_mean_probabilities(member_logits(predictor, x))
+    """Log-probabilities (n, classes), float64, of x (n, ...) in the user's bounds, the members made one.
+
+    By their mean probability, or where the network declares it by their mean logit.
+    """
+    logits = member_logits(predictor, x)
+    if predictor.spec.input.combine == "mean_logit":
+        logits = logits.mean(axis=0, keepdims=True, dtype=np.float64)
+    return log_mean_probabilities(logits)
 
 
 @probes.register("logits")
@@ -37,7 +43,7 @@ def log_probabilities(predictor: Predictor, x: NDArray[np.float32]) -> NDArray[n
 class Logits(Probe):
     """One forward pass: ``log_probabilities`` (n, classes) float64, nats; a logarithm of a probability is a logit.
 
-    Members of an ensemble are combined by their mean probability.
+    Members of an ensemble are combined as the network declares, by default by their mean probability.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("log_probabilities",)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bench.errors import NotDifferentiable
 from bench.integer_sums.pairs import Sums
-from bench.networks.interface import to_logits, to_network
+from bench.networks.interface import combined, to_logits, to_network
 from bench.networks.network import InputSpec, Network
 from bench.registry import Registry, parameters
 
@@ -111,6 +111,10 @@ class Predictor(ABC):
             parts = [self.forward(self.preprocess(batch)).cpu() for batch in torch.split(x, size)]
         return self.to_user(torch.cat(parts, dim=1))
 
+    def combined(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (n, classes) of x (n, ...) in the user's bounds, the members made one as the network declares."""
+        return combined(self.logits(x), self.spec.input.combine)
+
     def to_user(self, out: torch.Tensor) -> torch.Tensor:
         """Bring what ``forward`` gave to logits of the data's classes."""
         return to_logits(out, self.spec.input, self.smallest)
@@ -129,10 +133,12 @@ class Predictor(ABC):
 
     def differentiable(
         self,
-        combine: Literal["mean_probability"] = "mean_probability",
         gradient: Literal["exact", "straight_through", "hard"] = "exact",
     ) -> nn.Module:
-        """A module from user-space images (batch, ...) to logits (batch, classes) with input gradients."""
+        """A module from user-space images (batch, ...) to logits (batch, classes) with input gradients.
+
+        Of several members the combination: the expectation over them, not one of them.
+        """
         raise NotDifferentiable(f"no input gradients on runtime {self.spec.target.runtime!r}")
 
     def straight_through(self, x: NDArray[np.float32]) -> nn.Module:

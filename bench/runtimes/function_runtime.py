@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from bench.errors import NotDifferentiable, UserError
 from bench.networks.function_answers import answers
+from bench.networks.interface import member_scores
 from bench.networks.network import FunctionNetwork, Network
 from bench.runtimes.base import Predictor, PredictorSpec, Runtime, Target, runtimes
 from bench.runtimes.onnx_runtime import OnnxRuntime
@@ -48,6 +49,7 @@ class FunctionPredictor(Predictor):
         self.spec = PredictorSpec(
             input=network.input,
             target=target,
+            members=network.input.members,
             batch_dependent=network.batch_dependent,
             softmax="kept" if network.input.output == "probabilities" else "",
         )
@@ -55,21 +57,21 @@ class FunctionPredictor(Predictor):
             self.batch_size = FLOOR_BATCH
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (1, batch, classes) of one preprocessed batch."""
+        """Logits (members, batch, classes) of one preprocessed batch."""
         import torch
 
         assert isinstance(self.network, FunctionNetwork)
         scores = answers(self.network, x.detach().cpu().numpy())
         classes = len(self.spec.input.classes)
-        if classes and scores.shape[1] != classes:
-            what = f"it answers {scores.shape[1]} scores a sample, and {classes} before"
+        if classes and scores.shape[-1] != classes:
+            what = f"it answers {scores.shape[-1]} scores a sample, and {classes} before"
             raise UserError.at("function", what, "answer (n, classes) for every batch")
-        return torch.from_numpy(scores).unsqueeze(0)
+        return member_scores(torch.from_numpy(scores), self.spec.input)
 
     def trust(self, x: torch.Tensor) -> None:
         """A function has no differentiable view: ``NotDifferentiable``."""
         raise NotDifferentiable(NO_GRADIENT)
 
-    def differentiable(self, combine: object = None, gradient: object = None) -> torch.nn.Module:
+    def differentiable(self, gradient: object = None) -> torch.nn.Module:
         """A function has no differentiable view: ``NotDifferentiable``."""
         raise NotDifferentiable(NO_GRADIENT)

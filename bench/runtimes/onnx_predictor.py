@@ -12,7 +12,15 @@ import torch
 
 from bench.errors import NotDifferentiable, UserError
 from bench.integer_sums.pairs import Sums
-from bench.networks.interface import ONNX_INPUT_TYPES, class_scores
+from bench.networks.interface import (
+    ONNX_INPUT_TYPES,
+    class_scores,
+    combined,
+    member_scores,
+    put_out,
+    scored_classes,
+    scores_shape,
+)
 from bench.networks.network import OnnxNetwork
 from bench.onnx_files.class_scores import scored, smallest_positive
 from bench.onnx_files.running import holds_loop, run_session
@@ -70,17 +78,18 @@ class OnnxPredictor(Predictor):
         self.spec = PredictorSpec(
             input=declared,
             target=target,
+            members=declared.members,
             batch_dependent=dynamic or network.batch_dependent,
             integer_sums=sums,
             softmax=softmax,
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (1, batch, classes) of one preprocessed batch."""
+        """Logits (members, batch, classes) of one preprocessed batch."""
         batch = np.ascontiguousarray(x.detach().cpu().numpy(), dtype=self.dtype)
         size = self.fixed_batch or len(batch)
         parts = [self._run(batch[start : start + size], size) for start in range(0, len(batch), size)]
-        return torch.from_numpy(np.concatenate(parts)).float().unsqueeze(0)
+        return member_scores(torch.from_numpy(np.concatenate(parts)).float(), self.spec.input)
 
     def _run(self, batch: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
         missing = size - len(batch)
@@ -138,13 +147,12 @@ class OnnxPredictor(Predictor):
         size = 1 if self.spec.batch_dependent else self.batch_size
         shipped = self.as_shipped()
         parts = [self.preprocess(batch) for batch in torch.split(x, size)]
-        own = torch.cat([self.forward(part)[0] for part in parts]).softmax(1)
-        theirs = torch.cat([shipped.forward(part)[0] for part in parts])
+        own = torch.cat([self.forward(part) for part in parts], dim=1).softmax(-1)
+        theirs = torch.cat([shipped.forward(part) for part in parts], dim=1)
         return {"largest_probability_difference": float((own - theirs).abs().max())}
 
     def differentiable(
         self,
-        combine: Literal["mean_probability"] = "mean_probability",
         gradient: Literal["exact", "straight_through", "hard"] = "exact",
     ) -> Twin:
         """Our import of the graph that the session runs, from user-space images to logits (batch, classes).
@@ -169,7 +177,7 @@ class OnnxPredictor(Predictor):
 
     def _session_logits(self, x: torch.Tensor) -> torch.Tensor:
         """The session's own answers, (n, classes)."""
-        return self.logits(x)[0]
+        return self.combined(x)
 
     def _twin(self, graph: bytes, gradient: Literal["exact", "straight_through", "hard"], sums: Sums) -> Twin:
         from bench.onnx_import.twin import Twin, doubled
@@ -199,10 +207,11 @@ class OnnxPredictor(Predictor):
             what = f"the file takes samples of shape {tuple(wanted)}, the data has {given}"
             raise UserError.at("input", what, "give a file that was exported for this data")
         shape = self._shape_of(1, "give a file that was exported for this data")
-        classes = len(declared.classes)
-        if len(shape) != 2 or (classes and shape[1] != classes):  # no classes declared: any number
+        classes, found = len(declared.classes), scored_classes(shape, 1, declared.members)
+        if not found or classes not in (0, found):  # no classes declared: any number
             what = f"the file's first output has shape {shape} for one sample"
-            raise UserError.at("onnx", what, f"it must be (1, {classes or 'classes'}), one score a class")
+            right = f"it must be {scores_shape(1, declared.members, classes)}, one score a class"
+            raise UserError.at("onnx", what, right)
         if self.fixed_batch is None and not self.spec.batch_dependent:
             advice = "declare a batch of 1 in the file, or export it with a free batch"
             both = self._shape_of(2, advice)
@@ -214,7 +223,7 @@ class OnnxPredictor(Predictor):
         declared = self.network.input
         sample = self.preprocess(torch.full((count, *declared.shape), declared.bounds[0]))
         try:
-            return tuple(self.forward(sample).shape[1:])
+            return put_out(self.forward(sample).shape, declared.members)
         except Exception as error:  # the runtime's exceptions share no base class of their own
             samples = f"{'one sample' if count == 1 else f'{count} samples'} of shape {declared.shape}"
             what = f"ONNX Runtime cannot run {samples}: {reason(error)}"
@@ -238,9 +247,9 @@ class SimulatedPredictor(OnnxPredictor):
         return self.saturating_twin()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (1, batch, classes) of one preprocessed batch, from the twin."""
+        """Logits (members, batch, classes) of one preprocessed batch, from the twin."""
         with torch.no_grad():
-            return self._simulation.run(x.float()).unsqueeze(0)
+            return member_scores(self._simulation.run(x.float()), self.spec.input)
 
     def _session_sums(self) -> Sums:
         return "exact"
@@ -248,4 +257,4 @@ class SimulatedPredictor(OnnxPredictor):
     def _session_logits(self, x: torch.Tensor) -> torch.Tensor:
         size = 1 if self.spec.batch_dependent else self.batch_size
         parts = [super(SimulatedPredictor, self).forward(self.preprocess(batch)) for batch in torch.split(x, size)]
-        return self.to_user(torch.cat(parts, dim=1))[0]
+        return combined(self.to_user(torch.cat(parts, dim=1)), self.spec.input.combine)

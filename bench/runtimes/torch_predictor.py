@@ -14,7 +14,7 @@ from torch import nn
 
 from bench.errors import NotDifferentiable, UserError
 from bench.networks.arithmetic import arithmetic
-from bench.networks.interface import class_scores, to_network
+from bench.networks.interface import combined, member_scores, put_out, scored_classes, scores_shape, to_network
 from bench.networks.memory_layout import keep_contiguous
 from bench.networks.network import TorchNetwork
 from bench.networks.torchscript import copied
@@ -51,7 +51,10 @@ class TorchPredictor(Predictor):
             parameter.requires_grad_(False)
         keep_contiguous(self.module)
         self.softmax_call: int | None = None  # the one that is left out
-        self.spec = PredictorSpec(input=network.input, target=target, batch_dependent=network.batch_dependent)
+        declared = network.input
+        self.spec = PredictorSpec(
+            input=declared, target=target, members=declared.members, batch_dependent=network.batch_dependent
+        )
         if network.input.output == "probabilities":
             self._remove_softmax()
 
@@ -75,10 +78,10 @@ class TorchPredictor(Predictor):
         return to_network(x.to(device=self.device, dtype=self.dtype), self.spec.input)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (1, batch, classes) of one preprocessed batch."""
+        """Logits (members, batch, classes) of one preprocessed batch."""
         with arithmetic(self.threads), self._calls():
             out: torch.Tensor = self.module(x)
-        return class_scores(out).unsqueeze(0)
+        return member_scores(out, self.spec.input)
 
     def _calls(self) -> AbstractContextManager[object]:
         """A context in which the final softmax is left out."""
@@ -100,7 +103,7 @@ class TorchPredictor(Predictor):
         sample = torch.full((1, *declared.shape), declared.bounds[0])
         try:
             with torch.no_grad():
-                shape = tuple(self.forward(self.preprocess(sample)).shape[1:])
+                shape = put_out(self.forward(self.preprocess(sample)).shape, declared.members)
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             if self._runs(sample.repeat(2, *[1] * len(declared.shape))):
@@ -109,10 +112,11 @@ class TorchPredictor(Predictor):
                 raise UserError.at("network", what, right) from error
             what = f"the network does not take a sample of shape {declared.shape}: {reason}"
             raise UserError.at("input", what, "declare the data's shape as the network expects it") from error
-        classes = len(declared.classes)
-        if len(shape) != 2 or (classes and shape[1] != classes):  # no classes declared: any number
+        classes, found = len(declared.classes), scored_classes(shape, 1, declared.members)
+        if not found or classes not in (0, found):  # no classes declared: any number
             what = f"the network gives shape {shape} for one sample"
-            raise UserError.at("input", what, f"it must be (1, {classes or 'classes'}), one score a class")
+            right = f"it must be {scores_shape(1, declared.members, classes)}, one score a class"
+            raise UserError.at("input", what, right)
 
     def _runs(self, sample: torch.Tensor) -> bool:
         try:
@@ -124,10 +128,9 @@ class TorchPredictor(Predictor):
 
     def differentiable(
         self,
-        combine: Literal["mean_probability"] = "mean_probability",
         gradient: Literal["exact", "straight_through", "hard"] = "exact",
     ) -> nn.Module:
-        """A module from user-space images (batch, channels, height, width) to logits (batch, classes).
+        """A module from user-space images (batch, channels, height, width) to logits (batch, classes), combined.
 
         Its attribute ``gradient`` says which gradient it gives: ``exact``, or ``straight_through`` for a quantised
         network, where rounding passes the gradient on inside its range. The true derivative of rounding is zero
@@ -147,7 +150,7 @@ class TorchPredictor(Predictor):
             NotDifferentiable: on samples x it computes something else than the network.
         """
         module = user_space(self, straight_through=True)
-        right = self.logits(torch.from_numpy(x))[0].double()
+        right = self.combined(torch.from_numpy(x)).double()
         size = 1 if self.spec.batch_dependent else self.batch_size
         with torch.no_grad():
             logits = torch.cat([module(batch).cpu() for batch in torch.split(torch.from_numpy(x), size)]).double()
@@ -178,12 +181,10 @@ def user_space(predictor: TorchPredictor, *, straight_through: bool = False) -> 
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             """Logits (batch, classes)."""
-            if not straight_through:
-                return predictor.to_user(predictor.forward(predictor.preprocess(x))[0])
             from bench.networks.function_modes import StraightThrough
 
-            with StraightThrough():
-                out = predictor.forward(predictor.preprocess(x))[0]
-            return predictor.to_user(out)
+            with StraightThrough() if straight_through else nullcontext():
+                out = predictor.forward(predictor.preprocess(x))
+            return combined(predictor.to_user(out), predictor.spec.input.combine)
 
     return UserSpace()

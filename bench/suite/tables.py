@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.models.base import Recipe
-from bench.networks.network import Dtype, Layout
+from bench.networks.network import Combine, Dtype, Layout
 from bench.runtimes.base import Target
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_-]|\.[A-Za-z0-9_-])*$"
@@ -62,6 +62,10 @@ class InputTable(_Table):
     classes: list[str] | list[int] | None = Field(
         None, min_length=2, description="the data's classes, names or numbers, in the order of the network's outputs"
     )
+    members: int | None = Field(
+        None, ge=2, description="networks in one: it puts out (batch, members, classes), a row of scores a member"
+    )
+    combine: Combine | None = Field(None, description="how members become one answer; mean_probability by default")
 
     def contradiction(self) -> tuple[str, str] | None:
         """The contradiction in a declaration, and what would be right."""

@@ -68,14 +68,14 @@ def check_parity(network: TorchNetwork, exported: OnnxNetwork) -> dict[str, Any]
     draws = generator("onnx-export", "parity").uniform(low, high, (PROBES, *network.input.shape))
     x = torch.from_numpy(draws.astype(np.float32))
     with reproducible("onnx-export"):
-        expected = TorchRuntime().open(network, Target(name="parity"), "cpu").logits(x)[0]
+        expected = TorchRuntime().open(network, Target(name="parity"), "cpu").logits(x)
     figures: dict[str, Any] = {"probes": PROBES, "largest_logit": float(expected.abs().max()), "levels": {}}
     for level in get_args(Optimisation):
         predictor = OnnxRuntime().open(exported, parity_target(level), "cpu")
         predictor.batch_size = 7
-        actual = torch.cat([predictor.logits(x[:1])[0], predictor.logits(x[1:])[0]])
-        worst = (actual - expected).abs().amax(dim=1)
-        flips = int((actual.argmax(dim=1) != expected.argmax(dim=1)).sum())
+        actual = torch.cat([predictor.logits(x[:1]), predictor.logits(x[1:])], dim=1)
+        worst = (actual - expected).abs().amax(dim=-1)
+        flips = int((actual.argmax(dim=-1) != expected.argmax(dim=-1)).sum())
         figures["levels"][level] = {"largest": float(worst.max()), "median": float(worst.median()), "flips": flips}
     _judge(figures["levels"]["disabled"], expected, network.quantised)
     return figures

@@ -14,6 +14,7 @@ import torch_pruning
 from torch import nn
 
 from bench.models.training import reproducible
+from bench.networks.interface import scored_classes
 from bench.networks.network import InputSpec
 from bench.networks.tied_weights import shared_layers
 
@@ -273,4 +274,4 @@ def _runs(module: nn.Module, declared: InputSpec) -> bool:
     """Whether the module gives one output a class."""
     with torch.no_grad():
         out = module.eval()(*_example(module, declared))
-    return tuple(out.shape) == (2, len(declared.classes))
+    return scored_classes(out.shape, 2, declared.members) == len(declared.classes)

@@ -15,6 +15,7 @@ from bench.compression.pruning.graph import ChannelGroup, Entry
 from bench.compression.pruning.options import Importance
 from bench.errors import UserError
 from bench.models.training import labelled_tensors, reproducible
+from bench.networks.interface import by_member, raw_logits
 from bench.networks.memory_layout import keep_contiguous
 from bench.networks.network import InputSpec
 from bench.stats.streams import generator
@@ -113,9 +114,8 @@ def _taylor(
         for start in starts:
             scored.zero_grad(set_to_none=True)
             out = scored(x[start : start + TAYLOR_BATCH])
-            if declared.output == "probabilities":
-                out = out.clamp_min(torch.finfo(out.dtype).tiny).log()
-            functional.nll_loss(out.log_softmax(1), y[start : start + TAYLOR_BATCH]).backward()  # type: ignore[no-untyped-call]
+            rows, labels = by_member(raw_logits(out, declared), y[start : start + TAYLOR_BATCH])
+            functional.nll_loss(rows.log_softmax(1), labels).backward()  # type: ignore[no-untyped-call]
             for group in groups:
                 totals[group.name] += _first_order(scored, group) ** 2 / len(starts)
     return totals

@@ -13,6 +13,7 @@ from bench.compression.pruning.importance import Scores, score_units
 from bench.compression.pruning.options import Importance
 from bench.compression.pruning.plan import units_kept, weakest
 from bench.models.training import accuracy, preprocess, reproducible
+from bench.networks.interface import answer_of
 from bench.networks.network import InputSpec, TorchNetwork
 
 if TYPE_CHECKING:
@@ -100,6 +101,4 @@ def _log_probabilities(module: nn.Module, samples: Samples, declared: InputSpec)
     x = preprocess(torch.from_numpy(samples.x), declared)
     with reproducible("sensitivity"), torch.no_grad():
         out = torch.cat([module.eval()(part) for part in torch.split(x, 256)]).double()
-    if declared.output == "probabilities":
-        return out.clamp_min(torch.finfo(out.dtype).tiny).log()
-    return out.log_softmax(1)
+    return answer_of(out, declared).log_softmax(1)

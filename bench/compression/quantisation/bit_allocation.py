@@ -103,7 +103,7 @@ def _moves(
 
 
 def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[str, dict[int, float]]:
-    """Mean KL(p || q) of the outputs in nats, q with one layer's weights at 8, 4 or 2 bits and all else in float.
+    """Mean KL(p || q) of each member's outputs in nats, q with one layer at 8, 4 or 2 bits, all else in float.
 
     Args:
         module: the float network as it is to be quantised.
@@ -126,10 +126,10 @@ def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[st
                 rounded: Any = quantised.get_submodule(name)
                 layer.weight.data = rounded.quant_weight().value
                 rows = expected.exp() * (expected - _log_probabilities(probe, batches))
-                damage.setdefault(name, {})[bits] = max(float(rows.sum(dim=1).mean()), 0.0)
+                damage.setdefault(name, {})[bits] = max(float(rows.sum(dim=-1).mean()), 0.0)
                 layer.weight.data = kept
     return damage
 
 
 def _log_probabilities(module: nn.Module, batches: list[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([module(batch) for batch in batches]).double().log_softmax(dim=1)
+    return torch.cat([module(batch) for batch in batches]).double().log_softmax(dim=-1)

@@ -15,6 +15,7 @@ from bench.compression.quantisation.quantisers import layer_classes
 from bench.errors import UserError
 from bench.models.descent import Descent, batches, descend
 from bench.models.training import reproducible
+from bench.networks.interface import by_member, raw_logits
 from bench.networks.memory_layout import keep_contiguous
 from bench.networks.network import InputSpec
 from bench.stats.streams import derive_seed
@@ -48,7 +49,7 @@ def train_quantised(
         targets = None if teacher is None else _outputs(teacher, x, declared)
 
         def batch_loss(index: torch.Tensor) -> torch.Tensor:
-            scores = _scores(module(x[index]), declared)
+            scores = raw_logits(module(x[index]), declared)
             return _loss(options, scores, y[index], None if targets is None else targets[index])
 
         descent = Descent(options.epochs, options.learning_rate, options.weight_decay, key="qat.learning_rate")
@@ -59,31 +60,29 @@ def train_quantised(
 
 
 def _loss(options: TrainingOptions, scores: torch.Tensor, y: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor:
-    loss = functional.cross_entropy(scores, y)
+    loss = functional.cross_entropy(*by_member(scores, y))
     if target is None:
         return loss
     return (1 - options.distillation) * loss + options.distillation * divergence(target, scores, options.temperature)
 
 
 def divergence(target: torch.Tensor, scores: torch.Tensor, temperature: float) -> torch.Tensor:
-    """``T^2 KL(softmax(target / T) || softmax(scores / T))``, mean over logits (n, classes). Hinton, arXiv:1503.02531.
+    """``T^2 KL(softmax(target / T) || softmax(scores / T))``, mean over rows of logits (..., classes).
+
+    Hinton et al., arXiv:1503.02531.
 
     >>> import torch
     >>> a, b = torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 2.0]]).log1p()  # (1/2, 1/2) and (1/4, 3/4)
     >>> round(divergence(a, b, 1.0).item(), 4)  # ln(2)/2 + ln(2/3)/2
     0.1438
     """
-    expected, other = (functional.log_softmax(logits / temperature, dim=1) for logits in (target, scores))
+    expected, other = (functional.log_softmax(logits.flatten(0, -2) / temperature, 1) for logits in (target, scores))
     return temperature**2 * functional.kl_div(other, expected, reduction="batchmean", log_target=True)
-
-
-def _scores(output: torch.Tensor, declared: InputSpec) -> torch.Tensor:
-    return output.clamp_min(torch.finfo(output.dtype).tiny).log() if declared.output == "probabilities" else output
 
 
 def _outputs(module: nn.Module, x: torch.Tensor, declared: InputSpec) -> torch.Tensor:
     with torch.no_grad():
-        return torch.cat([_scores(module(batch), declared) for batch in torch.split(x, 256)])
+        return torch.cat([raw_logits(module(batch), declared) for batch in torch.split(x, 256)])
 
 
 def _trainable(module: nn.Module, ranges: bool) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ def deploy(
 
 
 def _logits(predictor: Predictor, samples: Samples) -> Float:
-    return np.asarray(predictor.logits(torch.from_numpy(samples.x))[0].numpy(), dtype=np.float64)
+    return np.asarray(predictor.combined(torch.from_numpy(samples.x)).numpy(), dtype=np.float64)
 
 
 def deployed_divergence(layers: OutputDamage, pair: tuple[Deployed, Deployed], samples: Samples) -> DeployedDivergence:

@@ -35,9 +35,10 @@ class TakenApart(NamedTuple):
 
     def answers(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """The network's outputs as logits of the data's classes."""
-        from bench.networks.interface import class_scores, to_logits
+        from bench.networks.interface import combined, member_scores, to_logits
 
-        return to_logits(torch.from_numpy(class_scores(outputs)), self.declared, self.smallest).numpy()
+        scores = member_scores(torch.from_numpy(outputs), self.declared)
+        return combined(to_logits(scores, self.declared, self.smallest), self.declared.combine).numpy()
 
 
 def taken_apart(network: Network, where: str) -> TakenApart:
