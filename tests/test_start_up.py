@@ -51,6 +51,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "networks.function_modes",
     "networks.hooks",
     "networks.materialise",
+    "networks.members",
     "networks.memory_layout",
     "networks.tied_weights",
     "networks.torchscript",

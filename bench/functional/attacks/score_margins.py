@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 Float = NDArray[np.float64]
 
@@ -38,5 +37,7 @@ def score_log_odds(scores: Float, labels: NDArray[np.int64]) -> Float:
     >>> score_log_odds(np.array([[2.0, 0.5]]), np.array([0])).tolist()
     [-1.5]
     """
+    from scipy.special import logsumexp
+
     own, others = _parts(scores, labels)
     return np.asarray(logsumexp(others, axis=1) - own)
