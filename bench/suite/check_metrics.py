@@ -15,7 +15,7 @@ from bench.metrics.values import Change, Mean, Proportion, Statistic, Value
 from bench.registry import nearest
 from bench.results import Rule
 from bench.results.rules import RULES, rule_on_own_figure, rules_of
-from bench.suite.check_networks import tables_in
+from bench.suite.check_networks import check_target_names, tables_in
 from bench.suite.findings import Findings, schema_of
 from bench.suite.suite import Gate, MetricUse
 from bench.suite.tables import GateTable, MetricTable
@@ -23,7 +23,12 @@ from bench.suite.validation_errors import KeyPath
 
 
 def build_metrics(
-    findings: Findings, raw: dict[str, Any], evaluation: int | None, yardstick: bool, sets: Collection[str] = ()
+    findings: Findings,
+    raw: dict[str, Any],
+    evaluation: int | None,
+    yardstick: bool,
+    sets: Collection[str] = (),
+    targets: Collection[str] = (),
 ) -> tuple[MetricUse, ...]:
     """Every metric of the suite, matrices expanded; each (name, parameters) stands for one measurement."""
     uses: list[MetricUse] = []
@@ -35,6 +40,7 @@ def build_metrics(
         if cls is None:
             continue
         gates = _build_gates(findings, entry, key_path, cls, yardstick)
+        on = _build_targets(findings, entry, key_path, targets)
         for parameters, moved in _expand(findings, entry, key_path, cls):
             metric: Metric | None = findings.build(cls, parameters, key_path, moved)
             if metric is None:
@@ -54,8 +60,18 @@ def build_metrics(
                 what = f"{name!r} with these parameters is metric[{first}] already"
                 findings.add((*key_path, "use"), what, "leave one out, or change a parameter other than samples")
             seen.setdefault(identity, index)
-            uses.append(MetricUse(metric, gates))
+            uses.append(MetricUse(metric, gates, on))
     return tuple(uses)
+
+
+def _build_targets(
+    findings: Findings, entry: dict[str, Any], key_path: KeyPath, known: Collection[str]
+) -> tuple[str, ...] | None:
+    """The targets that a metric names; None where it names none."""
+    named = entry.get("targets")
+    if not isinstance(named, list):
+        return None
+    return tuple(check_target_names(findings, named, (*key_path, "targets"), known))
 
 
 def _expand(

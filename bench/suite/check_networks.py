@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from bench.compression.base import steps
@@ -38,6 +38,21 @@ def tables_in(raw: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
     """The tables of an array of tables, with their index; what is no table is reported by the schema."""
     array = raw.get(key) if isinstance(raw, dict) else None
     return [(i, item) for i, item in enumerate(array) if isinstance(item, dict)] if isinstance(array, list) else []
+
+
+def check_target_names(findings: Findings, names: list[Any], key_path: KeyPath, known: Collection[str]) -> list[str]:
+    """The names that are targets of the suite, each once; the others are findings."""
+    fine = []
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            continue
+        if name in names[:index]:
+            findings.add((*key_path, index), f"{name!r} stands here twice", "name each target once")
+        elif name not in known:
+            findings.add((*key_path, index), f"unknown target {name!r}", nearest(name, known))
+        else:
+            fine.append(name)
+    return fine
 
 
 def build_object(

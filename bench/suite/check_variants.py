@@ -9,9 +9,8 @@ from bench.compression.base import Step, steps
 from bench.compression.chains import check_chain
 from bench.errors import UserError
 from bench.limits import SUITE_STEPS
-from bench.registry import nearest
 from bench.runtimes.base import Target
-from bench.suite.check_networks import build_object, build_outside, can_run, tables_in
+from bench.suite.check_networks import build_object, build_outside, can_run, check_target_names, tables_in
 from bench.suite.findings import Findings
 from bench.suite.suite import Reference, Variant
 from bench.suite.tables import StepTable, VariantTable
@@ -106,15 +105,9 @@ def _choose_targets(
             what = f"no target runs it: it ends as an {kind} network"
             findings.add(key_path, what, 'declare a [[target]] with runtime = "onnxruntime"')
         return None
-    for index, name in enumerate(names):
-        here = (*key_path, "targets", index)
-        if not isinstance(name, str):
-            continue
-        if name in names[:index]:
-            findings.add(here, f"{name!r} stands here twice", "name each target once")
-        elif name not in context.target_names:
-            findings.add(here, f"unknown target {name!r}", nearest(name, context.target_names))
-        elif kind is not None and name in by_name and not can_run(by_name[name], kind):
+    for name in check_target_names(findings, names, (*key_path, "targets"), context.target_names):
+        here = (*key_path, "targets", names.index(name))
+        if kind is not None and name in by_name and not can_run(by_name[name], kind):
             runtime = by_name[name].runtime
             what = f"target {name!r} has runtime {runtime!r}, which cannot run an {kind} network"
             findings.add(here, what, "name a target of another runtime")

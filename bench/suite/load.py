@@ -59,7 +59,7 @@ def load_suite(path: Path | str) -> Suite:
     ]
     has_yardstick = yardstick.retrained > 0 or yardstick.noisy
     ood = _build_ood(findings, content)
-    uses = build_metrics(findings, content, evaluation, has_yardstick, tuple(ood))
+    uses = build_metrics(findings, content, evaluation, has_yardstick, tuple(ood), context.target_names)
     variant_names = [str(item.get("name")) for _, item in tables_in(content, "variant")]
     series = build_series(findings, content, variant_names, uses)
     known = Known(variant_names, context.target_names, evaluation)

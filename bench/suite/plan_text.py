@@ -65,10 +65,11 @@ def describe_suite(suite: Suite) -> list[str]:
         )
         for variant in suite.variants
     ]
-    cells = sum(len(names) for _, _, names, _ in variants) * len(suite.metrics) * suite.replicates
+    counts = [sum(use.on(target) for target in names for use in suite.metrics) for _, _, names, _ in variants]
+    cells = sum(counts) * suite.replicates
     per_variant = [
-        (name, chain, f"{', '.join(names)}: {plural(len(names) * len(suite.metrics), 'cell')}{stages}")
-        for name, chain, names, stages in variants
+        (name, chain, f"{', '.join(names)}: {plural(count, 'cell')}{stages}")
+        for (name, chain, names, stages), count in zip(variants, counts, strict=True)
     ]
     made = _networks(suite)
     lines = [f"suite {suite.name}"]
@@ -135,4 +136,6 @@ def _metric_row(suite: Suite, index: int) -> tuple[str, ...]:
     samples = use.metric.count(suite.evaluation)
     gates = ", ".join(f"{gate.value} {gate.rule} {gate.tolerance:g}" for gate in use.gates)
     text = call(use.metric, without=("samples",))
+    if use.targets is not None:
+        text += f" on {', '.join(use.targets)}"
     return text, plural(samples, "sample"), f"gate: {gates}" if gates else ""

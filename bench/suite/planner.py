@@ -242,5 +242,6 @@ class Planner:
                 }
                 for target in self._targets(variant, runnable):
                     running = runnable[target.name] or network
-                    cells += [self.cell(variant.name, running, target, use, replicate, plan) for use in suite.metrics]
+                    uses = [use for use in suite.metrics if use.on(target.name)]
+                    cells += [self.cell(variant.name, running, target, use, replicate, plan) for use in uses]
         return Plan(suite, references, plan.yardsticks, variants, tuple(cells))

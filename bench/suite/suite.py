@@ -95,6 +95,11 @@ class MetricUse:
 
     metric: Metric
     gates: tuple[Gate, ...] = ()
+    targets: tuple[str, ...] | None = None  # names of those that it is measured on; None: all
+
+    def on(self, target: str) -> bool:
+        """Whether it is measured on the target of that name."""
+        return self.targets is None or target in self.targets
 
 
 @dataclass(frozen=True)

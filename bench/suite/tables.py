@@ -181,6 +181,9 @@ class MetricTable(OpenTable):
         default_factory=dict, description="lists of values: one measurement for every combination"
     )
     gate: list[GateTable] = Field(default_factory=list, description="tolerances on its values")
+    targets: list[str] | None = Field(
+        None, min_length=1, description="names of the targets that it is measured on; leave it out for all"
+    )
 
 
 class SeriesTable(_Table):

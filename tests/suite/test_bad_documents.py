@@ -169,6 +169,13 @@ BAD = {
         {"target": '[[target]]\nname = "a"\n[[target]]\nname = "a"\nruntime = "onnxruntime"'},
         [("target[1].name", "'a' is the name of target[0] already", "another")],
     ),
+    "a metric on no target": (
+        {"metric": '[[metric]]\nuse = "cost"\ntargets = ["torch", "egde", "torch"]'},
+        [
+            ("metric[0].targets[1]", "unknown target 'egde'", "did you mean 'edge'?"),
+            ("metric[0].targets[2]", "'torch' stands here twice", "once"),
+        ],
+    ),
     "two equal metrics": (
         {"metric": '[[metric]]\nuse = "cost"\n[[metric]]\nuse = "cost"\nsamples = 3'},
         [("metric[1].use", "'cost' with these parameters is metric[0] already", "other than samples")],

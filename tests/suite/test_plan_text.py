@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.engine.planning import plan_suite
 from bench.errors import UserError
 from bench.suite.load import load_suite
 from bench.suite.plan_text import describe_suite, targets_of
@@ -41,6 +42,16 @@ def test_the_plan_counts_networks_and_cells(tmp_path):
     assert "adversarial.pgd(epsilon=0.05)  50 samples   gate: robust_error" in lines
     assert "gate: robust_error max_harm 0.03" in lines
     assert "edge: 3 cells" in lines
+
+
+def test_a_metric_is_measured_on_the_targets_that_it_names(tmp_path):
+    metric = '[[metric]]\nuse = "cost"\n[[metric]]\nuse = "fidelity.accuracy"\ntargets = ["edge"]'
+    suite = load_suite(write(tmp_path, text(variant=VARIANTS, metric=metric)))
+    lines = "\n".join(describe_suite(suite))
+    assert "cells: 6 (variants x their targets x 2 metrics)" in lines  # (2 + 1 + 1) of cost, (1 + 0 + 1) of accuracy
+    assert "fidelity.accuracy on edge" in lines
+    cells = [cell.label for cell in plan_suite(suite).plan.cells if "fidelity" in cell.label]
+    assert cells == ["prune/edge/fidelity.accuracy", "int8/edge/fidelity.accuracy"]
 
 
 def test_what_is_weak_is_said(tmp_path):
