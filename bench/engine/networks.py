@@ -113,17 +113,23 @@ class Networks:
     def _train(self, node: PlannedNetwork) -> Network:
         from bench.models.training import initialise, train
         from bench.outside_networks.checkpoint import load_checkpoint
+        from bench.outside_networks.source import build_source
 
         assert node.model is not None
         assert node.recipe is not None
-        declared = self.dataset.input
+        declared, method = self.dataset.input, node.method
+        answers = declared if method is None else method.answers(declared)
+        record = source_record(node.model, answers, method)
         if node.weights is not None:
-            kept = initialise(node.model, declared, 0)
+            kept = initialise(node.model, declared, 0) if method is None else build_source(record, 0)
             load_checkpoint(kept, node.weights, "reference.weights")
-            return TorchNetwork(kept, declared, source_record(node.model, declared))
-        module = initialise(node.model, declared, node.seed)
-        trained = train(module, self.dataset.train, declared, node.recipe, node.seed, self.progress)
-        return TorchNetwork(trained, declared, source_record(node.model, declared))
+            return TorchNetwork(kept, answers, record)
+        if method is not None:
+            trained = method.train(node.model, self.dataset.train, declared, node.recipe, node.seed, self.progress)
+        else:
+            module = initialise(node.model, declared, node.seed)
+            trained = train(module, self.dataset.train, declared, node.recipe, node.seed, self.progress)
+        return TorchNetwork(trained, answers, record)
 
 
 def check_unchanged(plan: Plan) -> None:
@@ -159,7 +165,9 @@ def describes(record: Any, node: PlannedNetwork) -> bool:
         same = same and record.keys() == {*told, "record", "kind", "of"}
         return same and alike(told, node.step.canonical()) and describes(record["of"], node.parent)
     if node.model is not None:
-        return same and alike(record, source_record(node.model, InputSpec.from_canonical(node.parts["input"])))
+        declared = InputSpec.from_canonical(node.parts["input"])
+        answers = declared if node.method is None else node.method.answers(declared)
+        return same and alike(record, source_record(node.model, answers, node.method))
     assert node.outside is not None
     source, factory = ("onnx", None) if node.kind.startswith("onnx") else ("factory", node.outside.factory)
     source = source if rebuildable(node) else "memory"
@@ -181,7 +189,8 @@ def _title(node: PlannedNetwork) -> str:
     if node.step is not None:
         return f"step {node.step.name}"
     if node.model is not None:
-        return f"training {node.model.name} (seed {node.seed % 10_000:04d})"
+        by = "" if node.method is None else f" by {node.method.name}"
+        return f"training {node.model.name}{by} (seed {node.seed % 10_000:04d})"
     assert node.outside is not None
     return legible(f"loading {node.outside.onnx or node.outside.title}")
 

@@ -9,7 +9,7 @@ from bench.data.sources.base import with_sources
 from bench.data.splitting import load_dataset
 from bench.engine.provenance import machine
 from bench.errors import UserError
-from bench.models.base import check_recipe
+from bench.models.base import Recipe, check_recipe
 from bench.suite.plan import Plan
 from bench.suite.planned_networks import INTAKE_SAMPLES, Splits
 from bench.suite.planner import Planner
@@ -40,6 +40,8 @@ def plan_suite(suite: Suite, device: str = "cpu", dataset: Dataset | None = None
         suite.reference.model.check(dataset.input)
     if suite.reference.recipe is not None:
         check_recipe(suite.reference.recipe, dataset.input)
+    if suite.reference.method is not None and suite.reference.model is not None:
+        suite.reference.method.check(suite.reference.model, dataset.input, suite.reference.recipe or Recipe())
     for use in suite.metrics:
         if use.metric.too_many(len(dataset.evaluation)):
             raise UserError.at(

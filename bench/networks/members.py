@@ -1,4 +1,4 @@
-"""Several networks as members of one: a module that answers all of them at once."""
+"""Modules that answer as several members at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 class Stacked(nn.Module):
@@ -23,3 +24,56 @@ class Stacked(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (n, members, classes)."""
         return torch.stack([member(x) for member in self.members], dim=1)
+
+
+class Tiled(nn.Module):
+    """One network asked once for each member, all in one batch whose rows a ``MemberMask`` tells apart.
+
+    In training mode it answers (n, classes), and the masks say which rows are whose.
+    """
+
+    def __init__(self, network: nn.Module, members: int) -> None:
+        super().__init__()
+        self.network = network
+        self.count = members
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (n, members, classes)."""
+        if self.training:
+            scores: torch.Tensor = self.network(x)
+            return scores
+        return self.network(torch.cat([x] * self.count)).unflatten(0, (self.count, -1)).transpose(0, 1)
+
+
+class MemberMask(nn.Module):
+    """Multiplies the hidden units of each member by a mask of its own, which is stored with the weights.
+
+    In evaluation mode the rows of a batch are the members', one after another as ``Tiled`` lays them. In training mode
+    with ``rate`` 0 the rows are shared out among the members in equal runs (Masksembles, arXiv 2012.08334); with a rate
+    they get fresh dropout masks.
+
+    >>> mask = MemberMask(2, 3).eval()
+    >>> mask.masks[1, 0, 2] = 0
+    >>> mask(torch.ones(4, 3)).tolist()
+    [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]
+    """
+
+    masks: torch.Tensor
+
+    def __init__(self, members: int, units: int, dimensions: int = 0, rate: float = 0.0) -> None:
+        super().__init__()
+        self.rate = rate
+        self.register_buffer("masks", torch.ones(members, 1, units, *[1] * dimensions))
+
+    def fill(self, masks: torch.Tensor) -> None:
+        """Take masks (members, units)."""
+        self.masks.copy_(masks.view_as(self.masks))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The same shape (rows, units, ...)."""
+        if not self.training:
+            return (x.unflatten(0, (len(self.masks), -1)) * self.masks).flatten(0, 1)
+        if self.rate:
+            return x * functional.dropout(torch.ones_like(x[..., :1, :1] if x.ndim == 4 else x), self.rate)
+        whose = torch.arange(len(x), device=x.device) * len(self.masks) // len(x)
+        return x * self.masks[whose, 0]

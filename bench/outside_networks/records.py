@@ -9,12 +9,18 @@ from typing import Any
 
 from bench.models.base import Model
 from bench.networks.network import InputSpec
+from bench.uncertainty.base import Method
 
 
-def source_record(model: Model, declared: InputSpec) -> dict[str, Any]:
-    """The record of a network trained here: its architecture, without the weights."""
+def source_record(model: Model, declared: InputSpec, method: Method | None = None) -> dict[str, Any]:
+    """The record of a network trained here: its architecture, without the weights.
+
+    ``declared`` is of what comes out: of several members where a method makes them.
+    """
     values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}  # type: ignore[arg-type]
+    made = {} if method is None else {"method": json.loads(json.dumps(method.canonical()))}
     return {
+        **made,
         "source": "model",
         "model": model.name,
         "parameters": json.loads(json.dumps(values)),

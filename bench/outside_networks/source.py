@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -14,6 +15,7 @@ from bench.networks.materialise import materialise
 from bench.networks.network import InputSpec
 from bench.outside_networks.hub import build_named, hub_package
 from bench.registry import check_code, load_object
+from bench.uncertainty.base import methods
 
 
 def build_source(record: dict[str, Any], seed: int) -> nn.Module:
@@ -26,8 +28,13 @@ def build_source(record: dict[str, Any], seed: int) -> nn.Module:
     """
     if record["source"] == "model":
         model = models.get(record["model"])(**record["parameters"])
+        declared = InputSpec.from_canonical(record["input"])
+        made = record.get("method")
         with reproducible("initialise", seed):
-            return model.build(InputSpec.from_canonical(record["input"])).eval()
+            if made is None:
+                return model.build(declared).eval()
+            one = replace(declared, members=1, combine="mean_probability")
+            return methods.get(made["method"])(**made["parameters"]).build(model, one).eval()
     if record["source"] == "factory":
         from bench.networks.answers import with_answer
 

@@ -13,8 +13,9 @@ from bench.runtimes.base import Target, runtimes
 from bench.suite.findings import Findings
 from bench.suite.planned_networks import onnx_source, outside_kind
 from bench.suite.suite import Outside, Reference, Yardstick
-from bench.suite.tables import InputTable, NameTable, OpenTable, ReferenceTable, YardstickTable
+from bench.suite.tables import InputTable, MethodTable, NameTable, OpenTable, ReferenceTable, YardstickTable
 from bench.suite.validation_errors import KeyPath
+from bench.uncertainty.base import Method, methods
 
 SOURCES = ("model", "factory", "onnx")
 
@@ -130,11 +131,14 @@ def build_reference(findings: Findings, raw: Any) -> Reference | None:
             findings.add((*key_path, key), "unknown key", nearest(key, ReferenceTable.model_fields))
         return Reference(recipe=recipe, outside=outside) if outside is not None and len(given) == 1 else None
     model: Model | None = build_object(findings, models, ReferenceTable, raw, key_path, "model")
+    method: Method | None = None
+    if isinstance(raw.get("method"), dict):
+        method = build_object(findings, methods, MethodTable, raw["method"], (*key_path, "method"), "use")
     weights = raw.get("weights")
     if not isinstance(weights, str):  # another type is reported where the table is parsed
         weights = None
     folder = None if weights is None else findings.document.origin((*key_path, "weights")).parent / weights
-    return None if model is None else Reference(model=model, recipe=recipe or Recipe(), weights=folder)
+    return None if model is None else Reference(model=model, recipe=recipe or Recipe(), method=method, weights=folder)
 
 
 def build_yardstick(findings: Findings, raw: Any, reference: Reference | None) -> Yardstick:

@@ -24,6 +24,7 @@ from bench.probes.base import Probe
 from bench.registry import Registry
 from bench.runtimes.base import Runtime
 from bench.suite.extends import Document, is_file
+from bench.uncertainty.base import Method
 from bench.suite.validation_errors import KeyPath, explain, show, spell
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ BASES: dict[str, type[Any]] = {
     "loader": Loader,
     "source": Source,
     "model": Model,
+    "method": Method,
     "step": Step,
     "probe": Probe,
     "attack": Attack,

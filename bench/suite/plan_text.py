@@ -109,7 +109,8 @@ def _reference(suite: Suite) -> str:
     if reference.outside is not None:
         return reference.outside.title
     epochs = "" if reference.recipe is None else f", trained {plural(reference.recipe.epochs, 'epoch')}"
-    return f"{call(reference.model)}{epochs}"
+    by = "" if reference.method is None else f" by {call(reference.method)}"
+    return f"{call(reference.model)}{epochs}{by}"
 
 
 def _yardstick(suite: Suite) -> str:

@@ -18,6 +18,7 @@ from bench.outside_networks.hub import hub_package
 from bench.stats.streams import derive_seed
 from bench.store.keys import key_of
 from bench.suite.suite import Outside, Suite
+from bench.uncertainty.base import Method
 
 Role = Literal["reference", "yardstick", "variant"]
 OUTSIDE_VERSION = 2  # rises when the same file or factory is taken in as another network
@@ -71,6 +72,7 @@ class PlannedNetwork:
     seed: int = 0
     model: Model | None = None
     recipe: Recipe | None = None
+    method: Method | None = None
     outside: Outside | None = None
     parent: PlannedNetwork | None = None
     step: Step | None = None
@@ -108,9 +110,12 @@ def _model_parts(model: Model) -> dict[str, Any]:
     return {"model": model.name, "parameters": {f.name: getattr(model, f.name) for f in fields(model)}}  # type: ignore[arg-type]
 
 
-def plan_trained(model: Model, recipe: Recipe, seed: int, splits: Splits) -> PlannedNetwork:
+def plan_trained(
+    model: Model, recipe: Recipe, seed: int, splits: Splits, method: Method | None = None
+) -> PlannedNetwork:
     """A network that the run trains."""
     parts = {
+        **({} if method is None else {"method": method.canonical()}),
         "source": "trained",
         "version": SOURCE_VERSION,
         **_model_parts(model),
@@ -120,15 +125,18 @@ def plan_trained(model: Model, recipe: Recipe, seed: int, splits: Splits) -> Pla
         "input": splits.input,
         "packages": package_versions(("torch",)),
     }
-    return PlannedNetwork(parts, "torch", seed=seed, model=model, recipe=recipe)
+    return PlannedNetwork(parts, "torch", seed=seed, model=model, recipe=recipe, method=method)
 
 
-def plan_weights(model: Model, recipe: Recipe, weights: Path, splits: Splits) -> PlannedNetwork:
+def plan_weights(
+    model: Model, recipe: Recipe, weights: Path, splits: Splits, method: Method | None = None
+) -> PlannedNetwork:
     """A network whose trained weights were kept: the file's content counts, not how or where it was trained."""
     if not weights.is_file():
         right = "write it with: crbench weights SUITE"
         raise UserError.at("reference.weights", f"no file {weights.name} in {weights.parent}", right)
     parts = {
+        **({} if method is None else {"method": method.canonical()}),
         "source": "weights",
         "version": SOURCE_VERSION,
         **_model_parts(model),
@@ -136,7 +144,7 @@ def plan_weights(model: Model, recipe: Recipe, weights: Path, splits: Splits) ->
         "weights": file_sha256(weights),
         "input": splits.input,
     }
-    return PlannedNetwork(parts, "torch", model=model, recipe=recipe, weights=weights)
+    return PlannedNetwork(parts, "torch", model=model, recipe=recipe, method=method, weights=weights)
 
 
 def onnx_source(outside: Outside) -> Path | bytes | None:
@@ -218,8 +226,8 @@ def plan_reference(suite: Suite, splits: Splits, replicate: int) -> PlannedNetwo
     assert source.model is not None
     assert source.recipe is not None
     if source.weights is not None:
-        return plan_weights(source.model, source.recipe, source.weights / "reference.safetensors", splits)
-    return plan_trained(source.model, source.recipe, derive_seed(suite.seed, "reference", replicate), splits)
+        return plan_weights(source.model, source.recipe, source.weights / "reference.safetensors", splits, source.method)
+    return plan_trained(source.model, source.recipe, derive_seed(suite.seed, "reference", replicate), splits, source.method)
 
 
 def plan_yardsticks(suite: Suite, splits: Splits) -> tuple[PlannedNetwork, ...]:
@@ -237,6 +245,8 @@ def plan_yardsticks(suite: Suite, splits: Splits) -> tuple[PlannedNetwork, ...]:
         return ()
     if source.weights is not None:
         names = [f"yardstick-{index + 1}.safetensors" for index in range(suite.yardstick.retrained)]
-        return tuple(plan_weights(source.model, source.recipe, source.weights / name, splits) for name in names)
+        return tuple(
+            plan_weights(source.model, source.recipe, source.weights / name, splits, source.method) for name in names
+        )
     seeds = [derive_seed(suite.seed, "yardstick", index) for index in range(suite.yardstick.retrained)]
-    return tuple(plan_trained(source.model, source.recipe, seed, splits) for seed in seeds)
+    return tuple(plan_trained(source.model, source.recipe, seed, splits, source.method) for seed in seeds)

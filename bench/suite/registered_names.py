@@ -24,6 +24,7 @@ from bench.suite.columns import columns
 from bench.suite.findings import BASES, schema_of
 from bench.suite.schema import summary
 from bench.suite.validation_errors import limits, resolve, type_in_words
+from bench.uncertainty.base import methods
 
 KINDS: dict[str, Registry[Any]] = {
     "metrics": metrics,
@@ -31,6 +32,7 @@ KINDS: dict[str, Registry[Any]] = {
     "attacks": attacks,
     "steps": steps,
     "models": models,
+    "methods": methods,
     "loaders": loaders,
     "sources": sources,
     "runtimes": runtimes,
@@ -46,7 +48,7 @@ def registry_of(kind: str) -> Registry[Any]:
 
 
 def list_names(kind: str) -> list[tuple[str, str]]:
-    """Every name of a kind (metrics, probes, attacks, steps, models, loaders, sources, runtimes) with its one line."""
+    """Every name of a kind (metrics, probes, attacks, steps, models, methods, loaders, sources, runtimes) with its one line."""
     registry = registry_of(kind)
     return [(name, summary(registry.get(name))) for name in registry.names()]
 

@@ -20,6 +20,7 @@ from bench.metrics.base import metrics
 from bench.models.base import models
 from bench.probes.adversarial_inputs import AdversarialInputs
 from bench.registry import Registry
+from bench.uncertainty.base import methods
 from bench.suite.tables import NAME_PATTERN, NAME_RULE, SuiteTable
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -106,6 +107,7 @@ def suite_schema() -> dict[str, Any]:
     outside["properties"] = {key: value for key, value in outside["properties"].items() if key != "model"}
     _open(definitions, "DataTable", "loader", loaders)
     _open(definitions, "OodTable", "source", sources)
+    _open(definitions, "MethodTable", "use", methods)
     _open(definitions, "ReferenceTable", "model", models)
     definitions["ReferenceTable"]["anyOf"].append(outside)
     # With ``extends`` a table may hold only what differs.

@@ -16,6 +16,7 @@ from bench.probes.adversarial_inputs import AdversarialInputs
 from bench.results import Rule
 from bench.results.run import YardstickKind
 from bench.runtimes.base import Target
+from bench.uncertainty.base import Method
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Reference:
 
     model: Model | None = None
     recipe: Recipe | None = None
+    method: Method | None = None  # that makes several members of the model
     outside: Outside | None = None
     weights: Path | None = None  # a folder with trained weights of the reference and the yardsticks
 

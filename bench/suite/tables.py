@@ -90,6 +90,12 @@ class DataTable(OpenTable):
     calibration: int = Field(128, ge=0, description="the number of samples that steps may calibrate on")
 
 
+class MethodTable(OpenTable):
+    """An uncertainty method; its own parameters stand here too."""
+
+    use: str = Field(description="a registered uncertainty method, or module:object")
+
+
 class ReferenceTable(OpenTable):
     """The original network: exactly one of model, factory and onnx; the model's own parameters stand here too."""
 
@@ -101,6 +107,7 @@ class ReferenceTable(OpenTable):
     onnx: str | None = Field(None, description="an ONNX file, relative to this file, or package:NAME/path in a package")
     checkpoint: str | None = Field(None, description="a safetensors file with the factory's weights")
     recipe: Recipe | None = Field(None, description="how the network is trained, and retrained")
+    method: MethodTable | None = Field(None, description="makes several members of the model; leave it out for one")
     weights: str | None = Field(
         None, description="a folder with reference.safetensors and yardstick-1.safetensors, ... instead of training"
     )

@@ -1,0 +1,1 @@
+"""Uncertainty methods: networks of several members, trained from one architecture and recipe."""
