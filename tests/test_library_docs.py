@@ -15,6 +15,7 @@ import pytest
 
 import bench
 import bench.functional
+import bench.functional.members
 import bench.stats
 from bench.compression.base import StepContext, steps
 from bench.compression.chains import run_step
@@ -71,7 +72,7 @@ def test_every_public_name_has_an_example():
     assert lacking == ["__version__"]
 
 
-ALONE = (bench.functional, bench.stats)
+ALONE = (bench.functional, bench.functional.members, bench.stats)
 
 
 @pytest.mark.parametrize("room", ALONE, ids=lambda room: room.__name__)

@@ -43,6 +43,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "functional.lipschitz.methods",
     "functional.lipschitz.quantised_bounds",
     "functional.lipschitz.relaxations",
+    "functional.members.simplex_training",
     "functional.module_cost",
     "functional.onnx_cost",
     "networks.answers",
