@@ -13,6 +13,7 @@ import bench
 from bench.compression.base import steps
 from bench.models.base import models
 from bench.runtimes.base import runtimes
+from bench.uncertainty.base import methods
 
 HEAVY = {"torch", "onnx", "onnxruntime", "brevitas", "torch_pruning", "foolbox", "captum", "sklearn", "safetensors"}
 
@@ -63,6 +64,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "outside_networks.source",
     *(f"models.{name}" for name in models.helpers),
     *(f"runtimes.{name}" for name in runtimes.helpers),
+    *(f"uncertainty.{name}" for name in methods.helpers),
     *(f"compression.{name}" for name in steps.helpers),
     "engine.intake",
     "engine.lipschitz",

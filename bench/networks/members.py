@@ -42,7 +42,8 @@ class Tiled(nn.Module):
         if self.training:
             scores: torch.Tensor = self.network(x)
             return scores
-        return self.network(torch.cat([x] * self.count)).unflatten(0, (self.count, -1)).transpose(0, 1)
+        rows: torch.Tensor = self.network(torch.cat([x] * self.count))
+        return rows.unflatten(0, (self.count, -1)).transpose(0, 1)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class MemberMask(nn.Module):
@@ -62,7 +63,7 @@ class MemberMask(nn.Module):
 
     def __init__(self, members: int, units: int, dimensions: int = 0, rate: float = 0.0) -> None:
         super().__init__()
-        self.rate = rate
+        self.rate, self.count = rate, members
         self.register_buffer("masks", torch.ones(members, 1, units, *[1] * dimensions))
 
     def fill(self, masks: torch.Tensor) -> None:
@@ -72,8 +73,9 @@ class MemberMask(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The same shape (rows, units, ...)."""
         if not self.training:
-            return (x.unflatten(0, (len(self.masks), -1)) * self.masks).flatten(0, 1)
+            by_member: torch.Tensor = x.unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
+            return (by_member * self.masks).flatten(0, 1)
         if self.rate:
             return x * functional.dropout(torch.ones_like(x[..., :1, :1] if x.ndim == 4 else x), self.rate)
-        whose = torch.arange(len(x), device=x.device) * len(self.masks) // len(x)
+        whose = torch.arange(len(x), device=x.device) * self.count // len(x)
         return x * self.masks[whose, 0]

@@ -24,8 +24,8 @@ from bench.probes.base import Probe
 from bench.registry import Registry
 from bench.runtimes.base import Runtime
 from bench.suite.extends import Document, is_file
-from bench.uncertainty.base import Method
 from bench.suite.validation_errors import KeyPath, explain, show, spell
+from bench.uncertainty.base import Method
 
 T = TypeVar("T")
 BASES: dict[str, type[Any]] = {

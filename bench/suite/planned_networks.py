@@ -226,8 +226,12 @@ def plan_reference(suite: Suite, splits: Splits, replicate: int) -> PlannedNetwo
     assert source.model is not None
     assert source.recipe is not None
     if source.weights is not None:
-        return plan_weights(source.model, source.recipe, source.weights / "reference.safetensors", splits, source.method)
-    return plan_trained(source.model, source.recipe, derive_seed(suite.seed, "reference", replicate), splits, source.method)
+        return plan_weights(
+            source.model, source.recipe, source.weights / "reference.safetensors", splits, source.method
+        )
+    return plan_trained(
+        source.model, source.recipe, derive_seed(suite.seed, "reference", replicate), splits, source.method
+    )
 
 
 def plan_yardsticks(suite: Suite, splits: Splits) -> tuple[PlannedNetwork, ...]:

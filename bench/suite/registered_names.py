@@ -48,7 +48,7 @@ def registry_of(kind: str) -> Registry[Any]:
 
 
 def list_names(kind: str) -> list[tuple[str, str]]:
-    """Every name of a kind (metrics, probes, attacks, steps, models, methods, loaders, sources, runtimes) with its one line."""
+    """Every name of a kind (metrics, probes, attacks, steps, models, methods, ...) with its one line."""
     registry = registry_of(kind)
     return [(name, summary(registry.get(name))) for name in registry.names()]
 

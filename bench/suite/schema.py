@@ -20,8 +20,8 @@ from bench.metrics.base import metrics
 from bench.models.base import models
 from bench.probes.adversarial_inputs import AdversarialInputs
 from bench.registry import Registry
-from bench.uncertainty.base import methods
 from bench.suite.tables import NAME_PATTERN, NAME_RULE, SuiteTable
+from bench.uncertainty.base import methods
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

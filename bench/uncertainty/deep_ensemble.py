@@ -36,7 +36,9 @@ class DeepEnsemble(Method):
         for number in range(self.members):
             own = derive_seed("deep-ensemble", seed, number)
             progress(f"member {number + 1}/{self.members}")
-            trained.append(train(initialise(model, declared, own), self.share(samples, own), declared, recipe, own, progress))
+            trained.append(
+                train(initialise(model, declared, own), self.share(samples, own), declared, recipe, own, progress)
+            )
         return Stacked(trained).eval()
 
     def share(self, samples: Labelled, seed: int) -> Labelled:
