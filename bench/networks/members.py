@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -32,6 +33,8 @@ class Tiled(nn.Module):
     In training mode it answers (n, classes), and the masks say which rows are whose.
     """
 
+    only: int | None = None  # the one member that answers, as (n, classes)
+
     def __init__(self, network: nn.Module, members: int) -> None:
         super().__init__()
         self.network = network
@@ -39,7 +42,7 @@ class Tiled(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (n, members, classes)."""
-        if self.training:
+        if self.training or self.only is not None:
             scores: torch.Tensor = self.network(x)
             return scores
         rows: torch.Tensor = self.network(torch.cat([x] * self.count))
@@ -60,6 +63,7 @@ class MemberMask(nn.Module):
     """
 
     masks: torch.Tensor
+    only: int | None = None  # the member whose rows all are
 
     def __init__(self, members: int, units: int, dimensions: int = 0, rate: float = 0.0) -> None:
         super().__init__()
@@ -72,6 +76,8 @@ class MemberMask(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The same shape (rows, units, ...)."""
+        if self.only is not None:
+            return x * self.masks[self.only]
         if not self.training:
             by_member: torch.Tensor = x.unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
             return (by_member * self.masks).flatten(0, 1)
@@ -79,3 +85,16 @@ class MemberMask(nn.Module):
             return x * functional.dropout(torch.ones_like(x[..., :1, :1] if x.ndim == 4 else x), self.rate)
         whose = torch.arange(len(x), device=x.device) * self.count // len(x)
         return x * self.masks[whose, 0]
+
+
+@contextmanager
+def one_member(module: nn.Module, member: int) -> Iterator[None]:
+    """While it is entered, a network with masks answers as that member alone, (n, classes)."""
+    parts = [part for part in module.modules() if isinstance(part, Tiled | MemberMask)]
+    for part in parts:
+        part.only = member
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.only = None

@@ -85,12 +85,14 @@ class TestMethod:
         assert back.input == network.input
         assert torch.equal(logits(back, samples.x), logits(network, samples.x))
 
-    @pytest.mark.parametrize("chain", ["fold", "ptq8", "onnx", "onnx8"])
+    @pytest.mark.parametrize("chain", ["fold", "prune", "tuned", "ptq8", "onnx", "onnx8"])
     def test_members_survive_steps(self, digits, trained, samples, name, chain) -> None:
         if chain == "fold" and not any("bn" in key for key in trained(name).module.state_dict()):
             pytest.skip("it has no BatchNorm")
         chains = {
             "fold": [("bn-fold", {})],
+            "prune": [("structured-prune", {"ratio": 0.25})],
+            "tuned": [("structured-prune", {"ratio": 0.25}), ("finetune", {"epochs": 2})],
             "ptq8": [("ptq", {"bits": 8})],
             "onnx": [("onnx-export", {})],
             "onnx8": [("onnx-export", {}), ("ort-static-quant", {})],
@@ -98,9 +100,16 @@ class TestMethod:
         network, context = trained(name), StepContext(digits.train, digits.calibration, RECIPE, 0)
         for step, given in chains[chain]:
             network = run_step(steps.get(step)(**given), network, context)
+        if chain == "tuned":
+            back = restore(network.record, to_bytes(network))
+            assert torch.equal(logits(back, samples.x), logits(network, samples.x))
         before, after = logits(trained(name), samples.x), logits(network, samples.x)
         if chain in ("fold", "onnx"):
             torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3 * float(before.std()))
+        elif chain in ("prune", "tuned"):
+            assert after.shape == before.shape
+            accuracies = [(row.argmax(dim=1).numpy() == samples.y).mean() for row in after]
+            assert min(accuracies) > (0.4 if chain == "tuned" else 0.1)
         else:
             same = (after.argmax(dim=-1) == before.argmax(dim=-1)).float().mean(dim=1)
             assert float(same.min()) > 0.85

@@ -15,6 +15,7 @@ from torch import nn
 
 from bench.models.training import reproducible
 from bench.networks.interface import scored_classes
+from bench.networks.members import MemberMask, one_member
 from bench.networks.network import InputSpec
 from bench.networks.tied_weights import shared_layers
 
@@ -169,11 +170,35 @@ def _example(module: nn.Module, declared: InputSpec) -> tuple[torch.Tensor]:
     return (torch.zeros(2, *declared.network_shape, dtype=None if first is None else first.dtype),)
 
 
+class MemberMaskPruner(torch_pruning.BasePruningFunc):  # type: ignore[misc]
+    """Masks lose the columns of the units that go, so that they stay aligned."""
+
+    TARGET_MODULES = MemberMask
+
+    def prune_out_channels(self, layer: MemberMask, idxs: Sequence[int]) -> MemberMask:
+        """Remove these columns, in place."""
+        kept = [unit for unit in range(layer.masks.shape[2]) if unit not in set(idxs)]
+        layer.masks = layer.masks[:, :, kept].clone()
+        return layer
+
+    prune_in_channels = prune_out_channels
+
+    def get_out_channels(self, layer: MemberMask) -> int:
+        """How many units are masked."""
+        return layer.masks.shape[2]
+
+    get_in_channels = get_out_channels
+
+
 def _dependencies(module: nn.Module, declared: InputSpec) -> Any:
     module.requires_grad_(True)  # torch-pruning finds the graph through autograd
-    return torch_pruning.DependencyGraph().build_dependency(
-        module.eval(), example_inputs=_example(module, declared), verbose=False
-    )
+    with one_member(module, 0):  # rows of several members would be taken for channels
+        return torch_pruning.DependencyGraph().build_dependency(
+            module.eval(),
+            example_inputs=_example(module, declared),
+            verbose=False,
+            customized_pruners={MemberMask: MemberMaskPruner()},
+        )
 
 
 def _output_layers(graph: Any) -> list[nn.Module]:
