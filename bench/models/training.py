@@ -6,7 +6,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from bench.networks.network import InputSpec
 from bench.stats.streams import derive_seed
 
 STREAMS = ("shuffle", "augmentation", "attack")  # each with a generator of its own
+
+
+LossOf: TypeAlias = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Images(Protocol):
@@ -93,8 +96,9 @@ def train(
     recipe: Recipe,
     seed: int,
     progress: Progress = _silent,
+    loss_of: LossOf | None = None,
 ) -> nn.Module:
-    """Minimise the cross entropy by the recipe; returns a trained copy in eval mode.
+    """Minimise the cross entropy, or another loss, by the recipe; returns a trained copy in eval mode.
 
     Deterministic under the seed: shuffling, augmentation, attacks, dropout and thread count are its own, whatever the
     global state. Convolutions run with channels last in memory where they can, which is faster: the same sums in
@@ -107,6 +111,7 @@ def train(
         recipe: epochs, batch, learning rate and the like.
         seed: of everything random.
         progress: told after each epoch.
+        loss_of: the module, preprocessed samples and labels to the mean loss; by default the cross entropy.
 
     Raises:
         UserError: no labelled samples, attacks on uint8 pixels, shifts of what is no image, or the loss stopped being
@@ -128,7 +133,7 @@ def train(
         layout = fast_layout(trained, preprocess(x[:2], declared))
         lay_out(trained, layout)
         draws = {word: torch.Generator().manual_seed(derive_seed(word, seed)) for word in STREAMS}
-        loss = _batch_loss(trained, declared, recipe, layout, draws, margin)
+        loss = _batch_loss(trained, declared, recipe, layout, draws, margin, loss_of)
         descent = Descent(recipe.epochs, recipe.learning_rate, recipe.weight_decay, key="recipe.learning_rate")
         descend(
             trained.parameters(),
@@ -152,13 +157,17 @@ def _batch_loss(
     layout: torch.memory_format,
     draws: Mapping[str, torch.Generator],
     margin: LipschitzMargin | None,
+    loss_of: LossOf | None = None,
 ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """The loss on a batch of images in the user's bounds and labels, augmented and attacked as the recipe says."""
 
     def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        output = scores_in_training(module(preprocess(x, declared).contiguous(memory_format=layout)))
+        given = preprocess(x, declared).contiguous(memory_format=layout)
+        if loss_of is not None:
+            return loss_of(module, given, y)
+        output = scores_in_training(module(given))
         output = output if margin is None else margin(output, y)
-        return _cross_entropy(output, y, declared, recipe.label_smoothing)
+        return cross_entropy(output, y, declared, recipe.label_smoothing)
 
     def changed_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         x = augment(x, recipe.augmentation, declared.bounds[0], draws["augmentation"])
@@ -215,7 +224,7 @@ def accuracy(module: nn.Module, samples: Images, declared: InputSpec) -> float:
     return int((predicted == y).sum()) / len(x)
 
 
-def _cross_entropy(output: torch.Tensor, y: torch.Tensor, declared: InputSpec, smoothing: float = 0.0) -> torch.Tensor:
+def cross_entropy(output: torch.Tensor, y: torch.Tensor, declared: InputSpec, smoothing: float = 0.0) -> torch.Tensor:
     """Mean of ``-(1 - s) log p_y - s / K sum_k log p_k``, from logits or, where they are declared, probabilities.
 
     Of several members the mean of each one's own.

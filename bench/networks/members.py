@@ -27,13 +27,11 @@ class Stacked(nn.Module):
         return torch.stack([member(x) for member in self.members], dim=1)
 
 
-class Tiled(nn.Module):
-    """One network asked once for each member, all in one batch whose rows a ``MemberMask`` tells apart.
+class MultiInput(nn.Module):
+    """One network of several inputs side by side on the channels and as many heads: the same sample in all of them.
 
-    In training mode it answers (n, classes), and the masks say which rows are whose.
+    ``network`` takes (n, members channels, ...) and answers (n, members classes).
     """
-
-    only: int | None = None  # the one member that answers, as (n, classes)
 
     def __init__(self, network: nn.Module, members: int) -> None:
         super().__init__()
@@ -41,56 +39,111 @@ class Tiled(nn.Module):
         self.count = members
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (n, members, classes); of one member (n, classes)."""
+        if self.count == 1:
+            scores: torch.Tensor = self.network(x)
+            return scores
+        return self.heads(torch.cat([x] * self.count, dim=1))
+
+    def heads(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (n, members, classes) of inputs that differ, (n, members channels, ...)."""
+        scores: torch.Tensor = self.network(x).unflatten(1, (self.count, -1))
+        return scores
+
+
+class Tiled(nn.Module):
+    """One network asked once for each member, all in one batch whose rows ``MemberMask`` and ``MemberGate`` tell apart.
+
+    In training it answers (n, classes), and the masks say which rows are whose; ``tile_training``: it is asked for
+    every member then too.
+    """
+
+    only: int | None = None  # the one member that answers, as (n, classes)
+
+    def __init__(self, network: nn.Module, members: int, *, tile_training: bool = False) -> None:
+        super().__init__()
+        self.network = network
+        self.count = members
+        self.tile_training = tile_training
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (n, members, classes)."""
-        if self.training or self.only is not None:
+        if (self.training and not self.tile_training) or self.only is not None:
             scores: torch.Tensor = self.network(x)
             return scores
         rows: torch.Tensor = self.network(torch.cat([x] * self.count))
         return rows.unflatten(0, (self.count, -1)).transpose(0, 1)  # type: ignore[no-any-return, no-untyped-call]
 
 
-class MemberMask(nn.Module):
-    """Multiplies the hidden units of each member by a mask of its own, which is stored with the weights.
+class ByMember(nn.Module):
+    """Multiplies the rows of each member by factors of its own, (members, 1, ...), which are stored with the weights.
 
-    In evaluation mode the rows of a batch are the members', one after another as ``Tiled`` lays them. In training mode
-    with ``rate`` 0 the rows are shared out among the members in equal runs (Masksembles, arXiv 2012.08334); with a rate
-    they get fresh dropout masks.
+    In evaluation mode the rows of a batch are the members', one after another as ``Tiled`` lays them. In training they
+    are shared out among the members in equal runs; ``tile_training``: they lie there as in evaluation; with a ``rate``
+    each row gets factors drawn anew, 0 or ``1 / (1 - rate)``.
+    """
+
+    factors: torch.Tensor
+    only: int | None = None  # the member whose rows all are
+
+    def __init__(self, shape: tuple[int, ...], *, rate: float = 0.0, tile_training: bool = False) -> None:
+        super().__init__()
+        self.rate, self.count, self.tile_training = rate, shape[0], tile_training
+        self.register_buffer("factors", torch.ones(shape))
+
+    def fill(self, factors: torch.Tensor) -> None:
+        """Take factors of as many entries, members first."""
+        self.factors.copy_(factors.view_as(self.factors))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The same shape (rows, ...)."""
+        if self.only is not None:
+            return x * self.factors[self.only]
+        if not self.training or self.tile_training:
+            by_member: torch.Tensor = x.unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
+            return (by_member * self.factors).flatten(0, 1)
+        if self.rate:
+            return x * functional.dropout(x.new_ones(len(x), *self.factors.shape[2:]), self.rate)
+        whose = torch.arange(len(x), device=x.device) * self.count // len(x)
+        return x * self.factors[whose, 0]
+
+
+class MemberMask(ByMember):
+    """Masks of the hidden units of each member.
 
     >>> mask = MemberMask(2, 3).eval()
-    >>> mask.masks[1, 0, 2] = 0
+    >>> mask.fill(torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]]))
     >>> mask(torch.ones(4, 3)).tolist()
     [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]
     """
 
-    masks: torch.Tensor
-    only: int | None = None  # the member whose rows all are
+    def __init__(
+        self, members: int, units: int, dimensions: int = 0, rate: float = 0.0, *, tile_training: bool = False
+    ) -> None:
+        super().__init__((members, 1, units, *[1] * dimensions), rate=rate, tile_training=tile_training)
 
-    def __init__(self, members: int, units: int, dimensions: int = 0, rate: float = 0.0) -> None:
-        super().__init__()
-        self.rate, self.count = rate, members
-        self.register_buffer("masks", torch.ones(members, 1, units, *[1] * dimensions))
+    @property
+    def units(self) -> int:
+        """How many units are masked."""
+        return self.factors.shape[2]
 
-    def fill(self, masks: torch.Tensor) -> None:
-        """Take masks (members, units)."""
-        self.masks.copy_(masks.view_as(self.masks))
+    @property
+    def masks(self) -> torch.Tensor:
+        """The masks (members, units)."""
+        return self.factors.flatten(1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The same shape (rows, units, ...)."""
-        if self.only is not None:
-            return x * self.masks[self.only]
-        if not self.training:
-            by_member: torch.Tensor = x.unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
-            return (by_member * self.masks).flatten(0, 1)
-        if self.rate:
-            return x * functional.dropout(torch.ones_like(x[..., :1, :1] if x.ndim == 4 else x), self.rate)
-        whose = torch.arange(len(x), device=x.device) * self.count // len(x)
-        return x * self.masks[whose, 0]
+
+class MemberGate(ByMember):
+    """Opens or closes a whole branch for each member."""
+
+    def __init__(self, members: int, dimensions: int, rate: float = 0.0) -> None:
+        super().__init__((members, *[1] * (dimensions + 1)), rate=rate)
 
 
 @contextmanager
 def one_member(module: nn.Module, member: int) -> Iterator[None]:
-    """While it is entered, a network with masks answers as that member alone, (n, classes)."""
-    parts = [part for part in module.modules() if isinstance(part, Tiled | MemberMask)]
+    """While it is entered, a network with masks or gates answers as that member alone, (n, classes)."""
+    parts = [part for part in module.modules() if isinstance(part, Tiled | ByMember)]
     for part in parts:
         part.only = member
     try:

@@ -33,17 +33,21 @@ def maskable_places(module: nn.Module, declared: InputSpec) -> list[Place]:
     Raises:
         UserError: the module's code cannot be traced, or there is no such activation.
     """
-    try:
-        graph = fx.symbolic_trace(module).graph
-    except Exception as error:  # whatever the user's forward pass raises
-        what = f"the network's code cannot be traced: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise UserError.at("reference.method", what, "give an architecture without branches on values") from error
-    layers = dict(module.named_modules())
+    graph, layers = _traced(module)
     names = [node.target for node in graph.nodes if _is(node, layers, ACTIVATIONS) and _inside(node, layers)]
     if not names or len(set(names)) < len(names):
         what = "no hidden activation can be masked" if not names else "an activation is called twice"
         raise UserError.at("reference.method", what, "give an architecture with an activation of its own a layer")
     return [_measured(module, name, declared) for name in names]
+
+
+def _traced(module: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
+    try:
+        graph = fx.symbolic_trace(module).graph
+    except Exception as error:  # whatever the user's forward pass raises
+        what = f"the network's code cannot be traced: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise UserError.at("reference.method", what, "give an architecture without branches on values") from error
+    return graph, dict(module.named_modules())
 
 
 def _is(node: fx.Node, layers: dict[str, nn.Module], kinds: tuple[type[nn.Module], ...]) -> bool:
@@ -83,3 +87,41 @@ def _measured(module: nn.Module, name: str, declared: InputSpec) -> Place:
         handle.remove()
         module.train(was_training)
     return Place(name, shapes[0][1], len(shapes[0]) - 2)
+
+
+class Branch(NamedTuple):
+    """The last layer of a residual branch by its name, and the dimensions of what it gives."""
+
+    name: str
+    dimensions: int
+
+
+def residual_branches(module: nn.Module, declared: InputSpec) -> list[Branch]:
+    """The residual branches from the first to the last, each by the layer whose output is added to the shortcut.
+
+    Of the two terms of a sum the branch is the one with more layers that compute.
+
+    Raises:
+        UserError: the module's code cannot be traced, or nothing is added in it.
+    """
+    graph, layers = _traced(module)
+    names = []
+    for node in graph.nodes:
+        terms = node.all_input_nodes
+        if _adds(node) and len(terms) == 2:
+            depths = [_depth(term, frozenset(terms) - {term}, layers, {}) for term in terms]
+            names.append(str(terms[depths.index(max(depths))].target))
+    if not names:
+        what = "the network has no residual branch that could be left out"
+        raise UserError.at("reference.method", what, 'give an architecture with shortcuts, such as "resnet8"')
+    return [Branch(name, _measured(module, name, declared).dimensions + 1) for name in names]
+
+
+def _depth(node: fx.Node, stop: frozenset[fx.Node], layers: dict[str, nn.Module], known: dict[fx.Node, int]) -> int:
+    """The most layers that compute on a way back from a node to the input, or to the other term."""
+    if node in stop or node.op == "placeholder":
+        return 0
+    if node not in known:
+        before = max((_depth(each, stop, layers, known) for each in node.all_input_nodes), default=0)
+        known[node] = before + int(_is(node, layers, COMPUTING))
+    return known[node]

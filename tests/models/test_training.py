@@ -17,7 +17,7 @@ from bench.functional.lipschitz.graph_bounds.margins import pair_constants
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.mlp import Mlp
-from bench.models.training import _cross_entropy, accuracy, fast_layout, initialise, preprocess, reproducible, train
+from bench.models.training import accuracy, cross_entropy, fast_layout, initialise, preprocess, reproducible, train
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +119,9 @@ def test_label_smoothing_by_hand(digits):
     logits, y = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), torch.tensor([0, 2])
     logs = logits.log_softmax(dim=1)
     wanted = -(0.7 * logs[torch.arange(2), y] + 0.3 * logs.mean(dim=1)).mean()
-    torch.testing.assert_close(_cross_entropy(logits, y, digits.input, 0.3), wanted)
+    torch.testing.assert_close(cross_entropy(logits, y, digits.input, 0.3), wanted)
     declared = replace(digits.input, output="probabilities")
-    torch.testing.assert_close(_cross_entropy(logits.softmax(dim=1), y, declared, 0.3), wanted)
+    torch.testing.assert_close(cross_entropy(logits.softmax(dim=1), y, declared, 0.3), wanted)
 
 
 def test_smoothed_networks_are_less_sure(digits):

@@ -90,7 +90,7 @@ def test_pruning_takes_the_same_columns_out_of_every_mask(model, digits) -> None
     before = TorchNetwork(network, declared, source_record(model, declared, method))
     step = steps.get("structured-prune")(ratio=0.25, importance="l1")
     after = run_step(step, before, StepContext(digits.train, digits.calibration, Recipe(), 0))
-    wide, narrow = ([mask.masks.shape[2] for mask in masks_of(each.module)] for each in (before, after))
+    wide, narrow = ([mask.units for mask in masks_of(each.module)] for each in (before, after))
     assert narrow == [width * 3 // 4 for width in wide]
     if isinstance(model, Convnet):  # of a residual network living channels of the stream go too
         x = torch.randn(6, 1, 8, 8)

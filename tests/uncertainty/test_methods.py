@@ -13,6 +13,7 @@ from bench.compression.restoring import restore, to_bytes
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.mlp import Mlp
+from bench.models.resnet8 import ResNet8
 from bench.networks.network import TorchNetwork
 from bench.outside_networks.records import source_record
 from bench.runtimes.opening import open_predictor
@@ -23,6 +24,8 @@ ROWS = {  # one a method: an architecture that carries it, its parameters, the l
     "deep-ensemble": (Convnet(widths=(8, 16), strides=(2, 2)), {"members": 3}, 0.8),
     "bagging": (Mlp(hidden=(24,)), {"members": 3}, 0.7),
     "mc-dropout": (Convnet(widths=(8, 16), strides=(2, 2)), {"members": 3, "rate": 0.2}, 0.5),
+    "mimo": (Convnet(widths=(12, 24), strides=(2, 2)), {"members": 2, "repeat": 2}, 0.5),
+    "stochastic-depth": (ResNet8(width=4), {"members": 4, "survival": 0.5}, 0.4),
     "masksembles": (Convnet(widths=(12, 24), strides=(2, 2)), {"members": 4, "scale": 1.5}, 0.6),
 }
 RECIPE = Recipe(epochs=4, batch=32)
@@ -61,7 +64,8 @@ class TestMethod:
         assert len(found) == ROWS[name][1]["members"]
         accuracies = [(row.argmax(dim=1).numpy() == samples.y).mean() for row in found]
         assert min(accuracies) > ROWS[name][2]
-        assert all(not torch.equal(found[0], row) for row in found[1:])
+        differ = [not torch.equal(found[0], row) for row in found[1:]]
+        assert any(differ) if name == "stochastic-depth" else all(differ)  # of few gates two may be drawn alike
 
     def test_a_member_is_one_function_whatever_batch_and_threads(self, trained, samples, name) -> None:
         network = trained(name)

@@ -177,15 +177,15 @@ class MemberMaskPruner(torch_pruning.BasePruningFunc):  # type: ignore[misc]
 
     def prune_out_channels(self, layer: MemberMask, idxs: Sequence[int]) -> MemberMask:
         """Remove these columns, in place."""
-        kept = [unit for unit in range(layer.masks.shape[2]) if unit not in set(idxs)]
-        layer.masks = layer.masks[:, :, kept].clone()
+        kept = [unit for unit in range(layer.units) if unit not in set(idxs)]
+        layer.factors = layer.factors[:, :, kept].clone()
         return layer
 
     prune_in_channels = prune_out_channels
 
     def get_out_channels(self, layer: MemberMask) -> int:
         """How many units are masked."""
-        return layer.masks.shape[2]
+        return layer.units
 
     get_in_channels = get_out_channels
 
