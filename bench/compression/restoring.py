@@ -13,7 +13,6 @@ from bench.errors import UserError
 from bench.networks.network import FunctionNetwork, InputSpec, Network, OnnxNetwork, TorchNetwork
 from bench.networks.tied_weights import contradictions
 from bench.outside_networks.checkpoint import make_lazy_parameters
-from bench.outside_networks.records import source_of
 from bench.outside_networks.source import build_source
 
 
@@ -45,7 +44,7 @@ def restore(record: dict[str, Any], weights: bytes) -> Network:
     Raises:
         UserError: a step has another version by now, or the weights do not fit the structure.
     """
-    declared = InputSpec.from_canonical(source_of(record)["input"])
+    declared = declared_of(record)
     kind = record["kind"]
     if kind.startswith("onnx"):
         return OnnxNetwork(weights, declared, record, quantised=kind == "onnx-quantised")
@@ -58,6 +57,13 @@ def restore(record: dict[str, Any], weights: bytes) -> Network:
     network.module.load_state_dict(state, strict=True)
     network.module.eval()
     return TorchNetwork(network.module, declared, record, quantised=kind == "torch-quantised")
+
+
+def declared_of(record: dict[str, Any]) -> InputSpec:
+    """How the network of a record takes its input and answers: as its source, but for steps that change it."""
+    if "source" in record:
+        return InputSpec.from_canonical(record["input"])
+    return steps.get(record["step"])(**record["parameters"]).answers(declared_of(record["of"]))
 
 
 def rebuild_structure(record: dict[str, Any], seed: int = 0) -> TorchNetwork:

@@ -54,41 +54,59 @@ class MultiInput(nn.Module):
 class Tiled(nn.Module):
     """One network asked once for each member, all in one batch whose rows ``MemberMask`` and ``MemberGate`` tell apart.
 
-    In training it answers (n, classes), and the masks say which rows are whose; ``tile_training``: it is asked for
-    every member then too.
+    In training it answers (n, classes), and the masks say which rows are whose. With ``apart`` it answers all members
+    then too, one after another: the statistics of a batch are each member's own. ``norms`` are pairs of a BatchNorm and
+    the mask behind it, by name: a channel's running statistics are then those of the members that have the channel.
     """
 
     only: int | None = None  # the one member that answers, as (n, classes)
 
-    def __init__(self, network: nn.Module, members: int, *, tile_training: bool = False) -> None:
+    def __init__(
+        self, network: nn.Module, members: int, *, apart: bool = False, norms: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         super().__init__()
         self.network = network
         self.count = members
-        self.tile_training = tile_training
+        self.apart, self.norms = apart, norms
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (n, members, classes)."""
-        if (self.training and not self.tile_training) or self.only is not None:
+        if self.training and self.apart and self.only is None:
+            return torch.stack([self._trained(x, member) for member in range(self.count)], dim=1)
+        if self.training or self.only is not None:
             scores: torch.Tensor = self.network(x)
             return scores
         rows: torch.Tensor = self.network(torch.cat([x] * self.count))
         return rows.unflatten(0, (self.count, -1)).transpose(0, 1)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _trained(self, x: torch.Tensor, member: int) -> torch.Tensor:
+        """One member's scores, by the statistics of its own batch; what it does not have keeps its statistics."""
+        parts = dict(self.network.named_modules())
+        pairs = [(parts[norm], parts[mask]) for norm, mask in self.norms if hasattr(parts.get(norm), "running_mean")]
+        before = [(norm.running_mean.clone(), norm.running_var.clone()) for norm, _ in pairs]
+        with one_member(self, member):
+            scores: torch.Tensor = self.network(x)
+        for (norm, mask), (mean, variance) in zip(pairs, before, strict=True):
+            held = mask.masks[member] > 0
+            norm.running_mean = torch.where(held, norm.running_mean, mean)  # not in place: the backward pass holds them
+            norm.running_var = torch.where(held, norm.running_var, variance)
+        return scores
 
 
 class ByMember(nn.Module):
     """Multiplies the rows of each member by factors of its own, (members, 1, ...), which are stored with the weights.
 
     In evaluation mode the rows of a batch are the members', one after another as ``Tiled`` lays them. In training they
-    are shared out among the members in equal runs; ``tile_training``: they lie there as in evaluation; with a ``rate``
-    each row gets factors drawn anew, 0 or ``1 / (1 - rate)``.
+    are shared out among the members in equal runs; with a ``rate`` each row gets factors drawn anew, 0 or
+    ``1 / (1 - rate)``.
     """
 
     factors: torch.Tensor
     only: int | None = None  # the member whose rows all are
 
-    def __init__(self, shape: tuple[int, ...], *, rate: float = 0.0, tile_training: bool = False) -> None:
+    def __init__(self, shape: tuple[int, ...], *, rate: float = 0.0) -> None:
         super().__init__()
-        self.rate, self.count, self.tile_training = rate, shape[0], tile_training
+        self.rate, self.count = rate, shape[0]
         self.register_buffer("factors", torch.ones(shape))
 
     def fill(self, factors: torch.Tensor) -> None:
@@ -99,7 +117,7 @@ class ByMember(nn.Module):
         """The same shape (rows, ...)."""
         if self.only is not None:
             return x * self.factors[self.only]
-        if not self.training or self.tile_training:
+        if not self.training:
             by_member: torch.Tensor = x.unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
             return (by_member * self.factors).flatten(0, 1)
         if self.rate:
@@ -117,10 +135,8 @@ class MemberMask(ByMember):
     [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]
     """
 
-    def __init__(
-        self, members: int, units: int, dimensions: int = 0, rate: float = 0.0, *, tile_training: bool = False
-    ) -> None:
-        super().__init__((members, 1, units, *[1] * dimensions), rate=rate, tile_training=tile_training)
+    def __init__(self, members: int, units: int, dimensions: int = 0, rate: float = 0.0) -> None:
+        super().__init__((members, 1, units, *[1] * dimensions), rate=rate)
 
     @property
     def units(self) -> int:
@@ -138,6 +154,20 @@ class MemberGate(ByMember):
 
     def __init__(self, members: int, dimensions: int, rate: float = 0.0) -> None:
         super().__init__((members, *[1] * (dimensions + 1)), rate=rate)
+
+
+class Factors(nn.Module):
+    """Multiplies by constant factors: what is left of masks and gates where one member stands alone."""
+
+    factors: torch.Tensor
+
+    def __init__(self, factors: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("factors", factors.detach().clone())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The same shape."""
+        return x * self.factors
 
 
 @contextmanager

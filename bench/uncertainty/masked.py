@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -11,18 +10,19 @@ from torch import nn
 from bench.models.base import Model
 from bench.networks.members import MemberMask, Tiled
 from bench.networks.network import InputSpec
-from bench.uncertainty.placing import Place, maskable_places
-
-MakeMasks: TypeAlias = Callable[[Place, int], torch.Tensor]  # of a place and its number: (members, units)
+from bench.uncertainty.placing import maskable_places, norm_before
 
 
-def masked(model: Model, declared: InputSpec, members: int, rate: float = 0.0, *, tile_training: bool = False) -> Tiled:
-    """An untrained network with a mask of ones behind every hidden activation."""
+def masked(model: Model, declared: InputSpec, members: int, rate: float = 0.0, *, apart: bool = False) -> Tiled:
+    """An untrained network with a mask of ones behind every hidden activation; ``apart``: as ``Tiled`` has it."""
     network = model.build(declared)
-    for place in maskable_places(network, declared):
-        mask = MemberMask(members, place.units, place.dimensions, rate, tile_training=tile_training)
+    places = maskable_places(network, declared)
+    norms = {place.name: norm_before(network, place.name) for place in places} if apart else {}
+    for place in places:
+        mask = MemberMask(members, place.units, place.dimensions, rate)
         network.set_submodule(place.name, nn.Sequential(network.get_submodule(place.name), mask))
-    return Tiled(network, members, tile_training=tile_training)
+    pairs = tuple((norm, f"{name}.1") for name, norm in norms.items() if norm)
+    return Tiled(network, members, apart=apart, norms=pairs)
 
 
 def masks_of(network: nn.Module) -> list[MemberMask]:

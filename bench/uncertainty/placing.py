@@ -89,6 +89,14 @@ def _measured(module: nn.Module, name: str, declared: InputSpec) -> Place:
     return Place(name, shapes[0][1], len(shapes[0]) - 2)
 
 
+def norm_before(module: nn.Module, activation: str) -> str:
+    """The BatchNorm whose output an activation takes, by its name; empty where there is none."""
+    graph, layers = _traced(module)
+    node = next(node for node in graph.nodes if node.target == activation)
+    before = node.all_input_nodes[0]
+    return str(before.target) if _is(before, layers, (nn.BatchNorm1d, nn.BatchNorm2d)) else ""
+
+
 class Branch(NamedTuple):
     """The last layer of a residual branch by its name, and the dimensions of what it gives."""
 

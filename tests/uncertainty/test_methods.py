@@ -26,6 +26,7 @@ ROWS = {  # one a method: an architecture that carries it, its parameters, the l
     "mc-dropout": (Convnet(widths=(8, 16), strides=(2, 2)), {"members": 3, "rate": 0.2}, 0.5),
     "mimo": (Convnet(widths=(12, 24), strides=(2, 2)), {"members": 2, "repeat": 2}, 0.5),
     "stochastic-depth": (ResNet8(width=4), {"members": 4, "survival": 0.5}, 0.4),
+    "self-ensemble": (Convnet(widths=(12, 24), strides=(2, 2)), {"members": 3, "overlap": 0.25}, 0.5),
     "masksembles": (Convnet(widths=(12, 24), strides=(2, 2)), {"members": 4, "scale": 1.5}, 0.6),
 }
 RECIPE = Recipe(epochs=4, batch=32)
@@ -89,14 +90,17 @@ class TestMethod:
         assert back.input == network.input
         assert torch.equal(logits(back, samples.x), logits(network, samples.x))
 
-    @pytest.mark.parametrize("chain", ["fold", "prune", "tuned", "ptq8", "onnx", "onnx8"])
+    @pytest.mark.parametrize("chain", ["fold", "prune", "tuned", "alone", "ptq8", "onnx", "onnx8"])
     def test_members_survive_steps(self, digits, trained, samples, name, chain) -> None:
         if chain == "fold" and not any("bn" in key for key in trained(name).module.state_dict()):
             pytest.skip("it has no BatchNorm")
+        if chain == "alone" and name == "mimo":
+            pytest.skip("its members share every layer")
         chains = {
             "fold": [("bn-fold", {})],
             "prune": [("structured-prune", {"ratio": 0.25})],
             "tuned": [("structured-prune", {"ratio": 0.25}), ("finetune", {"epochs": 2})],
+            "alone": [("one-member", {"member": 1})],
             "ptq8": [("ptq", {"bits": 8})],
             "onnx": [("onnx-export", {})],
             "onnx8": [("onnx-export", {}), ("ort-static-quant", {})],
@@ -104,9 +108,14 @@ class TestMethod:
         network, context = trained(name), StepContext(digits.train, digits.calibration, RECIPE, 0)
         for step, given in chains[chain]:
             network = run_step(steps.get(step)(**given), network, context)
-        if chain == "tuned":
+        if chain in ("tuned", "alone"):
             back = restore(network.record, to_bytes(network))
             assert torch.equal(logits(back, samples.x), logits(network, samples.x))
+        if chain == "alone":
+            assert network.input.members == 1
+            found, own = logits(network, samples.x)[0], logits(trained(name), samples.x)[1]
+            torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-4 * float(own.std()))
+            return
         before, after = logits(trained(name), samples.x), logits(network, samples.x)
         if chain in ("fold", "onnx"):
             torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3 * float(before.std()))

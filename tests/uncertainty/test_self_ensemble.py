@@ -1,0 +1,124 @@
+"""Self-ensembles: members are sub-networks that stand alone, disjoint ones share no channel."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench.compression.base import StepContext, steps
+from bench.compression.chains import run_step
+from bench.errors import UserError
+from bench.functional.members.overlap import mean_overlap
+from bench.models.base import Recipe
+from bench.models.convnet import Convnet
+from bench.models.mlp import Mlp
+from bench.networks.members import one_member
+from bench.networks.network import TorchNetwork
+from bench.outside_networks.records import source_record
+from bench.uncertainty.masked import masks_of
+from bench.uncertainty.self_ensemble import SelfEnsemble, diversity
+
+MODEL, RECIPE = Convnet(widths=(12, 24), strides=(2, 2)), Recipe(epochs=4, batch=32)
+
+
+def made(digits, **given):
+    method = SelfEnsemble(members=3, **given)
+    method.check(MODEL, digits.input, RECIPE)
+    module = method.train(MODEL, digits.train, digits.input, RECIPE, 0, lambda line: None)
+    declared = method.answers(digits.input)
+    return TorchNetwork(module, declared, source_record(MODEL, declared, method))
+
+
+@pytest.fixture(scope="module")
+def disjoint(digits):
+    return made(digits)
+
+
+def test_disjoint_members_share_no_channel_and_overlapping_ones_some(digits, disjoint) -> None:
+    assert [mean_overlap(mask.masks.numpy() > 0) for mask in masks_of(disjoint.module)] == [0.0, 0.0]
+    assert all((mask.masks.sum(dim=0) == 1).all() for mask in masks_of(disjoint.module))
+    shared = made(digits, overlap=0.5)
+    assert all(0.2 < mean_overlap(mask.masks.numpy() > 0) < 0.8 for mask in masks_of(shared.module))
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.5])
+def test_a_member_is_cut_out_exactly_and_is_as_small_as_its_share(digits, disjoint, overlap) -> None:
+    network = made(digits, overlap=overlap) if overlap else disjoint
+    x = torch.from_numpy(digits.evaluation.x)
+    for member in range(3):
+        alone = run_step(
+            steps.get("one-member")(member=member), network, StepContext(digits.train, digits.calibration, None, 0)
+        )
+        widths = [layer.weight.shape[0] for layer in alone.module.modules() if isinstance(layer, torch.nn.Conv2d)]
+        assert widths == ([4, 8] if overlap == 0 else [8, 16])
+        torch.testing.assert_close(alone.module(x), network.module(x)[:, member], rtol=1e-4, atol=1e-4)
+
+
+def test_what_one_member_learns_touches_no_other_disjoint_one(disjoint) -> None:
+    """A gradient step on one member's loss leaves the others' answers as they are, but for the shared last bias."""
+    module = disjoint.module
+    x = torch.rand(8, 1, 8, 8)
+    with one_member(module, 0):
+        gradients = torch.autograd.grad(
+            module(x).square().sum(), [w for n, w in module.named_parameters() if "bias" not in n]
+        )
+    before = module(x).detach()
+    weights = [weight for name, weight in module.named_parameters() if "bias" not in name]
+    with torch.no_grad():
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight -= 0.01 * gradient
+        after = module(x)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight += 0.01 * gradient
+    torch.testing.assert_close(after[:, 1:], before[:, 1:], rtol=1e-5, atol=1e-5)
+    assert float((after[:, 0] - before[:, 0]).abs().max()) > 1e-3
+
+
+def test_running_statistics_are_those_of_the_members_that_have_the_channel(disjoint, digits) -> None:
+    """Trained for one step with momentum 1, each channel's statistics are of its own member's batch."""
+    module = disjoint.module
+    norm = module.network.bn1
+    kept, norm.momentum = norm.momentum, 1.0
+    state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    x = torch.from_numpy(digits.evaluation.x[:16])
+    second = module.network.bn2
+    second_momentum, second.momentum = second.momentum, 1.0
+    with torch.no_grad():
+        module.train()(x)
+        for member in range(3):
+            with one_member(module, member):
+                inner = module.network.relu1(module.network.bn1(module.network.conv1(x)))
+                wanted = module.network.conv2(inner).mean(dim=(0, 2, 3))
+            held = masks_of(module)[1].masks[member] > 0
+            torch.testing.assert_close(state["network.bn2.running_mean"].shape, wanted.shape)
+            stored = module.network.bn2.running_mean
+            torch.testing.assert_close(stored[held], wanted[held], rtol=1e-4, atol=1e-5)
+    norm.momentum, second.momentum = kept, second_momentum
+    module.load_state_dict(state)
+    module.eval()
+
+
+def test_diversity_by_hand() -> None:
+    p = torch.tensor([[[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]]])
+    kl = 0.5 * torch.log(torch.tensor(2.0)) - 0.25 * torch.log(torch.tensor(2.0))
+    torch.testing.assert_close(diversity(p.log(), torch.tensor([0]), "kl"), kl)
+    torch.testing.assert_close(diversity(p.log(), torch.tensor([0]), "errors"), -torch.tensor(0.25 * 0.5 + 0.25 * 0.25))
+
+
+def test_a_diversity_term_parts_the_members(digits) -> None:
+    x, y = torch.from_numpy(digits.evaluation.x), torch.from_numpy(digits.evaluation.y)
+    found = {}
+    for weight in (0.0, 0.5):
+        module = made(digits, diversity="kl", weight=weight).module
+        with torch.no_grad():
+            found[weight] = float(diversity(module(x).log_softmax(dim=-1), y, "kl"))
+    assert found[0.5] > 1.3 * found[0.0]
+
+
+def test_what_cannot_be_dealt_out_is_refused(digits) -> None:
+    with pytest.raises(UserError, match="12 channels are not 5 equal disjoint shares"):
+        SelfEnsemble(members=5).check(MODEL, digits.input, RECIPE)
+    with pytest.raises(UserError, match="1 epochs leave none"):
+        SelfEnsemble(members=3, first=0.9).check(MODEL, digits.input, Recipe(epochs=1))
+    with pytest.raises(UserError, match="no hidden activation"):
+        SelfEnsemble(members=3).check(Mlp(hidden=()), digits.input, RECIPE)
