@@ -55,7 +55,7 @@ class OneMember(Step):
             groups = find_channels(module, network.input).groups
             absent = {name: part.masks[self.member] == 0 for name, part in parts}
             module, history = remove(module, network.input, groups, unused_units(groups, absent))
-        alone = taken_out(module, self.member)
+        alone = taken_out(module, self.member, network.input.members)
         record = {
             "history": history,
             "parameters_before": parameter_count(network.module),
@@ -69,7 +69,7 @@ class OneMember(Step):
 
         assert isinstance(network, TorchNetwork)
         module = replay(network.module, network.input, record["history"]) if record["history"] else network.module
-        return TorchNetwork(taken_out(module, self.member), self.answers(network.input))
+        return TorchNetwork(taken_out(module, self.member, network.input.members), self.answers(network.input))
 
 
 def unused_units(groups: tuple[ChannelGroup, ...], absent: dict[str, torch.Tensor]) -> dict[str, list[int]]:
@@ -86,8 +86,8 @@ def unused_units(groups: tuple[ChannelGroup, ...], absent: dict[str, torch.Tenso
     return chosen
 
 
-def taken_out(module: nn.Module, member: int) -> nn.Module:
-    """A copy of the member's own network, masks and gates as constant factors.
+def taken_out(module: nn.Module, member: int, members: int) -> nn.Module:
+    """A copy of the member's own network, masks and gates as constant factors; of one member the network as it is.
 
     Raises:
         UserError: the members share every layer, so that none stands alone.
@@ -96,6 +96,8 @@ def taken_out(module: nn.Module, member: int) -> nn.Module:
 
     from bench.networks.members import ByMember, Factors, Stacked, Tiled
 
+    if members == 1:
+        return copy.deepcopy(module).eval()
     if isinstance(module, Stacked):
         return copy.deepcopy(module.members[member]).eval()
     if not isinstance(module, Tiled):
