@@ -7,10 +7,11 @@ import pytest
 from bench.compression.chains import run_step
 from bench.compression.restoring import restore, to_bytes
 from bench.compression.structured_prune import StructuredPrune
-from bench.compression.train_small import TrainSmall, nearest_width
+from bench.compression.train_small import TrainSmall
 from bench.errors import UserError
 from bench.functional.module_cost import multiply_accumulates
 from bench.models.base import models
+from bench.models.scaling import nearest_width
 from bench.models.training import accuracy, initialise
 from bench.networks.network import InputSpec
 from bench.outside_networks.records import source_of

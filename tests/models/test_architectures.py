@@ -33,6 +33,7 @@ class Row:
 TABLE = {
     "convnet": Row({"widths": (8, 8), "strides": (2, 1)}, 2, "conv1"),
     "lenet5": Row({}, 0, "linear1"),
+    "lenet5-same": Row({"widths": (4, 6, 8, 12)}, 0, "linear"),
     "mlp": Row({"hidden": (16, 8), "batch_norm": True}, 2, "linear1"),
     "mobilenet-tiny": Row({"stem": 8, "widths": (8, 12), "strides": (2, 1)}, 5, "depthwise2.conv"),
     "resnet8": Row({"width": 4}, 9, "block1.conv2"),
@@ -164,3 +165,8 @@ def test_everything_in_turn(made):
     assert exported.quantised
     before = found.logits(quantised)
     assert float((found.logits(exported) - before).abs().median()) < 0.1 * float(before.std())
+
+
+def test_lenet5_same_has_as_many_parameters_as_the_published_one():
+    module = initialise(models.get("lenet5-same")(), InputSpec((1, 28, 28), tuple("0123456789")), 0)
+    assert sum(weight.numel() for weight in module.parameters()) == 545_546
