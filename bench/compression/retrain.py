@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -15,6 +15,11 @@ from bench.networks.network import Network, TorchNetwork
 from bench.outside_networks.records import source_of
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bench.models.base import Recipe
 
 
 @steps.register("retrain")
@@ -56,13 +61,32 @@ class Retrain(Step):
             what = "retrain needs the recipe of a reference that is trained here"
             raise UserError.at("retrain", what, "name a model and a recipe in [reference]")
         seed = derive_seed("retrain", own_seed(context.seed, self.seed))
-        fresh = rebuild_structure(network.record, seed).module
         recipe = context.recipe
         if self.lipschitz_margin is not None:
             recipe = replace(recipe, lipschitz_margin=self.lipschitz_margin)
-        module = train(fresh, context.train, network.input, recipe, seed, context.progress)
+        if "method" in source_of(network.record):
+            module = self._by_method(network, context, recipe, seed)
+        else:
+            fresh = rebuild_structure(network.record, seed).module
+            module = train(fresh, context.train, network.input, recipe, seed, context.progress)
         record = {"train_accuracy_after": accuracy(module, context.train, network.input)}
         return TorchNetwork(module, network.input), record
+
+    @staticmethod
+    def _by_method(network: TorchNetwork, context: StepContext, recipe: Recipe, seed: int) -> nn.Module:
+        """The members made anew by the method that made them; ``UserError`` after another step."""
+        from bench.models.base import models
+        from bench.uncertainty.base import methods
+
+        made = network.record
+        if "source" not in made:
+            method_name = source_of(made)["method"]["method"]
+            what = f"the members were made by {method_name}, and {made['step']} changed them since"
+            raise UserError.at("retrain", what, "retrain first, or leave it out")
+        told, declared = made["method"], replace(network.input, members=1, combine="mean_probability")
+        method = methods.get(told["method"])(**told["parameters"])
+        model = models.get(made["model"])(**made["parameters"])
+        return method.train(model, context.train, declared, recipe, seed, context.progress)
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """The structure is the source's."""

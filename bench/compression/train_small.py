@@ -52,6 +52,9 @@ class TrainSmall(Step):
         if context.recipe is None or source["source"] != "model":
             what = "train-small needs the recipe of a reference that is trained here"
             raise UserError.at("train-small", what, "name a model and a recipe in [reference]")
+        if "method" in source:
+            what = f"the members were made by {source['method']['method']}, which it would not train"
+            raise UserError.at("train-small", what, 'give the reference the method deep-ensemble with equal = "macs"')
         original = counted(build_source(source, 0), network.input, "train-small")
         wanted = counted(network.module, network.input, "train-small")
         if self.macs is not None:

@@ -23,8 +23,8 @@ from tests.zoo import TARGETS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SEEDS = range(int(os.environ.get("CRBENCH_MASKING_SEEDS", "1")))
-# Half the distance of two of three levels, and a little: any pixel can cross to the next level, so that rounding takes no
-# perturbation away, it only hides the gradient. Within .2 rounding truly protects a tenth of the digits.
+# Half the distance of two of three levels, and a little: any pixel can cross to the next level, so that rounding takes
+# no perturbation away, it only hides the gradient. Within .2 rounding truly protects a tenth of the digits.
 METRIC = GradientMasking(epsilon=0.26, steps=20, queries=300)
 
 
