@@ -90,7 +90,7 @@ def taken_out(module: nn.Module, member: int, members: int) -> nn.Module:
     """A copy of the member's own network, masks and gates as constant factors; of one member the network as it is.
 
     Raises:
-        UserError: the members share every layer, so that none stands alone.
+        UserError: the members share layers, so that none stands alone.
     """
     import copy
 
@@ -101,7 +101,7 @@ def taken_out(module: nn.Module, member: int, members: int) -> nn.Module:
     if isinstance(module, Stacked):
         return copy.deepcopy(module.members[member]).eval()
     if not isinstance(module, Tiled):
-        what = f"the members of a {type(module).__name__} share every layer"
+        what = f"the members of a {type(module).__name__} share layers"
         raise UserError.at("one-member", what, "take the whole network, or an ensemble or one with masks")
     alone = copy.deepcopy(module.network)
     for name, part in list(alone.named_modules()):

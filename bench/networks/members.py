@@ -27,6 +27,20 @@ class Stacked(nn.Module):
         return torch.stack([member(x) for member in self.members], dim=1)
 
 
+class Heads(nn.Module):
+    """One network whose outputs (n, members classes) are the members' scores, one member after another."""
+
+    def __init__(self, network: nn.Module, members: int) -> None:
+        super().__init__()
+        self.network = network
+        self.count = members
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (n, members, classes)."""
+        scores: torch.Tensor = self.network(x).unflatten(1, (self.count, -1))
+        return scores
+
+
 class MultiInput(nn.Module):
     """One network of several inputs side by side on the channels and as many heads: the same sample in all of them.
 

@@ -67,6 +67,6 @@ class Method(ABC):
         return {"method": self.name, "version": self.version, "parameters": values}
 
 
-HELPERS: Final = ("masked", "placing", "unit_importance")
+HELPERS: Final = ("grouping", "masked", "placing", "unit_importance")
 
 methods: Registry[type[Method]] = Registry("method", "bench.uncertainty", HELPERS)
