@@ -168,7 +168,7 @@ def test_classes_of_the_user_are_named_by_module(tmp_path, monkeypatch):
         assert (problem.where, what in problem.what) == (where, True), problem
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(SHIPPED.rglob("*.toml")), ids=lambda path: path.name)
 def test_shipped_suites_load(path, tmp_path):
     if path.name.startswith("wild"):
         for package in ("qonnx", "rapidocr"):

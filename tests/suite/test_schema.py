@@ -48,7 +48,7 @@ def test_it_is_the_same_every_time():
     assert json.dumps(suite_schema()) == json.dumps(suite_schema())
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(SHIPPED.rglob("*.toml")), ids=lambda path: path.name)
 def test_shipped_suites_fit_and_name_it(validator, path):
     content = path.read_text(encoding="utf-8")
     assert content.startswith("#:schema ./suite.schema.json\n")
