@@ -38,6 +38,5 @@ def differentiable_log_volume(vertices: torch.Tensor) -> torch.Tensor:
     spread = torch.linalg.eigvalsh(gram.detach())
     if spread[0] <= least_eigenvalue(k, float(spread[-1])):
         raise FloatingPointError("the simplex is degenerate: a vertex lies in the plane of the others")
-    determinant: torch.Tensor = torch.linalg.slogdet(gram)[1]
-    volume: torch.Tensor = 0.5 * determinant + lengths.log().sum() - lgamma(k + 1)
+    volume: torch.Tensor = 0.5 * torch.linalg.slogdet(gram)[1] + lengths.log().sum() - lgamma(k + 1)
     return volume
