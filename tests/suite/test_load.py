@@ -176,7 +176,7 @@ def test_shipped_suites_load(path, tmp_path):
     shutil.copytree(SHIPPED, tmp_path / "suites")
     weights = tmp_path / "suites" / "weights" / "efficientnet-lite0.safetensors"
     weights.touch()  # the user's own conversion, named in the suite's first lines; only looked for here
-    assert load_suite(tmp_path / "suites" / path.name).variants
+    assert load_suite(tmp_path / "suites" / path.relative_to(SHIPPED)).variants
 
 
 def test_the_digits_suite_has_one_metric_of_every_family():
