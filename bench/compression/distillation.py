@@ -15,6 +15,7 @@ from bench.errors import UserError
 from bench.functional.attribution_matching import collapsed_map, map_mismatch
 from bench.models.base import Schedule
 from bench.models.descent import Descent, batches, descend
+from bench.models.single_step import single_step
 from bench.models.training import fast_layout, lay_out, preprocess, reproducible
 from bench.networks.interface import answer_of, by_member, raw_logits, scores_in_training
 from bench.networks.memory_layout import keep_contiguous
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training:
-    """Options of training on: AdamW; ``weight`` of the teacher's part of the loss, its temperature; of attributions."""
+    """Options of training on: AdamW; ``weight`` of the teacher's part of the loss; how far images are attacked."""
 
     epochs: int
     batch: int
@@ -37,6 +38,7 @@ class Training:
     weight: float = 0.0
     temperature: float = 1.0
     attribution: float = 0.0
+    adversarial_epsilon: float = 0.0
 
 
 def train_on(
@@ -53,7 +55,7 @@ def train_on(
     p_T and q_T are softmax(logits / T) of the teacher and of the network, Hinton et al., arXiv:1503.02531. With
     w = 1 no label is read. The last part is between attribution maps of both networks, of one draw of expected
     gradients against another image of the batch, in eval mode. The teacher runs in eval mode. Deterministic under the
-    seed.
+    seed. With ``adversarial_epsilon`` e the first two parts are on images that one step within e raised them on.
 
     Raises:
         UserError: no samples, no labels where w < 1, or the loss stopped being finite.
@@ -61,7 +63,8 @@ def train_on(
     if len(samples) == 0 or (samples.y is None and training.weight < 1):
         right = "give labels and leave samples for training" + ("; distillation = 1 needs no labels" if teacher else "")
         raise UserError.at("data", "training needs labelled samples, there are none", right)
-    x = preprocess(torch.from_numpy(samples.x), declared)
+    given = torch.from_numpy(samples.x)
+    x = preprocess(given, declared)
     layout = fast_layout(module, x[:2])
     x = x.contiguous(memory_format=layout)
     y = None if samples.y is None else torch.from_numpy(samples.y)
@@ -72,10 +75,22 @@ def train_on(
         lay_out(trained, layout)
         matched = None if not training.attribution else AttributionLoss(trained, teacher, x, taught, declared, seed)
 
-        def batch_loss(index: torch.Tensor) -> torch.Tensor:
+        attacks = torch.Generator().manual_seed(derive_seed("attack", seed))
+
+        def of_images(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
             labels = None if y is None else y[index]
-            answer = scores_in_training(trained(x[index]))
-            loss = loss_of(answer, labels, None if taught is None else taught[index], declared, training)
+            answer = scores_in_training(trained(images.contiguous(memory_format=layout)))
+            return loss_of(answer, labels, None if taught is None else taught[index], declared, training)
+
+        def batch_loss(index: torch.Tensor) -> torch.Tensor:
+            images = x[index]
+            if training.adversarial_epsilon > 0:
+                attacked = single_step(
+                    given[index], lambda each: of_images(preprocess(each, declared), index),
+                    training.adversarial_epsilon, declared.bounds, attacks,
+                )  # fmt: skip
+                images = preprocess(attacked, declared)
+            loss = of_images(images, index)
             return loss if matched is None else loss + training.attribution * matched(index)
 
         descent = Descent(training.epochs, training.learning_rate, training.weight_decay, training.schedule)

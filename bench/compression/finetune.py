@@ -23,7 +23,8 @@ class Finetune(Step):
     With ``distillation = w`` the loss is ``(1 - w) CE(y, q) + w T^2 KL(p_T || q_T)``, p of the network the chain began
     with, Hinton et al., arXiv:1503.02531. ``attribution = v`` adds ``v (1 - cos)`` between attribution maps of both
     networks, summed over channels (after Park et al., arXiv:2010.15054), of one draw of expected gradients a step
-    (Erion et al., arXiv:1906.10670).
+    (Erion et al., arXiv:1906.10670). With ``adversarial_epsilon`` the first loss is on images that one step from a
+    random start raised it on (Wong et al., arXiv:2001.03994), the teacher's answers being those to the clean images.
     """
 
     epochs: Annotated[int, Field(ge=1, description="passes over the training split")] = 3
@@ -41,6 +42,9 @@ class Finetune(Step):
         float,
         Field(ge=0, description="weight of how far attributions are from the reference's"),
     ] = 0.0
+    adversarial_epsilon: Annotated[
+        float, Field(ge=0, description="train on images attacked within this max-norm distance; 0: on clean ones")
+    ] = 0.0
     seed: Seed = 0
 
     version: ClassVar[int] = 2
@@ -56,6 +60,8 @@ class Finetune(Step):
         named = super().canonical()
         if not self.attribution:
             del named["parameters"]["attribution"]
+        if not self.adversarial_epsilon:
+            del named["parameters"]["adversarial_epsilon"]
         return named
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
@@ -64,6 +70,9 @@ class Finetune(Step):
         from bench.models.training import accuracy
 
         assert isinstance(network, TorchNetwork)
+        if self.adversarial_epsilon and network.input.dtype == "uint8":
+            what = "whole-number pixels give no gradient to attack with"
+            raise UserError.at("finetune.adversarial_epsilon", what, "leave it out")
         teacher = None
         for option in ("distillation", "attribution"):
             if getattr(self, option) > 0:
@@ -80,6 +89,7 @@ class Finetune(Step):
             weight=self.distillation,
             temperature=self.temperature,
             attribution=self.attribution,
+            adversarial_epsilon=self.adversarial_epsilon,
         )
         seed = derive_seed("finetune", own_seed(context.seed, self.seed))
         module = train_on(network.module, teacher, context.train, network.input, training, seed, context.progress)

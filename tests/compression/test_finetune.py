@@ -6,18 +6,25 @@ import numpy as np
 import pytest
 import torch
 
+from bench.compression.base import StepContext, steps
 from bench.compression.chains import run_step
 from bench.compression.distillation import Training, loss_of, train_on
 from bench.compression.finetune import Finetune
 from bench.compression.restoring import to_bytes
 from bench.compression.structured_prune import StructuredPrune
+from bench.engine.in_memory import answers
 from bench.errors import UserError
 from bench.functional.integrated_gradients import integrated_gradients
 from bench.functional.similarity import cosine_distance
+from bench.metrics.adversarial.pgd import ProjectedGradientDescent
 from bench.models.base import Recipe
-from bench.models.training import accuracy, train
-from bench.networks.network import InputSpec, OnnxNetwork
+from bench.models.convnet import Convnet
+from bench.models.training import accuracy, initialise, train
+from bench.networks.network import InputSpec, OnnxNetwork, TorchNetwork
+from bench.outside_networks.records import source_record
+from bench.runtimes.opening import open_predictor
 from bench.stats.streams import derive_seed
+from tests.zoo import TARGETS
 
 
 def test_it_repairs_a_pruned_network(network, context, digits):
@@ -153,3 +160,29 @@ def test_attributions_need_a_reference_and_change_no_key_where_they_are_left_out
         run_step(Finetune(attribution=1.0), network, replace(context, reference=None))
     assert "attribution" not in Finetune().canonical()["parameters"]
     assert Finetune(attribution=1.0).canonical()["parameters"]["attribution"] == 1.0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_robust_network_stays_robust_where_it_is_tuned_on_attacked_images(digits):
+    """Pruned and tuned on, with and without attacks; judged by one more strong attack."""
+    model, epsilon = Convnet(widths=(12, 24), strides=(2, 2)), 0.15
+    recipe = Recipe(epochs=12, adversarial_epsilon=epsilon)
+    module = train(initialise(model, digits.input, 0), digits.train, digits.input, recipe, 0)
+    robust = TorchNetwork(module, digits.input, source_record(model, digits.input))
+    context = StepContext(digits.train, digits.calibration, recipe, 0, reference=robust)
+    pruned = run_step(steps.get("structured-prune")(ratio=0.25), robust, context)
+    wrong = {}
+    for name, given in {"plain": {}, "attacked": {"adversarial_epsilon": epsilon}}.items():
+        tuned = run_step(steps.get("finetune")(epochs=6, **given), pruned, context)
+        attack, predictor = ProjectedGradientDescent(epsilon=epsilon, steps=10), open_predictor(tuned, TARGETS["torch"])
+        arrays = answers(attack, predictor, digits.evaluation)
+        wrong[name] = float(1 - arrays["robust_correct"].mean())
+    assert wrong["attacked"] < wrong["plain"] - 0.1
+
+
+def test_attacked_images_change_no_key_where_they_are_left_out_and_need_a_distance():
+    plain = steps.get("finetune")()
+    assert "adversarial_epsilon" not in plain.canonical()["parameters"]
+    assert steps.get("finetune")(adversarial_epsilon=0.1).canonical()["parameters"]["adversarial_epsilon"] == 0.1
+    with pytest.raises(ValueError, match="adversarial_epsilon"):
+        steps.get("finetune")(adversarial_epsilon=-0.1)
