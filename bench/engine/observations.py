@@ -173,13 +173,14 @@ class Observations:
         count = min(max(planned.count, wanted), len(whole))
         samples, trial = whole if count == len(whole) else self.samples(count), self._trial(probe.asked_on)
         self.progress(f"{probe.name} on {target.name}")
-        needed = {item.probe.name: self._needed(item, count) for item in planned.needs}
         started = time.perf_counter()
         status: Literal["ok", "skipped"] = "ok"
         answer, reason, alone = Observation({}), "", False
         try:
             if not count:
                 raise NotApplicable(no_samples(probe.asked_on))
+            needed = {item.probe.name: self._needed(item, count) for item in planned.needs}
+            started = time.perf_counter()
             with arithmetic(target.threads):
                 predictor = self._trusted(planned.network, target, trial, floor=planned.floor)
                 opposite = None if planned.opposite is None else self._trusted(planned.opposite, target, trial)

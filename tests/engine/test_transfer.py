@@ -360,3 +360,11 @@ def test_a_key_holds_the_network_that_the_inputs_are_made_on(digits_study):
     suite = replace(digits_study.suite, transfers=(other,))
     again = transfers(digits_study.planned.planner, replace(digits_study.plan, suite=suite))[0]
     assert not set(keys) & {item.key for row in again.judged for item in row}
+
+
+def test_what_needs_an_answer_that_is_not_there_is_skipped_with_its_reason(study, results) -> None:
+    (planned,) = transfers(study.planned.planner, study.plan)
+    number = [member.name for member in planned.members].index("hidden")
+    answer = study.engine.observations.get(planned.judged[number][0])
+    assert answer.status == "skipped"
+    assert answer.reason.startswith("the reference's adversarial-inputs: ")
