@@ -6,6 +6,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from bench.errors import UserError
 from bench.models.augmentation import augment
-from bench.models.base import Model, Progress, Recipe, check_recipe
+from bench.models.base import Model, Progress, Recipe, Schedule, check_recipe
 from bench.models.descent import Descent, batches, descend
 from bench.models.lipschitz_margin import LipschitzMargin
 from bench.models.single_step import single_step
@@ -39,6 +40,24 @@ class Images(Protocol):
     @property
     def y(self) -> NDArray[np.int64] | None:
         """Labels, where there are any."""
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What a training does beside its recipe.
+
+    ``penalty`` is added to the loss of every batch; ``project`` changes the weights in place before every step and
+    after the last; ``each_epoch`` looks at the network after each; ``key`` is what the user calls the learning rate.
+    """
+
+    schedule: Schedule = "one-cycle"
+    penalty: Callable[[nn.Module], torch.Tensor] | None = None
+    project: Callable[[nn.Module], None] | None = None
+    each_epoch: Callable[[nn.Module], None] | None = None
+    key: str = "recipe.learning_rate"
+
+
+PLAIN = Additions()
 
 
 def _silent(message: str) -> None:
@@ -93,6 +112,7 @@ def train(
     recipe: Recipe,
     seed: int,
     progress: Progress = _silent,
+    additions: Additions = PLAIN,
 ) -> nn.Module:
     """Minimise the cross entropy by the recipe; returns a trained copy in eval mode.
 
@@ -107,6 +127,7 @@ def train(
         recipe: epochs, batch, learning rate and the like.
         seed: of everything random.
         progress: told after each epoch.
+        additions: another schedule, a further loss, constraints of the weights.
 
     Raises:
         UserError: no labelled samples, attacks on uint8 pixels, shifts of what is no image, or the loss stopped being
@@ -129,15 +150,23 @@ def train(
         lay_out(trained, layout)
         draws = {word: torch.Generator().manual_seed(derive_seed(word, seed)) for word in STREAMS}
         loss = _batch_loss(trained, declared, recipe, layout, draws, margin)
-        descent = Descent(recipe.epochs, recipe.learning_rate, recipe.weight_decay, key="recipe.learning_rate")
-        descend(
-            trained.parameters(),
-            lambda index: loss(x[index], y[index]),
-            steps,
-            descent,
-            draws["shuffle"],
-            progress,
-        )
+
+        def batch_loss(index: torch.Tensor) -> torch.Tensor:
+            if additions.project is not None:
+                additions.project(trained)
+            value = loss(x[index], y[index])
+            return value if additions.penalty is None else value + additions.penalty(trained)
+
+        def told(line: str) -> None:
+            if additions.project is not None:
+                additions.project(trained)
+            if additions.each_epoch is not None:
+                additions.each_epoch(trained)
+            progress(line)
+
+        rate, decay = recipe.learning_rate, recipe.weight_decay
+        descent = Descent(recipe.epochs, rate, decay, additions.schedule, additions.key)
+        descend(trained.parameters(), batch_loss, steps, descent, draws["shuffle"], told)
         if margin is not None:
             margin.close()
     lay_out(trained, torch.contiguous_format)
