@@ -26,6 +26,7 @@ ROWS = {  # one a method: an architecture that carries it, its parameters, the l
     "masksembles": (Convnet(widths=(12, 24), strides=(2, 2)), {"members": 4, "scale": 1.5}, 0.6),
     "snapshot-ensemble": (Mlp(hidden=(24,)), {"members": 2}, 0.6),
     "swag": (Convnet(widths=(8, 16), strides=(2, 2)), {"members": 3, "epochs": 3, "rank": 2}, 0.7),
+    "last-layer-laplace": (Convnet(widths=(8, 16), strides=(2, 2)), {"members": 3}, 0.7),
 }
 RECIPE = Recipe(epochs=4, batch=32)
 
