@@ -67,6 +67,6 @@ class Method(ABC):
         return {"method": self.name, "version": self.version, "parameters": values}
 
 
-HELPERS: Final = ("placing", "masked", "output_layer", "weight_vectors")
+HELPERS: Final = ("placing", "masked", "output_layer", "weight_space", "weight_vectors")
 
 methods: Registry[type[Method]] = Registry("method", "bench.uncertainty", HELPERS)

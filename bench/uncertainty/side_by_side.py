@@ -30,3 +30,10 @@ def need_training(recipe: Recipe) -> None:
     if recipe.epochs < 1:
         what = "the method starts from a trained network, the recipe has 0 epochs"
         raise UserError.at("recipe.epochs", what, "give 1 or more")
+
+
+def need_plain_loss(recipe: Recipe) -> None:
+    """Raise ``UserError`` where the loss would read the layers of a network whose weights are sums of others."""
+    if recipe.lipschitz_margin > 0:
+        what = "the Lipschitz margin reads the layers of one network, this method trains sums of several"
+        raise UserError.at("recipe.lipschitz_margin", what, "leave it out")

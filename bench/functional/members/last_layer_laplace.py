@@ -15,9 +15,10 @@ ROWS: Final = 4096  # at a time: a part of the last bits
 
 
 def gauss_newton(features: NDArray[Any], probabilities: NDArray[Any]) -> Float:
-    """``Σ_n (diag(p_n) − p_n p_nᵀ) ⊗ φ_n φ_nᵀ`` of features (n, F) and probabilities (n, C): (C F, C F), class by class.
+    """``Σ_n (diag(p_n) − p_n p_nᵀ) ⊗ φ_n φ_nᵀ`` of features (n, F) and probabilities (n, C): (C F, C F).
 
-    Of a linear layer under the cross entropy this is the Hessian of the summed loss, whatever the labels.
+    Class by class. Of a linear layer under the cross entropy this is the Hessian of the summed loss, whatever the
+    labels.
 
     >>> gauss_newton(np.array([[2.0]]), np.array([[0.5, 0.5]])).tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
