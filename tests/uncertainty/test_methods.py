@@ -30,6 +30,7 @@ ROWS = {  # one a method: an architecture that carries it, its parameters, the l
     "prune-and-tune": (Mlp(hidden=(24,)), {"members": 2, "epochs": 2}, 0.6),
     "subspace": (Convnet(widths=(8, 16), strides=(2, 2)), {"members": 3}, 0.5),
     "espro": (Mlp(hidden=(24,), batch_norm=True), {"members": 3, "vertices": 3, "epochs": 2, "draws": 2}, 0.7),
+    "curve": (Mlp(hidden=(24,)), {"members": 3, "epochs": 2}, 0.5),
 }
 RECIPE = Recipe(epochs=4, batch=32)
 
