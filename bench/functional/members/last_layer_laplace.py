@@ -48,7 +48,11 @@ class Laplace:
     precision: float
 
     def covariance(self) -> Float:
-        """The posterior covariance (d, d)."""
+        """The posterior covariance (d, d).
+
+        >>> Laplace(np.zeros(2), np.array([1.0, 3.0]), np.eye(2), 1.0).covariance().tolist()
+        [[0.5, 0.0], [0.0, 0.25]]
+        """
         return np.asarray((self.eigenvectors / (self.eigenvalues + self.precision)) @ self.eigenvectors.T)
 
     def samples(self, count: int, *words: str | int) -> Float:
