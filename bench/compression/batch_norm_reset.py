@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -10,16 +9,12 @@ from pydantic import Field
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import NotApplicable, UserError
-from bench.networks.network import InputSpec, Network, TorchNetwork
+from bench.networks.network import Network, TorchNetwork
 from bench.registry import parameters
 from bench.stats.streams import generator
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from bench.data.base import Samples
-
-BATCH = 128  # part of the result: statistics are averaged over batches
 
 
 @steps.register("bn-reset")
@@ -39,6 +34,8 @@ class BatchNormReset(Step):
 
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Estimate; raises ``NotApplicable`` without a BatchNorm, ``UserError`` without training images."""
+        from bench.models.batch_norm_statistics import batch_norms, estimate_again
+
         assert isinstance(network, TorchNetwork)
         if not batch_norms(network.module):
             raise NotApplicable("bn-reset found no BatchNorm with running statistics")
@@ -59,41 +56,3 @@ def draw(samples: Samples, count: int, seed: int) -> Samples:
     if len(samples) < 2:
         raise UserError.at("data", f"{len(samples)} training images, 2 or more are needed", "leave some for training")
     return samples.take(generator("draw", seed).permutation(len(samples))[:count])
-
-
-def batch_norms(module: nn.Module) -> dict[str, nn.Module]:
-    """BatchNorms with running statistics, by name."""
-    from torch import nn
-
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    return {
-        name: layer for name, layer in module.named_modules() if isinstance(layer, kinds) and layer.track_running_stats
-    }
-
-
-def estimate_again(module: nn.Module, samples: Samples, declared: InputSpec) -> nn.Module:
-    """A copy in eval mode whose BatchNorms hold the mean over batches of batch mean and unbiased batch variance.
-
-    Every layer sees the batch statistics of the layers before it; dropout stays off.
-    """
-    import torch
-
-    from bench.models.training import preprocess, reproducible
-
-    fresh = copy.deepcopy(module).eval()
-    x = preprocess(torch.from_numpy(samples.x), declared)
-    momenta: dict[str, Any] = {}
-    for name, layer in batch_norms(fresh).items():
-        norm: Any = layer
-        momenta[name] = norm.momentum
-        norm.reset_running_stats()
-        norm.momentum = None  # torch then keeps the plain average
-        norm.train()
-    starts = [start for start in range(0, len(x), BATCH) if start == 0 or len(x) - start > 1]
-    with reproducible("bn-reset"), torch.no_grad():
-        for start, stop in zip(starts, [*starts[1:], len(x)], strict=True):
-            fresh(x[start:stop])
-    for name, layer in batch_norms(fresh).items():
-        restored: Any = layer
-        restored.momentum = momenta[name]
-    return fresh.eval()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from bench.compression.base import Need, Step, StepContext, steps
-from bench.compression.batch_norm_reset import batch_norms, draw, estimate_again
+from bench.compression.batch_norm_reset import draw
 from bench.compression.pruning.options import PruningOptions
 from bench.compression.seeding import own_seed
 from bench.errors import NotApplicable, UserError
@@ -67,6 +67,7 @@ class StructuredPrune(PruningOptions, Step):
         from bench.compression.pruning.graph import find_channels
         from bench.compression.pruning.plan import CutRules
         from bench.compression.pruning.rounds import cut_in_rounds, fixed_ratios, ratios_by_sensitivity, report
+        from bench.models.batch_norm_statistics import batch_norms, estimate_again
         from bench.networks.hooks import refuse_hooks
 
         assert isinstance(network, TorchNetwork)

@@ -9,12 +9,13 @@ from bench.data.sources.base import with_sources
 from bench.data.splitting import load_dataset
 from bench.engine.provenance import machine
 from bench.errors import UserError
-from bench.models.base import Recipe, check_recipe
+from bench.models.base import Model, Recipe, check_recipe
 from bench.suite.plan import Plan
 from bench.suite.planned_networks import INTAKE_SAMPLES, Splits
 from bench.suite.planner import Planner
 from bench.suite.reuse import taken_again
 from bench.suite.suite import Suite
+from bench.uncertainty.base import Method
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ def plan_suite(suite: Suite, device: str = "cpu", dataset: Dataset | None = None
     if suite.reference.recipe is not None:
         check_recipe(suite.reference.recipe, dataset.input)
     if suite.reference.method is not None and suite.reference.model is not None:
-        suite.reference.method.check(suite.reference.model, dataset.input, suite.reference.recipe or Recipe())
+        _check_method(suite.reference.method, suite.reference.model, dataset, suite.reference.recipe or Recipe())
     for use in suite.metrics:
         if use.metric.too_many(len(dataset.evaluation)):
             raise UserError.at(
@@ -51,6 +52,14 @@ def plan_suite(suite: Suite, device: str = "cpu", dataset: Dataset | None = None
             )
     planner = _planner(suite, device, dataset)
     return PlannedSuite(suite, device, dataset, planner, planner.plan())
+
+
+def _check_method(method: Method, model: Model, dataset: Dataset, recipe: Recipe) -> None:
+    """Refuse what cannot carry the method; it builds a network, which takes nothing from the global generator."""
+    from bench.models.training import reproducible
+
+    with reproducible("check"):
+        method.check(model, dataset.input, recipe)
 
 
 def _load(suite: Suite) -> Dataset:

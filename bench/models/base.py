@@ -80,6 +80,6 @@ def check_recipe(recipe: Recipe, declared: InputSpec, where: str = "reference.re
         raise UserError.at(f"{where}.augmentation", what, 'give augmentation = "none"')
 
 
-HELPERS = ("augmentation", "descent", "lipschitz_margin", "scaling", "single_step", "training")
+HELPERS = ("augmentation", "batch_norm_statistics", "descent", "lipschitz_margin", "scaling", "single_step", "training")
 
 models: Registry[type[Model]] = Registry("model", "bench.models", HELPERS)

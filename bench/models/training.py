@@ -6,6 +6,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from bench.errors import UserError
 from bench.models.augmentation import augment
-from bench.models.base import Model, Progress, Recipe, check_recipe
+from bench.models.base import Model, Progress, Recipe, Schedule, check_recipe
 from bench.models.descent import Descent, batches, descend
 from bench.models.lipschitz_margin import LipschitzMargin
 from bench.models.single_step import single_step
@@ -42,6 +43,26 @@ class Images(Protocol):
     @property
     def y(self) -> NDArray[np.int64] | None:
         """Labels, where there are any."""
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What a training does beside its recipe.
+
+    ``penalty`` is added to the loss of every batch; ``project`` changes the weights in place before every step and
+    after the last; ``each_epoch`` looks at the network after each; ``key`` is what the user calls the learning rate.
+    ``loss_of`` takes the place of the cross entropy: the module, preprocessed samples and labels to the mean loss.
+    """
+
+    schedule: Schedule = "one-cycle"
+    penalty: Callable[[nn.Module], torch.Tensor] | None = None
+    project: Callable[[nn.Module], None] | None = None
+    each_epoch: Callable[[nn.Module], None] | None = None
+    key: str = "recipe.learning_rate"
+    loss_of: LossOf | None = None
+
+
+PLAIN = Additions()
 
 
 def _silent(message: str) -> None:
@@ -96,7 +117,7 @@ def train(
     recipe: Recipe,
     seed: int,
     progress: Progress = _silent,
-    loss_of: LossOf | None = None,
+    additions: Additions = PLAIN,
 ) -> nn.Module:
     """Minimise the cross entropy, or another loss, by the recipe; returns a trained copy in eval mode.
 
@@ -111,7 +132,7 @@ def train(
         recipe: epochs, batch, learning rate and the like.
         seed: of everything random.
         progress: told after each epoch.
-        loss_of: the module, preprocessed samples and labels to the mean loss; by default the cross entropy.
+        additions: another schedule, a further loss, constraints of the weights.
 
     Raises:
         UserError: no labelled samples, attacks on uint8 pixels, shifts of what is no image, or the loss stopped being
@@ -133,16 +154,24 @@ def train(
         layout = fast_layout(trained, preprocess(x[:2], declared))
         lay_out(trained, layout)
         draws = {word: torch.Generator().manual_seed(derive_seed(word, seed)) for word in STREAMS}
-        loss = _batch_loss(trained, declared, recipe, layout, draws, margin, loss_of)
-        descent = Descent(recipe.epochs, recipe.learning_rate, recipe.weight_decay, key="recipe.learning_rate")
-        descend(
-            trained.parameters(),
-            lambda index: loss(x[index], y[index]),
-            steps,
-            descent,
-            draws["shuffle"],
-            progress,
-        )
+        loss = _batch_loss(trained, declared, recipe, layout, draws, margin, additions.loss_of)
+
+        def batch_loss(index: torch.Tensor) -> torch.Tensor:
+            if additions.project is not None:
+                additions.project(trained)
+            value = loss(x[index], y[index])
+            return value if additions.penalty is None else value + additions.penalty(trained)
+
+        def told(line: str) -> None:
+            if additions.project is not None:
+                additions.project(trained)
+            if additions.each_epoch is not None:
+                additions.each_epoch(trained)
+            progress(line)
+
+        rate, decay = recipe.learning_rate, recipe.weight_decay
+        descent = Descent(recipe.epochs, rate, decay, additions.schedule, additions.key)
+        descend(trained.parameters(), batch_loss, steps, descent, draws["shuffle"], told)
         if margin is not None:
             margin.close()
     lay_out(trained, torch.contiguous_format)

@@ -67,6 +67,6 @@ class Method(ABC):
         return {"method": self.name, "version": self.version, "parameters": values}
 
 
-HELPERS: Final = ("grouping", "masked", "placing", "unit_importance")
+HELPERS: Final = ("grouping", "masked", "output_layer", "placing", "unit_importance", "weight_space", "weight_vectors")
 
 methods: Registry[type[Method]] = Registry("method", "bench.uncertainty", HELPERS)

@@ -12,7 +12,8 @@ from bench.models.base import Model, Progress, Recipe
 from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
-from bench.uncertainty.base import Labelled, Method, methods
+from bench.uncertainty.base import Labelled, methods
+from bench.uncertainty.side_by_side import SideBySide
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @methods.register("deep-ensemble")
 @parameters
-class DeepEnsemble(Method):
+class DeepEnsemble(SideBySide):
     """Networks that differ in initialisation and order alone (Lakshminarayanan et al. 2017, arXiv 1612.01474).
 
     ``equal``: what all members together share with one network: its multiply-accumulates, each member being

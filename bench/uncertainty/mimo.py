@@ -54,7 +54,7 @@ class MultiInputMultiOutput(Method):
         """Train with inputs that are drawn apart for every member."""
         import torch
 
-        from bench.models.training import cross_entropy, reproducible, train
+        from bench.models.training import Additions, cross_entropy, reproducible, train
         from bench.networks.members import MultiInput
 
         with reproducible("initialise", seed):
@@ -68,7 +68,7 @@ class MultiInputMultiOutput(Method):
             return cross_entropy(scores.flatten(0, 1), y[rows.T].flatten(), declared, recipe.label_smoothing)
 
         smaller = replace(recipe, batch=recipe.batch // self.repeat)
-        return train(network, samples, declared, smaller, seed, progress, loss_of)
+        return train(network, samples, declared, smaller, seed, progress, Additions(loss_of=loss_of))
 
     def rows(self, n: int, random: torch.Generator) -> torch.Tensor:
         """Which of n samples each member is given, (members, n repeat)."""

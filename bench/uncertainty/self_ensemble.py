@@ -65,7 +65,7 @@ class SelfEnsemble(Method):
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
     ) -> nn.Module:
         """Train as one network, deal the channels out, and train the members together."""
-        from bench.models.training import cross_entropy, initialise, reproducible, train
+        from bench.models.training import Additions, cross_entropy, initialise, reproducible, train
         from bench.uncertainty.masked import masks_of
         from bench.uncertainty.unit_importance import unit_importance
 
@@ -90,7 +90,7 @@ class SelfEnsemble(Method):
 
         network.eval()
         rest = replace(recipe, epochs=self._epochs(recipe))
-        return train(network, samples, declared, rest, own, progress, loss_of)
+        return train(network, samples, declared, rest, own, progress, Additions(loss_of=loss_of))
 
     def _deal(self, network: nn.Module, scores: list[torch.Tensor] | None, seed: int) -> None:
         """Fill in the masks; ``UserError`` where a layer cannot be dealt out."""

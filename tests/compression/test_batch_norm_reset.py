@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.compression.batch_norm_reset import BATCH, BatchNormReset, estimate_again
+from bench.compression.batch_norm_reset import BatchNormReset
 from bench.compression.chains import run_step
 from bench.compression.restoring import restore, to_bytes
 from bench.compression.structured_prune import StructuredPrune
 from bench.errors import NotApplicable, UserError
+from bench.models.batch_norm_statistics import BATCH, estimate_again
 from bench.models.mlp import Mlp
 from bench.models.training import accuracy, initialise
 from bench.networks.network import TorchNetwork
