@@ -121,12 +121,12 @@ def linear_pair(linear, rows, classes, pixels=30, n=64, seed=0):
         ("fmn", "l2", 2, 0.01),
         ("fmn", "linf", 6, 0.01),
         ("fmn", "l2", 6, 0.01),
-        ("ddn", "l2", 2, 0.01),
+        *(("ddn", "l2", classes, 0.01) for classes in (2, 4, 10)),
         ("deepfool", "linf", 2, 0.03),  # .02 of it its overshoot
         ("deepfool", "l2", 2, 0.03),
         ("deepfool", "linf", 6, 0.03),
         ("deepfool", "l2", 6, 0.03),
-        ("carlini-wagner[steps=80,binary_search_steps=6]", "l2", 2, 0.05),
+        *(("carlini-wagner[steps=80,binary_search_steps=6]", "l2", classes, 0.05) for classes in (2, 4, 10)),
     ],
 )
 def test_the_nearest_input_of_a_linear_network_is_as_far_as_it_must_be(
@@ -143,6 +143,48 @@ def test_the_nearest_input_of_a_linear_network_is_as_far_as_it_must_be(
     assert clear.sum() > 30
     assert ratio.min() > 1 - 1e-3 - constant / distances[norm][clear].min()
     assert ratio.max() < 1 + above
+
+
+def distances_of(text, predictor, x, labels):
+    """How far the inputs are in l2 that one round of an attack finds."""
+    with gradient_view(predictor) as view:
+        (found,) = declared_attack(text, "l2").run(asked_of(predictor, view, x, labels, norm="l2")).candidates
+    return lengths(found.astype(np.float64) - x, "l2")
+
+
+def test_aimed_at_no_class_ddn_stays_away_from_the_boundary(linear, rows) -> None:
+    """The cross-entropy mixes wrong classes; its direction is not the nearest one's, and its first radius is 1."""
+    predictor, samples, distances = linear_pair(linear, rows, 6)
+    far = distances["l2"] > 0.05
+    mixed = distances_of("ddn[targets=0]", predictor, samples.x, samples.y)
+    assert np.median((mixed / distances["l2"])[far]) > 1.1
+
+
+def test_a_sure_network_does_not_hide_its_boundary_from_ddn(linear, rows) -> None:
+    """At logits × 300 the softmax of most samples is 0 or 1 in float32: distances are as far as before."""
+    random = np.random.default_rng(1)
+    weight = random.normal(size=(4, 30)).astype(np.float32)
+    x = random.uniform(0.4, 0.6, size=(20, 30)).astype(np.float32)
+    samples = rows(x, (x.astype(np.float64) @ weight.T).argmax(axis=1))
+    networks = [linear(weight * scale, bounds=(-1.0, 2.0)) for scale in (1, 300)]
+    found = [distances_of("ddn[steps=30]", each, samples.x, samples.y) for each in networks]
+    assert found[0].min() > 0
+    np.testing.assert_allclose(found[1], found[0], rtol=0.01)
+
+
+def test_a_second_target_is_another_class(network) -> None:
+    """Each round aims at its own class, as ``rounds`` says."""
+    predictor, view, samples = network
+    attack = declared_attack("ddn[steps=40,targets=2]", "l2")
+    assert attack.rounds == 2
+    asked = asked_of(predictor, view, samples.x, samples.y, norm="l2")
+    first, second = (
+        log_probabilities(predictor, attack.run(replace(asked, round=turn)).candidates[0]).argmax(axis=1)
+        for turn in range(2)
+    )
+    other = (first != samples.y) & (second != samples.y)
+    assert other.mean() > 0.8
+    assert (first != second)[other].mean() > 0.5
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
