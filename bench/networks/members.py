@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -69,8 +71,8 @@ class Tiled(nn.Module):
     """One network asked once for each member, all in one batch whose rows ``MemberMask`` and ``MemberGate`` tell apart.
 
     In training it answers (n, classes), and the masks say which rows are whose. With ``apart`` it answers all members
-    then too, one after another: the statistics of a batch are each member's own. ``norms`` are pairs of a BatchNorm and
-    the mask behind it, by name: a channel's running statistics are then those of the members that have the channel.
+    then too. ``norms`` are pairs of a BatchNorm and the mask behind it, by name: a channel's statistics are then over
+    the rows of the members that have the channel, as in evaluation, and what others put there counts for nothing.
     """
 
     only: int | None = None  # the one member that answers, as (n, classes)
@@ -85,26 +87,63 @@ class Tiled(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (n, members, classes)."""
-        if self.training and self.apart and self.only is None:
-            return torch.stack([self._trained(x, member) for member in range(self.count)], dim=1)
-        if self.training or self.only is not None:
+        if self.only is not None or (self.training and not self.apart):
             scores: torch.Tensor = self.network(x)
             return scores
+        if self.training:
+            with self._apart():
+                return self._tiled(x)
+        return self._tiled(x)
+
+    def _tiled(self, x: torch.Tensor) -> torch.Tensor:
         rows: torch.Tensor = self.network(torch.cat([x] * self.count))
         return rows.unflatten(0, (self.count, -1)).transpose(0, 1)  # type: ignore[no-any-return, no-untyped-call]
 
-    def _trained(self, x: torch.Tensor, member: int) -> torch.Tensor:
-        """One member's scores, by the statistics of its own batch; what it does not have keeps its statistics."""
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Rows lie as in evaluation, and each BatchNorm before a mask looks at the members that have the channel."""
         parts = dict(self.network.named_modules())
-        pairs = [(parts[norm], parts[mask]) for norm, mask in self.norms if hasattr(parts.get(norm), "running_mean")]
-        before = [(norm.running_mean.clone(), norm.running_var.clone()) for norm, _ in pairs]
-        with one_member(self, member):
-            scores: torch.Tensor = self.network(x)
-        for (norm, mask), (mean, variance) in zip(pairs, before, strict=True):
-            held = mask.masks[member] > 0
-            norm.running_mean = torch.where(held, norm.running_mean, mean)  # not in place: the backward pass holds them
-            norm.running_var = torch.where(held, norm.running_var, variance)
-        return scores
+        masks = [part for part in parts.values() if isinstance(part, ByMember)]
+        norms = [(parts[norm], parts[mask]) for norm, mask in self.norms if hasattr(parts.get(norm), "running_mean")]
+        for mask in masks:
+            mask.tiled = True
+        for norm, mask in norms:
+            norm.forward = partial(normalised, norm, mask.masks > 0)
+        try:
+            yield
+        finally:
+            for mask in masks:
+                mask.tiled = False
+            for norm, _ in norms:
+                del norm.forward
+
+
+def normalised(norm: Any, held: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Training of a BatchNorm on rows of several members, each channel by the members that ``held`` it.
+
+    ``held`` (members, channels) of bool, at least one a channel; x (members n, channels, ...). The running statistics
+    move as they do in a BatchNorm of these rows alone.
+
+    >>> norm = nn.BatchNorm1d(1, momentum=1.0)
+    >>> out = normalised(norm, torch.tensor([[True], [False]]), torch.tensor([[1.0], [3.0], [100.0], [500.0]]))
+    >>> norm.running_mean.tolist(), [round(value, 3) for value in out[:2].flatten().tolist()]
+    ([2.0], [-1.0, 1.0])
+    """
+    members, channels = held.shape
+    table = x.transpose(0, 1).reshape(channels, members, -1)
+    share = (held.to(x.dtype) / held.sum(dim=0)).T  # (channels, members)
+    mean = (share * table.mean(dim=2)).sum(dim=1)
+    variance = (share * (table - mean[:, None, None]).square().mean(dim=2)).sum(dim=1)
+    count = held.sum(dim=0) * table.shape[2]
+    with torch.no_grad():
+        norm.num_batches_tracked += 1
+        momentum = norm.momentum if norm.momentum is not None else 1 / float(norm.num_batches_tracked)
+        norm.running_mean = torch.lerp(norm.running_mean, mean, momentum)
+        norm.running_var = torch.lerp(norm.running_var, variance * count / (count - 1), momentum)
+    shape = (1, channels, *[1] * (x.ndim - 2))
+    out = (x - mean.view(shape)) * torch.rsqrt(variance + norm.eps).view(shape)
+    scaled: torch.Tensor = out * norm.weight.view(shape) + norm.bias.view(shape)
+    return scaled
 
 
 class ByMember(nn.Module):
@@ -117,6 +156,7 @@ class ByMember(nn.Module):
 
     factors: torch.Tensor
     only: int | None = None  # the member whose rows all are
+    tiled = False  # whether the rows lie as in evaluation in training too
 
     def __init__(self, shape: tuple[int, ...], *, rate: float = 0.0) -> None:
         super().__init__()
@@ -131,7 +171,7 @@ class ByMember(nn.Module):
         """The same shape (rows, ...)."""
         if self.only is not None:
             return x * self.factors[self.only]
-        if not self.training:
+        if not self.training or self.tiled:
             by_member: torch.Tensor = x.unflatten(0, (self.count, -1))  # type: ignore[no-untyped-call]
             return (by_member * self.factors).flatten(0, 1)
         if self.rate:

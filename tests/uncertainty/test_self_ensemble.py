@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+from torch.nn import functional
 
 from bench.compression.base import StepContext, steps
 from bench.compression.chains import run_step
@@ -74,28 +77,29 @@ def test_what_one_member_learns_touches_no_other_disjoint_one(disjoint) -> None:
     assert float((after[:, 0] - before[:, 0]).abs().max()) > 1e-3
 
 
-def test_running_statistics_are_those_of_the_members_that_have_the_channel(disjoint, digits) -> None:
-    """Trained for one step with momentum 1, each channel's statistics are of its own member's batch."""
-    module = disjoint.module
-    norm = module.network.bn1
-    kept, norm.momentum = norm.momentum, 1.0
-    state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+@pytest.mark.parametrize("overlap", [0.0, 0.5])
+def test_running_statistics_are_of_the_members_that_have_the_channel(disjoint, digits, overlap) -> None:
+    """After one batch with momentum 1, against the rows of these members alone, put through by hand."""
+    module = copy.deepcopy((made(digits, overlap=overlap) if overlap else disjoint).module)
+    norms = [module.network.bn1, module.network.bn2]
+    for norm in norms:
+        norm.momentum = 1.0
     x = torch.from_numpy(digits.evaluation.x[:16])
-    second = module.network.bn2
-    second_momentum, second.momentum = second.momentum, 1.0
     with torch.no_grad():
-        module.train()(x)
-        for member in range(3):
-            with one_member(module, member):
-                inner = module.network.relu1(module.network.bn1(module.network.conv1(x)))
-                wanted = module.network.conv2(inner).mean(dim=(0, 2, 3))
-            held = masks_of(module)[1].masks[member] > 0
-            torch.testing.assert_close(state["network.bn2.running_mean"].shape, wanted.shape)
-            stored = module.network.bn2.running_mean
-            torch.testing.assert_close(stored[held], wanted[held], rtol=1e-4, atol=1e-5)
-    norm.momentum, second.momentum = kept, second_momentum
-    module.load_state_dict(state)
-    module.eval()
+        out = module.train()(x)
+        first = module.network.conv1(x)
+        masks = [mask.masks > 0 for mask in masks_of(module)]
+        torch.testing.assert_close(norms[0].running_mean, first.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+        inner = torch.relu(
+            functional.batch_norm(first, None, None, norms[0].weight, norms[0].bias, True, 0.0, norms[0].eps)
+        )
+        second = [module.network.conv2(inner * own[:, None, None]) for own in masks[0]]
+        for channel in range(24):
+            rows = torch.cat([second[member][:, channel].flatten() for member in range(3) if masks[1][member, channel]])
+            assert float(norms[1].running_mean[channel]) == pytest.approx(float(rows.mean()), rel=1e-3, abs=1e-4)
+            assert float(norms[1].running_var[channel]) == pytest.approx(float(rows.var()), rel=1e-3)
+    assert out.shape == (16, 3, 10)
+    assert "forward" not in vars(norms[0])
 
 
 def test_diversity_by_hand() -> None:
