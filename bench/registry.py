@@ -9,14 +9,15 @@ import pkgutil
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast, dataclass_transform
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from bench.errors import UserError
+from bench.errors import Problem, UserError
 from bench.interrupts import contained
 
 T = TypeVar("T")
@@ -206,6 +207,44 @@ def parse_parameters(text: str, where: str) -> dict[str, Any]:
         except (ValueError, RecursionError):  # a number that Python does not read is a text too
             values[name] = value
     return values
+
+
+def parse_named(text: str, where: str, example: str) -> tuple[str, dict[str, Any]]:
+    """``name`` or ``name[key=value,...]`` as the name and its parameters; values are TOML literals, or plain words.
+
+    >>> parse_named("pgd[steps=40]", "attacks[0]", "square[queries=500]")
+    ('pgd', {'steps': 40})
+
+    Raises:
+        UserError: it cannot be read, or a key is given twice.
+    """
+    match = re.fullmatch(r"([\w.:-]+)(?:\[(.*)\])?", text.strip())
+    if match is None:
+        raise UserError.at(where, f"{text!r} cannot be read", f"write it as {example}")
+    return match[1], parse_parameters(match[2] or "", f"{where}: {match[1]}")
+
+
+def built(cls: Callable[..., T], name: str, given: Mapping[str, Any], where: str) -> T:
+    """An object of a class of ``parameters`` that the user calls ``name``.
+
+    Raises:
+        UserError: every parameter that it has not, or whose value it refuses.
+    """
+    known = [field.name for field in fields(cast(Any, cls))]
+    if unknown := [key for key in given if key not in known]:
+        right = [nearest(key, known) if known else "" for key in unknown]
+        raise UserError([
+            Problem(where, f"{name} has no parameter {key!r}", near) for key, near in zip(unknown, right, strict=True)
+        ])  # fmt: skip
+    try:
+        return cls(**given)
+    except pydantic.ValidationError as error:
+        raise UserError([
+            Problem(
+                where, f"{name}[{'.'.join(str(p) for p in each['loc'])}]: {each['msg']}", f"see crbench describe {name}"
+            )
+            for each in error.errors()
+        ]) from None  # fmt: skip
 
 
 def _split(text: str) -> list[str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from bench.data.base import EVALUATION
-from bench.errors import Problem, UserError
+from bench.errors import UserError
 from bench.families import FAMILIES
 from bench.metrics.base import Metric
 from bench.metrics.base import metrics as registered
-from bench.registry import nearest, parse_parameters
+from bench.registry import built, parse_named
 
 
 def as_metrics(given: Sequence[Any], where: str, *, labelled: bool) -> tuple[Metric, ...]:
@@ -58,29 +57,8 @@ def as_metric(given: Any, where: str) -> Metric:
 
 def parse_metric(text: str, where: str = "--metric") -> Metric:
     """A metric as ``name`` or ``name[parameter=value,...]``; values are TOML literals."""
-    import pydantic
-
-    match = re.fullmatch(r"([\w.:-]+)(?:\[(.*)\])?", text.strip())
-    if match is None:
-        raise UserError.at(where, f"{text!r} cannot be read", 'write it as "adversarial.pgd[epsilon=0.1]"')
-    metric = _metric_class(match[1], where)
-    given = parse_parameters(match[2] or "", f"{where}: {match[1]}")
-    known = [f.name for f in fields(metric)]
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        raise UserError([Problem(where, f"{match[1]} has no parameter {n!r}", nearest(n, known)) for n in unknown])
-    try:
-        return metric(**given)
-    except pydantic.ValidationError as error:
-        problems = [
-            Problem(
-                where,
-                f"{match[1]}[{'.'.join(str(p) for p in e['loc'])}]: {e['msg']}",
-                f"see crbench describe {match[1]}",
-            )
-            for e in error.errors()
-        ]
-        raise UserError(problems) from None
+    name, given = parse_named(text, where, '"adversarial.pgd[epsilon=0.1]"')
+    return built(_metric_class(name, where), name, given, where)
 
 
 def _metric_class(name: str, where: str) -> type[Metric]:
