@@ -39,13 +39,12 @@ class TargetedAutoProjectedGradient(Attack):
 
         assert asked.epsilon is not None
         epsilon, view = asked.epsilon, asked.gradients
-        classes = asked.scores(asked.x[:1]).shape[1]
-        if asked.round >= classes - 1:
+        if asked.round >= asked.classes - 1:
             return Found(())
 
         def attack(x: torch.Tensor, labels: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, ...]:
             targets = nth_target(view.module, x, labels, asked.norm, asked.round)
-            loss = targeted_dlr(labels, targets) if classes > 3 else margin_of(targets, labels)
+            loss = targeted_dlr(labels, targets) if asked.classes > 3 else margin_of(targets, labels)
             found = apgd(
                 view.module, x, labels, starts, loss, epsilon=epsilon, steps=self.steps, norm=asked.norm,
                 bounds=asked.bounds,

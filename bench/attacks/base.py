@@ -46,6 +46,7 @@ class Asked:
     norm: Norm
     epsilon: float | None  # largest change; None: the nearest is looked for
     bounds: tuple[float, float]
+    classes: int  # how many the network has
     scores: Callable[[Images], NDArray[np.float64]]  # of the network as it runs: (m, ...) to log-probabilities
     view: Differentiable | None = None  # of an attack by gradients
     round: int = 0  # which of the attack's rounds this is

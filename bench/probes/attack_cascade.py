@@ -53,11 +53,19 @@ def run_cascade(asked: Asked, attacks: tuple[Attack, ...], *, pixel_grid: bool =
     return result
 
 
-def _further(x: NDArray[np.float32], candidates: tuple[NDArray[np.float32], ...]) -> Iterator[NDArray[np.float32]]:
+def _further(x: NDArray[np.float32], candidates: tuple[NDArray[np.float32], ...]) -> Iterator[NDArray[np.float64]]:
     """Inputs at a boundary, and some beyond it, where the network as it runs puts it a little farther."""
     for candidate in candidates:
         for share in FURTHER:
-            yield (x + share * (candidate.astype(np.float64) - x)).astype(np.float32)
+            yield x + share * (candidate.astype(np.float64) - x)
+
+
+def _among(points: NDArray[np.float32], judged: list[NDArray[np.float32]]) -> NDArray[np.bool_]:
+    """Which rows of points (n, ...) are those of an earlier array."""
+    known = np.zeros(len(points), dtype=bool)
+    for earlier in judged:
+        known |= (points == earlier).reshape(len(points), -1).all(axis=1)
+    return known
 
 
 def _one_round(
@@ -70,15 +78,20 @@ def _one_round(
     for name, flags in found.flags.items():
         result.flags[name][rows] |= flags
     assert asked.epsilon is not None
+    judged: list[NDArray[np.float32]] = []
     for candidate in _further(left.x, found.candidates) if attack.nearest else found.candidates:
         points = brought_back(left.x, candidate, asked.norm, asked.epsilon, asked.bounds)
         if grid:
             points = to_grid(left.x, points, asked.norm, asked.epsilon, asked.bounds)
-        scores = asked.scores(points)
-        fooled, margins = scores.argmax(axis=1) != left.labels, -wrong_score_margin(scores, left.labels)
-        standing = result.robust[rows]
-        stronger = standing & (fooled | (margins < result.margins[rows]))
-        result.inputs[rows[stronger]], result.margins[rows[stronger]] = points[stronger], margins[stronger]
-        new = rows[fooled & standing]
+        fresh = np.flatnonzero(~_among(points, judged))  # beyond epsilon all come back to one point
+        judged.append(points)
+        if not fresh.size:
+            continue
+        scores, labels, own = asked.scores(points[fresh]), left.labels[fresh], rows[fresh]
+        fooled, margins = scores.argmax(axis=1) != labels, -wrong_score_margin(scores, labels)
+        standing = result.robust[own]
+        stronger = standing & (fooled | (margins < result.margins[own]))
+        result.inputs[own[stronger]], result.margins[own[stronger]] = points[fresh[stronger]], margins[stronger]
+        new = own[fooled & standing]
         result.robust[new] = False
         result.fell_to[new] = number

@@ -81,8 +81,8 @@ def asked_of(
     def scores(x: NDArray[np.float32]) -> NDArray[np.float64]:
         return log_probabilities(predictor, x)
 
-    bounds = check_bounds(predictor, samples.x)
-    return Asked(samples.x, classes, samples.ids, context.seed, norm, epsilon, bounds, scores, view)
+    bounds, count = check_bounds(predictor, samples.x), len(predictor.spec.input.classes)
+    return Asked(samples.x, classes, samples.ids, context.seed, norm, epsilon, bounds, count, scores, view)
 
 
 def by_gradients(attacks: tuple[Attack, ...]) -> bool:

@@ -129,7 +129,7 @@ class Masking(MaskingOptions, AttackProbe, PairProbe):
         for name, scale in zip(NAIVE, (1.0, 0.01, 100.0), strict=True):
             told[f"{name}_correct"] = self._ascended(own, view, _plain(softmax, scale))
         told["targeted_correct"] = np.ones(len(asked.x), dtype=bool)
-        for turn in range(min(TARGETS, asked.scores(asked.x[:1]).shape[1] - 1)):
+        for turn in range(min(TARGETS, asked.classes - 1)):
             told["targeted_correct"] &= self._ascended(own, view, _targeted(view, softmax, turn))
         return told
 

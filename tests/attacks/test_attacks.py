@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.attacks.base import Asked, attacks
+from bench.attacks.base import Asked, Attack, Found, attacks
 from bench.attacks.declared import declared_attack, declared_attacks
 from bench.errors import UserError
 from bench.functional.attacks.allowed import lengths
 from bench.probes.attack_cascade import run_cascade
 from bench.probes.gradient_view import gradient_view
 from bench.probes.logits import log_probabilities
+from bench.registry import parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -37,7 +38,12 @@ CASES = [(name, norm) for name in attacks.names() for norm in attacks.get(name).
 def asked_of(predictor, view, x, labels, *, norm="linf", epsilon=None, ids=None, seed=0) -> Asked:
     names = tuple(f"sample/{i}" for i in range(len(x))) if ids is None else ids
     bounds = predictor.spec.input.bounds
-    return Asked(x, labels, names, seed, norm, epsilon, bounds, lambda x: log_probabilities(predictor, x), view)
+    classes = len(predictor.spec.input.classes)
+
+    def scores(x):
+        return log_probabilities(predictor, x)
+
+    return Asked(x, labels, names, seed, norm, epsilon, bounds, classes, scores, view)
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +208,32 @@ def test_the_declared_set_reaches_every_sample_beyond_its_distance_and_none_befo
     assert before.robust[exact > 1e-3].all()
     clear = np.abs(exact / np.median(exact) - 1) > 1e-3
     np.testing.assert_array_equal(middle.robust[clear], (exact > np.median(exact))[clear])
+
+
+@parameters
+class Far(Attack):
+    """Looks far away, in each direction alike."""
+
+    nearest = True
+
+    def run(self, asked):
+        return Found((asked.x + np.float32(0.25), asked.x + np.float32(0.3)))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_a_point_is_judged_once_however_many_candidates_come_back_to_it(linear, rows, norm) -> None:
+    predictor, samples, _ = linear_pair(linear, rows, 4)
+    counted = []
+
+    def scores(x):
+        counted.append(len(x))
+        return log_probabilities(predictor, x)
+
+    asked = replace(asked_of(predictor, None, samples.x, samples.y, norm=norm), scores=scores)
+    for epsilon, distinct in ((0.01, 1), (100.0, 10)):
+        counted.clear()
+        run_cascade(replace(asked, epsilon=epsilon), (Far(),))
+        assert sum(counted) == (1 + distinct) * len(samples.x)
 
 
 def test_a_set_that_cannot_be_run_is_refused_in_words() -> None:

@@ -36,7 +36,7 @@ def edge(predictors, samples):
 
 def asked_of(scores, samples, norm, epsilon):
     bounds = scores.predictor.spec.input.bounds
-    return Asked(samples.x, samples.y, samples.ids, 0, norm, epsilon, bounds, scores)
+    return Asked(samples.x, samples.y, samples.ids, 0, norm, epsilon, bounds, 10, scores)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_more_starts_of_hop_skip_jump_find_nearer_classes(linear, rows) -> None:
     scores = Scores(linear(weight, bounds=(-1.0, 2.0)))
     attack, found = declared_attack("hopskipjump[queries=800,restarts=3]", "l2"), []
     for turn in range(attack.rounds):
-        asked = Asked(samples.x, samples.y, samples.ids, 0, "l2", None, (-1.0, 2.0), scores, round=turn)
+        asked = Asked(samples.x, samples.y, samples.ids, 0, "l2", None, (-1.0, 2.0), 4, scores, round=turn)
         (candidate,) = attack.run(asked).candidates
         assert (scores(candidate).argmax(axis=1) != samples.y).all()
         found.append(lengths(candidate.astype(np.float64) - samples.x, "l2"))

@@ -23,7 +23,7 @@ def lengths(change: NDArray[np.floating], norm: Literal["linf", "l2"]) -> NDArra
     return np.asarray(np.abs(rows).max(axis=1) if norm == "linf" else np.sqrt((rows**2).sum(axis=1)))
 
 
-def finite_or(x: Images, points: Images) -> Images:
+def finite_or(x: Images, points: NDArray[np.floating]) -> NDArray[np.floating]:
     """Points (n, ...), and the samples themselves where an attack followed a gradient that is not a number.
 
     >>> finite_or(np.zeros((2, 1)), np.array([[np.nan], [1.0]])).tolist()
@@ -34,7 +34,7 @@ def finite_or(x: Images, points: Images) -> Images:
 
 
 def brought_back(
-    x: Images, points: Images, norm: Literal["linf", "l2"], epsilon: float, bounds: tuple[float, float]
+    x: Images, points: NDArray[np.floating], norm: Literal["linf", "l2"], epsilon: float, bounds: tuple[float, float]
 ) -> Images:
     """Points (n, ...) projected into the ball of radius epsilon around x and into the bounds; x where one is no number.
 
