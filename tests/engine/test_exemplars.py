@@ -72,23 +72,8 @@ shown = 3
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("exemplars")
+def fill(made):
     write(made, STEPS, "steps_of_exemplars.py")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(made)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def study(folder):
-    return Study(write(folder, SUITE), folder / "store")
-
-
-@pytest.fixture(scope="module")
-def results(study):
-    return study.run()
 
 
 def test_the_forgotten_class_is_found(study, results):

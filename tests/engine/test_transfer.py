@@ -75,28 +75,12 @@ samples = 60
 """ + "".join(f'[[variant]]\nname = "{name}"\nfactory = "transfer_nets:{name}"\n' for name in VARIANTS)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("transfer")
+def fill(made):
     write(made, NETS, "transfer_nets.py")
     x = np.random.default_rng(0).uniform(-1, 1, (120, FEATURES)).astype(np.float32)
     y = (x[:, 0] + 0.3 * x[:, 1] > 0).astype(int)
     np.savez(made / "x.npz", x=x, y=y)
     np.savez(made / "unlabelled.npz", x=x)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(made)
-        patch.chdir(made)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def study(folder):
-    return Study(write(folder, SUITE), folder / "store")
-
-
-@pytest.fixture(scope="module")
-def results(study):
-    return study.run()
 
 
 def by_hand(study, labels):
