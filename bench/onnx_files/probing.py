@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +86,9 @@ def _chosen(outputs: dict[str, Any], count: int, declared: InputSpec, where: str
         listed = "; ".join(f"{name!r} {_shape(array)}" for name, array in candidates.items())
         what = f"{'two images give' if count == 2 else f'a batch of {count} gives'} {listed}"
         shape = scores_shape("batch", declared.members, 0 if alone else wanted)
-        right = f"put out {shape} in floating point, one score a class"
+        right = (
+            f"put out {shape} in floating point, one score a class{_or_members(candidates.values(), count, declared)}"
+        )
         raise UnusableNetwork.at(where, what, right)
     if not wanted and len(set(fitting.values())) > 1:
         listed = ", ".join(f"{name!r} ({count})" for name, count in fitting.items())
@@ -93,6 +96,17 @@ def _chosen(outputs: dict[str, Any], count: int, declared: InputSpec, where: str
         raise UnusableNetwork.at(where, f"several outputs may be class scores: {listed}", right)
     name, classes_found = next(iter(fitting.items()))
     return Answer(name, classes_found, alone)
+
+
+def _or_members(arrays: Iterable[Any], count: int, declared: InputSpec) -> str:
+    """The advice where an output may be of several members that were not declared."""
+    shapes = [array.shape for array in arrays if isinstance(array, np.ndarray) and array.ndim == 3]
+    several = [shape[1] for shape in shapes if shape[0] == count and shape[1] > 1]
+    return (
+        f"; of several members in one declare input = {{ members = {several[0]} }}"
+        if several and declared.members == 1
+        else ""
+    )
 
 
 def _shape(array: Any) -> str:

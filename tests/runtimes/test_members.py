@@ -18,6 +18,7 @@ from bench.metrics.uncertainty.members import Members
 from bench.networks.interface import combined
 from bench.networks.members import Stacked
 from bench.networks.network import TorchNetwork
+from bench.onnx_files.probing import probe_answer
 from bench.probes.attack_cascade import run_cascade
 from bench.probes.attack_options import asked_of
 from bench.probes.base import Context
@@ -159,3 +160,10 @@ def test_combinations_by_hand() -> None:
     p = (torch.softmax(torch.tensor([2.0, 0.0]), 0) + torch.softmax(torch.tensor([0.0, 1.0]), 0)) / 2
     torch.testing.assert_close(combined(logits).exp()[0], p)
     assert combined(logits, "mean_logit").tolist() == [[1.0, 0.5]]
+
+
+def test_a_file_whose_members_are_not_declared_is_refused_with_the_declaration_that_is_right(made) -> None:
+    network = made("onnx")
+    assert probe_answer(network.model, network.input, "x.onnx").classes == 10
+    with pytest.raises(UserError, match=r"input = \{ members = 3 \}"):
+        probe_answer(network.model, replace(network.input, members=1), "x.onnx")
