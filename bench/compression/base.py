@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.data.base import Samples
-from bench.networks.network import InputSpec, Network
+from bench.networks.network import Network
 from bench.registry import Registry
 
 if TYPE_CHECKING:
@@ -55,10 +55,6 @@ class Step(ABC):
     def demands(self) -> frozenset[Need]:
         """The ``needs`` that these parameters cannot do without: a split that nothing demands may be empty."""
         return self.uses()
-
-    def answers(self, declared: InputSpec) -> InputSpec:
-        """How the new network takes its input and answers, of the declaration of the one before."""
-        return declared
 
     @abstractmethod
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:

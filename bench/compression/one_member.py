@@ -35,10 +35,6 @@ class OneMember(Step):
         "onnx-quantised": "an ONNX file cannot be cut; cut the member out before exporting",
     }
 
-    def answers(self, declared: InputSpec) -> InputSpec:
-        """One row of scores."""
-        return replace(declared, members=1, combine="mean_probability")
-
     def apply(self, network: Network, context: StepContext) -> tuple[Network, dict[str, Any]]:
         """Cut; ``UserError`` where there is no such member, or it does not stand alone in the network."""
         from bench.compression.pruning.graph import History, find_channels, remove
@@ -56,12 +52,14 @@ class OneMember(Step):
             absent = {name: part.masks[self.member] == 0 for name, part in parts}
             module, history = remove(module, network.input, groups, unused_units(groups, absent))
         alone = taken_out(module, self.member, network.input.members)
+        declared = one_row(network.input)
         record = {
+            "answers": declared.canonical(),
             "history": history,
             "parameters_before": parameter_count(network.module),
             "parameters_after": parameter_count(alone),
         }
-        return TorchNetwork(alone, self.answers(network.input)), record
+        return TorchNetwork(alone, declared), record
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:
         """Repeat the cuts, and take the member out."""
@@ -69,7 +67,12 @@ class OneMember(Step):
 
         assert isinstance(network, TorchNetwork)
         module = replay(network.module, network.input, record["history"]) if record["history"] else network.module
-        return TorchNetwork(taken_out(module, self.member, network.input.members), self.answers(network.input))
+        return TorchNetwork(taken_out(module, self.member, network.input.members), one_row(network.input))
+
+
+def one_row(declared: InputSpec) -> InputSpec:
+    """The declaration of a member alone."""
+    return replace(declared, members=1, combine="mean_probability")
 
 
 def unused_units(groups: tuple[ChannelGroup, ...], absent: dict[str, torch.Tensor]) -> dict[str, list[int]]:
