@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.special import softmax
 
 from bench.engine.in_memory import answers
+from bench.errors import NotApplicable
 from bench.metrics.adversarial.difference import DifferenceOfNetworks
+from bench.probes import joint_outcomes
+from bench.probes.base import Background, Context
 from bench.probes.difference_attack import DifferenceAttackOptions, follow
+from bench.probes.difference_views import PairViews, pair_views
 from bench.probes.joint_outcomes import JointJudge, Judged, outcomes
 from bench.stats.streams import generator
 
@@ -156,3 +162,45 @@ def test_the_first_success_is_kept_and_the_last_iterate_told() -> None:
 def test_a_step_is_an_eighth_of_epsilon_unless_it_is_given() -> None:
     assert DifferenceAttackOptions(epsilon=0.8).stepsize == pytest.approx(0.1)
     assert DifferenceAttackOptions(epsilon=0.8, step=0.03).stepsize == 0.03
+
+
+@pytest.mark.parametrize("role", ["reference", "variant"])
+def test_a_network_that_gives_nan_is_not_judged(pair, alike, role, monkeypatch) -> None:
+    broken = alike.x.copy()
+    broken[3] = np.nan
+    steady = dict(zip(("reference", "variant"), pair, strict=True))
+    own = joint_outcomes.log_probabilities
+
+    def scores(predictor, x):
+        told = own(predictor, np.nan_to_num(x)).copy()
+        if predictor is steady[role]:
+            told[np.isnan(x).reshape(len(x), -1).any(axis=1)] = np.nan
+        return told
+
+    monkeypatch.setattr(joint_outcomes, "log_probabilities", scores)
+    judge = JointJudge(*pair)
+    assert judge.of(alike.x, alike.y).outcome.tolist() == [0] * ROWS
+    with pytest.raises(NotApplicable, match=rf"the {role} gives NaN on 1 of {ROWS} inputs: no class to judge"):
+        judge.of(broken, alike.y)
+
+
+def test_as_many_rows_go_together_as_both_views_take() -> None:
+    views = {"reference": SimpleNamespace(size=5), "variant": SimpleNamespace(size=3)}
+    assert {len(batch.rows) for batch in PairViews(None, None, views).batches(20)} == {3}
+
+
+def test_a_surrogate_is_trained_to_the_references_answers_in_the_order_of_the_seed(pair, alike) -> None:
+    background = Background(
+        np.random.default_rng(1).uniform(size=(150, 1, 1, PIXELS)).astype(np.float32), "calibration"
+    )
+    learnt = {}
+    for name, seed, reference in (("one", 1, pair[0]), ("again", 1, pair[0]), ("two", 2, pair[0]), ("own", 1, pair[1])):
+        context = Context(seed, 0, False, ROWS, alike.x, {}, None, background)
+        with pair_views(reference, pair[1], context, surrogate=True) as views:
+            learnt[name] = np.concatenate([each.numpy().ravel() for each in views.first.weights.values()])
+    np.testing.assert_array_equal(learnt["one"], learnt["again"])
+    assert not np.array_equal(learnt["one"], learnt["two"])
+    np.testing.assert_allclose(learnt["one"], learnt["two"], atol=0.02)
+    start = np.concatenate([each.detach().numpy().ravel() for each in pair[1].differentiable().parameters()])
+    away = {name: np.abs(learnt[name] - start).max() for name in ("one", "own")}
+    assert away["own"] < 0.1 * away["one"]

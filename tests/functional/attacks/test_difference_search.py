@@ -70,6 +70,17 @@ def test_each_image_has_its_own_search(images):
             np.testing.assert_array_equal(all_[rows], own)
 
 
+def test_both_walks_have_random_numbers_of_their_own(images):
+    """With common ones the control would begin with the same mutation, and find what the search finds."""
+    begun = [
+        search_difference(images, IDS, planted(images), queries=1, guided=guided).shares for guided in (True, False)
+    ]
+    same = (begun[0] == begun[1]).all(axis=1) & begun[0].any(axis=1)
+    assert begun[0].any()
+    assert begun[1].any()
+    assert not same.any()
+
+
 @pytest.mark.parametrize("guided", [True, False])
 def test_no_image_is_asked_more_often_than_the_budget_and_none_after_its_end(images, guided):
     asked = []
