@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.errors import NotApplicable
+from bench.functional.attacks import difference_search
 from bench.functional.attacks.difference_search import ChoiceOfKind, search_difference, total_variation
 from bench.functional.attacks.natural_mutations import MUTATIONS, mutated, mutations_for, within_limits
 
@@ -154,3 +155,54 @@ def test_a_mutation_changes_the_image_more_the_stronger_it_is_and_not_at_all_at_
 def test_jpeg_is_left_out_of_images_that_it_does_not_know():
     assert [kind.name for kind in mutations_for((4, 8, 8))] == [name for name in NAMES if name != "jpeg"]
     assert mutations_for((3, 8, 8)) == MUTATIONS
+
+
+def scripted(*steps):
+    """Networks that give all images the same shares (of one, of the other) in the order of the questions."""
+    left = iter(steps)
+    return lambda x: tuple(log_of(np.full(len(x), share)) for share in next(left))
+
+
+def test_the_image_that_parts_is_told_though_another_differed_more(images):
+    scores = scripted((0.9, 0.9), (0.9, 0.55), (0.52, 0.48))
+    found = search_difference(images, IDS, scores, queries=5)
+    assert (found.first_query == 2).all()
+    np.testing.assert_allclose(found.difference, 0.04)
+
+
+def test_where_nothing_raises_the_difference_the_search_walks_on(images, monkeypatch):
+    """On a plateau a mutation is laid over the last; one that lowers the difference is not kept."""
+    asked = []
+
+    def seen(image, shares, *rest, **named):
+        asked.append(shares)
+        return mutated(image, shares, *rest, **named)
+
+    monkeypatch.setattr(difference_search, "mutated", seen)
+    for later, most in ((0.7, 2), (0.8, 1)):  # beside .9: as far apart as at first, or less
+        asked.clear()
+        search_difference(images, IDS, scripted((0.9, 0.7), *[(0.9, later)] * 8), queries=8)
+        laid = max(np.count_nonzero(shares) for shares in asked)
+        assert laid == 1 if most == 1 else laid >= most
+
+
+def test_a_kind_has_helped_where_the_difference_rose(images, monkeypatch):
+    learnt = []
+    monkeypatch.setattr(ChoiceOfKind, "learn", lambda self, kind, helped: learnt.append(bool(helped)))
+    scores = scripted((0.9, 0.8), (0.9, 0.7), (0.9, 0.7), (0.9, 0.75), (0.9, 0.6))
+    search_difference(images[:1], IDS[:1], scores, queries=4)
+    assert learnt == [True, False, False, True]
+
+
+@pytest.mark.parametrize(("name", "axis"), [("shift-down", 0), ("shift-right", 1)])
+def test_a_shift_goes_where_its_name_says(name, axis):
+    image = np.zeros((1, 20, 20), dtype=np.float32)
+    image[0, 9:11, 9:11] = 1.0
+    for share in (1.0, -0.5):
+        shares = np.zeros(len(MUTATIONS))
+        shares[NAMES.index(name)] = share
+        moved = mutated(image, shares, MUTATIONS, words=("a",))[0].astype(np.float64)
+        centre = [(moved.sum(axis=1 - each) * np.arange(20)).sum() / moved.sum() for each in (0, 1)]
+        expected = [9.5, 9.5]
+        expected[axis] += share * 0.1 * 20
+        np.testing.assert_allclose(centre, expected, atol=1e-6)
