@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from bench.attacks.base import Asked, Attack, Norm
 from bench.attacks.declared import declared_attacks
@@ -20,7 +20,25 @@ from bench.registry import parameters
 from bench.runtimes.base import Predictor
 
 DEFAULT_SET: Final = ("apgd-ce", "apgd-t", "fmn", "square[queries=1000]")
-Attacks = Annotated[tuple[str, ...], Field(description="attacks in the order in which they are run, with parameters")]
+SETS: Final = {"default": DEFAULT_SET, "slow": (*DEFAULT_SET[:-1], "square[queries=5000]")}
+
+
+def expanded(given: Any) -> Any:
+    """Attacks with every named set in full; what is no list of texts is left to be refused.
+
+    >>> expanded(["slow", "nes"])[-2:]
+    ('square[queries=5000]', 'nes')
+    """
+    if not isinstance(given, list | tuple):
+        return given
+    return tuple(each for item in given for each in (SETS.get(item, (item,)) if isinstance(item, str) else (item,)))
+
+
+Attacks = Annotated[
+    tuple[str, ...],
+    BeforeValidator(expanded),
+    Field(description="attacks in the order in which they are run, with parameters; default and slow name whole sets"),
+]
 
 
 @parameters

@@ -157,3 +157,9 @@ def test_an_int8_session_is_attacked_through_its_twin_and_judged_itself(predicto
     told = metric.details(found)
     assert told["fell_to"]["apgd-ce[steps=8]"] > 5
     assert 0 < found["robust_correct"].mean() < found["clean_correct"].mean()
+
+
+def test_a_named_set_stands_in_full_in_the_parameters() -> None:
+    slow = RobustError(epsilon=0.1, attacks=("slow",))
+    assert slow.attacks == (*RobustError(epsilon=0.1).attacks[:-1], "square[queries=5000]")
+    assert slow == RobustError(epsilon=0.1, attacks=slow.attacks)
