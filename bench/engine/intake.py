@@ -79,14 +79,20 @@ def _target(network: Network) -> Target:
     return Target(name="intake", runtime="onnxruntime" if isinstance(network, OnnxNetwork) else "torch")
 
 
+def _answers(predictor: Predictor, x: NDArray[np.float32]) -> torch.Tensor:
+    """The logits of every member, (members, n, classes)."""
+    return predictor.logits(torch.from_numpy(np.ascontiguousarray(x))).double()
+
+
 def _logits(predictor: Predictor, x: NDArray[np.float32]) -> Float:
-    return np.asarray(predictor.combined(torch.from_numpy(np.ascontiguousarray(x))).double().numpy())
+    """Every member's logits of a sample side by side, (n, members classes)."""
+    return np.asarray(_answers(predictor, x).transpose(0, 1).flatten(1).numpy())
 
 
 def _raw(network: Network, x: NDArray[np.float32]) -> Float:
-    """The outputs as they are, (n, classes)."""
+    """The outputs as they are, a row for each member and sample, (members n, classes)."""
     bare = replace(network, input=replace(network.input, output="logits", order=()))
-    return _logits(open_predictor(bare, _target(network)), x)
+    return np.asarray(_answers(open_predictor(bare, _target(network)), x).flatten(0, 1).numpy())
 
 
 def sums_to_one(rows: Float, step: float | None = None) -> bool:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from bench.study import Study
+from bench.compression.base import StepContext, steps
+from bench.compression.chains import run_step
+from bench.engine.intake import take_in
+from bench.networks.members import Stacked
+from bench.networks.network import TorchNetwork
+from bench.outside_networks.held import Held
+from bench.runtimes.opening import open_predictor
+from bench.suite.suite import Outside
 from tests.suite.documents import write
+from tests.zoo import TARGETS
 
 NETWORKS = """
 import torch
@@ -86,14 +97,8 @@ use = "cost"
 """
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("members")
+def fill(folder):
     write(folder, NETWORKS, "member_nets.py")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        patch.chdir(folder)
-        yield Study(write(folder, SUITE), folder / "store").run()
 
 
 def value(results, variant, metric, name):
@@ -119,3 +124,22 @@ def test_costs_are_of_all_members(results) -> None:
     assert macs.reference == 3 * (64 * 24 + 24 * 10)
     assert value(results, "int8", "cost", "file_bytes").variant > 3 * (64 * 24 + 24 * 10)
     assert np.isfinite(value(results, "ptq3", "adversarial.robust_error", "robust_error").estimate)
+
+
+@pytest.mark.parametrize("kind", ["module", "onnx"])
+def test_members_that_put_out_probabilities_are_read_as_such(samples, networks, digits, kind) -> None:
+    """The same members with a softmax inside answer as without one, on torch and in a file."""
+    pair = [networks[name] for name in ("reference", "retrained")]
+    declared = replace(pair[0].input, members=2)
+    bare = TorchNetwork(Stacked([network.module for network in pair]).eval(), declared)
+    inside = torch.nn.Sequential(bare.module, torch.nn.Softmax(dim=-1)).eval()
+    content = inside
+    if kind == "onnx":
+        shipped = TorchNetwork(inside, replace(declared, output="probabilities"))
+        content = run_step(steps.get("onnx-export")(), shipped, StepContext(digits.train, digits.train, None, 0)).model
+    network = take_in(Outside(held=Held(content, kind, "two")), declared, samples.x)
+    assert network.input.output == "probabilities"
+    x = torch.from_numpy(samples.x)
+    found = open_predictor(network, TARGETS["torch" if kind == "module" else "onnx"]).logits(x)
+    wanted = open_predictor(bare, TARGETS["torch"]).logits(x)
+    torch.testing.assert_close(found.log_softmax(-1), wanted.log_softmax(-1), rtol=1e-4, atol=1e-4)
