@@ -99,7 +99,8 @@ def asked_of(
     def scores(x: NDArray[np.float32]) -> NDArray[np.float64]:
         return log_probabilities(predictor, x)
 
-    bounds, count = check_bounds(predictor, samples.x), len(predictor.spec.input.classes)
+    bounds = check_bounds(predictor, samples.x)
+    count = len(predictor.spec.input.classes) or scores(samples.x[:1]).shape[1]  # nobody need declare any
     return Asked(samples.x, classes, samples.ids, context.seed, norm, epsilon, bounds, count, scores, view)
 
 

@@ -9,12 +9,16 @@ import pytest
 
 from bench.attacks.base import Asked, Attack, Found, attacks
 from bench.attacks.declared import declared_attack, declared_attacks
+from bench.engine.in_memory import answers
 from bench.errors import UserError
 from bench.functional.attacks.allowed import lengths
+from bench.metrics.adversarial.robust_error import RobustError
 from bench.probes.attack_cascade import run_cascade
 from bench.probes.gradient_view import gradient_view
 from bench.probes.logits import log_probabilities
 from bench.registry import parameters
+from bench.runtimes.opening import open_predictor
+from tests.zoo import TARGETS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -249,3 +253,12 @@ def test_a_set_that_cannot_be_run_is_refused_in_words() -> None:
         declared_attacks([], "linf")
     with pytest.raises(UserError, match="cannot be read"):
         declared_attacks(["pgd[steps=3"], "linf")
+
+
+def test_a_network_whose_classes_nobody_declared_is_aimed_at_all_the_same(predictors, samples) -> None:
+    named = predictors["reference"]
+    unnamed = open_predictor(replace(named.network, input=replace(named.network.input, classes=())), TARGETS["torch"])
+    few, metric = samples.take(slice(0, 20)), RobustError(epsilon=0.15, attacks=("apgd-t[steps=10]",))
+    found = [answers(metric, predictor, few)["robust_correct"] for predictor in (named, unnamed)]
+    np.testing.assert_array_equal(*found)
+    assert found[0].mean() < 0.8
