@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from bench.compression.base import Step, StepContext, steps
 from bench.errors import UserError
-from bench.networks.network import InputSpec, Network, TorchNetwork
+from bench.networks.network import Network, TorchNetwork
 from bench.registry import parameters
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class OneMember(Step):
             absent = {name: part.masks[self.member] == 0 for name, part in parts}
             module, history = remove(module, network.input, groups, unused_units(groups, absent))
         alone = taken_out(module, self.member, network.input.members)
-        declared = one_row(network.input)
+        declared = network.input.one_member
         record = {
             "answers": declared.canonical(),
             "history": history,
@@ -67,12 +66,7 @@ class OneMember(Step):
 
         assert isinstance(network, TorchNetwork)
         module = replay(network.module, network.input, record["history"]) if record["history"] else network.module
-        return TorchNetwork(taken_out(module, self.member, network.input.members), one_row(network.input))
-
-
-def one_row(declared: InputSpec) -> InputSpec:
-    """The declaration of a member alone."""
-    return replace(declared, members=1, combine="mean_probability")
+        return TorchNetwork(taken_out(module, self.member, network.input.members), network.input.one_member)
 
 
 def unused_units(groups: tuple[ChannelGroup, ...], absent: dict[str, torch.Tensor]) -> dict[str, list[int]]:

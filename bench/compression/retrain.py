@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.models.base import Recipe
+    from bench.uncertainty.base import Method
 
 
 @steps.register("retrain")
@@ -55,6 +56,7 @@ class Retrain(Step):
         """Train from scratch; raises ``UserError`` where there is no recipe, no labelled data or no architecture."""
         from bench.compression.restoring import rebuild_structure
         from bench.models.training import accuracy, train
+        from bench.outside_networks.source import method_of
 
         assert isinstance(network, TorchNetwork)
         if context.recipe is None or source_of(network.record)["source"] != "model":
@@ -64,8 +66,9 @@ class Retrain(Step):
         recipe = context.recipe
         if self.lipschitz_margin is not None:
             recipe = replace(recipe, lipschitz_margin=self.lipschitz_margin)
-        if "method" in source_of(network.record):
-            module = self._by_method(network, context, recipe, seed)
+        method = method_of(source_of(network.record))
+        if method is not None:
+            module = self._by_method(method, network, context, recipe, seed)
         else:
             fresh = rebuild_structure(network.record, seed).module
             module = train(fresh, context.train, network.input, recipe, seed, context.progress)
@@ -73,19 +76,15 @@ class Retrain(Step):
         return TorchNetwork(module, network.input), record
 
     @staticmethod
-    def _by_method(network: TorchNetwork, context: StepContext, recipe: Recipe, seed: int) -> nn.Module:
+    def _by_method(method: Method, network: TorchNetwork, context: StepContext, recipe: Recipe, seed: int) -> nn.Module:
         """The members made anew by the method that made them; ``UserError`` after another step."""
-        from bench.models.base import models
-        from bench.uncertainty.base import methods
+        from bench.outside_networks.source import architecture_of
 
         made = network.record
         if "source" not in made:
-            method_name = source_of(made)["method"]["method"]
-            what = f"the members were made by {method_name}, and {made['step']} changed them since"
+            what = f"the members were made by {method.name}, and {made['step']} changed them since"
             raise UserError.at("retrain", what, "retrain first, or leave it out")
-        told, declared = made["method"], replace(network.input, members=1, combine="mean_probability")
-        method = methods.get(told["method"])(**told["parameters"])
-        model = models.get(made["model"])(**made["parameters"])
+        declared, model = network.input.one_member, architecture_of(made)
         return method.train(model, context.train, declared, recipe, seed, context.progress)
 
     def rebuild(self, network: Network, record: dict[str, Any]) -> Network:

@@ -9,7 +9,6 @@ from pydantic import Field
 from bench.compression.base import Need, Step, StepContext, steps
 from bench.compression.seeding import Seed, own_seed
 from bench.errors import UserError
-from bench.models.base import models
 from bench.networks.network import Network, TorchNetwork
 from bench.outside_networks.records import source_of, source_record
 from bench.registry import parameters
@@ -45,7 +44,7 @@ class TrainSmall(Step):
         from bench.functional.module_cost import parameter_count
         from bench.models.scaling import counted, nearest_width
         from bench.models.training import accuracy, initialise, train
-        from bench.outside_networks.source import build_source
+        from bench.outside_networks.source import architecture_of, build_source
 
         assert isinstance(network, TorchNetwork)
         source = source_of(network.record)
@@ -59,9 +58,7 @@ class TrainSmall(Step):
         wanted = counted(network.module, network.input, "train-small")
         if self.macs is not None:
             wanted = round(self.macs * original)
-        narrow = nearest_width(
-            models.get(source["model"])(**source["parameters"]), network.input, wanted, "train-small"
-        )
+        narrow = nearest_width(architecture_of(source), network.input, wanted, "train-small")
         seed = derive_seed("train-small", own_seed(context.seed, self.seed))
         fresh = initialise(narrow.model, network.input, seed)
         module = train(fresh, context.train, network.input, context.recipe, seed, context.progress)

@@ -118,7 +118,7 @@ class Networks:
         assert node.model is not None
         assert node.recipe is not None
         declared, method = self.dataset.input, node.method
-        answers = declared if method is None else method.answers(declared)
+        answers = node.answers(declared)
         record = source_record(node.model, answers, method)
         if node.weights is not None:
             kept = initialise(node.model, declared, 0) if method is None else build_source(record, 0)
@@ -165,8 +165,7 @@ def describes(record: Any, node: PlannedNetwork) -> bool:
         same = same and record.keys() == {*told, "record", "kind", "of"}
         return same and alike(told, node.step.canonical()) and describes(record["of"], node.parent)
     if node.model is not None:
-        declared = InputSpec.from_canonical(node.parts["input"])
-        answers = declared if node.method is None else node.method.answers(declared)
+        answers = node.answers(InputSpec.from_canonical(node.parts["input"]))
         return same and alike(record, source_record(node.model, answers, node.method))
     assert node.outside is not None
     source, factory = ("onnx", None) if node.kind.startswith("onnx") else ("factory", node.outside.factory)

@@ -65,6 +65,15 @@ class InputSpec:
             return ()
         return tuple(self.order.index(label) for label in range(len(self.order)))
 
+    @property
+    def one_member(self) -> InputSpec:
+        """The declaration of a single member.
+
+        >>> InputSpec(shape=(1, 1, 2), classes=(), members=3).one_member.members
+        1
+        """
+        return replace(self, members=1, combine="mean_probability")
+
     def canonical(self) -> dict[str, Any]:
         """The declaration as JSON for keys and results; what is seldom declared stands there only where it is."""
         rare = {

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from bench.errors import UserError
 from bench.interrupts import contained
-from bench.models.base import models
+from bench.models.base import Model, models
 from bench.models.training import reproducible
 from bench.networks.materialise import materialise
 from bench.networks.network import InputSpec
 from bench.outside_networks.hub import build_named, hub_package
 from bench.registry import check_code, load_object
-from bench.uncertainty.base import methods
+from bench.uncertainty.base import Method, methods
+
+
+def architecture_of(record: dict[str, Any]) -> Model:
+    """The architecture of a source record of kind ``model``."""
+    return models.get(record["model"])(**record["parameters"])
+
+
+def method_of(record: dict[str, Any]) -> Method | None:
+    """The method that made the members of a source record; None of a single network."""
+    made = record.get("method")
+    return None if made is None else methods.get(made["method"])(**made["parameters"])
 
 
 def build_source(record: dict[str, Any], seed: int) -> nn.Module:
@@ -27,14 +37,11 @@ def build_source(record: dict[str, Any], seed: int) -> nn.Module:
         UserError: the record is of a file, or of a factory that no longer gives a module.
     """
     if record["source"] == "model":
-        model = models.get(record["model"])(**record["parameters"])
-        declared = InputSpec.from_canonical(record["input"])
-        made = record.get("method")
+        declared, method = InputSpec.from_canonical(record["input"]), method_of(record)
         with reproducible("initialise", seed):
-            if made is None:
-                return model.build(declared).eval()
-            one = replace(declared, members=1, combine="mean_probability")
-            return methods.get(made["method"])(**made["parameters"]).build(model, one).eval()
+            if method is None:
+                return architecture_of(record).build(declared).eval()
+            return method.build(architecture_of(record), declared.one_member).eval()
     if record["source"] == "factory":
         from bench.networks.answers import with_answer
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 from bench.compression.base import Step, steps
 from bench.errors import UserError
 from bench.models.base import Model, Recipe
-from bench.networks.network import Kind
+from bench.networks.network import InputSpec, Kind
 from bench.outside_networks.hub import hub_package
 from bench.stats.streams import derive_seed
 from bench.store.keys import key_of
@@ -83,6 +83,10 @@ class PlannedNetwork:
         """The sha256 of ``parts``: the address in the store."""
         return key_of(self.parts)
 
+    def answers(self, declared: InputSpec) -> InputSpec:
+        """How what is trained on such data answers: as several members where a method makes them."""
+        return declared if self.method is None else self.method.answers(declared)
+
 
 def chain(network: PlannedNetwork | None) -> Iterator[PlannedNetwork]:
     """A network and those it was made of, last first."""
@@ -106,8 +110,10 @@ class Splits:
     intake: str = ""  # the samples on which networks from outside are taken in
 
 
-def _model_parts(model: Model) -> dict[str, Any]:
-    return {"model": model.name, "parameters": {f.name: getattr(model, f.name) for f in fields(model)}}  # type: ignore[arg-type]
+def _model_parts(model: Model, method: Method | None) -> dict[str, Any]:
+    made = {} if method is None else {"method": method.canonical()}
+    parameters = {f.name: getattr(model, f.name) for f in fields(model)}  # type: ignore[arg-type]
+    return {**made, "model": model.name, "parameters": parameters}
 
 
 def plan_trained(
@@ -115,10 +121,9 @@ def plan_trained(
 ) -> PlannedNetwork:
     """A network that the run trains."""
     parts = {
-        **({} if method is None else {"method": method.canonical()}),
         "source": "trained",
         "version": SOURCE_VERSION,
-        **_model_parts(model),
+        **_model_parts(model, method),
         "recipe": recipe.canonical(),
         "seed": seed,
         "train": splits.train,
@@ -136,10 +141,9 @@ def plan_weights(
         right = "write it with: crbench weights SUITE"
         raise UserError.at("reference.weights", f"no file {weights.name} in {weights.parent}", right)
     parts = {
-        **({} if method is None else {"method": method.canonical()}),
         "source": "weights",
         "version": SOURCE_VERSION,
-        **_model_parts(model),
+        **_model_parts(model, method),
         "recipe": recipe.canonical(),
         "weights": file_sha256(weights),
         "input": splits.input,
