@@ -51,6 +51,13 @@ class Method(ABC):
     def build(self, model: Model, declared: InputSpec) -> nn.Module:
         """The untrained module (n, ...) -> (n, members, classes), initialised from torch's current generator."""
 
+    def initialised(self, model: Model, declared: InputSpec, seed: int) -> nn.Module:
+        """The untrained module of a seed, in eval mode; the global generator is left as it was."""
+        from bench.models.training import reproducible
+
+        with reproducible("initialise", seed):
+            return self.build(model, declared).eval()
+
     @abstractmethod
     def train(
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress

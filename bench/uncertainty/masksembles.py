@@ -47,10 +47,9 @@ class Masksembles(Method):
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
     ) -> nn.Module:
         """Draw the masks, then train with them."""
-        from bench.models.training import reproducible, train
+        from bench.models.training import train
 
-        with reproducible("initialise", seed):
-            network = self.build(model, declared).eval()
+        network = self.initialised(model, declared, seed)
         self._drawn(network, derive_seed("masksembles", seed))
         return train(network, samples, declared, recipe, seed, progress)
 

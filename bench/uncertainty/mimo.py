@@ -54,11 +54,10 @@ class MultiInputMultiOutput(Method):
         """Train with inputs that are drawn apart for every member."""
         import torch
 
-        from bench.models.training import Additions, cross_entropy, reproducible, train
+        from bench.models.training import Additions, cross_entropy, train
         from bench.networks.members import MultiInput
 
-        with reproducible("initialise", seed):
-            network = self.build(model, declared).eval()
+        network = self.initialised(model, declared, seed)
         random = torch.Generator().manual_seed(derive_seed("mimo", seed))
 
         def loss_of(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

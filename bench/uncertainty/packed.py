@@ -39,8 +39,7 @@ class PackedEnsemble(Method):
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
     ) -> nn.Module:
         """Train all heads on the same batches; they differ by their initialisation."""
-        from bench.models.training import reproducible, train
+        from bench.models.training import train
 
-        with reproducible("initialise", seed):
-            network = self.build(model, declared).eval()
+        network = self.initialised(model, declared, seed)
         return train(network, samples, declared, recipe, seed, progress)

@@ -65,12 +65,11 @@ class SelfEnsemble(Method):
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
     ) -> nn.Module:
         """Train as one network, deal the channels out, and train the members together."""
-        from bench.models.training import Additions, cross_entropy, initialise, reproducible, train
+        from bench.models.training import Additions, cross_entropy, initialise, train
         from bench.uncertainty.masked import masks_of
         from bench.uncertainty.unit_importance import unit_importance
 
-        with reproducible("initialise", seed):
-            network = self.build(model, declared)
+        network = self.initialised(model, declared, seed)
         own = derive_seed("self-ensemble", seed)
         one = train(
             initialise(model, declared, seed), samples, declared,

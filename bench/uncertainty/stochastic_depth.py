@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from bench.models.base import Model, Progress, Recipe
+from bench.models.base import Model
 from bench.networks.network import InputSpec
 from bench.registry import parameters
-from bench.stats.streams import derive_seed, generator
-from bench.uncertainty.base import Labelled, Method, methods
+from bench.uncertainty.base import methods
+from bench.uncertainty.drawn_once import DrawnOnce
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 
 @methods.register("stochastic-depth")
 @parameters
-class StochasticDepth(Method):
+class StochasticDepth(DrawnOnce):
     """``y = x + b_l F(x) / p_l`` in training and answers alike, b_l being 1 with probability p_l (arXiv 1603.09382).
 
     ``p_l = 1 - (l / L) (1 - survival)`` falls from the first to the last of L residual branches. The members' gates
     are drawn once and stored; of L branches there are at most 2^L different members.
     """
 
-    members: Annotated[int, Field(ge=2, description="sets of gates that are drawn")] = 20
     survival: Annotated[
         float, Field(gt=0, lt=1, description="of the last branch; the first ones survive more often")
     ] = 0.8
@@ -46,21 +45,3 @@ class StochasticDepth(Method):
 
     def _survival(self, number: int, count: int) -> float:
         return 1 - number / count * (1 - self.survival)
-
-    def train(
-        self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
-    ) -> nn.Module:
-        """Train with fresh gates for every sample and step, then draw the members'."""
-        import torch
-
-        from bench.models.training import reproducible, train
-        from bench.networks.members import MemberGate
-
-        with reproducible("initialise", seed):
-            network = self.build(model, declared).eval()
-        trained = train(network, samples, declared, recipe, seed, progress)
-        own = derive_seed("stochastic-depth", seed)
-        for number, gate in enumerate(part for part in trained.modules() if isinstance(part, MemberGate)):
-            kept = generator("stochastic-depth", own, number).random(self.members) >= gate.rate
-            gate.fill(torch.from_numpy(kept).float() / (1 - gate.rate))
-        return trained
