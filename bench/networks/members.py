@@ -43,16 +43,11 @@ class Heads(nn.Module):
         return scores
 
 
-class MultiInput(nn.Module):
+class MultiInput(Heads):
     """One network of several inputs side by side on the channels and as many heads: the same sample in all of them.
 
     ``network`` takes (n, members channels, ...) and answers (n, members classes).
     """
-
-    def __init__(self, network: nn.Module, members: int) -> None:
-        super().__init__()
-        self.network = network
-        self.count = members
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (n, members, classes); of one member (n, classes)."""
@@ -63,8 +58,7 @@ class MultiInput(nn.Module):
 
     def heads(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (n, members, classes) of inputs that differ, (n, members channels, ...)."""
-        scores: torch.Tensor = self.network(x).unflatten(1, (self.count, -1))
-        return scores
+        return super().forward(x)
 
 
 class Tiled(nn.Module):

@@ -15,17 +15,15 @@ from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 from bench.uncertainty.base import Labelled, methods
-from bench.uncertainty.side_by_side import SideBySide, need_plain_loss, need_training
+from bench.uncertainty.points import PointsInSpace
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from bench.uncertainty.weight_space import WeightSpace
 
 
 @methods.register("curve")
 @parameters
-class Curve(SideBySide):
+class Curve(PointsInSpace):
     """Points of a quadratic Bezier curve between two trained modes (Garipov et al. 2018, arXiv 1802.10026).
 
     Both ends are trained by the whole recipe and stay as they are; the bend starts in their middle and trains alone, on
@@ -34,24 +32,6 @@ class Curve(SideBySide):
     """
 
     epochs: Annotated[int | None, Field(ge=1, description="of the bend; the recipe's by default")] = None
-    batch_norm_samples: Annotated[int, Field(ge=2, description="training samples for BatchNorm statistics")] = 512
-
-    def check(self, model: Model, declared: InputSpec, recipe: Recipe) -> None:
-        """Refuse a recipe without training, and losses that read layers."""
-        need_training(recipe)
-        need_plain_loss(recipe)
-        super().check(model, declared, recipe)
-
-    def train(
-        self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
-    ) -> nn.Module:
-        """Train the ends, then the bend, and take members along the curve."""
-        from bench.uncertainty.weight_space import members_at
-        from bench.uncertainty.weight_vectors import some_samples
-
-        space = self.space(model, samples, declared, recipe, seed, progress)
-        images = some_samples(samples, self.batch_norm_samples, derive_seed("curve", seed))
-        return members_at(space, self.points(seed), images, declared)
 
     def space(
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress

@@ -19,7 +19,8 @@ from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import derive_seed, generator
 from bench.uncertainty.base import Labelled, methods
-from bench.uncertainty.side_by_side import SideBySide, need_plain_loss, need_training
+from bench.uncertainty.points import PointsInSpace
+from bench.uncertainty.side_by_side import own_rate
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 @methods.register("espro")
 @parameters
-class Espro(SideBySide):
+class Espro(PointsInSpace):
     """Points of a simplex around one trained network, as large as the loss allows (Benton et al., arXiv 2102.13042).
 
     Each further vertex starts at the mean of those before it plus Gaussian noise (at the mean itself the volume is 0
@@ -51,24 +52,6 @@ class Espro(SideBySide):
     noise: Annotated[
         float, Field(gt=0, description="of a new vertex, as a share of the root mean square of each tensor")
     ] = 0.05
-    batch_norm_samples: Annotated[int, Field(ge=2, description="training samples for BatchNorm statistics")] = 512
-
-    def check(self, model: Model, declared: InputSpec, recipe: Recipe) -> None:
-        """Refuse a recipe without training, and losses that read layers."""
-        need_training(recipe)
-        need_plain_loss(recipe)
-        super().check(model, declared, recipe)
-
-    def train(
-        self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
-    ) -> nn.Module:
-        """Train by the recipe, grow the simplex, take members in it."""
-        from bench.uncertainty.weight_space import members_at
-        from bench.uncertainty.weight_vectors import some_samples
-
-        space = self.space(model, samples, declared, recipe, seed, progress)
-        images = some_samples(samples, self.batch_norm_samples, derive_seed("espro", seed))
-        return members_at(space, self.points(seed), images, declared)
 
     def space(
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
@@ -77,8 +60,7 @@ class Espro(SideBySide):
         from bench.models.training import Additions, initialise, train
         from bench.uncertainty.weight_space import WeightSpace, in_simplex
 
-        rate = recipe.learning_rate / 5 if self.learning_rate is None else self.learning_rate
-        key = "recipe.learning_rate" if self.learning_rate is None else "reference.method.learning_rate"
+        rate, key = own_rate(self.learning_rate, recipe.learning_rate / 5)
         further = replace(recipe, epochs=self.epochs, learning_rate=rate)
         mode = train(initialise(model, declared, seed), samples, declared, recipe, seed, progress)
         space = WeightSpace([mode], partial(in_simplex, 1, self.draws))

@@ -14,7 +14,7 @@ from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import derive_seed, generator
 from bench.uncertainty.base import Labelled, methods
-from bench.uncertainty.side_by_side import SideBySide, need_training
+from bench.uncertainty.side_by_side import SideBySide, need_training, own_rate
 
 if TYPE_CHECKING:
     import torch
@@ -55,9 +55,8 @@ class PruneAndTune(SideBySide):
         from bench.networks.members import Stacked
 
         parent = train(initialise(model, declared, seed), samples, declared, recipe, seed, progress)
-        rate = recipe.learning_rate if self.learning_rate is None else self.learning_rate
+        rate, key = own_rate(self.learning_rate, recipe.learning_rate)
         tuning = replace(recipe, epochs=self.epochs, learning_rate=rate)
-        key = "recipe.learning_rate" if self.learning_rate is None else "reference.method.learning_rate"
         tuned = []
         for number in range(self.members):
             progress(f"member {number + 1}/{self.members}")

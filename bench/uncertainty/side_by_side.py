@@ -25,6 +25,15 @@ class SideBySide(Method):
         return Stacked([model.build(declared) for _ in range(self.members)])
 
 
+def own_rate(given: float | None, usual: float) -> tuple[float, str]:
+    """A method's own learning rate, else the usual one, and what the user calls the one that is taken.
+
+    >>> own_rate(None, 0.01), own_rate(0.1, 0.01)
+    ((0.01, 'recipe.learning_rate'), (0.1, 'reference.method.learning_rate'))
+    """
+    return (usual, "recipe.learning_rate") if given is None else (given, "reference.method.learning_rate")
+
+
 def need_training(recipe: Recipe) -> None:
     """Raise ``UserError`` where a method that starts from a trained network gets a recipe without training."""
     if recipe.epochs < 1:

@@ -17,7 +17,7 @@ from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 from bench.uncertainty.base import Labelled, methods
-from bench.uncertainty.side_by_side import SideBySide, need_plain_loss, need_training
+from bench.uncertainty.points import PointsInSpace
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ FIXED = {"line": 2, "curve": 3}
 
 @methods.register("subspace")
 @parameters
-class Subspace(SideBySide):
+class Subspace(PointsInSpace):
     """Points of a part of weight space that one training makes good everywhere (Wortsman et al., arXiv 2102.10472).
 
     Vertices are initialised apart. A batch meets one point, drawn uniformly: ``(1−a) v₁ + a v₂`` on a line, ``(1−a)² v₁
@@ -47,7 +47,6 @@ class Subspace(SideBySide):
     )
     beta: Annotated[float, Field(ge=0, description="weight of the squared cosine")] = 1.0
     ends: Annotated[bool, Field(description="the ends, or all vertices of a simplex, are members too")] = False
-    batch_norm_samples: Annotated[int, Field(ge=2, description="training samples for BatchNorm statistics")] = 512
 
     @property
     def count(self) -> int:
@@ -56,8 +55,6 @@ class Subspace(SideBySide):
 
     def check(self, model: Model, declared: InputSpec, recipe: Recipe) -> None:
         """Refuse vertices that the shape does not have, too few members for the ends, and losses that read layers."""
-        need_training(recipe)
-        need_plain_loss(recipe)
         if self.count != FIXED.get(self.shape, self.count):
             what = f"{self.vertices} vertices of a {self.shape}, which has {FIXED[self.shape]}"
             raise UserError.at("reference.method", what, 'leave them out, or give shape = "simplex"')
@@ -65,17 +62,6 @@ class Subspace(SideBySide):
             what = f"{self.members} members for {self.count} vertices that are to be members"
             raise UserError.at("reference.method", what, "give as many members, or ends = false")
         super().check(model, declared, recipe)
-
-    def train(
-        self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
-    ) -> nn.Module:
-        """Train the vertices, take members between them."""
-        from bench.uncertainty.weight_space import members_at
-        from bench.uncertainty.weight_vectors import some_samples
-
-        space = self.space(model, samples, declared, recipe, seed, progress)
-        images = some_samples(samples, self.batch_norm_samples, derive_seed("subspace", seed))
-        return members_at(space, self.points(seed), images, declared)
 
     def space(
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress

@@ -15,7 +15,7 @@ from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 from bench.uncertainty.base import Labelled, methods
-from bench.uncertainty.side_by_side import SideBySide, need_training
+from bench.uncertainty.side_by_side import SideBySide, need_training, own_rate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,13 +57,13 @@ class Swag(SideBySide):
         from bench.uncertainty.weight_vectors import some_samples, weight_vector, with_own_statistics, with_weights
 
         start = train(initialise(model, declared, seed), samples, declared, recipe, seed, progress)
+        rate, key = own_rate(self.learning_rate, recipe.learning_rate / 5)
         collected: list[NDArray[np.float64]] = []
         additions = Additions(
             schedule="constant",
             each_epoch=lambda network: collected.append(weight_vector(network)),
-            key="recipe.learning_rate" if self.learning_rate is None else "reference.method.learning_rate",
+            key=key,
         )
-        rate = recipe.learning_rate / 5 if self.learning_rate is None else self.learning_rate
         further = replace(recipe, epochs=self.epochs, learning_rate=rate)
         own = derive_seed("swag", seed)
         progress("swag: epochs at a constant rate")
