@@ -30,6 +30,7 @@ from bench.run_results import RunResults
 from bench.store.files import write_atomic
 from bench.store.samples import RunSamples
 from bench.store.store import Store
+from bench.suite.equivalents import plan_pool, pool_file
 from bench.suite.extends import shown_path
 from bench.suite.load import load_suite
 from bench.suite.plan import Plan, PlannedCell
@@ -215,7 +216,8 @@ def write_weights(
     """Write a suite's trained networks into the folder that ``reference.weights`` names.
 
     The reference and the yardsticks, trained anew; then each network of a variant that a step trains and that the
-    folder does not hold yet. With ``variants_alone`` the reference and the yardsticks stay as they are.
+    folder does not hold yet. With ``variants_alone`` the reference and the yardsticks stay as they are. Pools that a
+    section of equivalents keeps in a folder are written too, each network that is not there yet.
 
     Returns:
         Each file and its size in bytes.
@@ -224,19 +226,30 @@ def write_weights(
         UserError: the suite names no such folder, or one that is not beside it; a network could not be trained.
     """
     loaded = suite if isinstance(suite, Suite) else load_suite(suite)
-    folder = loaded.reference.weights
-    if folder is None:
+    folder, pools = loaded.reference.weights, [section for section in loaded.equivalents if section.weights is not None]
+    if folder is None and not pools:
         raise UserError.at("reference.weights", "not set", 'name a folder, such as weights = "weights/digits"')
-    if not folder.resolve().is_relative_to(loaded.path.parent.resolve()):
-        what = f"{shown_path(folder)!r} is not in the folder of {loaded.path.name}, and nothing is written elsewhere"
-        raise UserError.at("reference.weights", what, "name a folder beside the suite")
+    for key, named in (("reference", folder), *((f"equivalent {item.name}", item.weights) for item in pools)):
+        if named is not None and not named.resolve().is_relative_to(loaded.path.parent.resolve()):
+            what = f"{shown_path(named)!r} is not in the folder of {loaded.path.name}, and nothing is written elsewhere"
+            raise UserError.at(f"{key}.weights", what, "name a folder beside the suite")
+    unkept = tuple(replace(section, weights=None) for section in loaded.equivalents)
+    trained = replace(loaded, reference=replace(loaded.reference, weights=None), equivalents=unkept)
     written = []
-    if not variants_alone:
-        trained = replace(loaded, reference=replace(loaded.reference, weights=None))
+    if (folder is not None and not variants_alone) or pools:
         with closing(Study(trained, store, device, progress=progress)) as study:
-            nodes = {"reference": study.plan.references[0]}
-            nodes |= {f"yardstick-{index + 1}": node for index, node in enumerate(study.plan.yardsticks)}
-            written += [_keep(study, node, folder / f"{name}.safetensors") for name, node in nodes.items()]
+            nodes: dict[Path, PlannedNetwork] = {}
+            if folder is not None and not variants_alone:
+                nodes[folder / "reference.safetensors"] = study.plan.references[0]
+                for index, node in enumerate(study.plan.yardsticks):
+                    nodes[folder / f"yardstick-{index + 1}.safetensors"] = node
+            for section, kept in zip(unkept, loaded.equivalents, strict=True):
+                for index, node in enumerate(plan_pool(trained, section, study.planned.planner.splits)):
+                    path = None if kept.weights is None else kept.weights / pool_file(index)
+                    nodes |= {} if path is None or path.is_file() else {path: node}
+            written += [_keep(study, node, path) for path, node in nodes.items()]
+    if folder is None:
+        return written
     with closing(Study(loaded, store, device, progress=progress)) as study:
         steps = [node for last in study.plan.variants.values() for node in chain(last)]
         missing = {kept_name(node): node for node in steps if trains(node) and node.weights is None}

@@ -18,9 +18,9 @@ from bench.commands.showing import with_progress
 @click.option("--variants", is_flag=True, help="Leave the reference and the yardsticks as they are.")
 @QUIET
 def weights(suite: Path, store: str, device: str, variants: bool, quiet: bool) -> int:
-    """Write SUITE's trained networks into the folder its reference.weights names.
+    """Write SUITE's trained networks into the folders that its reference.weights and equivalent.weights name.
 
-    The reference and the yardsticks, and each network of a variant that a step trains and that is not there yet:
+    The reference and the yardsticks; each network of a pool, and of a variant that a step trains, if it is not there:
     a step that trains makes another network on another processor, and a baseline holds for kept ones alone.
     """
     from bench.engine.run import Progress

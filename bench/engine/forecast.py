@@ -8,6 +8,7 @@ from bench.engine.judged import arrays_lost, is_stored
 from bench.engine.over_networks import OverNetworks
 from bench.engine.planning import PlannedSuite
 from bench.store.store import Store
+from bench.suite.equivalents import equivalents
 from bench.suite.plan import Plan, PlannedCell
 from bench.suite.planned_networks import PlannedNetwork
 from bench.suite.populations import populations, warnings
@@ -24,7 +25,11 @@ def forecast(planned: PlannedSuite, store: Store) -> list[str]:
     observations = {}
     waterfalls = [stage_cells(expand, plan, cell)[1] for cell in plan.cells if cell.variant in staged(plan)]
     wanted = [item for cells in waterfalls for item in observations_of(cells)]
-    over_networks: tuple[OverNetworks, ...] = (*populations(expand, plan), *transfers(expand, plan))
+    over_networks: tuple[OverNetworks, ...] = (
+        *populations(expand, plan),
+        *transfers(expand, plan),
+        *equivalents(expand, plan),
+    )
     wanted += [item for whole in over_networks for item in whole.every()]
     for cell in missing:
         wanted += cell.every()

@@ -12,6 +12,7 @@ from bench.data.base import Dataset
 from bench.engine.cautions import cautions
 from bench.engine.common_starts import add_common_starts
 from bench.engine.declared import warnings
+from bench.engine.equivalents import equivalents_of
 from bench.engine.exemplars import exemplars_of
 from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured
@@ -40,6 +41,7 @@ from bench.results import (
 )
 from bench.store.keys import key_of
 from bench.store.samples import RunSamples
+from bench.suite.equivalents import equivalents
 from bench.suite.plan import Plan, PlannedCell
 from bench.suite.populations import populations
 from bench.suite.selection import matches, unused
@@ -95,7 +97,8 @@ def run_plan(
         engine.preflight([cell for cell in cells if engine.cached(cell) is None])
     exemplars = chosen(populations(planned.planner, plan), only, shard)
     matrices = chosen(transfers(planned.planner, plan), only, shard)
-    over_networks: tuple[OverNetworks, ...] = (*exemplars, *matrices)
+    worths = chosen(equivalents(planned.planner, plan), only, shard)
+    over_networks: tuple[OverNetworks, ...] = (*exemplars, *matrices, *worths)
     engine.observations.expect(item for whole in over_networks for item in whole.every())
     measured: list[tuple[PlannedCell, Measured]] = []
     for cell in cells:
@@ -127,6 +130,7 @@ def run_plan(
     results.series = series_of(plan.suite, results.cells)
     results.exemplars = exemplars_of(engine, exemplars)
     results.transfer = transfer_of(engine, matrices)
+    results.equivalents = equivalents_of(engine, worths)
     if only is None and shard == (1, 1):
         engine.store.set_roots(plan.suite.name, _roots(engine, measured))
     return Measurement(results, samples)

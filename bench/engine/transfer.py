@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from bench.engine.asked import NoAnswer, answer_of
 from bench.engine.inline import InlineEngine
-from bench.engine.networks import NetworkFailure, one_line
 from bench.engine.observed import Observed
 from bench.engine.over_networks import measured
-from bench.interrupts import contained
 from bench.results import TransferNetwork, TransferResult, TransferShare
 from bench.stats.proportions import clopper_pearson
-from bench.store.stored import DamagedArrays
 from bench.suite.plan import PlannedObservation
 from bench.suite.transfers import PlannedTransfer
 
@@ -30,30 +28,6 @@ def transfer_of(engine: InlineEngine, items: Sequence[PlannedTransfer]) -> list[
     return results
 
 
-class _NoAnswer(Exception):
-    """A network has no answer: why, and whether that is a fault."""
-
-    def __init__(self, status: Literal["skipped", "error"], reason: str) -> None:
-        super().__init__(reason)
-        self.status: Literal["skipped", "error"] = status
-
-
-def _answer(engine: InlineEngine, planned: PlannedObservation) -> Observed:
-    """An answer; whatever is wrong raises ``_NoAnswer``."""
-    try:
-        with contained():
-            observed = engine.observations.get(planned)
-    except DamagedArrays:
-        raise
-    except NetworkFailure as error:
-        raise _NoAnswer("error", str(error)) from error
-    except Exception as error:
-        raise _NoAnswer("error", one_line(error)) from error
-    if observed.status == "skipped":
-        raise _NoAnswer("skipped", observed.reason)
-    return observed
-
-
 def _derive(engine: InlineEngine, planned: PlannedTransfer, blank: TransferResult) -> TransferResult:
     """Row by row: the inputs of one network, then every network's verdict on them."""
     networks, matrix, faults = [], [], []
@@ -61,8 +35,8 @@ def _derive(engine: InlineEngine, planned: PlannedTransfer, blank: TransferResul
     for member, inputs, row in zip(planned.members, planned.inputs, planned.judged, strict=True):
         network = TransferNetwork(role=member.role, name=member.name, target=member.target.name)
         try:
-            made = _answer(engine, inputs)
-        except _NoAnswer as error:
+            made = answer_of(engine, inputs)
+        except NoAnswer as error:
             network = network.model_copy(update={"status": error.status, "reason": str(error)})
             matrix.append([TransferShare(reason="no inputs were made") for _ in row])
             faults += [str(error)] if error.status == "error" else []
@@ -92,8 +66,8 @@ def _options(planned: PlannedTransfer) -> dict[str, Any]:
 def _share(engine: InlineEngine, made: Observed, planned: PlannedObservation) -> tuple[TransferShare, str]:
     """One network's verdict on another's inputs, and the fault where it has none."""
     try:
-        judged = _answer(engine, planned)
-    except _NoAnswer as error:
+        judged = answer_of(engine, planned)
+    except NoAnswer as error:
         return TransferShare(reason=str(error)), str(error) if error.status == "error" else ""
     both = made.arrays["clean_correct"].astype(bool) & judged.arrays["clean_correct"].astype(bool)
     n = int(both.sum())

@@ -121,6 +121,9 @@ def incomplete(results: Results) -> list[str]:
     for matrix in results.transfer:
         if matrix.status == "error":
             lines.append(f"transfer matrix {plain(matrix.name)}: {plain(matrix.reason)}")
+    for worth in results.equivalents:
+        if worth.status == "error":
+            lines.append(f"deep-ensemble equivalents {plain(worth.name)}: {plain(worth.reason)}")
     if not any(cell.status == "ok" for cell in results.cells):
         lines.append("nothing ran")
     return lines

@@ -12,6 +12,9 @@ from bench.report import figures
 from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
 from bench.report.detail import cell_entries, provenance
 from bench.report.detail_text import cell_text, flat
+from bench.report.equivalents import HEADING as EQUIVALENTS_HEADING
+from bench.report.equivalents import NOTE as EQUIVALENTS_NOTE
+from bench.report.equivalents import equivalents_texts
 from bench.report.exemplars import HEADING as EXEMPLARS_HEADING
 from bench.report.exemplars import NOTE as EXEMPLARS_NOTE
 from bench.report.exemplars import exemplars_texts
@@ -118,6 +121,9 @@ def render_html(results: Results) -> str:
             transfer=transfer_texts(results.transfer),
             transfer_heading=TRANSFER_HEADING,
             transfer_note=TRANSFER_NOTE,
+            equivalents=equivalents_texts(results.equivalents),
+            equivalents_heading=EQUIVALENTS_HEADING,
+            equivalents_note=EQUIVALENTS_NOTE,
             ratios_heading=HEADING,
             ratios_note=NOTE,
             style=style,

@@ -12,6 +12,9 @@ from rich.text import Text
 
 from bench.report import figures
 from bench.report.board_text import SIGNS, UNGATED, WORDS, BoardText, MissingText, board_text
+from bench.report.equivalents import HEADING as EQUIVALENTS_HEADING
+from bench.report.equivalents import NOTE as EQUIVALENTS_NOTE
+from bench.report.equivalents import equivalents_texts
 from bench.report.exemplars import HEADING as EXEMPLARS_HEADING
 from bench.report.exemplars import NOTE as EXEMPLARS_NOTE
 from bench.report.exemplars import exemplars_texts
@@ -68,6 +71,7 @@ def render(results: Results, console: Console) -> None:
         *_series(results),
         *_exemplars(results),
         *_transfer(results, console.width),
+        *_equivalents(results),
         *_stages(results, console.width),
     ]
     parts += [_legend(board), *few_samples(results.cells), *_alarms(board), *_twins(results), *_sums(results)]
@@ -239,6 +243,23 @@ def _transfer(results: Results, width: int) -> list[RenderableType]:
             parts.append(table)
         parts += [Text(f"  {row.number} {row.name}: {row.reason}", style="dim") for row in text.rows if row.reason]
     return [_heading(TRANSFER_HEADING, TRANSFER_NOTE), *parts] if parts else []
+
+
+def _equivalents(results: Results) -> list[RenderableType]:
+    """What each network is worth, a table a section."""
+    parts: list[RenderableType] = []
+    for text in equivalents_texts(results.equivalents):
+        parts.append(Text(f"{text.title}: {text.pool}" if text.pool else text.title))
+        parts += [Text(f"  {text.reason}", style="dim")] if text.reason else []
+        table = _table()
+        for title in ("network", "worth", "per MB", "per MMAC"):
+            table.add_column(title, min_width=10, overflow="fold")
+        table.add_column("calibrated NLL", justify="right")
+        for row in text.rows:
+            worth = Text(f"{row.worth}\n").append(row.reason or row.interval, style="dim")
+            table.add_row(_name(row.name, row.target), worth, row.per_megabyte, row.per_megamac, row.calibrated_nll)
+        parts += [table] if text.rows else []
+    return [_heading(EQUIVALENTS_HEADING, EQUIVALENTS_NOTE), *parts] if parts else []
 
 
 def few_samples(cells: Sequence[Cell]) -> list[RenderableType]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.results.cells import Cell, CellRecord, Example, Parity, TwinParity
+from bench.results.equivalents import EnsemblePoint, EquivalentFigures, EquivalentsResult
 from bench.results.exemplars import ClassHarm, ExemplarsResult, MeanAccuracies, ShownExemplar
 from bench.results.judgements import Comparison, Judgement, Word
 from bench.results.layers import LayerReport
@@ -41,6 +42,9 @@ __all__ = [
     "ClassHarm",
     "Comparison",
     "DataInfo",
+    "EnsemblePoint",
+    "EquivalentFigures",
+    "EquivalentsResult",
     "Example",
     "ExemplarsResult",
     "FamilyResult",

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from bench.results.base import Record
 from bench.results.cells import Cell, CellRecord
+from bench.results.equivalents import EquivalentsResult
 from bench.results.exemplars import ExemplarsResult
 from bench.results.ratios import VariantRatio
 from bench.results.series import SeriesResult
@@ -112,6 +113,9 @@ class Results(Record):
     )
     transfer: list[TransferResult] = Field(
         default_factory=list, description="inputs made on one network judged on another, as the suite asks"
+    )
+    equivalents: list[EquivalentsResult] = Field(
+        default_factory=list, description="how many networks of a deep ensemble each network is worth"
     )
     left_out: list[CellRecord] = Field(default_factory=list, description="gated cells that --only or --shard left out")
     arrays_sha256: str = Field("", description="of the arrays.npz beside it; empty: none was written with it")

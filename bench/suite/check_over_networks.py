@@ -10,8 +10,8 @@ from bench.probes.adversarial_inputs import AdversarialInputs
 from bench.registry import nearest
 from bench.suite.check_networks import tables_in
 from bench.suite.findings import Findings
-from bench.suite.suite import Exemplars, Transfers
-from bench.suite.tables import ExemplarsTable, OverNetworksTable, TransferTable
+from bench.suite.suite import Equivalents, Exemplars, Reference, Transfers
+from bench.suite.tables import EquivalentTable, ExemplarsTable, OverNetworksTable, TransferTable
 from bench.suite.validation_errors import KeyPath
 
 
@@ -45,6 +45,26 @@ def build_transfers(findings: Findings, raw: dict[str, Any], known: Known) -> tu
         if table is not None and inputs is not None:
             variants, targets = _meant(findings, table, known, key_path)
             made.append(Transfers(table.name, variants, targets, inputs, table.yardsticks, table.samples))
+    return tuple(made)
+
+
+def build_equivalents(
+    findings: Findings, raw: dict[str, Any], known: Known, reference: Reference | None
+) -> tuple[Equivalents, ...]:
+    """Every section of deep-ensemble equivalents that is sound; the pool needs a model with a recipe."""
+    made = []
+    for index, item in tables_in(raw, "equivalent"):
+        key_path: KeyPath = ("equivalent", index)
+        table = findings.parse(EquivalentTable, item, key_path)
+        if table is None:
+            continue
+        if reference is not None and reference.model is None:
+            what = "the reference is not trained here, so there is no pool of networks like it"
+            findings.add(key_path, what, "give reference.model with a recipe, or leave the section out")
+        variants, targets = _meant(findings, table, known, key_path)
+        kept = table.weights
+        folder = None if kept is None else findings.document.origin((*key_path, "weights")).parent / kept
+        made.append(Equivalents(table.name, variants, targets, table.networks, folder, table.samples))
     return tuple(made)
 
 

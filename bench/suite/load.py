@@ -19,7 +19,7 @@ from bench.suite.check_networks import (
     kind_of,
     tables_in,
 )
-from bench.suite.check_over_networks import Known, build_exemplars, build_transfers
+from bench.suite.check_over_networks import Known, build_equivalents, build_exemplars, build_transfers
 from bench.suite.check_series import build_series
 from bench.suite.check_variants import VariantContext, build_variant
 from bench.suite.extends import read_document
@@ -50,6 +50,7 @@ def load_suite(path: Path | str) -> Suite:
         ("series", ()),
         ("exemplars", ()),
         ("transfer", ()),
+        ("equivalent", ()),
     ):
         check_names(findings, content, key, reserved)
     names = (*(str(item.get("name")) for _, item in tables_in(content, "target")), *(target.name for target in targets))
@@ -65,6 +66,7 @@ def load_suite(path: Path | str) -> Suite:
     known = Known(variant_names, context.target_names, evaluation)
     exemplars = build_exemplars(findings, content, known)
     transfers = build_transfers(findings, content, known)
+    equivalents = build_equivalents(findings, content, known, reference)
     name = _name(findings, path, content)
     if table is not None:
         count = len(variants) * len(targets) * len(uses) * table.replicates
@@ -94,6 +96,7 @@ def load_suite(path: Path | str) -> Suite:
         series=series,
         exemplars=exemplars,
         transfers=transfers,
+        equivalents=equivalents,
         not_applicable=tuple(table.not_applicable),
         document=content,
     )

@@ -134,12 +134,17 @@ def plan_trained(
 
 
 def plan_weights(
-    model: Model, recipe: Recipe, weights: Path, splits: Splits, method: Method | None = None
+    model: Model,
+    recipe: Recipe,
+    weights: Path,
+    splits: Splits,
+    method: Method | None = None,
+    where: str = "reference.weights",
 ) -> PlannedNetwork:
     """A network whose trained weights were kept: the file's content counts, not how or where it was trained."""
     if not weights.is_file():
         right = "write it with: crbench weights SUITE"
-        raise UserError.at("reference.weights", f"no file {weights.name} in {weights.parent}", right)
+        raise UserError.at(where, f"no file {weights.name} in {weights.parent}", right)
     parts = {
         "source": "weights",
         "version": SOURCE_VERSION,

@@ -150,6 +150,18 @@ class Transfers:
 
 
 @dataclass(frozen=True)
+class Equivalents:
+    """Networks whose deep-ensemble equivalent is looked for, and the pool of single networks beside them."""
+
+    name: str
+    variants: tuple[str, ...]  # names
+    targets: tuple[str, ...]  # names
+    networks: int = 24  # of the pool
+    weights: Path | None = None  # a folder that holds the pool
+    samples: int | None = None  # the first n of the evaluation order, else all
+
+
+@dataclass(frozen=True)
 class Suite:
     """Everything a run needs; nothing in it depends on the machine but the paths of outside files."""
 
@@ -170,5 +182,6 @@ class Suite:
     series: tuple[Series, ...] = ()
     exemplars: tuple[Exemplars, ...] = ()
     transfers: tuple[Transfers, ...] = ()
+    equivalents: tuple[Equivalents, ...] = ()
     not_applicable: tuple[str, ...] = ()  # cells that may be skipped though they are gated
     document: dict[str, Any] = field(default_factory=dict)  # as written, after ``extends``

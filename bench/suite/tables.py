@@ -231,6 +231,17 @@ class TransferTable(OverNetworksTable, OpenTable):
     yardsticks: int | None = Field(None, ge=0, description="the first so many yardsticks, else all")
 
 
+class EquivalentTable(OverNetworksTable, _Table):
+    """How many networks of a deep ensemble each network is worth, beside a pool of single ones."""
+
+    networks: int = Field(
+        24, ge=4, le=100, description="of the pool: the reference's model and recipe without a method, from other seeds"
+    )
+    weights: str | None = Field(
+        None, description="a folder with network-1.safetensors, network-2.safetensors, ... instead of training"
+    )
+
+
 class SuiteTable(_Table):
     """A suite: one reference, its compressed variants, where they run and what is measured."""
 
@@ -264,4 +275,7 @@ class SuiteTable(_Table):
     )
     transfer: list[TransferTable] = Field(
         default_factory=list, description="adversarial inputs made on each network, judged on each other one"
+    )
+    equivalent: list[EquivalentTable] = Field(
+        default_factory=list, description="how many networks of a deep ensemble each network is worth"
     )
