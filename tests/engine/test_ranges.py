@@ -103,6 +103,8 @@ def test_every_value_with_a_range_says_so() -> None:
         "attribution_difference_l2",
         "calibrated_nll",
         "ce2_debiased",
+        "shifted_ce2",
+        "shifted_nll",
         "certified_radius",
         "ece",
         "expected_entropy",

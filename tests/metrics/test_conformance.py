@@ -38,6 +38,7 @@ CHEAPER: dict[str, dict[str, object]] = {
     "attribution.kernel_shap": {"grid": 3, "coalitions": 36},
     "attribution.rise": {"grid": 4, "masks": 20},
     "attribution.smoothgrad": {"draws": 3},
+    "uncertainty.under_shift": {"kinds": ("shot-noise", "rotation"), "severities": (1, 4)},
     "cost": {"warmup": 1, "rounds": 5},
 }
 TORCH = ["reference", "ptq4"]
