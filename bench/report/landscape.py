@@ -85,6 +85,8 @@ def barrier_words(path: LandscapePath) -> str:
     >>> barrier_words(path)
     '1.90 [1.71, 2.13]'
     """
+    if path.barrier == 0 and path.barrier_ci == (0, 0):  # every other point surely lies below
+        return "0 [0, 0]"
     return " ".join(part for part in with_interval(path.barrier, path.barrier_ci) if part)
 
 
@@ -93,7 +95,7 @@ def sentence(item: LandscapeResult) -> str:
 
     >>> path = LandscapePath(kind="curve", ends=["a", "b"], points=[], barrier=0.5, barrier_at="0.5")
     >>> sentence(LandscapeResult(name="c", paths=[path, path.model_copy(update={"kind": "line", "barrier": 1.9})]))
-    'barrier 0.500 nats along the curve, 1.90 on the straight line'
+    'barrier 0.50 nats along the curve, 1.9 on the straight line'
     """
     several = len({path.kind for path in item.paths}) < len(item.paths)
     parts = []

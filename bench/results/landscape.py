@@ -27,7 +27,8 @@ class LandscapePath(Record):
     ends: list[str] = Field(description="modes between which it rises")
     points: list[LandscapePoint]
     barrier: float = Field(
-        description="the most by which the loss exceeds the linear interpolation of the ends', nats; 0 or more"
+        description="the most by which the loss exceeds the interpolation of the ends', nats; of the points alone, the"
+        " ends among them, so 0 or more"
     )
     barrier_ci: tuple[float, float] | None = Field(
         None, description="95 %, over samples, simultaneous over the points: at least that coverage"
