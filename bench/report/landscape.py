@@ -85,7 +85,7 @@ def barrier_words(path: LandscapePath) -> str:
     >>> barrier_words(path)
     '1.90 [1.71, 2.13]'
     """
-    if path.barrier == 0 and path.barrier_ci == (0, 0):  # every other point surely lies below
+    if path.barrier_ci == (0.0, 0.0):  # every other point surely lies below
         return "0 [0, 0]"
     return " ".join(part for part in with_interval(path.barrier, path.barrier_ci) if part)
 
