@@ -16,6 +16,7 @@ from bench.engine.equivalents import equivalents_of
 from bench.engine.exemplars import exemplars_of
 from bench.engine.families import family_result
 from bench.engine.inline import InlineEngine, Measured
+from bench.engine.landscape import landscapes_of
 from bench.engine.marks import adjust
 from bench.engine.over_networks import OverNetworks, chosen
 from bench.engine.planning import PlannedSuite
@@ -42,6 +43,7 @@ from bench.results import (
 from bench.store.keys import key_of
 from bench.store.samples import RunSamples
 from bench.suite.equivalents import equivalents
+from bench.suite.landscapes import landscapes
 from bench.suite.plan import Plan, PlannedCell
 from bench.suite.populations import populations
 from bench.suite.selection import matches, unused
@@ -95,6 +97,7 @@ def run_plan(
     progress.total(len(cells))
     if engine.rerun not in ("never", "failed"):
         engine.preflight([cell for cell in cells if engine.cached(cell) is None])
+    spaces = chosen(landscapes(planned.planner, plan), only, shard)
     exemplars = chosen(populations(planned.planner, plan), only, shard)
     matrices = chosen(transfers(planned.planner, plan), only, shard)
     worths = chosen(equivalents(planned.planner, plan), only, shard)
@@ -128,6 +131,7 @@ def run_plan(
     samples = collect(plan, dataset, engine, measured)
     results.variant_ratios = variant_ratios(engine, measured, samples)
     results.series = series_of(plan.suite, results.cells)
+    results.landscape = landscapes_of(engine, spaces)
     results.exemplars = exemplars_of(engine, exemplars)
     results.transfer = transfer_of(engine, matrices)
     results.equivalents = equivalents_of(engine, worths)

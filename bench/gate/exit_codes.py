@@ -115,6 +115,9 @@ def incomplete(results: Results) -> list[str]:
         for stage in variant.stages:
             faults = [item for item in stage.metrics if item.status == "error"]
             lines += [f"{name} at {plain(stage.name)}, {plain(item.metric)}: {plain(item.reason)}" for item in faults]
+    for space in results.landscape:
+        if space.status == "error":
+            lines.append(f"landscape {plain(space.name)}: {plain(space.reason)}")
     for item in results.exemplars:
         if item.status == "error":
             lines.append(f"exemplars of {plain(item.variant)} ({plain(item.target)}): {plain(item.reason)}")

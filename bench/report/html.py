@@ -18,6 +18,9 @@ from bench.report.equivalents import equivalents_texts
 from bench.report.exemplars import HEADING as EXEMPLARS_HEADING
 from bench.report.exemplars import NOTE as EXEMPLARS_NOTE
 from bench.report.exemplars import exemplars_texts
+from bench.report.landscape import HEADING as LANDSCAPE_HEADING
+from bench.report.landscape import NOTE as LANDSCAPE_NOTE
+from bench.report.landscape import landscape_texts
 from bench.report.leaderboard import leaderboard
 from bench.report.ratio_text import HEADING, NOTE
 from bench.report.series import HEADING as SERIES_HEADING
@@ -44,7 +47,8 @@ def _environment() -> Environment:
     """Templates of this package; everything that comes from results is escaped, an unknown name is an error."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    sources = {name: _asset(name) for name in ("index.html.j2", "over_networks.html.j2", "waterfall.html.j2")}
+    names = ("index.html.j2", "landscape.html.j2", "over_networks.html.j2", "waterfall.html.j2")
+    sources = {name: _asset(name) for name in names}
     environment = Environment(
         loader=DictLoader(sources),
         autoescape=True,
@@ -115,6 +119,9 @@ def render_html(results: Results) -> str:
             series=series_texts(results.series),
             series_heading=SERIES_HEADING,
             series_note=SERIES_NOTE,
+            landscape=landscape_texts(results.landscape),
+            landscape_heading=LANDSCAPE_HEADING,
+            landscape_note=LANDSCAPE_NOTE,
             exemplars=exemplars_texts(results.exemplars),
             exemplars_heading=EXEMPLARS_HEADING,
             exemplars_note=EXEMPLARS_NOTE,

@@ -19,6 +19,9 @@ from bench.report.exemplars import HEADING as EXEMPLARS_HEADING
 from bench.report.exemplars import NOTE as EXEMPLARS_NOTE
 from bench.report.exemplars import exemplars_texts
 from bench.report.figures import Figure
+from bench.report.landscape import HEADING as LANDSCAPE_HEADING
+from bench.report.landscape import NOTE as LANDSCAPE_NOTE
+from bench.report.landscape import landscape_texts
 from bench.report.leaderboard import Mark, Order, State, leaderboard
 from bench.report.parity import twins
 from bench.report.ratio_text import HEADING, NOTE, RatioGroupText
@@ -69,6 +72,7 @@ def render(results: Results, console: Console) -> None:
     parts += ratios([group for group in board.ratios if group.headline])
     parts += [
         *_series(results),
+        *_landscape(results),
         *_exemplars(results),
         *_transfer(results, console.width),
         *_equivalents(results),
@@ -213,6 +217,15 @@ def _series(results: Results) -> list[RenderableType]:
     texts = series_texts(results.series)
     lines = [Text(f"  {text.place}: {text.title} ({text.meaning}): {text.sentence}") for text in texts]
     return [_heading(SERIES_HEADING, SERIES_NOTE), *lines] if lines else []
+
+
+def _landscape(results: Results) -> list[RenderableType]:
+    """The barriers of each landscape, or why there is none."""
+    parts: list[RenderableType] = []
+    for text in landscape_texts(results.landscape):
+        parts.append(Text(f"{text.title} ({text.place})" + (f": {text.sentence}" if text.sentence else "")))
+        parts += [Padding(Text(text.reason, style="dim"), (0, 0, 0, 2))] if text.reason else []
+    return [_heading(LANDSCAPE_HEADING, LANDSCAPE_NOTE), *parts] if parts else []
 
 
 def _exemplars(results: Results) -> list[RenderableType]:

@@ -6,6 +6,7 @@ from bench.results.cells import Cell, CellRecord, Example, Parity, TwinParity
 from bench.results.equivalents import EnsemblePoint, EquivalentFigures, EquivalentsResult
 from bench.results.exemplars import ClassHarm, ExemplarsResult, MeanAccuracies, ShownExemplar
 from bench.results.judgements import Comparison, Judgement, Word
+from bench.results.landscape import LandscapePath, LandscapePlane, LandscapePoint, LandscapeResult
 from bench.results.layers import LayerReport
 from bench.results.ratios import RatioFigures, RunRatio, VariantRatio
 from bench.results.run import (
@@ -52,6 +53,10 @@ __all__ = [
     "GitState",
     "Judgement",
     "Kind",
+    "LandscapePath",
+    "LandscapePlane",
+    "LandscapePoint",
+    "LandscapeResult",
     "LayerReport",
     "MachineInfo",
     "MeanAccuracies",

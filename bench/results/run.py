@@ -10,6 +10,7 @@ from bench.results.base import Record
 from bench.results.cells import Cell, CellRecord
 from bench.results.equivalents import EquivalentsResult
 from bench.results.exemplars import ExemplarsResult
+from bench.results.landscape import LandscapeResult
 from bench.results.ratios import VariantRatio
 from bench.results.series import SeriesResult
 from bench.results.transfer import TransferResult
@@ -107,6 +108,9 @@ class Results(Record):
     )
     series: list[SeriesResult] = Field(
         default_factory=list, description="values against the strength of a compression, as the suite asks"
+    )
+    landscape: list[LandscapeResult] = Field(
+        default_factory=list, description="the loss in the weight space of references, as the suite asks"
     )
     exemplars: list[ExemplarsResult] = Field(
         default_factory=list, description="samples whose modal label over many networks changes, as the suite asks"

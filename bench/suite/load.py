@@ -9,6 +9,7 @@ from typing import Any
 from bench.data.base import CALIBRATION, EVALUATION, Loader, loaders
 from bench.data.sources.base import Source, sources
 from bench.limits import SUITE_CELLS, SUITE_YARDSTICKS
+from bench.suite.check_landscapes import build_landscapes
 from bench.suite.check_metrics import build_metrics
 from bench.suite.check_networks import (
     build_object,
@@ -48,6 +49,7 @@ def load_suite(path: Path | str) -> Suite:
         ("target", ()),
         ("variant", ("reference",)),
         ("series", ()),
+        ("landscape", ()),
         ("exemplars", ()),
         ("transfer", ()),
         ("equivalent", ()),
@@ -63,6 +65,7 @@ def load_suite(path: Path | str) -> Suite:
     uses = build_metrics(findings, content, evaluation, has_yardstick, tuple(ood), context.target_names)
     variant_names = [str(item.get("name")) for _, item in tables_in(content, "variant")]
     series = build_series(findings, content, variant_names, uses)
+    landscapes = build_landscapes(findings, content, evaluation)
     known = Known(variant_names, context.target_names, evaluation)
     exemplars = build_exemplars(findings, content, known)
     transfers = build_transfers(findings, content, known)
@@ -94,6 +97,7 @@ def load_suite(path: Path | str) -> Suite:
         spare_calibration=not demanded and "calibration" not in content["data"],
         ood={name: source for name, source in ood.items() if source is not None},
         series=series,
+        landscapes=landscapes,
         exemplars=exemplars,
         transfers=transfers,
         equivalents=equivalents,

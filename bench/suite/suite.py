@@ -127,6 +127,19 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Landscape:
+    """What is looked at in the weight space of a reference of several members."""
+
+    name: str
+    samples: int | None = None  # the first n of the evaluation order, else all
+    points: int = 21  # on a line or curve
+    draws: int = 20  # points of a simplex beside its vertices, middles of edges and centre
+    grid: int = 15  # points a side of the plane through three modes; 0: no plane
+    margin: float = 0.2  # of the plane beyond the modes, as a share of their extent
+    batch_norm_samples: int | None = None  # training samples; the method's own number, else 512
+
+
+@dataclass(frozen=True)
 class Exemplars:
     """Variants whose exemplars are looked for, over every reference and yardstick."""
 
@@ -180,6 +193,7 @@ class Suite:
     spare_calibration: bool = False  # nobody asked for calibration samples, and no step demands any
     ood: dict[str, Source] = field(default_factory=dict)  # samples out of distribution, by name
     series: tuple[Series, ...] = ()
+    landscapes: tuple[Landscape, ...] = ()
     exemplars: tuple[Exemplars, ...] = ()
     transfers: tuple[Transfers, ...] = ()
     equivalents: tuple[Equivalents, ...] = ()

@@ -206,6 +206,20 @@ class SeriesTable(_Table):
     values: list[str] = Field(min_length=1, description="metric.value, such as lipschitz.global.certified")
 
 
+class LandscapeTable(_Table):
+    """The loss along lines, curves and simplexes between the members of a reference, and on a plane through three."""
+
+    name: Name = Field(description=NAME_RULE)
+    samples: int | None = Field(None, gt=0, description="the first n of the evaluation order, else all")
+    points: int = Field(21, ge=3, le=1001, description="evenly spaced on a line or curve, both ends among them")
+    draws: int = Field(20, ge=0, description="drawn uniformly in a simplex, beside vertices, middles and centre")
+    grid: int = Field(15, ge=0, le=201, description="points a side of the plane through three modes; 0: no plane")
+    margin: float = Field(0.2, ge=0, le=10, description="of the plane beyond the modes, as a share of their extent")
+    batch_norm_samples: int | None = Field(
+        None, ge=2, description="training samples for BatchNorm's statistics; the method's own number, else 512"
+    )
+
+
 Globs = Annotated[list[str], Field(min_length=1)]
 
 
@@ -270,6 +284,9 @@ class SuiteTable(_Table):
     variant: list[VariantTable] = Field(min_length=1, description="at least one [[variant]]")
     metric: list[MetricTable] = Field(min_length=1, description="at least one [[metric]]")
     series: list[SeriesTable] = Field(default_factory=list, description="values against the strength of a compression")
+    landscape: list[LandscapeTable] = Field(
+        default_factory=list, description="the loss between and around the members of the reference, in weight space"
+    )
     exemplars: list[ExemplarsTable] = Field(
         default_factory=list, description="samples whose modal label over many networks changes"
     )

@@ -74,6 +74,15 @@ class Method(ABC):
         return {"method": self.name, "version": self.version, "parameters": values}
 
 
-HELPERS: Final = ("grouping", "masked", "output_layer", "placing", "unit_importance", "weight_space", "weight_vectors")
+HELPERS: Final = (
+    "grouping",
+    "landscape",
+    "masked",
+    "output_layer",
+    "placing",
+    "unit_importance",
+    "weight_space",
+    "weight_vectors",
+)
 
 methods: Registry[type[Method]] = Registry("method", "bench.uncertainty", HELPERS)

@@ -15,7 +15,7 @@ from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 from bench.uncertainty.base import Labelled, methods
-from bench.uncertainty.points import PointsInSpace
+from bench.uncertainty.points import PointsInSpace, Shape
 
 if TYPE_CHECKING:
     from bench.uncertainty.weight_space import WeightSpace
@@ -32,6 +32,11 @@ class Curve(PointsInSpace):
     """
 
     epochs: Annotated[int | None, Field(ge=1, description="of the bend; the recipe's by default")] = None
+
+    @property
+    def form(self) -> Shape:
+        """What the vertices span."""
+        return "curve"
 
     def space(
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress

@@ -19,7 +19,7 @@ from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import derive_seed, generator
 from bench.uncertainty.base import Labelled, methods
-from bench.uncertainty.points import PointsInSpace
+from bench.uncertainty.points import PointsInSpace, Shape
 from bench.uncertainty.side_by_side import own_rate
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Espro(PointsInSpace):
     noise: Annotated[
         float, Field(gt=0, description="of a new vertex, as a share of the root mean square of each tensor")
     ] = 0.05
+
+    @property
+    def form(self) -> Shape:
+        """What the vertices span."""
+        return "simplex"
 
     def space(
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.uncertainty.weight_space import WeightSpace
+
+Shape: TypeAlias = Literal["line", "curve", "simplex"]
 
 
 @parameters
@@ -44,6 +46,11 @@ class PointsInSpace(SideBySide):
         space = self.space(model, samples, declared, recipe, seed, progress)
         images = some_samples(samples, self.batch_norm_samples, derive_seed(self.name, seed))
         return members_at(space, self.points(seed), images, declared)
+
+    @property
+    @abstractmethod
+    def form(self) -> Shape:
+        """What the vertices span: their line, the Bezier curve of the three, or all mixtures."""
 
     @abstractmethod
     def space(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from bench.networks.network import InputSpec
 from bench.registry import parameters
 from bench.stats.streams import derive_seed
 from bench.uncertainty.base import Labelled, methods
-from bench.uncertainty.points import PointsInSpace
+from bench.uncertainty.points import PointsInSpace, Shape
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from bench.uncertainty.weight_space import WeightSpace
 
-Shape: TypeAlias = Literal["line", "curve", "simplex"]
 FIXED = {"line": 2, "curve": 3}
 
 
@@ -52,6 +51,11 @@ class Subspace(PointsInSpace):
     def count(self) -> int:
         """How many vertices there are."""
         return self.vertices or FIXED.get(self.shape, 3)
+
+    @property
+    def form(self) -> Shape:
+        """What the vertices span."""
+        return self.shape
 
     def check(self, model: Model, declared: InputSpec, recipe: Recipe) -> None:
         """Refuse vertices that the shape does not have, too few members for the ends, and losses that read layers."""

@@ -76,14 +76,19 @@ def members_at(space: WeightSpace, points: Float, images: Unlabelled, declared: 
 def recovered(members: Stacked, points: Float) -> WeightSpace:
     """The space of which these members are the points (members, vertices): it need not be trained again.
 
-    Exact but for rounding; only where no step has changed the members. Call ``at`` of what comes back.
+    Vertices that are members are these, the others exact but for rounding; only where no step has changed the members.
+    Call ``at`` of what comes back.
 
     Raises:
         ValueError: the points do not determine the vertices: too few, or on one line.
     """
     if np.linalg.matrix_rank(points) < points.shape[1]:
         raise ValueError(f"{len(points)} points do not determine {points.shape[1]} vertices")
-    table = np.linalg.pinv(points) @ np.stack([weight_vector(member) for member in members.members])
+    there = np.stack([weight_vector(member) for member in members.members])
+    table = np.linalg.pinv(points) @ there
+    for point, row in zip(points, there, strict=True):
+        if point.max() == 1.0:
+            table[point.argmax()] = row
     return WeightSpace([with_weights(members.members[0], row) for row in table], lambda: points)
 
 

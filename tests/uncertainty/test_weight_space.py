@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.functional.members.curves import bezier_weights, parameters_along
 from bench.functional.members.simplexes import log_volume as measured_log_volume
 from bench.models.convnet import Convnet
 from bench.models.training import initialise
@@ -83,5 +84,9 @@ def test_members_give_the_space_back() -> None:
     found = recovered(Stacked([space.at(point) for point in points]), points)
     for ours, theirs in zip(found.vertices, space.vertices, strict=True):
         np.testing.assert_allclose(weight_vector(ours), weight_vector(theirs), atol=1e-5)
+    points = bezier_weights(parameters_along(6))
+    found = recovered(Stacked([space.at(point) for point in points]), points)
+    for end in (0, 2):  # which are members: to the last bit, whatever the others were rounded to
+        np.testing.assert_array_equal(weight_vector(found.vertices[end]), weight_vector(space.vertices[end]))
     with pytest.raises(ValueError, match="2 points do not determine 3 vertices"):
         recovered(Stacked([space.at(point) for point in points[:2]]), points[:2])
