@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from bench.outside_networks.records import source_record
 from bench.store.keys import canonical_json
 from bench.store.store import Store
 from bench.suite.plan import Plan
-from bench.suite.planned_networks import INTAKE_SAMPLES, PlannedNetwork, root
+from bench.suite.planned_networks import INTAKE_SAMPLES, PlannedNetwork, chain, root
 
 OTHER = "it describes another network than its key does"
 
@@ -56,6 +57,17 @@ class Networks:
                 raise self._failed[node.key] from error
         return self._made[node.key]
 
+    def cpu_seconds(self, node: PlannedNetwork) -> float | None:
+        """What making it took, steps and training together; None where a part was kept, or nobody measured it."""
+        total = 0.0
+        for part in chain(node):
+            stored = None if part.weights is not None else self.store.get("networks", part.key)
+            seconds = None if stored is None else stored.content.get("cpu_seconds")
+            if not isinstance(seconds, float):
+                return None
+            total += seconds
+        return total
+
     def stored(self, node: PlannedNetwork) -> bool:
         """Whether nothing would have to be made: its weights are there too."""
         return node.key in self._made or self.store.blob("networks", node.key) is not None
@@ -89,9 +101,11 @@ class Networks:
         from bench.engine.intake import take_in
 
         self.progress(_title(node))
+        parent = None if node.parent is None else self.get(node.parent)
+        started = time.process_time()
         if node.step is not None:
-            assert node.parent is not None
-            network = self._after_step(node, node.step, self.get(node.parent))
+            assert parent is not None
+            network = self._after_step(node, node.step, parent)
         elif node.model is not None:
             network = self._train(node)
         else:
@@ -99,7 +113,8 @@ class Networks:
             declared = InputSpec.from_canonical(self.dataset.input.canonical() | node.outside.input)
             network = take_in(node.outside, declared, self.dataset.evaluation.x[:INTAKE_SAMPLES])
         blob = to_bytes(network) if rebuildable(node) else None
-        content = {"record": network.record, "bytes": 0 if blob is None else len(blob)}
+        seconds = time.process_time() - started  # of all threads
+        content = {"record": network.record, "bytes": 0 if blob is None else len(blob), "cpu_seconds": seconds}
         self.store.put("networks", node.parts, content, blob=blob)
         return network
 

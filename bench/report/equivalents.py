@@ -30,6 +30,7 @@ class NetworkText:
     interval: str
     per_megabyte: str
     per_megamac: str
+    cpu_minutes: str
     calibrated_nll: str
     reason: str  # why there is no figure
 
@@ -94,7 +95,8 @@ def _row(item: EquivalentFigures, *, replicates: bool) -> NetworkText:
         nll = fixed(item.calibrated_nll, 4)
     figures = (worth, "" if interval == NOTHING else interval)
     costs = (per_million(item, item.file_bytes), per_million(item, item.macs))
-    return NetworkText(name, plain(item.target), *figures, *costs, nll, reason)
+    minutes = NOTHING if item.cpu_seconds is None else significant(item.cpu_seconds / 60, 2)
+    return NetworkText(name, plain(item.target), *figures, *costs, minutes, nll, reason)
 
 
 def _point(item: EnsemblePoint) -> PointText:

@@ -265,12 +265,19 @@ def _equivalents(results: Results) -> list[RenderableType]:
         parts.append(Text(f"{text.title}: {text.pool}" if text.pool else text.title))
         parts += [Text(f"  {text.reason}", style="dim")] if text.reason else []
         table = _table()
-        for title in ("network", "worth", "per MB", "per MMAC"):
+        for title in ("network", "worth", "per MB", "per MMAC", "CPU min"):
             table.add_column(title, min_width=10, overflow="fold")
         table.add_column("calibrated NLL", justify="right")
         for row in text.rows:
             worth = Text(f"{row.worth}\n").append(row.reason or row.interval, style="dim")
-            table.add_row(_name(row.name, row.target), worth, row.per_megabyte, row.per_megamac, row.calibrated_nll)
+            table.add_row(
+                _name(row.name, row.target),
+                worth,
+                row.per_megabyte,
+                row.per_megamac,
+                row.cpu_minutes,
+                row.calibrated_nll,
+            )
         parts += [table] if text.rows else []
     return [_heading(EQUIVALENTS_HEADING, EQUIVALENTS_NOTE), *parts] if parts else []
 

@@ -36,6 +36,9 @@ class EquivalentFigures(Record):
     censored: Censored = ""
     ci_censored: tuple[Censored, Censored] = ("", "")
     file_bytes: float | None = Field(None, description="of the network as its target stores it")
+    cpu_seconds: float | None = Field(
+        None, description="that training and compressing it took, all members together; null: a part of it was kept"
+    )
     macs: float | None = Field(None, description="multiply-accumulates for one sample, of all members together")
 
 

@@ -36,8 +36,12 @@ class Loud(torch.nn.Module):
         with torch.no_grad():
             self.linear.weight.copy_(torch.randn(3, 16, generator=generator))
 
+    heard = 0
+
     def forward(self, x):
-        noise("while measuring")
+        if Loud.heard < 5:  # a process each: latencies call a network hundreds of times
+            Loud.heard += 1
+            noise("while measuring")
         return self.linear(x.flatten(1))
 
 def first():

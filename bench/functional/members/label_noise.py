@@ -43,7 +43,7 @@ def noise_entropy(classes: int, rate: float) -> float:
     [0.545, 0.94, 1.552, 2.303]
     """
     _checked(np.zeros(0, dtype=np.int64), classes, rate)
-    return -sum(p * log(q) for p, q in ((1.0 - rate, 1.0 - rate), (rate, rate / (classes - 1))) if p > 0)
+    return sum(p * log(1 / q) for p, q in ((1.0 - rate, 1.0 - rate), (rate, rate / (classes - 1))) if p > 0)
 
 
 def noisy_labels(labels: NDArray[Any], classes: int, rate: float, ids: Sequence[str], seed: int) -> NDArray[np.int64]:
