@@ -140,6 +140,17 @@ def test_reference_and_variants_on_their_targets_with_their_costs(results):
     assert found["reference", "torch"].equivalent > 1
 
 
+def test_what_making_them_took_adds_up_along_a_chain(study, results):
+    found, networks = rows(results), study.engine.networks
+    reference = found["reference", "torch"].cpu_seconds
+    assert reference > 0
+    (planned,) = equivalents(study.planned.planner, study.plan)
+    broken = next(item.logits.network for item in planned.compared if item.name == "broken")
+    step = study.engine.store.get("networks", broken.key).content["cpu_seconds"]
+    assert found["broken", "torch"].cpu_seconds == pytest.approx(reference + step)
+    assert networks.cpu_seconds(replace(broken, parent=replace(broken.parent, weights="kept"))) is None
+
+
 def test_the_pool_is_apart_from_every_other_network(study):
     (section,) = study.suite.equivalents
     keys = {node.key for node in plan_pool(study.suite, section, study.planned.planner.splits)}
