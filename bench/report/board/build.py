@@ -74,7 +74,7 @@ def _group(
         known=known,
         differs=differs,
         remarks=remarks_of(runs),
-        warnings=tuple(f"{run.name}: {line}" for run in runs for line in warnings_of(run)),
+        warnings=tuple((run, line) for run in runs for line in warnings_of(run)),
         rows=rows,
         columns=tuple(columns[place] for place in held),
         entries=tuple(tuple(line[place] for place in held) for line in table),

@@ -19,7 +19,10 @@ SOURCES: Final[tuple[Source, ...]] = (cell_columns, kept_columns)  # a further s
 OPTION: Final = "--value"
 DEFAULTS: Final = (  # beside every family's headline
     "fidelity.accuracy.accuracy",
+    "lipschitz.local.largest_jacobian_norm",
     "adversarial.robust_error.robust_error",
+    "adversarial.minimum_norm.median_distance",
+    "adversarial.corruptions.corruption_error",
     "adversarial.pgd.robust_error",
     "uncertainty.calibration.nll",
     "uncertainty.temperature.calibrated_nll",

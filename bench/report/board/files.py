@@ -33,7 +33,7 @@ def _group(group: Group) -> dict[str, Any]:
         "known": dict(group.known),
         "differs": list(group.differs),
         "remarks": list(group.remarks),
-        "warnings": list(group.warnings),
+        "warnings": [{"run": group.runs.index(run), "text": line} for run, line in group.warnings],
         "runs": [
             {
                 "name": run.name,
@@ -89,24 +89,27 @@ def board_csv(board: Board) -> str:
 
     Texts that a spreadsheet would compute begin with an apostrophe.
     """
-    names = list(dict.fromkeys(column.name for group in board.groups for column in group.columns))
-    held = {name: _held(board, name) for name in names}
+    columns = {column.name: column for group in board.groups for column in group.columns}
+    held = {name: _held(board, name) for name in columns}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    heads = [
-        head for name in names for head in (f"{name}.{figure}" if figure != "number" else name for figure in held[name])
-    ]
+    heads = [_head(column, figure) for name, column in columns.items() for figure in held[name]]
     writer.writerow(_safe(text) for text in ("table", "run", "variant", "target", "replicate", *heads))
     for place, group in enumerate(board.groups, 1):
-        columns = {column.name: i for i, column in enumerate(group.columns)}
+        places = {column.name: i for i, column in enumerate(group.columns)}
         for row, entries in zip(group.rows, group.entries, strict=True):
             role = "" if row.variant is None else row.variant
             line: list[Any] = [place, _safe(row.run.name), _safe(role), _safe(row.target), row.replicate]
-            for name in names:
-                entry = entries[columns[name]] if name in columns else None
+            for name in columns:
+                entry = entries[places[name]] if name in places else None
                 line += [_text(entry, figure) for figure in held[name]]
             writer.writerow(line)
     return out.getvalue()
+
+
+def _head(column: BoardColumn, figure: str) -> str:
+    """The head of a figure: the number bears the column's name; harms and ratios bear theirs."""
+    return column.name if figure == "number" else f"{column.name}.{figure.replace('against', column.against.value)}"
 
 
 def _held(board: Board, name: str) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bench.report import figures
-from bench.report.board.text import APART, MEANINGS, NOTE, WORDS, BoardText
+from bench.report.board.entry_text import MEANINGS, WORDS
+from bench.report.board.text import APART, NOTE, BoardText
 from bench.report.page import asset, environment, policy
 from bench.report.yardsticks import yardstick_words
 

@@ -111,7 +111,7 @@ class Group:
     known: tuple[tuple[str, str], ...]  # what they share: name and text
     differs: tuple[str, ...]  # the names in it that tell it from other groups
     remarks: tuple[str, ...]  # what else differs within it: versions, thread settings
-    warnings: tuple[str, ...]  # of its runs, and of no single row
+    warnings: tuple[tuple[BoardRun, str], ...]  # of its runs, and of no single row
     rows: tuple[BoardRow, ...]
     columns: tuple[BoardColumn, ...]
     entries: tuple[tuple[Entry, ...], ...]  # a row each, a column each

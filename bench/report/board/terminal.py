@@ -8,11 +8,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench.report.board.entry_text import MEANINGS, WORDS, EntryText
 from bench.report.board.model import Status
-from bench.report.board.text import APART, MEANINGS, NOTE, WORDS, BoardText, EntryText, GroupText, RowText
+from bench.report.board.text import APART, NOTE, BoardText, GroupText, RowText
 from bench.report.figures import SIGNS, meanings
 from bench.report.leaderboard.marks import Mark
-from bench.report.terminal import FIGURE_STYLES, emit, listing
+from bench.report.terminal import FIGURE_STYLES, WARNINGS, emit, listing
 from bench.report.yardsticks import yardstick_words
 
 NAME_WIDTH = 24
@@ -41,13 +42,13 @@ def _group(group: GroupText, width: int) -> list[RenderableType]:
     fitting = max(1, (width - NAME_WIDTH) // FIGURE_WIDTH)
     for start in range(0, len(group.columns), fitting):
         parts += [Text(""), _table(group, range(start, min(start + fitting, len(group.columns))))]
-    parts += listing(
-        "Missing", [(f"{kind}:", f"{what}{f': {why}' if why else ''}") for kind, what, why in group.missing], "bold"
-    )
-    parts += listing(
-        "Warnings: look at these before the figures", [(f"! {who}:", text) for who, text in group.warnings], "bold red"
-    )
+    lacking = [(f"{text.kind}:", f"{text.what} on {text.where}: {text.reason}") for text in group.without]
+    parts += listing("Missing", lacking, "bold")
+    if group.sums:
+        names = "; ".join(name for name, _ in group.sums)
+        parts += listing("Other functions on other processors", [("sums of 8-bit products:", names)], "bold")
     parts += listing("Not the same in all runs", [("·", line) for line in group.remarks], "bold")
+    parts += listing(WARNINGS, [(f"! {who}:", text) for who, text in group.warnings], "bold red")
     return parts
 
 
