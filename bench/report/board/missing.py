@@ -21,7 +21,9 @@ class MissingText(NamedTuple):
     reason: str
 
 
-def missing(columns: Sequence[str], rows: Sequence[str], entries: Sequence[Sequence[Entry]]) -> tuple[MissingText, ...]:
+def missing(
+    columns: Sequence[str], rows: Sequence[tuple[str, str]], entries: Sequence[Sequence[Entry]]
+) -> tuple[MissingText, ...]:
     """One line for each kind and reason, with every column and row (run, network) that it holds for; errors first."""
     lacking: dict[tuple[Status, str], dict[str, list[tuple[str, str]]]] = {}
     for row, line in zip(rows, entries, strict=True):

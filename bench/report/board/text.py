@@ -160,4 +160,6 @@ def _column(column: BoardColumn) -> ColumnText:
     parts = column.value.split(".")
     name = OF_MEMBERS.get(column.metric, "") + " ".join((title(parts[0]), *parts[1:]))
     note = "change from its own reference" if column.like.kind == "change" else BETTER[column.like.better]
-    return ColumnText(f"{name} ({words})" if words else name, plain(column.derived) or note, plain(column.name))
+    return ColumnText(
+        f"{name} ({words})" if words else name, "variant / reference" if column.derived else note, plain(column.name)
+    )
