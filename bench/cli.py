@@ -13,6 +13,7 @@ from bench.commands.diff import diff
 from bench.commands.lipschitz import lipschitz
 from bench.commands.registered import describe, list_
 from bench.commands.regression import baseline, compare, gate
+from bench.commands.report import report
 from bench.commands.store import gc, why
 from bench.commands.streams import guard_streams
 from bench.commands.suite import check, run
@@ -29,7 +30,8 @@ def cli() -> None:
 
 
 for command in (
-    run, check, diff, why_diverged, lipschitz, compare, gate, baseline, list_, describe, why, gc, weights, convert,
+    run, check, diff, why_diverged, lipschitz, compare, gate, baseline, report, list_, describe, why, gc, weights,
+    convert,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -265,6 +265,21 @@ def own(value: ValueResult, number: float) -> str:
     return f"{significant(number)} {plain(value.unit)}" if value.unit else significant(number)
 
 
+def own_with_interval(value: ValueResult, number: float, limits: Limits | None) -> tuple[str, str]:
+    """A network's own figure with its unit, and its interval in the same unit and digits.
+
+    >>> own_with_interval(ValueResult(kind="quality", unit="proportion"), 0.972, (0.958, 0.984))
+    ('97.2 %', '[95.8, 98.4]')
+    >>> own_with_interval(ValueResult(kind="quality", unit="nats"), 0.0512, (0.0386, 0.0739))
+    ('0.051 nats', '[0.039, 0.074]')
+    """
+    if limits is None or limits == (None, None):
+        return own(value, number), ""
+    share = is_proportion(value)
+    unit, factor = "%" if share else plain(value.unit), 100 if share else 1
+    return with_interval(number * factor, scaled(limits, factor), suffix=f" {unit}" if unit else "")
+
+
 def told_apart(uses: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[tuple[str, str], str]:
     """The parameters by which each (metric, parameters) differs from its like, in words; else nothing.
 

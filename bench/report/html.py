@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING
-
 from bench.report import figures
 from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
 from bench.report.detail import cell_entries, provenance
@@ -22,6 +16,7 @@ from bench.report.landscape import HEADING as LANDSCAPE_HEADING
 from bench.report.landscape import NOTE as LANDSCAPE_NOTE
 from bench.report.landscape import landscape_texts
 from bench.report.leaderboard import leaderboard
+from bench.report.page import asset, environment, policy
 from bench.report.ratio_text import HEADING, NOTE
 from bench.report.series import HEADING as SERIES_HEADING
 from bench.report.series import NOTE as SERIES_NOTE
@@ -35,40 +30,7 @@ from bench.report.waterfall_text import stages_text
 from bench.results import Results
 from bench.wording_of_sums import sums_lines
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-
 MOST_HARMS = 4
-
-
-@cache
-def _environment() -> Environment:
-    """Templates of this package; everything that comes from results is escaped, an unknown name is an error."""
-    from jinja2 import DictLoader, Environment, StrictUndefined
-
-    names = ("index.html.j2", "landscape.html.j2", "over_networks.html.j2", "waterfall.html.j2")
-    sources = {name: _asset(name) for name in names}
-    environment = Environment(
-        loader=DictLoader(sources),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.globals["same"] = figures.SAME
-    return environment
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("bench.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _fingerprint(text: str) -> str:
-    """The source expression by which a content security policy knows an inline block."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def shown_columns(board: BoardText) -> list[int]:
@@ -85,9 +47,7 @@ def render_html(results: Results) -> str:
     can become code even where an escape were forgotten.
     """
     board = board_text(leaderboard(results))
-    style, script = _asset("report.css"), _asset("report.js")
-    allowed = f"style-src {_fingerprint(style)}; script-src {_fingerprint(script)}"
-    policy = f"default-src 'none'; img-src data:; {allowed}; base-uri 'none'; form-action 'none'"
+    style, script = asset("report.css"), asset("report.js")
     harms = shown_columns(board)
     meanings = figures.meanings(board.yardstick)
     rows = [
@@ -100,7 +60,7 @@ def render_html(results: Results) -> str:
         for row, variant in zip(board.rows, results.variants, strict=True)
     ]
     return (
-        _environment()
+        environment()
         .get_template("index.html.j2")
         .render(
             board=board,
@@ -135,6 +95,6 @@ def render_html(results: Results) -> str:
             ratios_note=NOTE,
             style=style,
             script=script,
-            policy=policy,
+            policy=policy(style, script),
         )
     )

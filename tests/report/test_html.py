@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from bench.report.board_text import board_text
-from bench.report.html import _asset, render_html, shown_columns
+from bench.report.html import render_html, shown_columns
 from bench.report.leaderboard import leaderboard
+from bench.report.page import asset
 from bench.results import Example
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
@@ -210,7 +211,7 @@ def _luminance(colour: str) -> float:
 
 
 def _themes() -> list[dict[str, str]]:
-    light, dark = re.findall(r":root \{(.*?)\}", _asset("report.css"), re.DOTALL)
+    light, dark = re.findall(r":root \{(.*?)\}", asset("report.css"), re.DOTALL)
     found = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in (light, dark)]
     assert len(found[0]) == len(found[1]) >= 12
     return found
