@@ -15,7 +15,8 @@ from bench.report.board.model import BoardColumn, BoardRun
 from bench.report.board.worth import worth_columns
 
 Source: TypeAlias = Callable[[Sequence[BoardRun]], Iterable[BoardColumn]]
-SOURCES: Final[tuple[Source, ...]] = (cell_columns, kept_columns, worth_columns)  # a further source of columns is one more here
+# a further source of columns is one more here
+SOURCES: Final[tuple[Source, ...]] = (cell_columns, kept_columns, worth_columns)
 
 OPTION: Final = "--value"
 DEFAULTS: Final = (  # beside every family's headline

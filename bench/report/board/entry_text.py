@@ -62,13 +62,27 @@ def entry_text(entry: Entry, column: BoardColumn, *, reference: bool = False, n:
         figure = estimate(entry.value)
         return EntryText(figure.value + samples, figure.interval, mark=figure.mark)
     if entry.status is Status.LIMIT:
-        return EntryText(
-            f"{entry.side} {_limit(entry, like)}{samples}", "", *_against(entry, column), entry.mark, entry.status
-        )
+        shown = f"{entry.side} {_limit(entry, like)}{samples}"
+        return EntryText(shown, _beyond(entry), *_against(entry, column), entry.mark, entry.status)
+    if entry.low_side or entry.high_side:
+        return EntryText(f"{own(like, entry.number)}{samples}", _beyond(entry), mark=entry.mark)
     value, interval = own_with_interval(like, entry.number, (entry.low, entry.high))
     if not interval and not reference and like.kind in ("quality", "pair"):
         interval = NO_INTERVAL
     return EntryText(value + samples, interval, *_against(entry, column), entry.mark)
+
+
+def _beyond(entry: Entry) -> str:
+    """An interval of which an end may lie beyond what can be known; empty where there is none.
+
+    >>> from bench.report.board.model import Side
+    >>> _beyond(Entry(Status.NUMBER, 3.5, 1.25, 24.0, high_side=Side.ABOVE))
+    '[1.2, > 24]'
+    """
+    if entry.low is None or entry.high is None:
+        return ""
+    ends = ((entry.low_side, entry.low), (entry.high_side, entry.high))
+    return f"[{', '.join(f'{side} {significant(end, 2)}'.strip() for side, end in ends)}]"
 
 
 def _range(low: str, high: str) -> str:

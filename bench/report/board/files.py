@@ -12,7 +12,18 @@ from bench.report.board.text import NOTE
 
 SCHEMA: Final = 1
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a text
-FIGURES: Final = ("number", "low", "high", "side", "against", "against_low", "against_high", "status")
+FIGURES: Final = (
+    "number",
+    "low",
+    "high",
+    "side",
+    "low_side",
+    "high_side",
+    "against",
+    "against_low",
+    "against_high",
+    "status",
+)
 
 
 def board_json(board: Board) -> str:
@@ -75,6 +86,8 @@ def _column(column: BoardColumn, entries: list[Entry]) -> dict[str, Any]:
         "low": [entry.low for entry in entries],
         "high": [entry.high for entry in entries],
         "side": [entry.side.value or None for entry in entries],
+        "low_side": [entry.low_side.value or None for entry in entries],
+        "high_side": [entry.high_side.value or None for entry in entries],
         "against": [entry.against for entry in entries],
         "against_low": [entry.against_low for entry in entries],
         "against_high": [entry.against_high for entry in entries],
