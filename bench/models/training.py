@@ -30,7 +30,7 @@ from bench.stats.streams import derive_seed
 STREAMS = ("shuffle", "augmentation", "attack")  # each with a generator of its own
 
 
-LossOf: TypeAlias = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
+LossOf: TypeAlias = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Images(Protocol):
@@ -51,7 +51,8 @@ class Additions:
 
     ``penalty`` is added to the loss of every batch; ``project`` changes the weights in place before every step and
     after the last; ``each_epoch`` looks at the network after each; ``key`` is what the user calls the learning rate.
-    ``loss_of`` takes the place of the cross entropy: the module, preprocessed samples and labels to the mean loss.
+    ``loss_of`` takes the place of the cross entropy: the module, preprocessed samples, their labels and their places
+    among the training samples to the mean loss.
     """
 
     schedule: Schedule = "one-cycle"
@@ -159,7 +160,7 @@ def train(
         def batch_loss(index: torch.Tensor) -> torch.Tensor:
             if additions.project is not None:
                 additions.project(trained)
-            value = loss(x[index], y[index])
+            value = loss(x[index], y[index], index)
             return value if additions.penalty is None else value + additions.penalty(trained)
 
         def told(line: str) -> None:
@@ -187,23 +188,23 @@ def _batch_loss(
     draws: Mapping[str, torch.Generator],
     margin: LipschitzMargin | None,
     loss_of: LossOf | None = None,
-) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The loss on a batch of images in the user's bounds and labels, augmented and attacked as the recipe says."""
+) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The loss on images in the user's bounds, labels and their places, augmented and attacked as the recipe says."""
 
-    def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def loss(x: torch.Tensor, y: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         given = preprocess(x, declared).contiguous(memory_format=layout)
         if loss_of is not None:
-            return loss_of(module, given, y)
+            return loss_of(module, given, y, index)
         output = scores_in_training(module(given))
         output = output if margin is None else margin(output, y)
         return cross_entropy(output, y, declared, recipe.label_smoothing)
 
-    def changed_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def changed_loss(x: torch.Tensor, y: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         x = augment(x, recipe.augmentation, declared.bounds[0], draws["augmentation"])
         if recipe.adversarial_epsilon > 0:
-            attacked = functools.partial(loss, y=y)
+            attacked = functools.partial(loss, y=y, index=index)
             x = single_step(x, attacked, recipe.adversarial_epsilon, declared.bounds, draws["attack"])
-        return loss(x, y)
+        return loss(x, y, index)
 
     return changed_loss
 

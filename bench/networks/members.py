@@ -79,18 +79,21 @@ class Tiled(nn.Module):
         self.count = members
         self.apart, self.norms = apart, norms
 
+    def each(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (n, members, classes) in training, of inputs of each member's own (members n, ...), in turn."""
+        with self._apart():
+            return self._of_rows(x)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (n, members, classes)."""
         if self.only is not None or (self.training and not self.apart):
             scores: torch.Tensor = self.network(x)
             return scores
-        if self.training:
-            with self._apart():
-                return self._tiled(x)
-        return self._tiled(x)
+        tiled = torch.cat([x] * self.count)
+        return self.each(tiled) if self.training else self._of_rows(tiled)
 
-    def _tiled(self, x: torch.Tensor) -> torch.Tensor:
-        rows: torch.Tensor = self.network(torch.cat([x] * self.count))
+    def _of_rows(self, x: torch.Tensor) -> torch.Tensor:
+        rows: torch.Tensor = self.network(x)
         return rows.unflatten(0, (self.count, -1)).transpose(0, 1)  # type: ignore[no-any-return, no-untyped-call]
 
     @contextmanager

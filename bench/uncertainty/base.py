@@ -75,6 +75,7 @@ class Method(ABC):
 
 
 HELPERS: Final = (
+    "gated",
     "grouping",
     "landscape",
     "masked",

@@ -60,7 +60,7 @@ class MultiInputMultiOutput(Method):
         network = self.initialised(model, declared, seed)
         random = torch.Generator().manual_seed(derive_seed("mimo", seed))
 
-        def loss_of(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        def loss_of(module: nn.Module, x: torch.Tensor, y: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
             rows = self.rows(len(x), random)
             assert isinstance(module, MultiInput)
             scores = module.heads(torch.cat([x[own] for own in rows], dim=1))

@@ -11,12 +11,14 @@ from bench.errors import UserError
 from bench.models.base import Model, Progress, Recipe
 from bench.networks.network import InputSpec
 from bench.registry import parameters
-from bench.stats.streams import derive_seed
+from bench.stats.streams import derive_seed, generator
 from bench.uncertainty.base import Labelled, Method, methods
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from bench.models.training import LossOf
 
 
 @methods.register("self-ensemble")
@@ -30,6 +32,9 @@ class SelfEnsemble(Method):
     where no channel serves two members, to 1, where all serve all. Then every step minimises the mean over members of
     the cross entropy, less ``weight`` times what ``diversity`` names: ``kl``, the mean KL divergence of pairs of
     members; ``errors``, minus the mean product of the probabilities that two members give to the same wrong class.
+    ``combined`` parts them further while they are trained together: ``bagging`` by a resample of the samples for each,
+    ``inputs`` by other samples in every batch, as MIMO's inputs are; ``stochastic-depth`` by residual branches that
+    each leaves out for good, more of the later ones.
     A member stands in the network as it is: ``one-member`` cuts it out.
     """
 
@@ -42,6 +47,12 @@ class SelfEnsemble(Method):
         Literal["none", "kl", "errors"], Field(description="what keeps the members' answers apart in training")
     ] = "none"
     weight: Annotated[float, Field(ge=0, description="of diversity in the loss")] = 0.1
+    combined: Annotated[
+        Literal["none", "bagging", "inputs", "stochastic-depth"], Field(description="what else parts the members")
+    ] = "none"
+    survival: Annotated[
+        float, Field(gt=0, lt=1, description="of the last residual branch; of stochastic-depth alone")
+    ] = 0.8
     first: Annotated[float, Field(ge=0, lt=1, description="share of the epochs for which it is one network")] = 0.5
 
     def check(self, model: Model, declared: InputSpec, recipe: Recipe) -> None:
@@ -49,6 +60,9 @@ class SelfEnsemble(Method):
         if not 0 < self._epochs(recipe) <= recipe.epochs:
             what = f"{recipe.epochs} epochs leave none for training the members together"
             raise UserError.at("reference.method.first", what, "give more epochs, or a smaller share")
+        if self.combined in ("bagging", "inputs") and self.diversity != "none":
+            what = f"{self.combined!r} gives members other samples, {self.diversity!r} compares answers to one"
+            raise UserError.at("reference.method.combined", what, "give one of both")
         self._deal(self.build(model, declared), None, 0)
 
     def _epochs(self, recipe: Recipe) -> int:
@@ -59,7 +73,12 @@ class SelfEnsemble(Method):
         """The network with a mask behind every hidden activation."""
         from bench.uncertainty.masked import masked
 
-        return masked(model, declared, self.members, apart=True)
+        network = masked(model, declared, self.members, apart=True)
+        if self.combined == "stochastic-depth":
+            from bench.uncertainty.gated import gate_branches
+
+            gate_branches(network.network, model.build(declared), declared, self.members, self.survival)
+        return network
 
     def train(
         self, model: Model, samples: Labelled, declared: InputSpec, recipe: Recipe, seed: int, progress: Progress
@@ -80,7 +99,12 @@ class SelfEnsemble(Method):
         self._deal(network, scores, own)
         assert all(mask.masks.any(dim=0).all() for mask in masks_of(network))
 
-        def loss_of(module: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        self._leave_branches_out(network, own)
+        own_loss = self._own_samples(len(samples.x), own, recipe)
+
+        def loss_of(module: nn.Module, x: torch.Tensor, y: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+            if own_loss is not None:
+                return own_loss(module, x, y, index)
             answers = module(x)
             loss = cross_entropy(answers, y, declared, recipe.label_smoothing)
             if self.diversity == "none" or not self.weight:
@@ -90,6 +114,47 @@ class SelfEnsemble(Method):
         network.eval()
         rest = replace(recipe, epochs=self._epochs(recipe))
         return train(network, samples, declared, rest, own, progress, Additions(loss_of=loss_of))
+
+    def _leave_branches_out(self, network: nn.Module, seed: int) -> None:
+        """Draw the residual branches that each member has, for good."""
+        import torch
+
+        from bench.uncertainty.gated import gates_of
+
+        for number, gate in enumerate(gates_of(network)):
+            kept = generator("self-ensemble branches", seed, number).random(self.members) >= gate.rate
+            gate.fill(torch.from_numpy(kept).float())
+
+    def _own_samples(self, n: int, seed: int, recipe: Recipe) -> LossOf | None:
+        """The loss where members learn from other samples each; None where they share them."""
+        import numpy as np
+        import torch
+        from torch.nn import functional
+
+        from bench.networks.members import Tiled
+
+        if self.combined not in ("bagging", "inputs"):
+            return None
+        drawn = [generator("self-ensemble bagging", seed, k).integers(n, size=n) for k in range(self.members)]
+        counts = torch.from_numpy(np.stack([np.bincount(rows, minlength=n) for rows in drawn], axis=1)).float()
+        random = torch.Generator().manual_seed(derive_seed("self-ensemble inputs", seed))
+
+        def of_rows(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            """The cross entropy (n, members) of scores (n, members, classes) and labels (n, members)."""
+            rows = functional.cross_entropy(
+                scores.flatten(0, 1), y.flatten(), reduction="none", label_smoothing=recipe.label_smoothing
+            )
+            return rows.view_as(y)
+
+        def loss_of(module: nn.Module, x: torch.Tensor, y: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+            if self.combined == "bagging":
+                repeated = y[:, None].expand(-1, self.members)
+                return (of_rows(module(x), repeated.contiguous()) * counts[index]).mean()
+            orders = torch.stack([torch.randperm(len(x), generator=random) for _ in range(self.members)])
+            assert isinstance(module, Tiled)
+            return of_rows(module.each(x[orders.flatten()]), y[orders.T].contiguous()).mean()
+
+        return loss_of
 
     def _deal(self, network: nn.Module, scores: list[torch.Tensor] | None, seed: int) -> None:
         """Fill in the masks; ``UserError`` where a layer cannot be dealt out."""

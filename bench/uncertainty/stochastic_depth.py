@@ -31,17 +31,9 @@ class StochasticDepth(DrawnOnce):
 
     def build(self, model: Model, declared: InputSpec) -> nn.Module:
         """The network with a gate behind every residual branch."""
-        from torch import nn
-
-        from bench.networks.members import MemberGate, Tiled
-        from bench.uncertainty.placing import residual_branches
+        from bench.networks.members import Tiled
+        from bench.uncertainty.gated import gate_branches
 
         network = model.build(declared)
-        branches = residual_branches(network, declared)
-        for number, (name, dimensions) in enumerate(branches, 1):
-            gate = MemberGate(self.members, dimensions, rate=1 - self._survival(number, len(branches)))
-            network.set_submodule(name, nn.Sequential(network.get_submodule(name), gate))
+        gate_branches(network, network, declared, self.members, self.survival)
         return Tiled(network, self.members)
-
-    def _survival(self, number: int, count: int) -> float:
-        return 1 - number / count * (1 - self.survival)

@@ -15,9 +15,12 @@ from bench.functional.members.overlap import mean_overlap
 from bench.models.base import Recipe
 from bench.models.convnet import Convnet
 from bench.models.mlp import Mlp
+from bench.models.resnet8 import ResNet8
 from bench.networks.members import one_member
 from bench.networks.network import TorchNetwork
 from bench.outside_networks.records import source_record
+from bench.stats.streams import generator
+from bench.uncertainty.gated import gates_of
 from bench.uncertainty.masked import masks_of
 from bench.uncertainty.self_ensemble import SelfEnsemble, diversity
 
@@ -126,3 +129,75 @@ def test_what_cannot_be_dealt_out_is_refused(digits) -> None:
         SelfEnsemble(members=3, first=0.9).check(MODEL, digits.input, Recipe(epochs=1))
     with pytest.raises(UserError, match="no hidden activation"):
         SelfEnsemble(members=3).check(Mlp(hidden=()), digits.input, RECIPE)
+
+
+@pytest.mark.parametrize("combined", ["bagging", "inputs"])
+def test_members_with_samples_of_their_own_are_others_and_stay_cut_out(digits, disjoint, combined) -> None:
+    network = made(digits, combined=combined)
+    x, y = torch.from_numpy(digits.evaluation.x), torch.from_numpy(digits.evaluation.y)
+    with torch.no_grad():
+        scores = network.module(x)
+        assert not torch.equal(scores, disjoint.module(x))
+        assert ((scores.argmax(dim=-1) == y[:, None]).float().mean(dim=0) > 0.5).all()
+        with one_member(network.module, 1):
+            torch.testing.assert_close(network.module(x), scores[:, 1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_resample_weighs_each_member_s_own_samples(digits) -> None:
+    """Drawn twice counts twice, not drawn not at all: the loss sample by sample, for the samples' own places."""
+    n = len(digits.train.x)
+    loss_of = SelfEnsemble(members=3, combined="bagging")._own_samples(n, 5, RECIPE)
+    module = SelfEnsemble(members=3).initialised(MODEL, digits.input, 0)
+    rows = [generator("self-ensemble bagging", 5, member).integers(n, size=n) for member in range(3)]
+    counts = torch.stack([torch.bincount(torch.from_numpy(own), minlength=n) for own in rows], dim=1)
+    assert counts.max() > 1
+    assert 0.6 < float((counts > 0).float().mean()) < 0.67
+    places = torch.arange(100, 140)
+    x, y = torch.from_numpy(digits.train.x)[places], torch.from_numpy(digits.train.y)[places]
+    with torch.no_grad():
+        scores, expected = module(x), 0.0
+        for i, place in enumerate(places):
+            for member in range(3):
+                expected -= float(counts[place, member] * scores[i, member].log_softmax(0)[y[i]]) / 120
+        assert float(loss_of(module, x, y, places)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_inputs_give_each_member_every_sample_of_a_batch_in_an_order_of_its_own(digits) -> None:
+    """The mean loss is then that of the batch, where nothing mixes its rows: without BatchNorm."""
+    module = SelfEnsemble(members=3).initialised(Mlp(hidden=(24,)), digits.input, 0)
+    x, y = torch.from_numpy(digits.train.x[:16]), torch.from_numpy(digits.train.y[:16])
+    loss_of = SelfEnsemble(members=3, combined="inputs")._own_samples(len(digits.train.x), 5, RECIPE)
+    with torch.no_grad():
+        expected = functional.cross_entropy(module(x).flatten(0, 1), y.repeat_interleave(3))
+        assert float(loss_of(module, x, y, torch.arange(16))) == pytest.approx(float(expected), rel=1e-5)
+    seen = []
+    module.each = lambda rows: seen.append(rows) or torch.zeros(16, 3, 10)
+    loss_of(module, x, y, torch.arange(16))
+    first, second, _ = seen[0].flatten(1).chunk(3)
+    assert not torch.equal(first, second)
+    assert torch.equal(first.sort(dim=0).values, second.sort(dim=0).values)
+
+
+def test_members_leave_residual_branches_out_for_good(digits) -> None:
+    method, model, recipe = (
+        SelfEnsemble(members=2, combined="stochastic-depth", survival=0.3), ResNet8(width=4), Recipe(epochs=2, batch=32)
+    )  # fmt: skip
+    method.check(model, digits.input, recipe)
+    module = method.train(model, digits.train, digits.input, recipe, 0, lambda line: None)
+    factors = torch.cat([gate.factors.flatten() for gate in gates_of(module)])
+    assert set(factors.tolist()) == {0.0, 1.0}
+    declared = method.answers(digits.input)
+    network = TorchNetwork(module, declared, source_record(model, declared, method))
+    x = torch.from_numpy(digits.evaluation.x[:50])
+    for member in range(2):
+        alone = run_step(
+            steps.get("one-member")(member=member), network, StepContext(digits.train, digits.calibration, None, 0)
+        )
+        torch.testing.assert_close(alone.module(x), module(x)[:, member], rtol=1e-4, atol=1e-4)
+    with pytest.raises(UserError, match="no residual branch"):
+        method.check(MODEL, digits.input, RECIPE)
+
+
+def test_other_samples_and_a_diversity_term_exclude_each_other(digits) -> None:
+    with pytest.raises(UserError, match=r"reference.method.combined: 'inputs' gives members other samples"):
+        SelfEnsemble(members=3, combined="inputs", diversity="kl").check(MODEL, digits.input, RECIPE)
