@@ -204,8 +204,10 @@ def test_shares_kept(reference, variant, status, share):
 def test_a_figure_without_an_interval_says_so(sample_run):
     bare = ValueResult(kind="quality", reference=0.5, variant=0.25, estimate=0.1, reason="underpowered")
     page, _, _, terminal = formats([("a", with_cells(sample_run, [cell({"x": bare})]))])
-    assert page.words.count("no interval") == 2  # of its own figure, and of its harm
-    assert terminal.count("no interval") == 2
+    assert page.words.count("no interval") == 3  # of its own figure, of its harm, and why
+    assert terminal.count("no interval") == 3
+    for text in (page.words, terminal):
+        assert "underpowered" in text
 
 
 def test_cautions_stand_at_their_rows_and_other_warnings_at_their_run(sample_run):

@@ -134,7 +134,12 @@ def _group(group: Group, place: int, of: int) -> GroupText:
         ),
         columns=columns,
         rows=rows,
-        without=missing([column.title for column in columns], [(row.run, row.network) for row in rows], group.entries),
+        without=missing(
+            [column.title for column in columns],
+            [(row.run, row.network) for row in rows],
+            group.entries,
+            [row.entries for row in rows],
+        ),
         runs=tuple(
             (plain(run.name), plain(run.place), sum(row.run is run for row in group.rows)) for run in group.runs
         ),
