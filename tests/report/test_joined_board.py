@@ -258,6 +258,31 @@ def test_other_numbers_of_samples_in_one_column_are_shown(sample_run):
     assert "(n = " not in formats(runs[:1])[0].words
 
 
+def test_a_column_of_fewer_samples_says_of_how_many(sample_run):
+    value = {"x": ValueResult(kind="quality", better="lower", reference=0.5, variant=0.25)}
+    run = with_cells(sample_run, [cell(value, n=40)])
+    page, _, _, terminal = formats([("a", run)])
+    assert "lower is better, n = 40" in page.words
+    assert "n = 40" in " ".join(terminal.split())
+    run.suite.data.evaluation = 40
+    assert "n = 40" not in formats([("a", run)])[0].words
+
+
+def test_networks_whose_sums_can_saturate_are_named_and_no_others(sample_run):
+    value = {"x": ValueResult(kind="quality", reference=0.5, variant=0.25)}
+    can = {"variant": {"integer_sums": {"kind": "exact", "layers": [{"name": "conv1", "can_saturate": 0.3}]}}}
+    cannot = {"variant": {"integer_sums": {"kind": "exact", "layers": []}}}
+    run = with_cells(sample_run, [cell(value, details=can), cell(value, variant="w", details=cannot)])
+    run.variants.append(run.variants[0].model_copy(update={"name": "w"}))
+    page, _, _, terminal = formats([("a", run)])
+    for text in (page.words, " ".join(terminal.split())):
+        assert "of 8-bit products" in text
+    for text in (page.words.partition("Other functions")[2], terminal.partition("Other functions")[2]):
+        assert "digits: v (torch)" in text
+        assert "digits: w (torch)" not in text
+    assert "30 % of weight pairs in layer 'conv1' can saturate" in page.words
+
+
 def test_gaps_are_on_no_board(sample_run):
     """They are on the yardsticks of one suite, and mean nothing beside another's."""
     joined = board([("a", sample_run)])
