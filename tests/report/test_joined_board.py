@@ -204,8 +204,10 @@ def test_shares_kept(reference, variant, status, share):
 def test_a_figure_without_an_interval_says_so(sample_run):
     bare = ValueResult(kind="quality", reference=0.5, variant=0.25, estimate=0.1, reason="underpowered")
     page, _, _, terminal = formats([("a", with_cells(sample_run, [cell({"x": bare})]))])
-    assert page.words.count("no interval") == 2  # of its own figure, and of its harm
-    assert terminal.count("no interval") == 2
+    assert page.words.count("no interval") == 3  # of its own figure, of its harm, and why
+    assert terminal.count("no interval") == 3
+    for text in (page.words, terminal):
+        assert "underpowered" in text
 
 
 def test_cautions_stand_at_their_rows_and_other_warnings_at_their_run(sample_run):
@@ -254,6 +256,31 @@ def test_other_numbers_of_samples_in_one_column_are_shown(sample_run):
     page, _, _, _ = formats(runs)
     assert page.words.count("(n = 90)") == page.words.count("(n = 40)") == 2
     assert "(n = " not in formats(runs[:1])[0].words
+
+
+def test_a_column_of_fewer_samples_says_of_how_many(sample_run):
+    value = {"x": ValueResult(kind="quality", better="lower", reference=0.5, variant=0.25)}
+    run = with_cells(sample_run, [cell(value, n=40)])
+    page, _, _, terminal = formats([("a", run)])
+    assert "lower is better, n = 40" in page.words
+    assert "n = 40" in " ".join(terminal.split())
+    run.suite.data.evaluation = 40
+    assert "n = 40" not in formats([("a", run)])[0].words
+
+
+def test_networks_whose_sums_can_saturate_are_named_and_no_others(sample_run):
+    value = {"x": ValueResult(kind="quality", reference=0.5, variant=0.25)}
+    can = {"variant": {"integer_sums": {"kind": "exact", "layers": [{"name": "conv1", "can_saturate": 0.3}]}}}
+    cannot = {"variant": {"integer_sums": {"kind": "exact", "layers": []}}}
+    run = with_cells(sample_run, [cell(value, details=can), cell(value, variant="w", details=cannot)])
+    run.variants.append(run.variants[0].model_copy(update={"name": "w"}))
+    page, _, _, terminal = formats([("a", run)])
+    for text in (page.words, " ".join(terminal.split())):
+        assert "of 8-bit products" in text
+    for text in (page.words.partition("Other functions")[2], terminal.partition("Other functions")[2]):
+        assert "digits: v (torch)" in text
+        assert "digits: w (torch)" not in text
+    assert "30 % of weight pairs in layer 'conv1' can saturate" in page.words
 
 
 def test_gaps_are_on_no_board(sample_run):

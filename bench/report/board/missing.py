@@ -1,19 +1,21 @@
-"""What a table lacks, and why: one line for each reason."""
+"""What a table lacks, figures and intervals, and why: one line for each reason."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from bench.report.board.entry_text import WORDS
+from bench.report.board.entry_text import NO_INTERVAL, WORDS, EntryText
 from bench.report.board.model import Entry, Status
 from bench.wording import plain
 
 ORDER: Final = (Status.ERROR, Status.SKIPPED, Status.NULL, Status.ABSENT)
+KINDS: Final = (*(WORDS[status] for status in ORDER), NO_INTERVAL)
+UNSAID: Final = {WORDS[Status.ABSENT]: "not asked for in this run"}
 
 
 class MissingText(NamedTuple):
-    """Entries without a number for one and the same reason."""
+    """Entries without a number or an interval for one and the same reason."""
 
     kind: str
     what: str  # columns
@@ -22,26 +24,34 @@ class MissingText(NamedTuple):
 
 
 def missing(
-    columns: Sequence[str], rows: Sequence[tuple[str, str]], entries: Sequence[Sequence[Entry]]
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, str]],
+    entries: Sequence[Sequence[Entry]],
+    texts: Sequence[Sequence[EntryText]],
 ) -> tuple[MissingText, ...]:
     """One line for each kind and reason, with every column and row (run, network) that it holds for; errors first."""
-    lacking: dict[tuple[Status, str], dict[str, list[tuple[str, str]]]] = {}
-    for row, line in zip(rows, entries, strict=True):
-        for column, entry in zip(columns, line, strict=True):
-            if entry.status in ORDER:
-                places = lacking.setdefault((entry.status, plain(entry.reason)), {})
-                places.setdefault(column, []).append(row)
+    lacking: dict[tuple[str, str], dict[str, list[tuple[str, str]]]] = {}
+    for row, line, shown in zip(rows, entries, texts, strict=True):
+        for column, entry, text in zip(columns, line, shown, strict=True):
+            if kind := _kind(entry, text):
+                lacking.setdefault((kind, plain(entry.reason)), {}).setdefault(column, []).append(row)
     lines = []
-    for (status, reason), places in sorted(lacking.items(), key=lambda item: ORDER.index(item[0][0])):
+    for (kind, reason), places in sorted(lacking.items(), key=lambda item: KINDS.index(item[0][0])):
         merged: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for column, where in places.items():
             merged.setdefault(tuple(where), []).append(column)
-        default = "not asked for in this run" if status is Status.ABSENT else "no reason was given"
         lines += [
-            MissingText(WORDS[status], ", ".join(names), _told(where, rows), reason or default)
+            MissingText(kind, ", ".join(names), _told(where, rows), reason or UNSAID.get(kind, "no reason was given"))
             for where, names in merged.items()
         ]
     return tuple(lines)
+
+
+def _kind(entry: Entry, text: EntryText) -> str:
+    """What an entry lacks, in words; empty where nothing."""
+    if entry.status in ORDER:
+        return WORDS[entry.status]
+    return NO_INTERVAL if NO_INTERVAL in (text.interval, text.against_interval) else ""
 
 
 def _told(where: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str]]) -> str:

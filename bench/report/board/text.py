@@ -8,9 +8,9 @@ from typing import Final
 from bench.report.board.entry_text import MEANINGS, EntryText, entry_text
 from bench.report.board.missing import MissingText, missing
 from bench.report.board.model import Board, BoardColumn, BoardRow, Group, Status
+from bench.report.board.sums import other_functions
 from bench.report.leaderboard.marks import Mark
 from bench.wording import parameters_in_words, plain, title
-from bench.wording_of_sums import sums_lines
 
 NOTE: Final = (
     "An entry is the network's own figure with its 95 % interval over the evaluation samples; below a variant's stands "
@@ -29,7 +29,7 @@ class ColumnText:
     """The head of a column."""
 
     title: str
-    note: str  # which way is better, or what it is
+    note: str  # which way is better, or what it is; its n where that is not of the evaluation split
     name: str  # what --value takes
 
 
@@ -102,7 +102,8 @@ def board_text(board: Board) -> BoardText:
 
 
 def _group(group: Group, place: int, of: int) -> GroupText:
-    several = [len({line[i].n for line in group.entries} - {None}) > 1 for i in range(len(group.columns))]
+    sizes = [{line[i].n for line in group.entries if line[i].n is not None} for i in range(len(group.columns))]
+    several = [len(size) > 1 for size in sizes]
     rows = tuple(
         RowText(
             run=plain(row.run.name),
@@ -117,7 +118,7 @@ def _group(group: Group, place: int, of: int) -> GroupText:
         )
         for row, entries in zip(group.rows, group.entries, strict=True)
     )
-    columns = tuple(_column(column) for column in group.columns)
+    columns = tuple(_column(column, _fewer(size, group)) for column, size in zip(group.columns, sizes, strict=True))
     cautions: dict[str, list[str]] = {}
     for row in rows:
         for words in row.cautions:
@@ -129,12 +130,15 @@ def _group(group: Group, place: int, of: int) -> GroupText:
         known=tuple((name, plain(text)) for name, text in group.known),
         remarks=tuple(map(plain, group.remarks)),
         warnings=tuple(warnings),
-        sums=tuple(
-            (f"{plain(run.name)}: {name}", line) for run in group.runs for name, line in sums_lines(run.results.cells)
-        ),
+        sums=other_functions(group.runs),
         columns=columns,
         rows=rows,
-        without=missing([column.title for column in columns], [(row.run, row.network) for row in rows], group.entries),
+        without=missing(
+            [column.title for column in columns],
+            [(row.run, row.network) for row in rows],
+            group.entries,
+            [row.entries for row in rows],
+        ),
         runs=tuple(
             (plain(run.name), plain(run.place), sum(row.run is run for row in group.rows)) for run in group.runs
         ),
@@ -155,11 +159,17 @@ def _heading(group: Group, place: int, of: int) -> str:
     return f"Table {place} of {of}: {texts or 'what its run records is not enough to join it'}" if of > 1 else texts
 
 
-def _column(column: BoardColumn) -> ColumnText:
+def _fewer(sizes: set[int | None], group: Group) -> str:
+    """The number of samples of a column, where all rows have one and it is not that of the evaluation split."""
+    data = group.runs[0].results.suite.data
+    known = sizes - {None if data is None else data.evaluation}
+    return f"n = {next(iter(known))}" if len(sizes) == 1 and known else ""
+
+
+def _column(column: BoardColumn, samples: str) -> ColumnText:
     words = parameters_in_words(column.apart)
     parts = column.value.split(".")
     name = OF_MEMBERS.get(column.metric, "") + " ".join((title(parts[0]), *parts[1:]))
     note = "change from its own reference" if column.like.kind == "change" else BETTER[column.like.better]
-    return ColumnText(
-        f"{name} ({words})" if words else name, "variant / reference" if column.derived else note, plain(column.name)
-    )
+    notes = ("variant / reference" if column.derived else note, samples)
+    return ColumnText(f"{name} ({words})" if words else name, ", ".join(filter(None, notes)), plain(column.name))
