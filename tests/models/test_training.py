@@ -148,20 +148,20 @@ def test_adversarial_training_makes_robust(digits):
 
 
 def test_margin_training_certifies_more(digits):
-    """Radii of LipLT: certified accuracy at .1 goes from nothing to most, and the accuracy stays."""
-    module = initialise(Convnet(), digits.input, 0)
+    """Radii of LipLT: certified accuracy at .2 goes from nothing to most, and the accuracy stays."""
+    module = initialise(Convnet(widths=(8, 16), strides=(2, 2)), digits.input, 0)
     x, y = torch.from_numpy(digits.evaluation.x), digits.evaluation.y
     certified = []
     for margin in (0.0, 0.05):
-        trained = train(module, digits.train, digits.input, Recipe(epochs=12, lipschitz_margin=margin), 0)
+        trained = train(module, digits.train, digits.input, Recipe(epochs=8, lipschitz_margin=margin), 0)
         with torch.no_grad():
             logits = trained(x).double().numpy()
         assert (logits.argmax(axis=1) == y).mean() > 0.95
         radii = certified_radii(logits, pair_constants(canonical_form(trained, x[:8])))
-        certified.append(float(((radii >= 0.1) & (logits.argmax(axis=1) == y)).mean()))
+        certified.append(float(((radii >= 0.2) & (logits.argmax(axis=1) == y)).mean()))
         assert not any(layer._forward_pre_hooks for layer in trained.modules())
     assert certified[0] < 0.05, certified
-    assert certified[1] > 0.6, certified
+    assert certified[1] > 0.5, certified
 
 
 def test_a_margin_is_in_the_users_units(digits):
