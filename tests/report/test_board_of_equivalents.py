@@ -87,6 +87,7 @@ def test_all_formats_tell_the_ends_beyond_the_pool(joined, sample_run):
     page = render_board_html(board_text(joined))
     for text in ("3.50", "[&lt; 1.0, &gt; 24]", "&gt; 24.0", "[20, &gt; 24]", "0.500 1/MMAC"):
         assert text in page
+    assert "variant / reference" not in page  # they are not what a variant keeps
     (table,) = json.loads(board_json(joined))["groups"]
     column = next(column for column in table["columns"] if column["name"] == NAMES[0])
     row = table["rows"]["variant"].index(first.name)
