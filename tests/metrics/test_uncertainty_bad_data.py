@@ -14,7 +14,9 @@ from bench.metrics.base import metrics
 
 OTHER_SAMPLES = ("uncertainty.ood", "uncertainty.conformal", "uncertainty.threshold")  # theirs: test_other_samples.py
 IMAGES = ("uncertainty.under_shift",)  # corruptions are of images
-METRICS = [name for name in metrics.names() if name.startswith("uncertainty.") and name not in (*OTHER_SAMPLES, *IMAGES)]
+METRICS = [
+    name for name in metrics.names() if name.startswith("uncertainty.") and name not in (*OTHER_SAMPLES, *IMAGES)
+]
 
 
 def module(scale: float) -> torch.nn.Module:
