@@ -41,7 +41,7 @@ def worth_columns(runs: Sequence[BoardRun]) -> Iterator[BoardColumn]:
             like = ValueResult(kind="quality", unit=kind.unit, better="higher")
             read = partial(_worth, section=name, kind=kind)
             yield BoardColumn(METRIC, "{}", value, "uncertainty", like, read, apart=apart, derived=kind.derived)
-        like = ValueResult(kind="quality", unit="s", better="lower")
+        like = ValueResult(kind="cost", unit="s", better="lower")
         yield BoardColumn(METRIC, "{}", "cpu_seconds", "cost", like, partial(_seconds, section=name), apart=apart)
 
 
