@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 
@@ -24,6 +25,17 @@ def key_of(parts: Any) -> str:
     True
     """
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+class Keyed:
+    """Something planned, whose ``parts`` hold all that can change its result."""
+
+    parts: dict[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """The sha256 of ``parts``: the address in the store."""
+        return key_of(self.parts)
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from bench.data.base import EVALUATION
 from bench.probes.artefact import Artefact
 from bench.probes.logits import Logits
 from bench.runtimes.base import Target
 from bench.stats.streams import derive_seed
-from bench.store.keys import key_of
-from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedObservation
+from bench.store.keys import Keyed
+from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedCell, PlannedObservation
 from bench.suite.planned_networks import PlannedNetwork, Splits, plan_trained, plan_weights
 from bench.suite.planner import Planner, executable
 from bench.suite.suite import Equivalents, Suite
@@ -21,10 +20,13 @@ from bench.suite.suite import Equivalents, Suite
 VERSION: Final = 1  # rises when the same observations give other equivalents
 
 
+Role: TypeAlias = Literal["reference", "variant"]
+
+
 class Compared(NamedTuple):
     """A network that is compared with the pool, as it runs on a target."""
 
-    role: Literal["reference", "variant"]
+    role: Role
     name: str
     target: Target
     replicate: int
@@ -33,7 +35,7 @@ class Compared(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class PlannedEquivalents:
+class PlannedEquivalents(Keyed):
     """The observations of one section."""
 
     section: Equivalents
@@ -42,11 +44,6 @@ class PlannedEquivalents:
     count: int  # samples
     seed: int
     parts: dict[str, Any]
-
-    @cached_property
-    def key(self) -> str:
-        """The sha256 of ``parts``: the address in the store."""
-        return key_of(self.parts)
 
     @property
     def label(self) -> str:
@@ -90,20 +87,20 @@ def pool_file(index: int) -> str:
 def _compared(planner: Planner, plan: Plan, section: Equivalents, count: int) -> Iterator[Compared]:
     """The reference on every target that is meant, then the variants on theirs, of each replicate."""
     seen = set()
-    chosen = [
-        cell for cell in plan.cells if cell.variant in section.variants and cell.target.name in section.targets
-    ]  # fmt: skip
-    sides = [("reference", "reference", cell.original, cell) for cell in chosen]
-    sides += [("variant", cell.variant, cell.network, cell) for cell in chosen]
+    chosen = [cell for cell in plan.cells if cell.variant in section.variants and cell.target.name in section.targets]
+    sides: list[tuple[Role, str, PlannedNetwork, PlannedCell]] = [
+        *(("reference", "reference", cell.original, cell) for cell in chosen),
+        *(("variant", cell.variant, cell.network, cell) for cell in chosen),
+    ]
     for role, name, network, cell in sides:
         place = (role, name, cell.target.name, cell.replicate)
         if place not in seen:
             seen.add(place)
-            asked = [planner.observation(probe, network, cell.target, cell.original, count) for probe in PROBES]
-            yield Compared(role, name, cell.target, cell.replicate, *asked)  # type: ignore[arg-type]
-
-
-PROBES: Final = (Logits(), Artefact())
+            logits, artefact = (
+                planner.observation(probe, network, cell.target, cell.original, count)
+                for probe in (Logits(), Artefact())
+            )
+            yield Compared(role, name, cell.target, cell.replicate, logits, artefact)
 
 
 def _equivalents(planner: Planner, plan: Plan, section: Equivalents) -> PlannedEquivalents:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any, Final
 
 from bench.data.base import EVALUATION
 from bench.stats.streams import derive_seed
-from bench.store.keys import key_of
+from bench.store.keys import Keyed
 from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedObservation
 from bench.suite.planned_networks import PlannedNetwork, package_versions
 from bench.suite.planner import Planner
@@ -19,7 +18,7 @@ VERSION: Final = 1  # rises when the same network and samples give another lands
 
 
 @dataclass(frozen=True, eq=False)
-class PlannedLandscape:
+class PlannedLandscape(Keyed):
     """One reference and what to look at in its weight space."""
 
     section: Landscape
@@ -28,11 +27,6 @@ class PlannedLandscape:
     replicate: int | None
     count: int  # samples
     parts: dict[str, Any]
-
-    @cached_property
-    def key(self) -> str:
-        """The sha256 of ``parts``: the address in the store."""
-        return key_of(self.parts)
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from bench.metrics.base import Metric, reads, sources
 from bench.metrics.values import REFERENCE, Value
 from bench.probes.base import Probe
 from bench.runtimes.base import Target
-from bench.store.keys import key_of
+from bench.store.keys import Keyed
 from bench.suite.planned_networks import (
     PlannedNetwork,
 )
@@ -39,7 +39,7 @@ class Machine:
 
 
 @dataclass(frozen=True, eq=False)
-class PlannedObservation:
+class PlannedObservation(Keyed):
     """A probe put to one network, or to the reference and another one, on one target."""
 
     probe: Probe
@@ -53,11 +53,6 @@ class PlannedObservation:
     needs: tuple[PlannedObservation, ...] = ()  # of the reference
     opposite: PlannedNetwork | None = None  # of a pair probe: the reference
 
-    @cached_property
-    def key(self) -> str:
-        """The sha256 of ``parts``: the address in the store."""
-        return key_of(self.parts)
-
     def every(self) -> Iterator[PlannedObservation]:
         """Itself, and all that it needs."""
         yield self
@@ -70,7 +65,7 @@ Role: TypeAlias = tuple[Draw, ...]  # by independent draw; one alone where draws
 
 
 @dataclass(frozen=True, eq=False)
-class PlannedCell:
+class PlannedCell(Keyed):
     """One (variant, target, metric, replicate) with every observation it is derived from."""
 
     variant: str
@@ -85,11 +80,6 @@ class PlannedCell:
     observed: Role  # the variant's
     yardsticks: tuple[Role, ...]
     parts: dict[str, Any]
-
-    @cached_property
-    def key(self) -> str:
-        """The sha256 of ``parts``: the address in the store."""
-        return key_of(self.parts)
 
     @cached_property
     def id(self) -> CellId:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from functools import cache, cached_property
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -16,7 +16,7 @@ from bench.models.base import Model, Recipe
 from bench.networks.network import InputSpec, Kind
 from bench.outside_networks.hub import hub_package
 from bench.stats.streams import derive_seed
-from bench.store.keys import key_of
+from bench.store.keys import Keyed
 from bench.suite.suite import Outside, Suite
 from bench.uncertainty.base import Method
 
@@ -64,7 +64,7 @@ def onnx_kind(source: Path | bytes) -> Kind:
 
 
 @dataclass(frozen=True, eq=False)
-class PlannedNetwork:
+class PlannedNetwork(Keyed):
     """A network to make: trained, from outside, or its parent after a step."""
 
     parts: dict[str, Any]
@@ -77,11 +77,6 @@ class PlannedNetwork:
     parent: PlannedNetwork | None = None
     step: Step | None = None
     weights: Path | None = None
-
-    @cached_property
-    def key(self) -> str:
-        """The sha256 of ``parts``: the address in the store."""
-        return key_of(self.parts)
 
     def answers(self, declared: InputSpec) -> InputSpec:
         """How what is trained on such data answers: as several members where a method makes them."""

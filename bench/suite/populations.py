@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from bench.data.base import EVALUATION
 from bench.probes.logits import Logits
 from bench.runtimes.base import Target
-from bench.store.keys import key_of
+from bench.store.keys import Keyed
 from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedObservation
 from bench.suite.planned_networks import PlannedNetwork
 from bench.suite.planned_variants import plan_on_yardstick
@@ -29,7 +28,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Population:
+class Population(Keyed):
     """The networks of a section of exemplars, for one variant on one target."""
 
     section: Exemplars
@@ -41,11 +40,6 @@ class Population:
     count: int  # samples
     too_few: str  # why nothing is measured; empty where there are enough
     parts: dict[str, Any]
-
-    @cached_property
-    def key(self) -> str:
-        """The sha256 of ``parts``: the address in the store."""
-        return key_of(self.parts)
 
     @property
     def label(self) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 from bench.data.base import EVALUATION
 from bench.probes.logits import Logits
 from bench.probes.transfer import Transfer
 from bench.runtimes.base import Target
-from bench.store.keys import key_of
+from bench.store.keys import Keyed
 from bench.suite.plan import STATISTICS_VERSION, Plan, PlannedObservation
 from bench.suite.planned_networks import PlannedNetwork
 from bench.suite.planner import Planner, executable
@@ -30,7 +29,7 @@ class Member(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class PlannedTransfer:
+class PlannedTransfer(Keyed):
     """The observations of one matrix."""
 
     section: Transfers
@@ -39,11 +38,6 @@ class PlannedTransfer:
     judged: tuple[tuple[PlannedObservation, ...], ...]  # by the network of the inputs, by the network that judges
     count: int  # samples
     parts: dict[str, Any]
-
-    @cached_property
-    def key(self) -> str:
-        """The sha256 of ``parts``: the address in the store."""
-        return key_of(self.parts)
 
     @property
     def label(self) -> str:

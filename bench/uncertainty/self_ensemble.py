@@ -100,11 +100,8 @@ class SelfEnsemble(Method):
         assert all(mask.masks.any(dim=0).all() for mask in masks_of(network))
 
         self._leave_branches_out(network, own)
-        own_loss = self._own_samples(len(samples.x), own, recipe)
 
-        def loss_of(module: nn.Module, x: torch.Tensor, y: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-            if own_loss is not None:
-                return own_loss(module, x, y, index)
+        def together(module: nn.Module, x: torch.Tensor, y: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
             answers = module(x)
             loss = cross_entropy(answers, y, declared, recipe.label_smoothing)
             if self.diversity == "none" or not self.weight:
@@ -113,6 +110,7 @@ class SelfEnsemble(Method):
 
         network.eval()
         rest = replace(recipe, epochs=self._epochs(recipe))
+        loss_of = self._own_samples(len(samples.x), own, recipe) or together
         return train(network, samples, declared, rest, own, progress, Additions(loss_of=loss_of))
 
     def _leave_branches_out(self, network: nn.Module, seed: int) -> None:

@@ -27,6 +27,7 @@ def kept_columns(runs: Sequence[BoardRun]) -> Iterator[BoardColumn]:
                 like=SHARE,
                 read=_reader(of),
                 apart=of.apart,
+                note="variant / reference",
                 derived=f"variant / reference of {of.name}",
             )
 

@@ -171,5 +171,5 @@ def _column(column: BoardColumn, samples: str) -> ColumnText:
     parts = column.value.split(".")
     name = OF_MEMBERS.get(column.metric, "") + " ".join((title(parts[0]), *parts[1:]))
     note = "change from its own reference" if column.like.kind == "change" else BETTER[column.like.better]
-    notes = ("variant / reference" if column.value.endswith(".kept") else note, samples)
+    notes = (column.note or note, samples)
     return ColumnText(f"{name} ({words})" if words else name, ", ".join(filter(None, notes)), plain(column.name))

@@ -20,15 +20,14 @@ class _Kind(NamedTuple):
     """One column of a section: its unit, and the cost that the figure is divided by."""
 
     unit: str
-    better: str
     cost: Callable[[EquivalentFigures], float | None]
     derived: str
 
 
 KINDS: Final = {
-    "networks": _Kind("", "higher", lambda item: MILLION, ""),
-    "per_megabyte": _Kind("1/MB", "higher", lambda item: item.file_bytes, "networks over the file's megabytes"),
-    "per_megamac": _Kind("1/MMAC", "higher", lambda item: item.macs, "networks over a million multiply-accumulates"),
+    "networks": _Kind("", lambda item: MILLION, ""),
+    "per_megabyte": _Kind("1/MB", lambda item: item.file_bytes, "networks over the file's megabytes"),
+    "per_megamac": _Kind("1/MMAC", lambda item: item.macs, "networks over a million multiply-accumulates"),
 }
 
 
