@@ -77,7 +77,7 @@ def _figures(
             "ci": (worth.low, worth.high),
             "censored": worth.estimate_censored,
             "ci_censored": (worth.low_censored, worth.high_censored),
-            "cpu_seconds": engine.observations.networks.cpu_seconds(item.logits.network),
+            **engine.observations.networks.effort(item.logits.network)._asdict(),
             **_costs(engine, item),
         }
     )

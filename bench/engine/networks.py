@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.compression.base import Step, StepContext
 from bench.compression.chains import run_step
@@ -28,6 +28,13 @@ class NetworkFailure(Exception):
     def __init__(self, reason: str, node: PlannedNetwork) -> None:
         super().__init__(reason)
         self.network = node
+
+
+class Effort(NamedTuple):
+    """What making a network took: CPU seconds of all threads, and passes over the samples that were trained on."""
+
+    cpu_seconds: float | None
+    epochs: float | None
 
 
 class Networks:
@@ -57,16 +64,15 @@ class Networks:
                 raise self._failed[node.key] from error
         return self._made[node.key]
 
-    def cpu_seconds(self, node: PlannedNetwork) -> float | None:
+    def effort(self, node: PlannedNetwork) -> Effort:
         """What making it took, steps and training together; None where a part was kept, or nobody measured it."""
-        total = 0.0
-        for part in chain(node):
-            stored = None if part.weights is not None else self.store.get("networks", part.key)
-            seconds = None if stored is None else stored.content.get("cpu_seconds")
-            if not isinstance(seconds, float):
-                return None
-            total += seconds
-        return total
+        parts = [self._effort_of(part) for part in chain(node)]
+        return Effort(*(None if None in figures else sum(figures) for figures in zip(*parts, strict=True)))
+
+    def _effort_of(self, part: PlannedNetwork) -> Effort:
+        stored = None if part.weights is not None else self.store.get("networks", part.key)
+        figures = [None if stored is None else stored.content.get(name) for name in Effort._fields]
+        return Effort(*(float(figure) if isinstance(figure, (int, float)) else None for figure in figures))
 
     def stored(self, node: PlannedNetwork) -> bool:
         """Whether nothing would have to be made: its weights are there too."""
@@ -99,22 +105,25 @@ class Networks:
     def _make(self, node: PlannedNetwork) -> Network:
         from bench.compression.restoring import to_bytes
         from bench.engine.intake import take_in
+        from bench.models.descent import counted_epochs
 
         self.progress(_title(node))
         parent = None if node.parent is None else self.get(node.parent)
         started = time.process_time()
-        if node.step is not None:
-            assert parent is not None
-            network = self._after_step(node, node.step, parent)
-        elif node.model is not None:
-            network = self._train(node)
-        else:
-            assert node.outside is not None
-            declared = InputSpec.from_canonical(self.dataset.input.canonical() | node.outside.input)
-            network = take_in(node.outside, declared, self.dataset.evaluation.x[:INTAKE_SAMPLES])
+        with counted_epochs() as epochs:
+            if node.step is not None:
+                assert parent is not None
+                network = self._after_step(node, node.step, parent)
+            elif node.model is not None:
+                network = self._train(node)
+            else:
+                assert node.outside is not None
+                declared = InputSpec.from_canonical(self.dataset.input.canonical() | node.outside.input)
+                network = take_in(node.outside, declared, self.dataset.evaluation.x[:INTAKE_SAMPLES])
         blob = to_bytes(network) if rebuildable(node) else None
-        seconds = time.process_time() - started  # of all threads
-        content = {"record": network.record, "bytes": 0 if blob is None else len(blob), "cpu_seconds": seconds}
+        content = {"record": network.record, "bytes": 0 if blob is None else len(blob)}
+        if node.outside is None:  # what training somebody else's took is not known
+            content |= Effort(time.process_time() - started, epochs.passed)._asdict()
         self.store.put("networks", node.parts, content, blob=blob)
         return network
 

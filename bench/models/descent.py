@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +25,38 @@ class Descent:
     weight_decay: float
     schedule: Schedule = "one-cycle"
     key: str = "learning_rate"
+
+
+@dataclass
+class Epochs:
+    """How many times ``descend`` went through the samples that it trains on."""
+
+    passed: int = 0
+
+
+_COUNTING: ContextVar[Epochs | None] = ContextVar("epochs", default=None)
+
+
+@contextmanager
+def counted_epochs() -> Iterator[Epochs]:
+    """Count the epochs of every descent within, one after the other; a descent within another count is in both.
+
+    >>> import torch
+    >>> descent, own = Descent(epochs=3, learning_rate=0.1, weight_decay=0.0), torch.Generator().manual_seed(0)
+    >>> weight = torch.nn.Parameter(torch.tensor(1.0))
+    >>> with counted_epochs() as both, counted_epochs() as inner:
+    ...     descend([weight], lambda index: weight.square(), batches(4, 2), descent, own, lambda message: None)
+    >>> both.passed, inner.passed
+    (3, 3)
+    """
+    outer, counter = _COUNTING.get(), Epochs()
+    token = _COUNTING.set(counter)
+    try:
+        yield counter
+    finally:
+        _COUNTING.reset(token)
+        if outer is not None:
+            outer.passed += counter.passed
 
 
 class Batch(NamedTuple):
@@ -77,7 +111,7 @@ def descend(
     >>> round(weight.item(), 4)  # AdamW's first step is the learning rate, against the gradient's sign
     2.5
     """
-    count = bounds[-1].stop
+    count, counter = bounds[-1].stop, _COUNTING.get()
     optimiser = torch.optim.AdamW(weights, lr=descent.learning_rate, weight_decay=descent.weight_decay)
     schedule = _schedule(optimiser, descent, descent.epochs * len(bounds))
     for epoch in range(1, descent.epochs + 1):
@@ -94,6 +128,8 @@ def descend(
         if not total < float("inf"):  # NaN too
             what = f"the loss is not finite in epoch {epoch}"
             raise UserError.at(descent.key, what, f"give less than {descent.learning_rate:g}")
+        if counter is not None:
+            counter.passed += 1
         progress(f"epoch {epoch}/{descent.epochs}: loss {total / count:.4f}")
 
 

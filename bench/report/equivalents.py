@@ -31,6 +31,7 @@ class NetworkText:
     per_megabyte: str
     per_megamac: str
     cpu_minutes: str
+    epochs: str
     calibrated_nll: str
     reason: str  # why there is no figure
 
@@ -96,7 +97,8 @@ def _row(item: EquivalentFigures, *, replicates: bool) -> NetworkText:
     figures = (worth, "" if interval == NOTHING else interval)
     costs = (per_million(item, item.file_bytes), per_million(item, item.macs))
     minutes = NOTHING if item.cpu_seconds is None else significant(item.cpu_seconds / 60, 2)
-    return NetworkText(name, plain(item.target), *figures, *costs, minutes, nll, reason)
+    epochs = NOTHING if item.epochs is None else f"{item.epochs:g}"
+    return NetworkText(name, plain(item.target), *figures, *costs, minutes, epochs, nll, reason)
 
 
 def _point(item: EnsemblePoint) -> PointText:

@@ -267,6 +267,7 @@ def _equivalents(results: Results) -> list[RenderableType]:
         table = _table()
         for title in ("network", "worth", "per MB", "per MMAC", "CPU min"):
             table.add_column(title, min_width=10, overflow="fold")
+        table.add_column("epochs", justify="right")
         table.add_column("calibrated NLL", justify="right")
         for row in text.rows:
             worth = Text(f"{row.worth}\n").append(row.reason or row.interval, style="dim")
@@ -276,6 +277,7 @@ def _equivalents(results: Results) -> list[RenderableType]:
                 row.per_megabyte,
                 row.per_megamac,
                 row.cpu_minutes,
+                row.epochs,
                 row.calibrated_nll,
             )
         parts += [table] if text.rows else []

@@ -39,6 +39,9 @@ class EquivalentFigures(Record):
     cpu_seconds: float | None = Field(
         None, description="that training and compressing it took, all members together; null: a part of it was kept"
     )
+    epochs: float | None = Field(
+        None, description="passes over the training samples, of compression too; members trained together share one; null: as above"
+    )
     macs: float | None = Field(None, description="multiply-accumulates for one sample, of all members together")
 
 

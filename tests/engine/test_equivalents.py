@@ -55,7 +55,7 @@ steps = []
 [[variant]]
 name = "broken"
 targets = ["torch"]
-steps = [{ use = "weight-noise", sigma = 0.9 }]
+steps = [{ use = "finetune", epochs = 2 }, { use = "weight-noise", sigma = 0.9 }]
 
 [[metric]]
 use = "fidelity.accuracy"
@@ -146,9 +146,16 @@ def test_what_making_them_took_adds_up_along_a_chain(study, results):
     assert reference > 0
     (planned,) = equivalents(study.planned.planner, study.plan)
     broken = next(item.logits.network for item in planned.compared if item.name == "broken")
-    step = study.engine.store.get("networks", broken.key).content["cpu_seconds"]
-    assert found["broken", "torch"].cpu_seconds == pytest.approx(reference + step)
-    assert networks.cpu_seconds(replace(broken, parent=replace(broken.parent, weights="kept"))) is None
+    steps = [study.engine.store.get("networks", node.key).content["cpu_seconds"] for node in (broken, broken.parent)]
+    assert found["broken", "torch"].cpu_seconds == pytest.approx(reference + sum(steps))
+    assert networks.effort(replace(broken, parent=replace(broken.parent, weights="kept"))) == (None, None)
+
+
+def test_epochs_are_those_of_the_recipe_and_of_every_member_and_step(study, results):
+    found, recipe = rows(results), study.suite.reference.recipe
+    members = study.suite.reference.method.members
+    assert found["reference", "torch"].epochs == found["same", "edge"].epochs == members * recipe.epochs
+    assert found["broken", "torch"].epochs == members * recipe.epochs + 2  # all members at once
 
 
 def test_the_pool_is_apart_from_every_other_network(study):

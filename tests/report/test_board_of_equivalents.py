@@ -14,7 +14,9 @@ from bench.report.board.html import render_board_html
 from bench.report.board.text import board_text
 from bench.results import EquivalentFigures, EquivalentsResult
 
-NAMES = ("equivalent.networks", "equivalent.per_megabyte", "equivalent.per_megamac", "equivalent.cpu_seconds")
+VALUES = ("networks", "per_megabyte", "per_megamac", "cpu_seconds", "epochs")
+NAMES = tuple(f"equivalent.{value}" for value in VALUES)
+UNKNOWN = {"macs": None, "cpu_seconds": None, "epochs": None}
 
 
 def with_worth(run, **more):
@@ -22,11 +24,11 @@ def with_worth(run, **more):
     first = run.variants[0]
     own = {
         "target": first.target, "status": "ok", "calibrated_nll": 0.25, "equivalent": 3.5, "ci": (1.0, 24.0),
-        "ci_censored": ("below", "above"), "file_bytes": 2e6, "macs": 7e6, "cpu_seconds": 12.5,
+        "ci_censored": ("below", "above"), "file_bytes": 2e6, "macs": 7e6, "cpu_seconds": 12.5, "epochs": 30.0,
     } | more  # fmt: skip
     beyond = own | {"equivalent": 24.0, "censored": "above", "ci": (20.0, 24.0), "ci_censored": ("", "above")}
     rows = [
-        EquivalentFigures(role="reference", name="reference", **(beyond | {"macs": None, "cpu_seconds": None})),
+        EquivalentFigures(role="reference", name="reference", **(beyond | UNKNOWN)),
         EquivalentFigures(role="variant", name=first.name, **own),
     ]
     found = EquivalentsResult(name="pool", samples=5000, pool=24, networks=rows)
@@ -58,14 +60,14 @@ def entries_of(joined, name, run):
 def test_numbers_are_those_of_the_results(joined, sample_run):
     first = sample_run.variants[0]
     own = {name: entries_of(joined, name, "here")[first.name, first.target] for name in NAMES}
-    assert [own[name].number for name in NAMES] == [3.5, 1.75, 0.5, 12.5]
+    assert [own[name].number for name in NAMES] == [3.5, 1.75, 0.5, 12.5, 30.0]
     assert (own[NAMES[1]].low, own[NAMES[1]].high) == (0.5, 12.0)
     assert (own[NAMES[0]].low_side, own[NAMES[0]].high_side, own[NAMES[0]].n) == ("<", ">", 5000)
     reference = {name: entries_of(joined, name, "here")[None, first.target] for name in NAMES}
     assert (reference[NAMES[0]].status, reference[NAMES[0]].side) == ("limit", ">")
     assert reference[NAMES[2]].status == "null"
     assert reference[NAMES[2]].reason == "what it costs is not known"
-    assert reference[NAMES[3]].status == "null"
+    assert [reference[name].status for name in NAMES[3:]] == ["null", "null"]
 
 
 def test_what_is_not_there_is_not_measured(joined, sample_run):

@@ -36,6 +36,7 @@ DEFAULTS: Final = (  # beside every family's headline
     "equivalent.per_megabyte",
     "equivalent.per_megamac",
     "equivalent.cpu_seconds",
+    "equivalent.epochs",
     "cost.file_bytes",
     "cost.macs",
     "cost.latency_median",

@@ -29,10 +29,11 @@ KINDS: Final = {
     "per_megabyte": _Kind("1/MB", lambda item: item.file_bytes, "networks over the file's megabytes"),
     "per_megamac": _Kind("1/MMAC", lambda item: item.macs, "networks over a million multiply-accumulates"),
 }
+EFFORT: Final = {"cpu_seconds": "s", "epochs": ""}  # what making a network took, by unit
 
 
 def worth_columns(runs: Sequence[BoardRun]) -> Iterator[BoardColumn]:
-    """Three columns for each section of equivalents that any run has, and what training took."""
+    """Three columns for each section of equivalents that any run has, and what making it took."""
     names = list(dict.fromkeys(section.name for run in runs for section in run.results.equivalents))
     for name in names:
         apart = (("pool", name),) if len(names) > 1 else ()
@@ -40,8 +41,9 @@ def worth_columns(runs: Sequence[BoardRun]) -> Iterator[BoardColumn]:
             like = ValueResult(kind="quality", unit=kind.unit, better="higher")
             read = partial(_worth, section=name, kind=kind)
             yield BoardColumn(METRIC, "{}", value, "uncertainty", like, read, apart=apart, derived=kind.derived)
-        like = ValueResult(kind="cost", unit="s", better="lower")
-        yield BoardColumn(METRIC, "{}", "cpu_seconds", "cost", like, partial(_seconds, section=name), apart=apart)
+        for value, unit in EFFORT.items():
+            like = ValueResult(kind="cost", unit=unit, better="lower")
+            yield BoardColumn(METRIC, "{}", value, "cost", like, partial(_effort, section=name, of=value), apart=apart)
 
 
 def _figures(row: BoardRow, section: str) -> tuple[EquivalentsResult | None, EquivalentFigures | None]:
@@ -80,10 +82,11 @@ def _worth(row: BoardRow, section: str, kind: _Kind) -> Entry:
     )
 
 
-def _seconds(row: BoardRow, section: str) -> Entry:
+def _effort(row: BoardRow, section: str, of: str) -> Entry:
     found, item = _figures(row, section)
     if found is None or item is None:
         return _without(found, item)
-    if item.cpu_seconds is None:
+    spent: float | None = getattr(item, of)
+    if spent is None:
         return Entry(Status.NULL, reason="its weights were kept, or nobody measured it")
-    return Entry(Status.NUMBER, item.cpu_seconds)
+    return Entry(Status.NUMBER, spent)
