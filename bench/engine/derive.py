@@ -47,6 +47,7 @@ class Derivation:
     draws: int = DRAWS
     _points: dict[Hashable, float] = field(default_factory=dict)
     _resampled: dict[Hashable, Float] = field(default_factory=dict)
+    _intervals: dict[Hashable, tuple[float | None, float | None] | None] = field(default_factory=dict)
     _scales: dict[Hashable, tuple[Scale, list[float]]] = field(default_factory=dict)
 
     def values(self, declared: Sequence[Value], evidence: Evidence) -> dict[str, DerivedValue]:
@@ -84,7 +85,9 @@ class Derivation:
         new = [arrays for arrays in both if self._key(value, arrays, evidence.n) not in self._resampled]
         if isinstance(value, Statistic):
             return value.asked_ahead(new, both, self.draws)
-        return [*(value.per_sample(arrays) for arrays in new), change_vectors(value.per_sample(both[1]))], []
+        own = [arrays for arrays in both if self._key(value, arrays, evidence.n) not in self._intervals]
+        intervals = [change_vectors(value.per_sample(arrays)) for arrays in own]
+        return [*(value.per_sample(arrays) for arrays in new), *intervals], []
 
     def value(self, value: Value, evidence: Evidence, resamples: Resamples | None = None) -> DerivedValue:
         """One value of a cell, with what alarms and replicates build on."""
@@ -201,7 +204,8 @@ class Derivation:
             )
         result = _harm_result(value, kind_of(value, evidence), measured, first, second, marks, reason)
         result.n = evidence.n
-        result.own_ci = _ends(self._own_interval(value, variant, resamples))
+        result.reference_ci = self._own_interval(value, reference, resamples)
+        result.own_ci = self._own_interval(value, variant, resamples)
         if evidence.floor is not None and not evidence.floor.refused and absent_from(value, evidence.floor) == "":
             again = self._figure(value, evidence.floor, evidence.n)
             result.numerical_floor = abs(again - first) if math.isfinite(again - first) else None
@@ -209,8 +213,16 @@ class Derivation:
             result, None, self._harm_draws(value, evidence, measured, resamples), (-value.largest, value.largest)
         )
 
-    def _own_interval(self, value: Quality, arrays: NetworkArrays, resamples: Resamples) -> Interval | None:
-        """The interval of a network's own figure; None where no interval is known to cover."""
+    def _own_interval(
+        self, value: Quality, arrays: NetworkArrays, resamples: Resamples
+    ) -> tuple[float | None, float | None] | None:
+        """The ends of the interval of a network's own figure; None where no interval is known to cover."""
+        key = self._key(value, arrays, resamples.n)
+        if key not in self._intervals:
+            self._intervals[key] = _ends(self._interval(value, arrays, resamples))
+        return self._intervals[key]
+
+    def _interval(self, value: Quality, arrays: NetworkArrays, resamples: Resamples) -> Interval | None:
         if value.no_interval or not math.isfinite(self._figure(value, arrays, resamples.n)):
             return None
         if isinstance(value, Statistic) and value.without_interval(arrays):

@@ -66,6 +66,7 @@ def _over_replicates(replicates: Sequence[DerivedValue]) -> ValueResult:
             "scope": "recipe", "reference": _mean([r.reference for r in results]),
             "variant": _mean([r.variant for r in results]), "estimate": None, "ci": None, "interval": "none",
             "gap": None, "gap_ci": None, "gap_further": None, "own_ci": None, "seed_ratio": None, "p_value": None,
+            "reference_ci": None,
             "p_adjusted": None, "bound": None, "yardsticks": [], "yardstick_gaps": [],
             "numerical_floor": None, "gates": [],
         }

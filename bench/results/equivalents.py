@@ -40,7 +40,8 @@ class EquivalentFigures(Record):
         None, description="that training and compressing it took, all members together; null: a part of it was kept"
     )
     epochs: float | None = Field(
-        None, description="passes over the training samples, of compression too; members trained together share one; null: as above"
+        None,
+        description="passes over the training samples, compression's too; members trained together share one",
     )
     macs: float | None = Field(None, description="multiply-accumulates for one sample, of all members together")
 

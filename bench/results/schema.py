@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bench.results.board import BoardFile
 from bench.results.judgements import Comparison
 from bench.results.layers import LayerReport
 from bench.results.run import SCHEMA_VERSION, Results
@@ -20,6 +21,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 PUBLISHED: dict[str, type[BaseModel]] = {
     "results": Results,  # crbench run
     "comparison": Comparison,  # crbench gate --json, compare --json
+    "board": BoardFile,  # crbench report
     "layers": LayerReport,  # crbench why-diverged --json
 }
 

@@ -44,6 +44,9 @@ class ValueResult(Record):
     n: int | None = Field(None, ge=0, description="samples that it is of; null: of none, as the size of a file")
     reference: float | None = Field(None, description="the reference's own figure")
     variant: float | None = Field(None, description="the variant's own figure")
+    reference_ci: tuple[float | None, float | None] | None = Field(
+        None, description="95 % interval of the reference's own figure"
+    )
     own_ci: tuple[float | None, float | None] | None = Field(
         None, description="95 % interval of the variant's own figure: what min_value and max_value look at"
     )

@@ -128,6 +128,8 @@ def test_every_number_of_the_json_is_that_of_the_results(joined, at):
                     assert (column["low"][place], column["high"][place]) == (min(own), max(own))
                 else:
                     assert [column["number"][place]] * len(own) == own
+                    limits = [column["low"][place], column["high"][place]]
+                    assert [limits] * len(own) == [value["reference_ci"] or [None, None] for value in values]
                 compared += 1
             else:
                 (value,) = values

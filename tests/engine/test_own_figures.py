@@ -1,5 +1,7 @@
 """What a variant's own figure is known to be, in one run and over replicates, against the statistics by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,12 +46,25 @@ def test_a_rate_has_its_exact_interval(evidence):
     right = int(evidence.variant[0]["correct"].sum())
     assert found.own_ci == clopper_pearson(right, N)[:2]
     assert found.own_ci[0] < found.variant < found.own_ci[1]
+    right = int(evidence.reference[0]["correct"].sum())
+    assert found.reference_ci == clopper_pearson(right, N)[:2] != found.own_ci
 
 
 def test_a_mean_has_the_bootstrap_of_itself(evidence):
     found = Derivation().value(VALUES["nll"], evidence).result
     wanted = mean_interval(evidence.variant[0]["nll"], Resamples(N))
     assert found.own_ci == pytest.approx(wanted[:2])
+    wanted = mean_interval(evidence.reference[0]["nll"], Resamples(N))
+    assert found.reference_ci == pytest.approx(wanted[:2])
+
+
+def test_the_interval_of_the_reference_is_the_same_beside_every_variant(evidence):
+    derivation = Derivation()
+    swapped = replace(evidence, reference=evidence.variant, variant=evidence.reference)
+    for name in ("accuracy", "nll", "ece"):
+        first = derivation.value(VALUES[name], evidence).result
+        second = derivation.value(VALUES[name], swapped).result
+        assert (first.reference_ci, first.own_ci) == (second.own_ci, second.reference_ci)
 
 
 def test_a_figure_without_a_known_interval_has_none(evidence):

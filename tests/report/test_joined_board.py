@@ -7,7 +7,9 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from typing import get_args
 
+import jsonschema
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -18,9 +20,13 @@ from bench.report.board.cells import reference_entry, variant_entry
 from bench.report.board.files import board_csv, board_json
 from bench.report.board.html import render_board_html
 from bench.report.board.kept import share_kept
+from bench.report.board.pivot import pivots
 from bench.report.board.terminal import render_board
 from bench.report.board.text import board_text
+from bench.report.leaderboard.marks import Mark
 from bench.results import BoundInfo, Cell, ValueResult
+from bench.results import board as schema
+from bench.results.schema import json_schema
 
 
 class Page(HTMLParser):
@@ -69,6 +75,49 @@ def cell(values=None, **other):
         "values": values or {},
     }  # fmt: skip
     return Cell(**known | other)
+
+
+def test_enums_of_the_board_are_those_of_its_schema():
+    for enum, literal in ((Status, schema.Status), (Side, schema.Side), (Mark, schema.Mark)):
+        unknown = {"", Mark.ALARM.value}  # no word in JSON, and no mark of a single figure
+        assert {item.value for item in enum} - unknown == set(get_args(literal))
+
+
+def test_the_file_obeys_its_published_schema(sample_run, hostile_run):
+    told = json.loads(board_json(board([("a", sample_run), ("b", hostile_run)])))
+    jsonschema.validate(told, json_schema("board"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(told | {"schema": 2}, json_schema("board"))
+
+
+def named(run, name):
+    return run.model_copy(update={"suite": run.suite.model_copy(update={"name": name})})
+
+
+def test_the_same_figures_stand_turned_a_row_each_run(sample_run):
+    run = sample_run.model_copy(deep=True)
+    run.suite.data.fingerprint, run.run.machine.fingerprint = "ab" * 32, "a machine"
+    other = named(run, "other").model_copy(update={"variants": run.variants[1:3]})
+    (group,) = board_text(board([("a", run), ("b", other)])).groups
+    turned = pivots(group.columns, group.rows)
+    assert [pivot.column for pivot in turned] == list(group.columns)
+    for place, pivot in enumerate(turned):
+        assert [run for run, _ in pivot.rows] == [run.suite.name, "other"]
+        assert {("reference", "torch"), *((v.name, v.target) for v in run.variants[1:3])} <= set(pivot.networks)
+        assert (run.variants[0].name, run.variants[0].target) not in pivot.networks  # of one run alone
+        for name, entries in pivot.rows:
+            rows = {(row.name, row.place): row for row in group.rows if row.run == name}
+            assert entries == tuple(rows[network].entries[place] for network in pivot.networks)
+    assert pivots(group.columns, [row for row in group.rows if row.run == "other"]) == ()
+
+
+def test_a_network_that_one_run_lacks_is_said_to_be_absent(sample_run):
+    run = sample_run.model_copy(deep=True)
+    run.suite.data.fingerprint, run.run.machine.fingerprint = "ab" * 32, "a machine"
+    fewer = named(run, "fewer").model_copy(update={"variants": run.variants[:1]})
+    page, _, _, _ = formats([("a", run), ("b", named(run, "again")), ("c", fewer)])
+    assert "One value at a time" in page.words
+    assert "not in this run" in page.words
 
 
 def with_cells(run, cells):
@@ -204,8 +253,8 @@ def test_shares_kept(reference, variant, status, share):
 def test_a_figure_without_an_interval_says_so(sample_run):
     bare = ValueResult(kind="quality", reference=0.5, variant=0.25, estimate=0.1, reason="underpowered")
     page, _, _, terminal = formats([("a", with_cells(sample_run, [cell({"x": bare})]))])
-    assert page.words.count("no interval") == 3  # of its own figure, of its harm, and why
-    assert terminal.count("no interval") == 3
+    assert page.words.count("no interval") == 4  # of both figures, of the harm, and why
+    assert terminal.count("no interval") == 4
     for text in (page.words, terminal):
         assert "underpowered" in text
 
@@ -254,7 +303,9 @@ def test_other_numbers_of_samples_in_one_column_are_shown(sample_run):
         run.suite.name, run.suite.data.fingerprint, run.run.machine.fingerprint = name, "f", "m"
         runs.append((name, run))
     page, _, _, _ = formats(runs)
-    assert page.words.count("(n = 90)") == page.words.count("(n = 40)") == 2
+    assert (
+        page.words.count("(n = 90)") == page.words.count("(n = 40)") == 2 * 2
+    )  # of two networks, in the table and turned
     assert "(n = " not in formats(runs[:1])[0].words
 
 

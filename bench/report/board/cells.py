@@ -100,7 +100,9 @@ def reference_entry(name: str, cells: Sequence[Cell]) -> Entry:
     if min(numbers) < max(numbers):
         return Entry(Status.RANGE, None, min(numbers), max(numbers), n=cell.n, value=value)
     status, side = _status(value, numbers[0]), _side(value, numbers[0])
-    return Entry(status, numbers[0], side=side, n=cell.n, value=value)
+    return Entry(
+        status, numbers[0], *(value.reference_ci or (None, None)), side, n=cell.n, reason=value.reason, value=value
+    )
 
 
 def _without(cells: Sequence[Cell]) -> Entry:

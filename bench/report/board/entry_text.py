@@ -50,7 +50,7 @@ class EntryText:
         return tuple(filter(None, (self.value, self.interval, f"{against} {self.sign}".strip())))
 
 
-def entry_text(entry: Entry, column: BoardColumn, *, reference: bool = False, n: bool = False) -> EntryText:
+def entry_text(entry: Entry, column: BoardColumn, *, n: bool = False) -> EntryText:
     """One entry in words; ``n``: rows of the column were measured on different numbers of samples."""
     like = entry.value or column.like
     samples = f" (n = {entry.n})" if n and entry.n is not None else ""
@@ -67,7 +67,7 @@ def entry_text(entry: Entry, column: BoardColumn, *, reference: bool = False, n:
     if entry.low_side or entry.high_side:
         return EntryText(f"{own(like, entry.number)}{samples}", _beyond(entry), mark=entry.mark)
     value, interval = own_with_interval(like, entry.number, (entry.low, entry.high))
-    if not interval and not reference and like.kind in ("quality", "pair"):
+    if not interval and like.kind in ("quality", "pair"):
         interval = NO_INTERVAL
     return EntryText(value + samples, interval, *_against(entry, column), entry.mark)
 

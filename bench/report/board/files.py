@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bench.report.board.model import Board, BoardColumn, Entry, Group
 from bench.report.board.text import NOTE
+from bench.results.board import BoardFile
 
 SCHEMA: Final = 1
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a text
@@ -27,7 +28,7 @@ FIGURES: Final = (
 
 
 def board_json(board: Board) -> str:
-    """The board as one JSON object: of each table its rows and columns, each a list with one item a row."""
+    """The board as one JSON object, as ``docs/schema/board.schema.json`` describes it."""
     content = {
         "schema": SCHEMA,
         "kind": "board",
@@ -35,7 +36,8 @@ def board_json(board: Board) -> str:
         "left_out": list(board.left_out),
         "groups": [_group(group) for group in board.groups],
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    told = BoardFile.model_validate(content).model_dump(mode="json", by_alias=True)
+    return json.dumps(told, indent=1, allow_nan=False) + "\n"
 
 
 def _group(group: Group) -> dict[str, Any]:

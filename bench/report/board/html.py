@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.report import figures
 from bench.report.board.entry_text import MEANINGS, WORDS
+from bench.report.board.pivot import pivots
 from bench.report.board.text import APART, NOTE, BoardText
 from bench.report.page import asset, environment, policy
 from bench.report.yardsticks import yardstick_words
@@ -18,6 +19,7 @@ def render_board_html(board: BoardText) -> str:
         .get_template("board.html.j2")
         .render(
             board=board,
+            pivots=[pivots(group.columns, group.rows) for group in board.groups],
             note=NOTE,
             apart=APART,
             marks=[(figures.SIGNS[mark], said[mark]) for mark in board.marks],

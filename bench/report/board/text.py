@@ -112,7 +112,7 @@ def _group(group: Group, place: int, of: int) -> GroupText:
             reference=row.variant is None,
             cautions=tuple(map(plain, row.cautions)),
             entries=tuple(
-                entry_text(entry, column, reference=row.variant is None, n=apart)
+                entry_text(entry, column, n=apart)
                 for entry, column, apart in zip(entries, group.columns, several, strict=True)
             ),
         )
