@@ -10,6 +10,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto
 
 from bench.functional.module_cost import Bits
+from bench.functional.onnx_sizes import fold_sizes
 
 # where each operator takes its weight
 WEIGHT = {
@@ -170,8 +171,7 @@ def _macs(proto: ModelProto, graph: _Graph, shape: tuple[int, ...]) -> tuple[int
     del fixed.graph.value_info[:]  # they hold the symbolic batch
     for output in fixed.graph.output:
         output.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-    shapes = {value.name: _dimensions(value) for value in (*inferred.input, *inferred.value_info, *inferred.output)}
+    shapes = _shapes(fixed)
     shapes |= {name: list(tensor.dims) for name, tensor in graph.constants.items()}
     total = 0
     for node in graph.nodes:
@@ -181,6 +181,16 @@ def _macs(proto: ModelProto, graph: _Graph, shape: tuple[int, ...]) -> tuple[int
                 return None, f"the shapes at {node.name or node.output[0]!r} ({node.op_type}) are not known"
             total += count
     return total, ""
+
+
+def _shapes(model: ModelProto) -> dict[str, list[int] | None]:
+    """The shape of every value, with sizes that the graph computes from its constants put in, which changes it."""
+    while True:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        if not fold_sizes(model, inferred):
+            graph = inferred.graph
+            shapes = {value.name: _dimensions(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+            return shapes | {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
 
 
 def _node_macs(node: NodeProto, shapes: dict[str, list[int] | None]) -> int | None:

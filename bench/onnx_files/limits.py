@@ -10,9 +10,9 @@ import onnx
 from onnx import inliner, numpy_helper, shape_inference
 
 from bench.errors import UnusableNetwork, UserError
+from bench.functional.onnx_sizes import fold_sizes, told
 from bench.limits import LOOP_ROUNDS, ONNX_DEPTH, ONNX_ELEMENTS, ONNX_NODES, ONNX_VECTOR, Limit
 from bench.networks.network import InputSpec
-from bench.onnx_files.sizes import fold_sizes, told
 
 LARGE = 4096  # bytes of data of which no shape is made
 PASSES = 20  # sizes of what is made of sizes, and so on

@@ -61,6 +61,7 @@ class Artefact(Probe):
     known is left out, with the reason under ``why``. The notes name the operators that really run on ONNX Runtime.
     """
 
+    version: ClassVar[int] = 2
     arrays: ClassVar[tuple[str, ...]] = ("file_bytes", "parameters", "stored_bits", "nominal_bits", "macs")
     reads: ClassVar[Literal["rows", "set", "nothing"]] = "nothing"
 

@@ -134,3 +134,21 @@ def test_a_graph_without_weights_has_no_bits() -> None:
     nodes = [helper.make_node("Flatten", ["x"], ["z"])]
     found = onnx_figures(graph(nodes, {}, ["batch", 3, 1, 1]), (3, 1, 1))
     assert found == (0, None, 0, "")
+
+
+def test_shapes_that_the_graph_computes_are_known() -> None:
+    """As exporters write ``unflatten``: a size modulo another, which shape inference does not follow."""
+    constants = {
+        "five": np.array([5]), "three": np.array([3]), "rest": np.array([-1]), "w": np.ones((2, 3), np.float32),
+        "flat": np.ones(8, np.float32),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Mod", ["five", "three"], ["two"]),
+        helper.make_node("Concat", ["rest", "two"], ["sizes"], axis=0),
+        helper.make_node("Reshape", ["x", "sizes"], ["pairs"]),
+        helper.make_node("MatMul", ["pairs", "w"], ["z"]),
+        helper.make_node("Reshape", ["flat", "sizes"], ["made"]),  # a weight that is made of constants
+        helper.make_node("MatMul", ["made", "w"], ["beside"]),
+    ]
+    found = onnx_figures(graph(nodes, constants, ["batch", 6]), (6,))
+    assert (found.macs, found.reason) == (3 * 2 * 3 + 4 * 2 * 3, "")
