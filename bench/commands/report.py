@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bench.commands.output import json_alone
+from bench.commands.several_runs import RUN, load_runs, refuse_run_folder
 from bench.exit_codes import ExitCode
-
-if TYPE_CHECKING:
-    from bench.results import Results
-
-RUN = click.Path(path_type=Path)
 
 
 @click.command()
@@ -37,9 +32,9 @@ def report(runs: tuple[Path, ...], out: Path, values: tuple[str, ...], as_json: 
     from bench.report.board.text import board_text
     from bench.store.files import write_atomic
 
-    _free(out)
+    refuse_run_folder(out)
     with json_alone(as_json) as say:
-        joined = board(_loaded(runs), values)
+        joined = board(load_runs(runs), values)
         text, columns = board_text(joined), board_json(joined)
         write_atomic(out / "board.json", columns.encode())
         write_atomic(out / "board.csv", board_csv(joined).encode())
@@ -57,33 +52,3 @@ def report(runs: tuple[Path, ...], out: Path, values: tuple[str, ...], as_json: 
         click.echo("crbench: incomplete: no run holds a value", err=True)
         return ExitCode.INCOMPLETE
     return ExitCode.PASS
-
-
-def _free(out: Path) -> None:
-    """Refuse to write over the report of a run."""
-    from bench.errors import UserError
-
-    if (out / "results.json").exists():
-        raise UserError.at(f"--out {out}", "is the folder of a run, whose report would be lost", "name another folder")
-
-
-def _loaded(paths: tuple[Path, ...]) -> list[tuple[str, Results]]:
-    """Every run with its place; all that is wrong with any is said at once."""
-    from bench.errors import Problem, UserError, legible
-    from bench.gate import load_run
-
-    loaded: list[tuple[str, Results]] = []
-    problems: list[Problem] = []
-    first: dict[str, Path] = {}
-    for path in paths:
-        try:
-            results = load_run(path).results
-        except UserError as error:
-            problems += error.problems
-            continue
-        if (known := first.setdefault(results.sha256, path)) is not path:
-            problems.append(Problem(str(path), f"is the same run as {known}", "name each run once"))
-        loaded.append((legible(str(path)), results))
-    if problems:
-        raise UserError(problems)
-    return loaded

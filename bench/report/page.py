@@ -13,7 +13,14 @@ from bench.report import figures
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-TEMPLATES = ("index.html.j2", "landscape.html.j2", "over_networks.html.j2", "waterfall.html.j2", "board.html.j2")
+TEMPLATES = (
+    "index.html.j2",
+    "landscape.html.j2",
+    "over_networks.html.j2",
+    "waterfall.html.j2",
+    "board.html.j2",
+    "history.html.j2",
+)
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench.results.board import BoardFile
+from bench.results.history import HistoryFile
 from bench.results.judgements import Comparison
 from bench.results.layers import LayerReport
 from bench.results.run import SCHEMA_VERSION, Results
@@ -22,6 +23,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "results": Results,  # crbench run
     "comparison": Comparison,  # crbench gate --json, compare --json
     "board": BoardFile,  # crbench report
+    "history": HistoryFile,  # crbench history
     "layers": LayerReport,  # crbench why-diverged --json
 }
 
