@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import ruptures
@@ -63,11 +65,28 @@ def test_scale_and_origin_change_nothing():
 @pytest.mark.parametrize("x", [[], [1.0] * 7, [1.0] * 30, [1.0, 2.0, 3.0], [1.0, 9.0] * 3 + [1.0]])
 def test_few_points_and_constants_show_none(x):
     assert change_points(x) == ()
+    assert change_points(x, alpha=1.0) == ()  # not even looked for
 
 
 def test_one_point_that_is_off_is_no_level():
-    x = np.r_[np.full(12, 1.0), 9.0] + 0.01 * noise(1, 13)
-    assert all(change.index < 12 for change in change_points(x))
+    x = np.r_[np.full(59, 1.0), 9.0] + 0.01 * noise(1, 60)
+    assert all(change.index < 59 for change in change_points(x))
+
+
+def test_the_p_value_is_that_of_all_permutations():
+    x = noise(4, 8) + 1.5 * (np.arange(8) >= 5)
+
+    def least(rows):
+        """The smallest sum of squares within both sides of a split, at least two points on either."""
+        sides = [(rows[:, :k], rows[:, k:]) for k in range(2, 7)]
+        within = [sum(side.var(axis=1) * side.shape[1] for side in both) for both in sides]
+        return np.min(within, axis=0)
+
+    every = least(np.array(list(permutations(x))))
+    exact = (every <= least(x[None]) * (1 + 1e-9)).mean()
+    (change,) = change_points(x, alpha=1.0)
+    assert 0.05 < exact < 0.5
+    assert change.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 999) + 0.001)
 
 
 def test_levels_without_noise_are_steps():
