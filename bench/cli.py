@@ -10,6 +10,7 @@ import click
 
 from bench import __version__
 from bench.commands.diff import diff
+from bench.commands.export import export
 from bench.commands.history import history
 from bench.commands.lipschitz import lipschitz
 from bench.commands.registered import describe, list_
@@ -31,8 +32,8 @@ def cli() -> None:
 
 
 for command in (
-    run, check, diff, why_diverged, lipschitz, compare, gate, baseline, report, history, list_, describe, why, gc,
-    weights, convert,
+    run, check, diff, why_diverged, lipschitz, compare, gate, baseline, report, history, export, list_, describe, why,
+    gc, weights, convert,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from bench.report.board.model import Board, BoardColumn, Entry, Group
 from bench.report.board.text import NOTE
+from bench.report.export.tidy_csv import safe
 from bench.results.board import BoardFile
 
 SCHEMA: Final = 1
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a text
 FIGURES: Final = (
     "number",
     "low",
@@ -109,12 +109,12 @@ def board_csv(board: Board) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     heads = [_head(column, figure) for name, column in columns.items() for figure in held[name]]
-    writer.writerow(_safe(text) for text in ("table", "run", "variant", "target", "replicate", *heads))
+    writer.writerow(safe(text) for text in ("table", "run", "variant", "target", "replicate", *heads))
     for place, group in enumerate(board.groups, 1):
         places = {column.name: i for i, column in enumerate(group.columns)}
         for row, entries in zip(group.rows, group.entries, strict=True):
             role = "" if row.variant is None else row.variant
-            line: list[Any] = [place, _safe(row.run.name), _safe(role), _safe(row.target), row.replicate]
+            line: list[Any] = [place, safe(row.run.name), safe(role), safe(row.target), row.replicate]
             for name in columns:
                 entry = entries[places[name]] if name in places else None
                 line += [_text(entry, figure) for figure in held[name]]
@@ -146,12 +146,3 @@ def _text(entry: Entry | None, figure: str) -> str:
         return "absent" if figure == "status" else ""
     found = getattr(entry, figure)
     return "" if found is None else repr(found) if isinstance(found, float) else str(found)
-
-
-def _safe(text: str) -> str:
-    """A text that no spreadsheet computes.
-
-    >>> _safe("=1+1"), _safe("ptq8")
-    ("'=1+1", 'ptq8')
-    """
-    return f"'{text}" if text.startswith(FORMULA) else text

@@ -1,0 +1,19 @@
+"""A run for other tools: each format is a function from results to files, named in ``FORMATS``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from bench.report.export.bencher import bencher
+from bench.report.export.github_benchmark import github_benchmark
+from bench.report.export.tidy_csv import tidy_csv
+from bench.results import Results
+
+FORMATS: Final[Mapping[str, Callable[[Results], dict[str, str]]]] = {
+    "csv": tidy_csv,
+    "github-benchmark": github_benchmark,
+    "bencher": bencher,
+}
+
+__all__ = ["FORMATS", "bencher", "github_benchmark", "tidy_csv"]
