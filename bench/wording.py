@@ -31,6 +31,7 @@ TITLES = {
     "macs": "MACs",
     "nll": "NLL",
     "risk_at_80": "risk at 80 % coverage",
+    "shifted_ce2": "shifted CE²",
     "smooth_ece": "smooth ECE",
     "spearman_distance": "Spearman distance",
     "ssim_distance": "SSIM distance",
@@ -38,7 +39,7 @@ TITLES = {
     "top_1_jaccard_distance": "top 1 % Jaccard distance",
     "top_5_jaccard_distance": "top 5 % Jaccard distance",
 }
-ABBREVIATIONS = frozenset({"aps", "aupr", "auroc", "fpr95", "lac", "mcp"})
+ABBREVIATIONS = frozenset({"aps", "augrc", "aupr", "aurc", "auroc", "ece", "fpr95", "lac", "mcp", "nll"})
 SUMMARIES = {"_worst_5": ", worst 5 %", "_worst_class": ", worst class"}
 BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -61,8 +62,8 @@ def title(name: str) -> str:
 
     >>> title("robust_error"), title("ece"), title("js_worst_5")
     ('robust error', 'ECE', 'Jensen-Shannon divergence, worst 5 %')
-    >>> title("lac_set_size_kept"), title("mcp_fpr95")
-    ('LAC set size kept', 'MCP FPR95')
+    >>> title("lac_set_size_kept"), title("mcp_fpr95"), title("shifted_nll")
+    ('LAC set size kept', 'MCP FPR95', 'shifted NLL')
     """
     for ending, words in SUMMARIES.items():
         if name != ending and name.endswith(ending):

@@ -96,6 +96,7 @@ class BoardColumn:
     read: Callable[[BoardRow], Entry] = field(repr=False, compare=False)
     against: Against = Against.NOTHING
     apart: tuple[tuple[str, Any], ...] = ()  # the parameters by which it differs from other columns of its metric
+    heading: str = ""  # its name in words; empty: the value's
     note: str = ""  # what stands under its name; empty: which way is better
     derived: str = ""  # how it is made of other figures; empty: it stands in results.json
 

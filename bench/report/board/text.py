@@ -169,7 +169,7 @@ def _fewer(sizes: set[int | None], group: Group) -> str:
 def _column(column: BoardColumn, samples: str) -> ColumnText:
     words = parameters_in_words(column.apart)
     parts = column.value.split(".")
-    name = OF_MEMBERS.get(column.metric, "") + " ".join((title(parts[0]), *parts[1:]))
+    name = column.heading or OF_MEMBERS.get(column.metric, "") + " ".join((title(parts[0]), *parts[1:]))
     note = "change from its own reference" if column.like.kind == "change" else BETTER[column.like.better]
     notes = (column.note or note, samples)
     return ColumnText(f"{name} ({words})" if words else name, ", ".join(filter(None, notes)), plain(column.name))

@@ -19,17 +19,22 @@ UNKNOWN_COST: Final = "what it costs is not known"
 class _Kind(NamedTuple):
     """One column of a section: its unit, and the cost that the figure is divided by."""
 
+    heading: str
     unit: str
     cost: Callable[[EquivalentFigures], float | None]
     derived: str
 
 
 KINDS: Final = {
-    "networks": _Kind("", lambda item: MILLION, ""),
-    "per_megabyte": _Kind("1/MB", lambda item: item.file_bytes, "networks over the file's megabytes"),
-    "per_megamac": _Kind("1/MMAC", lambda item: item.macs, "networks over a million multiply-accumulates"),
+    "networks": _Kind("worth in networks", "", lambda item: MILLION, ""),
+    "per_megabyte": _Kind(
+        "networks per MB", "1/MB", lambda item: item.file_bytes, "networks over the file's megabytes"
+    ),
+    "per_megamac": _Kind(
+        "networks per MMAC", "1/MMAC", lambda item: item.macs, "networks over a million multiply-accumulates"
+    ),
 }
-EFFORT: Final = {"cpu_seconds": "s", "epochs": ""}  # what making a network took, by unit
+EFFORT: Final = {"cpu_seconds": ("s", "CPU seconds to make"), "epochs": ("", "epochs to make")}  # unit, heading
 
 
 def worth_columns(runs: Sequence[BoardRun]) -> Iterator[BoardColumn]:
@@ -40,10 +45,13 @@ def worth_columns(runs: Sequence[BoardRun]) -> Iterator[BoardColumn]:
         for value, kind in KINDS.items():
             like = ValueResult(kind="quality", unit=kind.unit, better="higher")
             read = partial(_worth, section=name, kind=kind)
-            yield BoardColumn(METRIC, "{}", value, "uncertainty", like, read, apart=apart, derived=kind.derived)
-        for value, unit in EFFORT.items():
+            yield BoardColumn(
+                METRIC, "{}", value, "uncertainty", like, read, apart=apart, heading=kind.heading, derived=kind.derived
+            )
+        for value, (unit, heading) in EFFORT.items():
             like = ValueResult(kind="cost", unit=unit, better="lower")
-            yield BoardColumn(METRIC, "{}", value, "cost", like, partial(_effort, section=name, of=value), apart=apart)
+            read = partial(_effort, section=name, of=value)
+            yield BoardColumn(METRIC, "{}", value, "cost", like, read, apart=apart, heading=heading)
 
 
 def _figures(row: BoardRow, section: str) -> tuple[EquivalentsResult | None, EquivalentFigures | None]:
