@@ -61,7 +61,7 @@ class MixedPrecision(Quantisation):
             raise NotApplicable(f"{name} and {other} share a parameter, and bits are chosen for each layer; use ptq")
         prepared, before = self.prepare(network, x)
         scheme = self.scheme(CHOICES[0], ACTIVATIONS)
-        measured = sensitivities(prepared, x, scheme)
+        measured = sensitivities(prepared, x, scheme, network.input)
         counts = {name: int(np.prod(_shape(prepared, name))) for name in measured}
         chosen = self._choose(counts, measured)
         module, record = self.quantise(prepared, x, replace(scheme, layer_bits=chosen.bits))

@@ -15,6 +15,8 @@ from bench.compression.quantisation.graph import quantised_graph
 from bench.compression.quantisation.options import Scheme
 from bench.compression.quantisation.quantisers import quiet_brevitas
 from bench.models.training import reproducible
+from bench.networks.interface import raw_logits
+from bench.networks.network import InputSpec
 
 CHOICES = (8, 4, 2)  # weight bits, most first
 BATCH = 256
@@ -102,19 +104,22 @@ def _moves(
     ]
 
 
-def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[str, dict[int, float]]:
+def sensitivities(
+    module: nn.Module, x: torch.Tensor, scheme: Scheme, declared: InputSpec
+) -> dict[str, dict[int, float]]:
     """Mean KL(p || q) of each member's outputs in nats, q with one layer at 8, 4 or 2 bits, all else in float.
 
     Args:
         module: the float network as it is to be quantised.
         x: preprocessed samples (n, channels, height, width).
         scheme: how weight ranges are found.
+        declared: whether the network puts out logits or probabilities.
     """
     probe = copy.deepcopy(module).eval()
     batches = list(torch.split(x, BATCH))
     damage: dict[str, dict[int, float]] = {}
     with reproducible("sensitivity"), quiet_brevitas(), torch.no_grad():
-        expected = _log_probabilities(probe, batches)
+        expected = _log_probabilities(probe, batches, declared)
         for bits in CHOICES:
             weights_only = replace(scheme, weights=bits, activations=None, layer_bits={})
             quantised, placed = quantised_graph(module, weights_only)
@@ -125,11 +130,11 @@ def sensitivities(module: nn.Module, x: torch.Tensor, scheme: Scheme) -> dict[st
                 kept = layer.weight.data
                 rounded: Any = quantised.get_submodule(name)
                 layer.weight.data = rounded.quant_weight().value
-                rows = expected.exp() * (expected - _log_probabilities(probe, batches))
+                rows = expected.exp() * (expected - _log_probabilities(probe, batches, declared))
                 damage.setdefault(name, {})[bits] = max(float(rows.sum(dim=-1).mean()), 0.0)
                 layer.weight.data = kept
     return damage
 
 
-def _log_probabilities(module: nn.Module, batches: list[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([module(batch) for batch in batches]).double().log_softmax(dim=-1)
+def _log_probabilities(module: nn.Module, batches: list[torch.Tensor], declared: InputSpec) -> torch.Tensor:
+    return raw_logits(torch.cat([module(batch) for batch in batches]).double(), declared).log_softmax(dim=-1)

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ from torch import nn
 
 from bench.compression.quantisation.bit_allocation import CHOICES, allocate, sensitivities
 from bench.compression.quantisation.options import Scheme
+from bench.networks.network import InputSpec
 
+LOGITS = InputSpec((1, 4, 4), ("a", "b", "c"))
 LAYERS = ("a", "b", "c", "d")
 
 
@@ -81,7 +84,7 @@ def two_layers():
 def test_sensitivity_is_the_divergence_of_one_rounded_layer(two_layers):
     module, x = two_layers
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    found = sensitivities(module, x, Scheme(8, 8, per_channel=True))
+    found = sensitivities(module, x, Scheme(8, 8, per_channel=True), LOGITS)
     assert list(found) == ["1", "3"]
     for row in found.values():
         assert 0 <= row[8] < row[4] < row[2]
@@ -97,7 +100,17 @@ def test_sensitivity_is_the_divergence_of_one_rounded_layer(two_layers):
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
+def test_probabilities_are_not_read_as_logits(two_layers):
+    """The same network with its softmax inside has the same sensitivities."""
+    module, x = two_layers
+    declared = replace(LOGITS, output="probabilities")
+    found = sensitivities(nn.Sequential(*module, nn.Softmax(dim=1)), x, Scheme(8, 8, per_channel=True), declared)
+    wanted = sensitivities(module, x, Scheme(8, 8, per_channel=True), LOGITS)
+    for name, row in wanted.items():
+        assert found[name] == pytest.approx(row, rel=1e-4)
+
+
 def test_a_layer_of_zeros_loses_nothing(two_layers):
     module, x = two_layers
     nn.init.zeros_(module[1].weight)
-    assert set(sensitivities(module, x, Scheme(8, 8, per_channel=True))["1"].values()) == {0.0}
+    assert set(sensitivities(module, x, Scheme(8, 8, per_channel=True), LOGITS)["1"].values()) == {0.0}
