@@ -6,13 +6,13 @@ import click
 
 from bench.commands.options import NO_CODE
 
-KINDS = ["metrics", "probes", "attacks", "steps", "models", "loaders", "sources", "runtimes"]
+KINDS = ["metrics", "probes", "attacks", "steps", "models", "methods", "loaders", "sources", "runtimes"]
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
 def list_(kind: str) -> int:
-    """List what exists: metrics, probes, attacks, steps, models, loaders, sources, runtimes."""
+    """List what exists: metrics, probes, attacks, steps, models, uncertainty methods, loaders, sources, runtimes."""
     from bench.suite.registered_names import list_names
 
     rows = list_names(kind)
@@ -26,7 +26,7 @@ def list_(kind: str) -> int:
 @click.argument("name")
 @NO_CODE
 def describe(name: str) -> int:
-    """Parameters, units, values and source of a metric, probe, attack, step, model, loader, source or runtime."""
+    """Parameters, units, values and source of a metric, probe, attack, step, model, method, loader, source or runtime."""
     from bench.suite.registered_names import describe as describe_name
     from bench.suite.registered_names import kinds_of
 

@@ -64,7 +64,9 @@ def kinds_of(name: str) -> list[str]:
         thing = load_object(name)
         kinds = [kind for kind, registry in KINDS.items() if is_class_of(thing, BASES[registry.kind])]
         if not kinds:
-            raise UserError.at("", f"{name!r} is no metric, probe, attack, step, model, loader, source or runtime")
+            raise UserError.at(
+                "", f"{name!r} is no metric, probe, attack, step, model, method, loader, source or runtime"
+            )
         return kinds
     kinds_with_name = [kind for kind, registry in KINDS.items() if name in registry.names()]
     if not kinds_with_name:

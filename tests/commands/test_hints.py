@@ -7,7 +7,9 @@ import shlex
 import pytest
 
 from bench.cli import run_cli
+from bench.commands import registered
 from bench.errors import UserError
+from bench.suite import registered_names
 from bench.suite.given_metric import parse_metric
 
 GATED_ATTACK = 'epsilon = 0.05\nsteps = 3\ngate = [{ value = "robust_error", max_harm = 0.05 }]\n'
@@ -109,4 +111,11 @@ def test_the_description_that_a_mistake_names_can_be_read(measured, capsys):
         assert "parameters:" in capsys.readouterr().out
     assert run_cli(["describe", "described_metric:Accuracy"]) == 0
     assert run_cli(["describe", "described_metric:parameters"]) == 2
-    assert "is no metric, probe, attack, step, model, loader, source or runtime" in capsys.readouterr().err
+    assert "is no metric, probe, attack, step, model, method, loader, source or runtime" in capsys.readouterr().err
+
+
+def test_every_kind_can_be_listed(capsys):
+    assert set(registered.KINDS) == set(registered_names.KINDS)
+    for kind in registered.KINDS:
+        assert run_cli(["list", kind]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == len(registered_names.KINDS[kind].names())
