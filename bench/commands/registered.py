@@ -26,7 +26,7 @@ def list_(kind: str) -> int:
 @click.argument("name")
 @NO_CODE
 def describe(name: str) -> int:
-    """Parameters, units, values and source of a metric, probe, attack, step, model, method, loader, source or runtime."""
+    """Parameters, units, values and source of a registered name: a metric, step, model, method, loader and so on."""
     from bench.suite.registered_names import describe as describe_name
     from bench.suite.registered_names import kinds_of
 
