@@ -47,6 +47,7 @@ NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network i
     "functional.members.simplex_training",
     "functional.module_cost",
     "functional.onnx_cost",
+    "functional.onnx_sizes",
     "networks.answers",
     "networks.attention",
     "networks.feature_maps",

@@ -21,7 +21,12 @@ FOLDED: Final = frozenset(
 
 
 def told(graph: onnx.GraphProto) -> dict[str, Any]:
-    """The few numbers that a graph holds, by name."""
+    """The few numbers that a graph holds, by name.
+
+    >>> tensor = numpy_helper.from_array(np.array([2, 3]), "sizes")
+    >>> told(helper.make_graph([], "g", [], [], [tensor]))["sizes"].tolist()
+    [2, 3]
+    """
     held = [(tensor.name, tensor) for tensor in graph.initializer]
     held += [
         (node.output[0], attribute.t)
@@ -44,6 +49,12 @@ def fold_sizes(model: onnx.ModelProto, shaped: onnx.ModelProto) -> bool:
     Args:
         model: what is changed.
         shaped: the same with the shapes that are known.
+
+    >>> given = [numpy_helper.from_array(np.array([number]), name) for number, name in ((5, "five"), (3, "three"))]
+    >>> nodes = [helper.make_node("Mod", ["five", "three"], ["two"])]
+    >>> model = helper.make_model(helper.make_graph(nodes, "g", [], [], given))
+    >>> fold_sizes(model, model), len(model.graph.node), told(model.graph)["two"].tolist()
+    (True, 0, [2])
     """
     values = (*shaped.graph.input, *shaped.graph.value_info, *shaped.graph.output)
     shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values}

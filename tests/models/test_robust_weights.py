@@ -19,13 +19,17 @@ EPSILON = 8 / 255
 IMAGES = 64
 
 
-@pytest.mark.parametrize("name", ["reference", *(f"yardstick-{number}" for number in range(1, 5))])
-def test_single_step_training_did_not_collapse(name) -> None:
-    """Catastrophic overfitting: an accuracy near 0 under PGD-50 beside a high one under FGSM (arXiv 2001.03994)."""
+@pytest.fixture(scope="module")
+def data():
     try:
-        data = loaders.get("fashion-mnist")().load(2000, 512)
+        return loaders.get("fashion-mnist")().load(2000, 512)
     except UserError as missing:
         pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("name", ["reference", *(f"yardstick-{number}" for number in range(1, 5))])
+def test_single_step_training_did_not_collapse(name, data) -> None:
+    """Catastrophic overfitting: an accuracy near 0 under PGD-50 beside a high one under FGSM (arXiv 2001.03994)."""
     module = models.get("resnet8")().build(data.input)
     module.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
     module.eval()

@@ -239,7 +239,7 @@ def test_what_the_store_lost_is_measured_again_and_said_in_the_closing_lines(mea
         file.write_bytes(file.read_bytes()[:-1] + b"?")
     shown = " ".join(measured.pytest("suites/mine.toml", *workers, expect=1).split())  # far may not ship
     assert "counted as absent, what needs them is measured again" in shown
-    assert "counted as absent" not in measured.pytest("suites/mine.toml", *workers, expect=1)
+    assert "counted as absent" not in measured.pytest("suites/mine.toml", expect=1)
 
 
 @pytest.mark.parametrize("url", ["", " ", "file:", "memory:"])
