@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.commands.output import json_alone
-from bench.commands.several_runs import RUN, load_runs, refuse_run_folder
-from bench.exit_codes import ExitCode
+from bench.commands.several_runs import RUN, complete, load_runs, refuse_run_folder, write_and_show
 
 if TYPE_CHECKING:
     from bench.cell_id import CellId
@@ -37,27 +36,22 @@ def history(
     from bench.report.history.files import histories_json
     from bench.report.history.html import render_histories_html
     from bench.report.history.text import history_texts
-    from bench.store.files import write_atomic
 
     refuse_run_folder(out)
     with json_alone(as_json) as say:
         found = histories(load_runs(runs), values, _accepted(baselines))
-        texts, content = history_texts(found), histories_json(found)
-        write_atomic(out / "history.json", content.encode())
-        write_atomic(out / "index.html", render_histories_html(texts).encode())
-        if as_json:
-            say(content)
-        elif not quiet:
+        texts = history_texts(found)
+
+        def show() -> None:
             from rich.console import Console
 
             from bench.report.history.terminal import render_histories
 
             render_histories(texts, Console())
-            click.echo(f"\n{out / 'index.html'}")
-    if not any(line.histories for line in found.lines):
-        click.echo("crbench: incomplete: no run holds a value", err=True)
-        return ExitCode.INCOMPLETE
-    return ExitCode.PASS
+
+        files = {"history.json": histories_json(found), "index.html": render_histories_html(texts)}
+        write_and_show(out, files, "history.json", say if as_json else None, None if quiet else show)
+    return complete(any(line.histories for line in found.lines))
 
 
 def _accepted(paths: tuple[Path, ...]) -> Accepted:

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from bench.commands.output import json_alone
-from bench.commands.several_runs import RUN, load_runs, refuse_run_folder
-from bench.exit_codes import ExitCode
+from bench.commands.several_runs import RUN, complete, load_runs, refuse_run_folder, write_and_show
 
 
 @click.command()
@@ -30,25 +29,23 @@ def report(runs: tuple[Path, ...], out: Path, values: tuple[str, ...], as_json: 
     from bench.report.board.files import board_csv, board_json
     from bench.report.board.html import render_board_html
     from bench.report.board.text import board_text
-    from bench.store.files import write_atomic
 
     refuse_run_folder(out)
     with json_alone(as_json) as say:
         joined = board(load_runs(runs), values)
-        text, columns = board_text(joined), board_json(joined)
-        write_atomic(out / "board.json", columns.encode())
-        write_atomic(out / "board.csv", board_csv(joined).encode())
-        write_atomic(out / "index.html", render_board_html(text).encode())
-        if as_json:
-            say(columns)
-        elif not quiet:
+        text = board_text(joined)
+
+        def show() -> None:
             from rich.console import Console
 
             from bench.report.board.terminal import render_board
 
             render_board(text, Console())
-            click.echo(f"\n{out / 'index.html'}")
-    if not any(group.columns for group in joined.groups):
-        click.echo("crbench: incomplete: no run holds a value", err=True)
-        return ExitCode.INCOMPLETE
-    return ExitCode.PASS
+
+        files = {
+            "board.json": board_json(joined),
+            "board.csv": board_csv(joined),
+            "index.html": render_board_html(text),
+        }
+        write_and_show(out, files, "board.json", say if as_json else None, None if quiet else show)
+    return complete(any(group.columns for group in joined.groups))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from bench.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from bench.results import Results
@@ -41,3 +44,34 @@ def load_runs(paths: tuple[Path, ...]) -> list[tuple[str, Results]]:
     if problems:
         raise UserError(problems)
     return loaded
+
+
+def write_and_show(
+    out: Path, files: Mapping[str, str], told: str, say: Callable[[str], None] | None, show: Callable[[], None] | None
+) -> None:
+    """Write files into a folder, then print one of them, or show it and name the page.
+
+    Args:
+        out: the folder.
+        files: texts by name, index.html among them.
+        told: the name of the one that ``--json`` prints.
+        say: prints it; None without ``--json``.
+        show: prints tables; None with ``--quiet``.
+    """
+    from bench.store.files import write_atomic
+
+    for name, text in files.items():
+        write_atomic(out / name, text.encode())
+    if say is not None:
+        say(files[told])
+    elif show is not None:
+        show()
+        click.echo(f"\n{out / 'index.html'}")
+
+
+def complete(measured: bool) -> ExitCode:
+    """Pass, or incomplete, which is said, where no run holds a value."""
+    if measured:
+        return ExitCode.PASS
+    click.echo("crbench: incomplete: no run holds a value", err=True)
+    return ExitCode.INCOMPLETE

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from typing import Any, Final
 
+from bench.report.board.columns import parameters_of
 from bench.report.board.model import Board, BoardColumn, Entry, Group
 from bench.report.board.text import NOTE
-from bench.report.export.tidy_csv import safe
+from bench.report.spreadsheet import csv_text
+from bench.results.base import checked_json
 from bench.results.board import BoardFile
 
 SCHEMA: Final = 1
@@ -36,8 +37,7 @@ def board_json(board: Board) -> str:
         "left_out": list(board.left_out),
         "groups": [_group(group) for group in board.groups],
     }
-    told = BoardFile.model_validate(content).model_dump(mode="json", by_alias=True)
-    return json.dumps(told, indent=1, allow_nan=False) + "\n"
+    return checked_json(BoardFile, content)
 
 
 def _group(group: Group) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _column(column: BoardColumn, entries: list[Entry]) -> dict[str, Any]:
     return {
         "name": column.name,
         "metric": column.metric,
-        "params": json.loads(column.parameters),
+        "params": parameters_of(column),
         "value": column.value,
         "family": column.family,
         "kind": column.like.kind,
@@ -109,12 +109,12 @@ def board_csv(board: Board) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     heads = [_head(column, figure) for name, column in columns.items() for figure in held[name]]
-    writer.writerow(safe(text) for text in ("table", "run", "variant", "target", "replicate", *heads))
+    writer.writerow(csv_text(text) for text in ("table", "run", "variant", "target", "replicate", *heads))
     for place, group in enumerate(board.groups, 1):
         places = {column.name: i for i, column in enumerate(group.columns)}
         for row, entries in zip(group.rows, group.entries, strict=True):
             role = "" if row.variant is None else row.variant
-            line: list[Any] = [place, safe(row.run.name), safe(role), safe(row.target), row.replicate]
+            line: list[Any] = [place, csv_text(row.run.name), csv_text(role), csv_text(row.target), row.replicate]
             for name in columns:
                 entry = entries[places[name]] if name in places else None
                 line += [_text(entry, figure) for figure in held[name]]
@@ -144,5 +144,4 @@ def _held(board: Board, name: str) -> list[str]:
 def _text(entry: Entry | None, figure: str) -> str:
     if entry is None:
         return "absent" if figure == "status" else ""
-    found = getattr(entry, figure)
-    return "" if found is None else repr(found) if isinstance(found, float) else str(found)
+    return csv_text(getattr(entry, figure))

@@ -103,10 +103,8 @@ def _steps(
     place: Place, column: BoardColumn, accepted: Mapping[tuple[CellId, str], Sequence[Step]]
 ) -> tuple[Step, ...]:
     """What baselines accepted for this value; they hold variants, no references."""
-    import json
-
     variant, target, replicate = place
     if variant is None or column.derived:
         return ()
-    cell = CellId.make(variant, target, column.metric, json.loads(column.parameters), replicate)
+    cell = CellId(variant, target, column.metric, column.parameters, replicate)
     return tuple(accepted.get((cell, column.value), ()))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
+from bench.report.board.columns import parameters_of
 from bench.report.board.model import BoardRun
 from bench.report.history.model import Histories, History
 from bench.report.history.text import NOTE
+from bench.results.base import checked_json
 from bench.results.history import HistoryFile
 
 
@@ -28,8 +29,7 @@ def histories_json(found: Histories) -> str:
             for line in found.lines
         ],
     }
-    told = HistoryFile.model_validate(content).model_dump(mode="json", by_alias=True)
-    return json.dumps(told, indent=1, allow_nan=False) + "\n"
+    return checked_json(HistoryFile, content)
 
 
 def _run(run: BoardRun) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _value(history: History) -> dict[str, Any]:
         "target": history.target,
         "replicate": history.replicate,
         "metric": column.metric,
-        "params": json.loads(column.parameters),
+        "params": parameters_of(column),
         "value": column.value,
         "kind": column.like.kind,
         "unit": column.like.unit,
