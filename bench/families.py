@@ -13,14 +13,34 @@ class FamilyInfo(NamedTuple):
     title: str
     headlines: tuple[str, ...]  # metrics, named before anyone looks: the first that a suite uses stands for the family
     gaps: bool = True  # on the yardsticks' scale, with a gap and an alarm in reports
+    harms: tuple[str, ...] = ()  # ``metric.value``, named before anyone looks too: the first that a suite measures
 
 
 FAMILIES: dict[str, FamilyInfo] = {
-    "fidelity": FamilyInfo("Does it still predict the same?", ("fidelity.predictions",)),
-    "lipschitz": FamilyInfo("Does it react to its input as before?", ("lipschitz.local",)),
-    "adversarial": FamilyInfo("Does it withstand the same attacks?", ("adversarial.minimum_norm", "adversarial.pgd")),
-    "attribution": FamilyInfo("Does it look at the same pixels?", ("attribution.ig",)),
-    "uncertainty": FamilyInfo("Is it as sure, and rightly so?", ("uncertainty.calibration",)),
+    "fidelity": FamilyInfo(
+        "Does it still predict the same?", ("fidelity.predictions",), harms=("fidelity.accuracy.accuracy",)
+    ),
+    "lipschitz": FamilyInfo(
+        "Does it react to its input as before?", ("lipschitz.local",), harms=("lipschitz.local.log_jacobian_norm",)
+    ),
+    "adversarial": FamilyInfo(
+        "Does it withstand the same attacks?",
+        ("adversarial.minimum_norm", "adversarial.pgd"),
+        harms=(
+            "adversarial.masking.reported_robust_error",
+            "adversarial.robust_error.robust_error",
+            "adversarial.pgd.robust_error",
+            "adversarial.corruptions.corruption_error",
+        ),
+    ),
+    "attribution": FamilyInfo(
+        "Does it look at the same pixels?", ("attribution.ig",), harms=("attribution.faithfulness.insertion",)
+    ),
+    "uncertainty": FamilyInfo(
+        "Is it as sure, and rightly so?",
+        ("uncertainty.calibration",),
+        harms=("uncertainty.temperature.calibrated_nll", "uncertainty.calibration.nll"),
+    ),
     "cost": FamilyInfo("What does it cost to store and run?", ("cost",), gaps=False),
 }
 

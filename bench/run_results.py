@@ -194,8 +194,12 @@ class RunResults(Results):
         name = legible(f"baseline {Path(baseline).name}, accepted {known.accepted}")
         return conclude(self, judge_baseline(self, self._samples, known), name, strict=strict)
 
-    def save(self, folder: Path | str) -> RunResults:
+    def save(self, folder: Path | str, *, inline_pictures: bool = False) -> RunResults:
         """Write what ``crbench run`` writes: ``results.json``, ``arrays.npz`` and the report ``index.html``.
+
+        Args:
+            folder: it is made where it does not exist.
+            inline_pictures: pictures of samples stand within the report, not in ``pictures/`` beside it.
 
         Returns:
             The results as they were written, with the checksum of the arrays beside them. ``crbench gate``,
@@ -203,6 +207,8 @@ class RunResults(Results):
         """
         from bench.gate import results_json
         from bench.report.html import render_html
+        from bench.report.interactive import inline
+        from bench.report.pictures import Pictures
         from bench.store.checksums import sha256
         from bench.store.files import write_atomic
         from bench.store.samples import write_samples
@@ -211,7 +217,10 @@ class RunResults(Results):
         arrays = write_samples(self._samples, folder)  # the results come last: they name the arrays
         named = self.model_copy(update={"arrays_sha256": sha256(arrays.read_bytes())})
         write_atomic(folder / "results.json", (results_json(named, indent=1) + "\n").encode())
-        write_atomic(folder / "index.html", render_html(named).encode())
+        pictures = Pictures()
+        page = render_html(named, inline if inline_pictures else pictures.place)
+        pictures.write(folder)
+        write_atomic(folder / "index.html", page.encode())
         return named
 
     def __repr__(self) -> str:

@@ -53,7 +53,10 @@ def plain(text: object) -> str:
     >>> plain("a\n\x1b[31mb\u202e")
     'a [31mb'
     """
-    visible = (" " if unicodedata.category(c) in HIDDEN or c.isspace() else c for c in str(text))
+    shown = str(text)
+    if shown.isascii() and shown.isprintable():  # most are
+        return " ".join(shown.split())
+    visible = (" " if unicodedata.category(c) in HIDDEN or c.isspace() else c for c in shown)
     return " ".join("".join(visible).split())
 
 

@@ -93,6 +93,10 @@ NO_CODE = click.option(
 )
 DEVICE = click.option("--device", default="cpu", show_default=True, help="Where torch runs: cpu, cuda, cuda:1, ...")
 
+INLINE_PICTURES = click.option(
+    "--inline-pictures", is_flag=True, help="Pictures of samples stand within the page, not in pictures/ beside it."
+)
+
 
 class Shard(click.ParamType):  # type: ignore[type-arg]
     """One of several equal parts of the cells: ``I/N``."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bench.commands.options import INLINE_PICTURES
 from bench.commands.output import json_alone
 from bench.commands.several_runs import RUN, complete, load_runs, refuse_run_folder, write_and_show
 
@@ -17,8 +18,11 @@ from bench.commands.several_runs import RUN, complete, load_runs, refuse_run_fol
 )
 @click.option("--value", "values", multiple=True, metavar="METRIC.VALUE", help="A column; may be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="Print board.json on standard output and nothing else.")
+@INLINE_PICTURES
 @click.option("--quiet", "-q", is_flag=True, help="No table.")
-def report(runs: tuple[Path, ...], out: Path, values: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+def report(
+    runs: tuple[Path, ...], out: Path, values: tuple[str, ...], as_json: bool, inline_pictures: bool, quiet: bool
+) -> int:
     """Join several RUNs, folders that crbench run wrote, into one board.
 
     A row for each run's reference and each variant, in the order given: own figures with their intervals, and harms.
@@ -29,10 +33,14 @@ def report(runs: tuple[Path, ...], out: Path, values: tuple[str, ...], as_json: 
     from bench.report.board.files import board_csv, board_json
     from bench.report.board.html import render_board_html
     from bench.report.board.text import board_text
+    from bench.report.interactive import inline
+    from bench.report.pictures import Pictures
 
     refuse_run_folder(out)
+    pictures = Pictures()
     with json_alone(as_json) as say:
-        joined = board(load_runs(runs), values)
+        given = load_runs(runs)
+        joined = board(given, values)
         text = board_text(joined)
 
         def show() -> None:
@@ -45,7 +53,8 @@ def report(runs: tuple[Path, ...], out: Path, values: tuple[str, ...], as_json: 
         files = {
             "board.json": board_json(joined),
             "board.csv": board_csv(joined),
-            "index.html": render_board_html(text),
+            "index.html": render_board_html(given, values, inline if inline_pictures else pictures.place),
         }
+        pictures.write(out)
         write_and_show(out, files, "board.json", say if as_json else None, None if quiet else show)
     return complete(any(group.columns for group in joined.groups))

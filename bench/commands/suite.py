@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.options import DEVICE, NO_CODE, QUIET, STORE, Shard, named_as_typed
+from bench.commands.options import DEVICE, INLINE_PICTURES, NO_CODE, QUIET, STORE, Shard, named_as_typed
 from bench.commands.output import json_alone
 from bench.commands.showing import show, with_progress
 from bench.exit_codes import ExitCode
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 @click.option("--gate", is_flag=True, help="Exit 1 when a gate against the reference fails.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Default: reports/NAME.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on standard output and nothing else.")
+@INLINE_PICTURES
 @STORE
 @DEVICE
 @NO_CODE
 @QUIET
 def run(
     suite: Path, only: str | None, shard: tuple[int, int], rerun: Any, gate: bool,
-    out: Path | None, as_json: bool, store: str, device: str, quiet: bool,
+    out: Path | None, as_json: bool, inline_pictures: bool, store: str, device: str, quiet: bool,
 ) -> int:  # fmt: skip
     """Measure a suite: train or load, compress, observe, report."""
     from bench.engine.run import Progress
@@ -53,7 +54,8 @@ def run(
                 return study.run(only, shard)
 
         folder = out or Path("reports") / loaded.name
-        results = with_progress(measure, quiet=quiet or as_json).save(folder)
+        measured = with_progress(measure, quiet=quiet or as_json)
+        results = measured.save(folder, inline_pictures=inline_pictures)
         if as_json:
             say(results_json(results))
         elif not quiet:

@@ -42,6 +42,7 @@ class Step(ABC):
     consumes: ClassVar[frozenset[str]] = frozenset({"torch"})
     refusal: ClassVar[dict[str, str]] = {}  # network kind -> why it is refused
     needs: ClassVar[frozenset[Need]] = frozenset()
+    control: ClassVar[bool] = False  # compresses nothing: it shows what damage or another training does alone
     takes_torchscript: ClassVar[bool] = False  # else a network with TorchScript in it is refused
 
     def produces(self, kind: str) -> str:

@@ -39,6 +39,7 @@ class Retrain(Step):
     seed: Seed = 0
 
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "recipe"})
+    control: ClassVar[bool] = True
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "a quantised structure has no initialisation; retrain before quantising",
         "onnx": "an ONNX file cannot be trained; retrain before exporting",

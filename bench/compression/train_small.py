@@ -33,6 +33,7 @@ class TrainSmall(Step):
 
     version: ClassVar[int] = 2
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "recipe"})
+    control: ClassVar[bool] = True
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "a quantised network has no recipe; train before quantising",
         "onnx": "an ONNX file cannot be trained; train before exporting",

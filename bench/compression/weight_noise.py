@@ -47,6 +47,7 @@ class WeightNoise(Step):
 
     version: ClassVar[int] = 2
     needs: ClassVar[frozenset[Need]] = frozenset({"train", "calibration"})
+    control: ClassVar[bool] = True
     takes_torchscript: ClassVar[bool] = True
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "its weights lie on a grid; add noise before quantising",

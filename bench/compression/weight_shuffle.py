@@ -23,6 +23,7 @@ class WeightShuffle(Step):
 
     seed: Seed = 0
 
+    control: ClassVar[bool] = True
     takes_torchscript: ClassVar[bool] = True
     refusal: ClassVar[dict[str, str]] = {
         "torch-quantised": "its scales belong to its weights; shuffle before quantising",

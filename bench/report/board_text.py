@@ -8,8 +8,9 @@ from typing import Any
 from bench.report.figures import Figure, alarm_words, cost, estimate, figure_of, gap
 from bench.report.leaderboard import Column, CostEntry, GapEntry, HarmEntry, Leaderboard, Mark, Missing, Row, State
 from bench.report.ratio_text import RatioGroupText, ratio_texts
+from bench.report.step_text import steps_text
 from bench.report.yardsticks import YardstickWords, yardstick_scale, yardstick_words
-from bench.results import Cell, StepUse
+from bench.results import Cell
 from bench.wording import difference_unit, parameters_in_words, plain, title
 
 WORDS: dict[State, str] = {
@@ -79,9 +80,7 @@ class RowText:
     @property
     def reason(self) -> str:
         """The verdict's sentence without the words that name the variant and the verdict."""
-        words = ("do not ship", "undecided on", "error in")
-        openings = (*(f"{word} {self.label}: " for word in words), f"{self.label} may ship: ")
-        return next((self.because.removeprefix(o) for o in openings if self.because.startswith(o)), self.because)
+        return without_opening(self.because, self.label)
 
 
 @dataclass(frozen=True)
@@ -133,6 +132,16 @@ class BoardText:
         return list(groups.items())
 
 
+def without_opening(because: str, label: str) -> str:
+    """A verdict's sentence without the words that name the variant and the verdict.
+
+    >>> without_opening("do not ship int8 (edge): accuracy +3.1 points", "int8 (edge)")
+    'accuracy +3.1 points'
+    """
+    openings = (*(f"{word} {label}: " for word in ("do not ship", "undecided on", "error in")), f"{label} may ship: ")
+    return next((because.removeprefix(opening) for opening in openings if because.startswith(opening)), because)
+
+
 def board_text(board: Leaderboard) -> BoardText:
     """A leaderboard in words."""
     rows = tuple(_row(row) for row in board.rows)
@@ -177,22 +186,13 @@ def _row(row: Row) -> RowText:
         target=target,
         state=row.state,
         because=plain(row.because) or UNJUDGED,
-        steps=" → ".join(_step(step) for step in row.steps),
+        steps=steps_text(row.steps),
         harms=tuple(_harm(harm) for harm in row.harms),
-        gaps=tuple(_gap(item) for item in row.gaps),
+        gaps=tuple(gap_text(item) for item in row.gaps),
         size=_cost(row.size, "variant"),
         latency=_cost(row.latency, "variant"),
         cells=row.cells,
     )
-
-
-def _step(use: StepUse) -> str:
-    given = [
-        f"{plain(key)} {plain(value)}"
-        for key, value in use.parameters.items()
-        if value is not None and not isinstance(value, dict | list)
-    ]
-    return f"{plain(use.step)} ({', '.join(given)})" if given else plain(use.step)
 
 
 def _harm(harm: HarmEntry) -> Figure:
@@ -203,7 +203,8 @@ def _harm(harm: HarmEntry) -> Figure:
     return Figure(reason=f"{harm.status}: {plain(harm.reason) or 'no reason given'}")
 
 
-def _gap(item: GapEntry) -> GapText:
+def gap_text(item: GapEntry) -> GapText:
+    """A family on the yardsticks' scale in words."""
     if not item.measured:
         return GapText(plain(item.family), "", Figure(reason="not measured here"), "", item)
     limits = None if item.low is None and item.high is None else (item.low, item.high)

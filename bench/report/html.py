@@ -1,17 +1,20 @@
-"""One static page that holds everything: no other file, no other host, readable without scripts."""
+"""The report of one run as a page: it opens from disk, asks no other host, and reads without scripts."""
 
 from __future__ import annotations
 
 from bench.report import figures
+from bench.report.board.build import board as joined
 from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
-from bench.report.detail import cell_entries, provenance
-from bench.report.detail_text import cell_text, flat
+from bench.report.detail import provenance
+from bench.report.detail_text import flat
 from bench.report.equivalents import HEADING as EQUIVALENTS_HEADING
 from bench.report.equivalents import NOTE as EQUIVALENTS_NOTE
 from bench.report.equivalents import equivalents_texts
 from bench.report.exemplars import HEADING as EXEMPLARS_HEADING
 from bench.report.exemplars import NOTE as EXEMPLARS_NOTE
 from bench.report.exemplars import exemplars_texts
+from bench.report.interactive import Place, inline, packed, payload, script
+from bench.report.interactive.pareto import drawing
 from bench.report.landscape import HEADING as LANDSCAPE_HEADING
 from bench.report.landscape import NOTE as LANDSCAPE_NOTE
 from bench.report.landscape import landscape_texts
@@ -21,58 +24,59 @@ from bench.report.ratio_text import HEADING, NOTE
 from bench.report.series import HEADING as SERIES_HEADING
 from bench.report.series import NOTE as SERIES_NOTE
 from bench.report.series import series_texts
-from bench.report.strip import position, strip, ticks
+from bench.report.strip import position
 from bench.report.transfer import HEADING as TRANSFER_HEADING
 from bench.report.transfer import NOTE as TRANSFER_NOTE
 from bench.report.transfer import transfer_texts
-from bench.report.waterfall import stages_of
-from bench.report.waterfall_text import stages_text
 from bench.results import Results
+from bench.wording import plain
 from bench.wording_of_sums import sums_lines
 
-MOST_HARMS = 4
+
+def compared(results: Results, board: BoardText) -> str:
+    """What was compared, on what data and how many samples, in one sentence."""
+    variants = len({(variant.name, variant.replicate) for variant in results.variants})
+    targets = len({variant.target for variant in results.variants})
+    data = results.suite.data
+    on = "" if data is None else f" on {plain(data.name)}, {data.evaluation} evaluation samples"
+    many = f"{variants} variant{'s' if variants != 1 else ''} on {targets} target{'s' if targets != 1 else ''}"
+    return f"{many}, each beside the reference network on the same target{on}; {board.headline}."
 
 
-def shown_columns(board: BoardText) -> list[int]:
-    """The harms that the leaderboard holds: gated ones always, then those with an interval, four in all."""
-    wanted = [i for i, column in enumerate(board.columns) if column.gated or column.interval]
-    gated = sum(column.gated for column in board.columns)
-    return wanted[: max(gated, MOST_HARMS)]
-
-
-def render_html(results: Results) -> str:
+def render_html(results: Results, place: Place = inline) -> str:
     """The whole report as one HTML document.
 
     Only this page's own style and script may run (content security policy by hash), so that no name in a results file
     can become code even where an escape were forgotten.
+
+    Args:
+        results: of one run.
+        place: from a picture in base64 to what an image's ``src`` names; by default the picture within the page.
     """
     board = board_text(leaderboard(results))
-    style, script = asset("report.css"), asset("report.js")
-    harms = shown_columns(board)
+    style, code = asset("report.css"), script()
     meanings = figures.meanings(board.yardstick)
-    rows = [
-        {
-            "row": row,
-            "strips": [(gap, strip(gap, board.yardstick)) for gap in row.gaps],
-            "cells": [cell_text(entry) for entry in cell_entries(row.cells)],
-            "stages": None if (stages := stages_of(variant, row.cells)) is None else stages_text(stages),
-        }
-        for row, variant in zip(board.rows, results.variants, strict=True)
-    ]
+    every = joined([("", results)], every=True)
+    data = payload(every, place)
+    data["meanings"] = {mark.value: meaning for mark, meaning in meanings.items() if mark}
+    group = data["groups"][0]
     return (
         environment()
         .get_template("index.html.j2")
         .render(
             board=board,
-            harms=harms,
-            left_out=[column.title for i, column in enumerate(board.columns) if i not in harms],
-            rows=rows,
+            compared=compared(results, board),
+            rows=board.rows,
+            group=group,
+            scaled=any("gap" in told for told in group["families"]),
+            drawing=drawing(group),
+            packed=packed(data),
             states=[("ship", "May ship"), ("stop", "Do not ship"), ("error", "Error"), ("open", "Undecided")],
             words=WORDS,
             signs=SIGNS,
-            meanings=meanings,
+            meanings=data["meanings"],
+            mark_signs={mark.value: sign for mark, sign in figures.SIGNS.items()},
             marks=[(figures.SIGNS[mark], meaning) for mark, meaning in meanings.items() if mark],
-            ticks=ticks(board.yardstick),
             one=position(1.0),
             provenance=flat(provenance(results)),
             sums=sums_lines(results.cells),
@@ -94,7 +98,7 @@ def render_html(results: Results) -> str:
             ratios_heading=HEADING,
             ratios_note=NOTE,
             style=style,
-            script=script,
-            policy=policy(style, script),
+            script=code,
+            policy=policy(style, code),
         )
     )

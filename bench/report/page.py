@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.report import figures
+from bench.report.strip import position
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -17,9 +19,10 @@ TEMPLATES = (
     "index.html.j2",
     "landscape.html.j2",
     "over_networks.html.j2",
-    "waterfall.html.j2",
     "board.html.j2",
     "history.html.j2",
+    "leaderboard.html.j2",
+    "shells.html.j2",
 )
 
 
@@ -37,7 +40,16 @@ def environment() -> Environment:
         auto_reload=False,
     )
     environment.globals["same"] = figures.SAME
+    environment.globals["position"] = position
+    environment.globals["at"] = _at
+    environment.globals["plain_states"] = ("number", "limit", "range")
     return environment
+
+
+def _at(held: Mapping[str, Any], name: str, row: int, other: Any = "") -> Any:
+    """One row of an array that the page's data may have left out."""
+    found = held[name][row] if name in held else None
+    return other if found is None else found
 
 
 @cache
@@ -49,7 +61,7 @@ def asset(name: str) -> str:
 def policy(style: str, script: str = "") -> str:
     """A content security policy that knows the page's own style and script by their hashes, and nothing else."""
     scripts = f"; script-src {_fingerprint(script)}" if script else ""
-    allowed = f"img-src data:; style-src {_fingerprint(style)}{scripts}"
+    allowed = f"img-src data: file: 'self'; style-src {_fingerprint(style)}{scripts}"
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 

@@ -11,7 +11,6 @@ import pytest
 from bench.report.board import board
 from bench.report.board.files import board_csv, board_json
 from bench.report.board.html import render_board_html
-from bench.report.board.text import board_text
 from bench.results import EquivalentFigures, EquivalentsResult
 
 VALUES = ("networks", "per_megabyte", "per_megamac", "cpu_seconds", "epochs")
@@ -86,7 +85,7 @@ def test_a_network_without_a_figure_says_why(sample_run, status):
 
 def test_all_formats_tell_the_ends_beyond_the_pool(joined, sample_run):
     first = sample_run.variants[0]
-    page = render_board_html(board_text(joined))
+    page = render_board_html([("here", with_worth(sample_run))], NAMES)
     for text in ("3.50", "[&lt; 1.0, &gt; 24]", "&gt; 24.0", "[20, &gt; 24]", "0.500 1/MMAC"):
         assert text in page
     assert "variant / reference" not in page  # they are not what a variant keeps

@@ -1,70 +1,220 @@
-"""The page in a real browser: its script runs under its own policy, sorts, filters, and fits a small screen."""
+"""The page of a run in a real browser: its script runs under its own policy, sorts, filters, fits a small screen."""
 
 from __future__ import annotations
 
 import re
 
+import pytest
+
 from bench.report.html import render_html
+from bench.report.interactive import unpacked
 
 
-def _with_probe(html: str, script: str) -> str:
-    """The page with one more script, which the page's policy would refuse."""
-    html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
-    return html.replace("</body>", f"<script>{script}</script></body>")
+@pytest.fixture
+def page(sample_run, opened):
+    yield opened(render_html(sample_run))
+    assert not opened.wrong
 
 
-def test_the_pages_own_script_runs_and_a_foreign_one_does_not(sample_run, rendered_in_browser):
+def names(page):
+    lines = page.locator("table.leaderboard tr[data-row]:not(.reference):visible").all()
+    return [line.locator("a.to-detail").inner_text() + " " + line.locator(".place").inner_text() for line in lines]
+
+
+def data_of(html):
+    return unpacked(re.search(r'id="data">([A-Za-z0-9+/=]+)<', html).group(1))["groups"][0]
+
+
+def test_the_pages_own_script_runs_and_a_foreign_one_does_not(sample_run, opened):
     html = render_html(sample_run).replace("</body>", "<script>document.title = 'foreign'</script></body>")
-    dom = rendered_in_browser(html, anchor="v2")
-    assert "11 of 11 shown" in dom
-    assert re.search(r'<details id="v2"[^>]* open', dom)
-    assert "<title>digits" in dom
+    page = opened(html)
+    assert "11 of 11 shown" in page.locator("#tools output").inner_text()
+    assert page.title().startswith("digits")
+    assert len(opened.wrong) == 1
+    assert "Content Security Policy" in opened.wrong[0]
 
 
-def test_sorting_keeps_what_is_missing_last(sample_run, rendered_in_browser):
-    probe = """
-    const heads = [...document.querySelectorAll('#leaderboard thead tr:last-child th')];
-    const column = heads.findIndex((head) => head.textContent.startsWith('adversarial'));
-    const body = document.querySelector('#leaderboard').tBodies[1];
-    const read = () => [...body.rows].map((row) => row.cells[column].dataset.sort || '-').join(' ');
-    const button = heads[column].querySelector('button');
-    button.click(); const up = read(); button.click();
-    document.title = up + '|' + read() + '|' + heads[column].getAttribute('aria-sort');
-    """
-    dom = rendered_in_browser(_with_probe(render_html(sample_run), probe))
-    up, down, state = re.search(r"<title>(.*?)</title>", dom).group(1).split("|")
-    numbers = [float(item) for item in up.split() if item != "-"]
-    assert numbers == sorted(numbers)
-    assert len(numbers) == 7
-    assert up.split()[7:] == down.split()[7:] == ["-"] * 4
-    assert [float(item) for item in down.split()[:7]] == numbers[::-1]
-    assert state == "descending"
+def in_python(told, rows, sort, down):
+    """The order that a sort must give: by number, what has none last, ties as they stood."""
+    numbers = {row: told[sort][row] for row in rows}
+    known = sorted((row for row in rows if numbers[row] is not None), key=lambda row: numbers[row], reverse=down)
+    if down:  # reverse keeps the order of equals: so does the page
+        known = sorted(known, key=lambda row: -numbers[row])
+    return [*known, *(row for row in rows if numbers[row] is None)]
 
 
-def test_filtering_by_word_and_verdict(sample_run, rendered_in_browser):
-    probe = """
-    const [words, state] = [document.querySelector('#tools input'), document.querySelector('#tools select')];
-    words.value = 'PRUNE30'; words.dispatchEvent(new Event('input'));
-    const first = document.querySelector('#tools output').textContent;
-    state.value = 'stop'; state.dispatchEvent(new Event('change'));
-    document.title = first + '|' + document.querySelector('#tools output').textContent;
-    """
-    dom = rendered_in_browser(_with_probe(render_html(sample_run), probe))
-    assert "<title>4 of 11 shown|3 of 11 shown</title>" in dom
+@pytest.mark.parametrize("family", ["fidelity", "adversarial", "uncertainty"])
+@pytest.mark.parametrize("by", ["harm", "gap"])
+def test_every_sort_of_families_equals_pythons(sample_run, page, family, by):
+    group = data_of(render_html(sample_run))
+    told = next(item for item in group["families"] if item["family"] == family)
+    rows = [row for row, state in enumerate(group["rows"]["state"]) if state is not None]
+    numbers = told["gap_number"] if by == "gap" else group["columns"][told["harm"]]["estimate"]
+    label = [f"{n} {p}" for n, p in zip(group["rows"]["name"], group["rows"]["place"], strict=True)]
+    button = page.locator(f'button[data-sort="family|{family}|{by}"]')
+    for down in (False, True):
+        button.click()
+        wanted = in_python({"x": numbers}, rows, "x", down)
+        assert names(page) == [label[row] for row in wanted]
+        assert button.locator("xpath=ancestor::th").get_attribute("aria-sort") == (
+            "descending" if down else "ascending"
+        )
 
 
-def test_a_small_screen_scrolls_within_tables_only(sample_run, hostile_run, rendered_in_browser):
+def test_every_sort_of_values_equals_pythons(sample_run, page):
+    group = data_of(render_html(sample_run))
+    rows = [row for row, state in enumerate(group["rows"]["state"]) if state is not None]
+    label = [f"{n} {p}" for n, p in zip(group["rows"]["name"], group["rows"]["place"], strict=True)]
+    page.locator("#tools select[name=show]").select_option("value")
+    for place in group["shown"]:
+        column = group["columns"][place]
+        page.locator(f'button[data-sort="value|{column["name"]}|value"]').click()
+        assert names(page) == [label[row] for row in in_python(column, rows, "number", False)], column["name"]
+
+
+def test_filters(page):
+    count = page.locator("#tools output")
+    page.locator("input[name=text]").fill("PRUNE30")
+    assert count.inner_text() == "4 of 11 shown"
+    page.locator("#tools select[name=state]").select_option("stop")
+    assert count.inner_text() == "3 of 11 shown"
+    page.locator("input[name=text]").fill("")
+    page.locator("#tools select[name=state]").select_option("")
+    page.locator("#tools select[name=step]").select_option("finetune")
+    assert all("prune30" in name for name in names(page))
+    page.locator("#tools select[name=family]").select_option("lipschitz")
+    heads = page.locator("table.leaderboard thead th").all_inner_texts()
+    assert len(heads) == 3
+    assert heads[2].startswith("lipschitz")
+
+
+def test_columns_that_are_chosen_stand_there_with_the_figures_of_the_results(sample_run, page):
+    group = data_of(render_html(sample_run))
+    page.locator("#picker summary").click()
+    box = page.locator('#picker input[value="uncertainty.calibration.ece"]')
+    box.check()
+    heads = page.locator("table.leaderboard thead th .name").all_inner_texts()
+    assert "ECE" in heads
+    column = next(item for item in group["columns"] if item["name"] == "uncertainty.calibration.ece")
+    for row, text in enumerate(column["value"]):
+        cell = page.locator(f'tr[data-row="{row}"] td').nth(len(heads) - 1 + heads.index("ECE") - (len(heads) - 1))
+        assert text in page.locator(f'tr[data-row="{row}"]').inner_text(), cell
+
+
+def test_a_link_leads_to_the_same_view(sample_run, page, opened):
+    page.locator("input[name=text]").fill("ptq")
+    page.locator("#tools select[name=show]").select_option("harm")
+    page.locator("button[data-sort]").nth(3).click()
+    shown, anchor = names(page), page.url.partition("#")[2]
+    assert len(shown) > 1
+    again = opened(render_html(sample_run), anchor=anchor)
+    assert names(again) == shown
+    assert again.locator("input[name=text]").input_value() == "ptq"
+    assert again.locator("table.leaderboard thead").inner_text() == page.locator("table.leaderboard thead").inner_text()
+
+
+def test_details_and_the_way_back(page):
+    link = page.locator("a.to-detail", has_text="ptq4").first
+    link.click()
+    detail = page.locator("#detail")
+    assert detail.locator("h2").inner_text().startswith("ptq4 (")
+    assert page.locator("table.leaderboard").is_hidden()
+    assert detail.locator("table.values").count() >= 5
+    page.keyboard.press("Escape")
+    assert detail.is_hidden()
+    assert page.locator("table.leaderboard").is_visible()
+    page.go_back()
+    assert detail.is_visible()
+    page.go_back()
+    assert detail.is_hidden()
+
+
+def test_two_networks_side_by_side(sample_run, page):
+    group = data_of(render_html(sample_run))
+    boxes = page.locator("tr[data-row]:not(.reference) input.pick")
+    boxes.nth(0).check()
+    assert page.locator("#compare-button").is_disabled()
+    boxes.nth(1).check()
+    page.locator("#compare-button").click()
+    detail = page.locator("#detail")
+    rows = [row for row, state in enumerate(group["rows"]["state"]) if state is not None][:2]
+    for row in rows:
+        assert group["rows"]["label"][row] in detail.locator("h2").inner_text()
+    lines = detail.locator("table.compare tbody tr")
+    assert lines.count() == len(group["columns"])
+    for place, column in enumerate(group["columns"]):
+        text = lines.nth(place).inner_text()
+        for row in rows:
+            assert column["value"][row] in text
+
+
+def test_what_a_value_means_opens_and_closes(page):
+    button = page.locator("button.what").first
+    button.click()
+    dialog = page.locator("#about")
+    assert "Harm: how much worse" in dialog.inner_text()
+    page.keyboard.press("Escape")
+    assert dialog.is_hidden()
+    assert button.evaluate("(item) => item === document.activeElement")
+
+
+def test_a_keyboard_alone_opens_sorts_filters_and_compares(page):
+    page.locator("input[name=text]").focus()
+    page.keyboard.type("ptq")
+    sort = page.locator("button.sort").first
+    sort.focus()
+    page.keyboard.press("Enter")
+    assert sort.locator("xpath=ancestor::th").get_attribute("aria-sort") == "ascending"
+    shown = names(page)
+    assert shown == sorted(shown)
+    for place in (0, 1):
+        page.locator("tr[data-row]:not(.reference):visible input.pick").nth(place).focus()
+        page.keyboard.press("Space")
+    page.locator("#compare-button").focus()
+    page.keyboard.press("Enter")
+    assert " beside " in page.locator("#detail h2").inner_text()
+    page.keyboard.press("Escape")
+    page.locator("a.to-detail:visible").nth(4).focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#detail").is_visible()
+    assert page.locator("#detail-title").evaluate("(item) => item === document.activeElement")
+
+
+def test_without_scripts_table_and_first_screen_read(sample_run, opened):
+    page = opened(render_html(sample_run), scripts=False)
+    assert "3 of 11 may ship" in page.locator("h1").inner_text()
+    assert page.locator("table.leaderboard tr[data-row]").count() >= 11
+    assert page.locator("#tools").is_hidden()
+    assert page.locator("figure.pareto svg .dot").count() > 3
+
+
+def test_pareto_is_drawn_anew_as_python_drew_it_first(page):
+    plot = page.locator("figure.pareto")
+
+    def drawn():
+        circles = plot.locator("circle.point, rect.point").all()
+        return [float(item.get_attribute(name) or 0) for item in circles for name in ("cx", "cy", "x", "y")]
+
+    first, front = drawn(), plot.locator("polyline").get_attribute("points")
+    chosen = plot.get_attribute("data-choice").split("|")
+    plot.locator("select[name=what]").select_option("harm" if chosen[1] == "gap" else "gap")
+    assert drawn() != first
+    plot.locator("select[name=what]").select_option(chosen[1])
+    assert drawn() == pytest.approx(first, abs=0.1)
+    numbers = [float(text) for text in re.findall(r"[\d.]+", plot.locator("polyline").get_attribute("points"))]
+    assert numbers == pytest.approx([float(text) for text in re.findall(r"[\d.]+", front)], abs=0.1)
+    plot.locator("a.dot").last.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#detail").is_visible()
+
+
+def test_a_small_screen_scrolls_within_tables_only(sample_run, hostile_run, opened):
     for run in (sample_run, hostile_run):
-        frame = "document.querySelectorAll('details').forEach((each) => { each.open = true; });"
-        probe = f"""
-        {frame}
-        document.body.style.width = '400px'; document.documentElement.style.width = '400px';
-        const wide = [...document.querySelectorAll('body *')].filter((item) => !item.closest('.scroll, pre, svg')
-            && item.getBoundingClientRect().right > 401);
-        const stiff = [...document.querySelectorAll('.scroll, pre')]
-            .filter((item) => getComputedStyle(item).overflowX !== 'auto');
-        wide.push(...stiff);
-        document.title = 'wide:' + wide.map((item) => item.tagName + '.' + item.className).join(' ');
-        """
-        dom = rendered_in_browser(_with_probe(render_html(run), probe), width=500)
-        assert re.search(r"<title>(.*?)</title>", dom).group(1) == "wide:"
+        page = opened(render_html(run), width=420)
+        wide = """() => [...document.querySelectorAll('body *')]
+            .filter((item) => !item.closest('.scroll, pre, svg, dialog'))
+            .filter((item) => item.getBoundingClientRect().right > 421)
+            .map((item) => item.tagName + '.' + item.className)"""
+        assert page.evaluate(wide) == []
+        page.locator("tr[data-row]:not(.reference) a.to-detail").first.click()
+        assert page.evaluate(wide) == []

@@ -87,7 +87,6 @@ def test_the_page_says_it_everywhere(sample_run, kind):
     page, words = render_html(run), YARDSTICKS[kind]
     for sentence in (
         f"gap (0 same, 1 {words.at_one})",
-        f">1 {words.at_one}</text>",
         f"where the {words.networks} themselves lie",
         f"{words.networks} lie between",
         f"1: as different as {words.what}: different, not worse",

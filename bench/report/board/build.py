@@ -20,19 +20,20 @@ class Given(NamedTuple):
     results: Results
 
 
-def board(given: Sequence[tuple[str, Results]], values: Sequence[str] = ()) -> Board:
+def board(given: Sequence[tuple[str, Results]], values: Sequence[str] = (), *, every: bool = False) -> Board:
     """Join runs, each with the place it was read from, in the order given.
 
     Args:
         given: (place, results) of each run.
         values: names of the columns, as ``metric.value``; by default the usual ones.
+        every: all columns that any run has.
 
     Raises:
         UserError: a value that no run has.
     """
     runs = _named([Given(*item) for item in given])
     columns = all_columns(runs)
-    shown = chosen(columns, runs, values)
+    shown = columns if every else chosen(columns, runs, values)
     groups = grouped(runs)
     known = [known_of(group) for group in groups]
     names = differing(known)

@@ -41,13 +41,8 @@ def cell_columns(runs: Sequence[BoardRun]) -> Iterator[BoardColumn]:
 
 def cells_of(row: BoardRow, metric: str, parameters: str) -> list[Cell]:
     """The cells of a row; of a reference those of every variant that was compared with it."""
-    return [
-        cell
-        for cell in row.run.results.cells
-        if (cell.metric, cell.target, cell.replicate) == (metric, row.target, row.replicate)
-        and row.variant in (None, cell.variant)
-        and canonical_parameters(cell.params) == parameters
-    ]
+    held = row.run.cells.get((metric, parameters, row.target, row.replicate), [])
+    return [cell for cell in held if row.variant in (None, cell.variant)]
 
 
 def _reader(metric: str, parameters: str, name: str, kind: Kind) -> Callable[[BoardRow], Entry]:

@@ -1,31 +1,55 @@
-"""The board as one static page: tables alone, no script, no other file, no other host."""
+"""The board of several runs as a page: it opens from disk, asks no other host, and reads without scripts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.report import figures
+from bench.report.board.build import board as joined
 from bench.report.board.entry_text import MEANINGS, WORDS
-from bench.report.board.pivot import pivots
-from bench.report.board.text import APART, NOTE, BoardText
+from bench.report.board.text import APART, NOTE, board_text
+from bench.report.board_text import WORDS as VERDICTS
+from bench.report.interactive import Place, inline, packed, payload, script
+from bench.report.interactive.pareto import drawing
 from bench.report.page import asset, environment, policy
+from bench.report.strip import position
 from bench.report.yardsticks import yardstick_words
+from bench.results import Results
 
 
-def render_board_html(board: BoardText) -> str:
-    """The whole board as one HTML document; names from results are escaped."""
-    style = asset("report.css")
+def render_board_html(given: Sequence[tuple[str, Results]], values: Sequence[str] = (), place: Place = inline) -> str:
+    """The whole board as one HTML document; names from results are escaped.
+
+    Args:
+        given: (place, results) of each run.
+        values: names of the columns of the table; by default the usual ones.
+        place: from a picture in base64 to what an image's ``src`` names; by default the picture within the page.
+
+    Raises:
+        UserError: a value that no run has.
+    """
+    board = board_text(joined(given, values))
+    style, code = asset("report.css"), script()
     said = figures.meanings(yardstick_words("none", 0))
+    data = payload(joined(given, every=True), place, values)
+    data["meanings"] = {mark.value: meaning for mark, meaning in said.items() if mark}
     return (
         environment()
         .get_template("board.html.j2")
         .render(
             board=board,
-            pivots=[pivots(group.columns, group.rows) for group in board.groups],
+            data=data,
+            drawings=[drawing(group) for group in data["groups"]],
+            packed=packed(data),
             note=NOTE,
             apart=APART,
+            words=VERDICTS,
             marks=[(figures.SIGNS[mark], said[mark]) for mark in board.marks],
+            mark_signs={mark.value: sign for mark, sign in figures.SIGNS.items()},
             statuses=[(WORDS.get(status, ""), MEANINGS[status]) for status in board.statuses],
-            meanings=said,
+            one=position(1.0),
             style=style,
-            policy=policy(style),
+            script=code,
+            policy=policy(style, code),
         )
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
+from bench.cell_id import canonical_parameters
 from bench.report.leaderboard.marks import Mark
-from bench.results import Results, ValueResult
+from bench.results import Cell, Results, ValueResult
 
 
 class Status(StrEnum):
@@ -70,6 +72,16 @@ class BoardRun:
     place: str  # the folder or file, as it was typed
     name: str  # unique on a board
     results: Results = field(repr=False)
+
+    @cached_property
+    def cells(self) -> dict[tuple[str, str, str, int | None], list[Cell]]:
+        """The cells by metric, parameters as canonical JSON, target and replicate."""
+        held: dict[tuple[str, str, str, int | None], list[Cell]] = {}
+        for cell in self.results.cells:
+            held.setdefault((cell.metric, canonical_parameters(cell.params), cell.target, cell.replicate), []).append(
+                cell
+            )
+        return held
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ NOTE: Final = (
     "An entry is the network's own figure with its 95 % interval over the evaluation samples; below a variant's stands "
     "its harm (+ is worse), paired with the reference of its own run, or its ratio to that one's cost. "
     "Rows of different runs are not paired comparisons: whether two of their intervals overlap says little of which is "
-    "better. Rows stand in the order given; nothing is ranked."
+    "better. Rows stand in the order given; a sort orders each run by itself, and never ranks one run above another."
 )
 APART: Final = "Runs of other data, another number of evaluation samples or another kind of processor stand apart."
 OF_MEMBERS: Final = {"uncertainty.members": "member "}  # of what a value is, where its own name does not say it
@@ -108,7 +108,7 @@ def _group(group: Group, place: int, of: int) -> GroupText:
         RowText(
             run=plain(row.run.name),
             name="reference" if row.variant is None else plain(row.variant),
-            place=_place(row),
+            place=place_text(row),
             reference=row.variant is None,
             cautions=tuple(map(plain, row.cautions)),
             entries=tuple(
@@ -118,7 +118,9 @@ def _group(group: Group, place: int, of: int) -> GroupText:
         )
         for row, entries in zip(group.rows, group.entries, strict=True)
     )
-    columns = tuple(_column(column, _fewer(size, group)) for column, size in zip(group.columns, sizes, strict=True))
+    columns = tuple(
+        column_text(column, fewer_samples(size, group)) for column, size in zip(group.columns, sizes, strict=True)
+    )
     cautions: dict[str, list[str]] = {}
     for row in rows:
         for words in row.cautions:
@@ -145,7 +147,8 @@ def _group(group: Group, place: int, of: int) -> GroupText:
     )
 
 
-def _place(row: BoardRow) -> str:
+def place_text(row: BoardRow) -> str:
+    """The target of a row, and its replicate where there are several."""
     if not row.several:
         return plain(row.target)
     which = "all replicates (of the recipe)" if row.replicate is None else f"replicate {row.replicate}"
@@ -159,14 +162,15 @@ def _heading(group: Group, place: int, of: int) -> str:
     return f"Table {place} of {of}: {texts or 'what its run records is not enough to join it'}" if of > 1 else texts
 
 
-def _fewer(sizes: set[int | None], group: Group) -> str:
+def fewer_samples(sizes: set[int | None], group: Group) -> str:
     """The number of samples of a column, where all rows have one and it is not that of the evaluation split."""
     data = group.runs[0].results.suite.data
     known = sizes - {None if data is None else data.evaluation}
     return f"n = {next(iter(known))}" if len(sizes) == 1 and known else ""
 
 
-def _column(column: BoardColumn, samples: str) -> ColumnText:
+def column_text(column: BoardColumn, samples: str = "") -> ColumnText:
+    """The head of a column; ``samples`` says of how many it is, where that is not of all."""
     words = parameters_in_words(column.apart)
     parts = column.value.split(".")
     name = column.heading or OF_MEMBERS.get(column.metric, "") + " ".join((title(parts[0]), *parts[1:]))

@@ -1,0 +1,84 @@
+"""Everything that a page's scripts read: its groups of runs, each with rows, columns, families and small print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bench.report.board.columns import all_columns, chosen
+from bench.report.board.model import Board, BoardColumn, Group
+from bench.report.board.text import place_text
+from bench.report.interactive.explanations import explanation
+from bench.report.interactive.headlines import headlines
+from bench.report.interactive.networks import Judged, NetworkRow, network_row
+from bench.report.interactive.pairs import ratios
+from bench.report.interactive.pareto import COSTS
+from bench.report.interactive.small_print import Place, small_print
+from bench.report.interactive.values import value_column
+from bench.report.interactive.words import WORDS
+from bench.wording import plain
+
+SCHEMA: Final = 1
+INLINE: Final = "data:image/png;base64,"
+
+
+def inline(picture: str) -> str:
+    """A picture within the page."""
+    return INLINE + picture
+
+
+def payload(board: Board, place: Place = inline, values: Sequence[str] = ()) -> dict[str, Any]:
+    """All groups of a board, columnar.
+
+    Args:
+        board: with all its columns.
+        place: from a picture in base64 to what names it.
+        values: names of the columns that stand in the table of own values at first; by default the usual ones.
+    """
+    runs = [run for group in board.groups for run in group.runs]
+    shown = chosen(all_columns(runs), runs, values)
+    groups = [_group(group, shown, place) for group in board.groups]
+    metrics = dict.fromkeys(column["metric"] for group in groups for column in group["columns"])
+    told = {name: text for name in metrics if (text := explanation(name))}
+    return {"schema": SCHEMA, "groups": groups, "explanations": told, "words": WORDS}
+
+
+def _group(group: Group, shown: Sequence[BoardColumn], place: Place) -> dict[str, Any]:
+    judged = {run.name: Judged(run.results) for run in group.runs}
+    rows = [network_row(row, place_text(row), judged[row.run.name]) for row in group.rows]
+    values = [value_column(group, column, rows) for column in group.columns]
+    places = {column.name: place for place, column in enumerate(group.columns)}
+    return {
+        # gaps are on the yardsticks of one suite, and mean nothing beside another's
+        "one_scale": len({run.results.suite.fingerprint for run in group.runs}) == 1,
+        "known": [[name, plain(text)] for name, text in group.known],
+        "rows": {
+            "key": [row.key for row in rows],
+            "run": [row.run for row in rows],
+            "name": [row.name for row in rows],
+            "label": [row.label for row in rows],
+            "place": [row.place for row in rows],
+            "target": [row.target for row in rows],
+            "state": [None if row.state is None else row.state.value for row in rows],
+            "sign": [row.sign for row in rows],
+            "verdict": [row.verdict for row in rows],
+            "because": [row.because for row in rows],
+            "reason": [row.reason for row in rows],
+            "steps": [row.steps for row in rows],
+            "uses": [list(row.uses) for row in rows],
+            "control": [row.control for row in rows],
+            "unreliable": [row.unreliable for row in rows],
+            "cautions": [list(row.cautions) for row in rows],
+        },
+        "columns": values,
+        "shown": [places[column.name] for column in shown if column.name in places],
+        "costs": [place for place, column in enumerate(group.columns) if column.name in COSTS],
+        "families": headlines(group.columns, rows, values),
+        "ratios": [pair for run in group.runs for pair in ratios(run, judged[run.name].board.ratios, rows)],
+        "small": [small_print(row, _variant(row, judged), place) for row in rows],
+    }
+
+
+def _variant(row: NetworkRow, judged: dict[str, Judged]) -> Any:
+    of = row.of
+    return None if of.variant is None else judged[of.run.name].variants[of.variant, of.target, of.replicate]
