@@ -19,7 +19,7 @@ from pymdownx.superfences import SuperFencesException
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = "reports/published"
-LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")  # pictures too
 CELL = str.maketrans({"|": "\\|", "\n": " "})
 
 
@@ -77,7 +77,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     source = ROOT / "README.md" if page.file.src_uri == "index.md" else ROOT / "docs" / page.file.src_uri
 
     def within(match: re.Match[str]) -> str:
-        text, target, anchor = match[1], match[2], match[3] or ""
+        shown, text, target, anchor = match[1], match[2], match[3], match[4] or ""
         if "://" in target or target.startswith("mailto:"):
             return match[0]
         path = (source.parent / target).resolve()
@@ -87,7 +87,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
                 known = files.get_file_from_path(name)
                 if known is not None and known.inclusion.is_included():
                     up = "../" * page.file.src_uri.count("/")
-                    return f"[{text}]({up}{name}{anchor})"
+                    return f"{shown}[{text}]({up}{name}{anchor})"
         if not path.exists():
             return match[0]  # strict building stops at it
         return f"{text} (`{path.relative_to(ROOT).as_posix()}`)"
