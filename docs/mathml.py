@@ -48,6 +48,7 @@ def mathml(formula: str, *, display: bool = False) -> str:
         if len(element) != CHILDREN.get(name, len(element)):
             raise ValueError(f"an argument is missing in {formula!r}: {name} has {len(element)}")
     _close_bars(root, formula)
+    _join_letters(root)
     _space_operators(root)
     return XML.tostring(root, encoding="unicode")
 
@@ -64,6 +65,15 @@ def _close_bars(root: XML.Element, formula: str) -> None:
             bar.attrib |= {"form": form, "stretchy": "false", "lspace": "0", "rspace": "0"}
 
 
+def _join_letters(root: XML.Element) -> None:
+    r"""Upright letters of one word, as of ``\mathrm{diag}``, become one word."""
+    for element in root.iter(f"{SPACE}mrow"):
+        letters = [child.text or "" for child in element if child.get("mathvariant") == "normal"]
+        if len(element) > 1 and len(letters) == len(element):
+            element.clear()
+            XML.SubElement(element, f"{SPACE}mi").text = "".join(letters)
+
+
 def _space_operators(root: XML.Element) -> None:
     """Relations that came out as letters get an operator's space, names of functions a little on both sides."""
     for element in root.iter():
@@ -71,6 +81,6 @@ def _space_operators(root: XML.Element) -> None:
         if element.tag == f"{SPACE}mi" and len(text) == 1 and (unicodedata.category(text) == "Sm" or text == "‖"):
             element.tag, element.text = f"{SPACE}mo", text.replace("~", "∼")
             element.attrib |= {"lspace": "0.22em", "rspace": "0.22em", "stretchy": "false"}
-        elif element.tag in (f"{SPACE}mi", f"{SPACE}mo") and len(text) > 1 and text.isalpha():
+        elif element.tag in (f"{SPACE}mi", f"{SPACE}mo") and len(text) > 1 and text.isalpha() and text.islower():
             element.tag = f"{SPACE}mo"
             element.attrib |= {"lspace": "0.14em", "rspace": "0.1em"}
