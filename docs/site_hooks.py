@@ -8,14 +8,51 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.inlinepatterns import InlineProcessor
+from mathml import INLINE, mathml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from pymdownx.superfences import SuperFencesException
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = "reports/published"
-LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")  # pictures too
 CELL = str.maketrans({"|": "\\|", "\n": " "})
+
+
+class InlineFormula(InlineProcessor):
+    """What stands between dollars."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[str, int, int]:  # type: ignore[override]
+        """The formula as MathML, which no other rule of Markdown reads."""
+        return self.md.htmlStash.store(mathml(m[1])), m.start(0), m.end(0)
+
+
+class InlineFormulas(Extension):
+    """Formulas between dollars; code is read before them."""
+
+    def extendMarkdown(self, md: Markdown) -> None:
+        """Enter them."""
+        md.inlinePatterns.register(InlineFormula(INLINE, md), "formula", 188)
+
+
+def formula(source: str, language: str, css_class: str, options: Any, md: Markdown, **others: Any) -> str:
+    """A fence ``math``: a formula on a line of its own, which scrolls where the page is narrower."""
+    try:
+        return f'<div class="arithmatex">{mathml(source.strip(), display=True)}</div>'
+    except ValueError as error:
+        raise SuperFencesException(str(error)) from error  # else the fence would be printed as it is
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Formulas are made while the site is built."""
+    config.markdown_extensions.append(InlineFormulas())  # type: ignore[arg-type]
+    fence = {"name": "math", "class": "arithmatex", "format": formula}
+    config.mdx_configs.setdefault("pymdownx.superfences", {})["custom_fences"] = [fence]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -40,7 +77,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     source = ROOT / "README.md" if page.file.src_uri == "index.md" else ROOT / "docs" / page.file.src_uri
 
     def within(match: re.Match[str]) -> str:
-        text, target, anchor = match[1], match[2], match[3] or ""
+        shown, text, target, anchor = match[1], match[2], match[3], match[4] or ""
         if "://" in target or target.startswith("mailto:"):
             return match[0]
         path = (source.parent / target).resolve()
@@ -50,7 +87,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
                 known = files.get_file_from_path(name)
                 if known is not None and known.inclusion.is_included():
                     up = "../" * page.file.src_uri.count("/")
-                    return f"[{text}]({up}{name}{anchor})"
+                    return f"{shown}[{text}]({up}{name}{anchor})"
         if not path.exists():
             return match[0]  # strict building stops at it
         return f"{text} (`{path.relative_to(ROOT).as_posix()}`)"
