@@ -16,7 +16,7 @@ from bench.models.base import models
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 WEIGHTS = Path(__file__).parents[2] / "suites" / "weights" / "fashion-robust"
 EPSILON = 8 / 255
-IMAGES = 64
+IMAGES = 40
 
 
 @pytest.fixture(scope="module")

@@ -139,6 +139,7 @@ def test_strides_that_an_axis_of_one_leaves_open():
 
 
 OWN_PROCESS = """
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -184,6 +185,8 @@ given = {
     "images last": (ImagesLast(initialise(model, declared, 0)), replace(declared, layout="NHWC")),
 }
 recipe = Recipe(epochs=1, batch=16, adversarial_epsilon=0.05)
+if sys.argv[1:] == ["short"]:
+    given = {"last": given["last"]}
 for name, (module, declared) in given.items():
     network = TorchNetwork(train(module, part, declared, recipe, 0), declared, source_record(model, declared))
     untrained = TorchNetwork(module, declared, network.record)
@@ -204,8 +207,9 @@ for name, (module, declared) in given.items():
 
 
 def test_the_heap_survives():
-    """It passes everywhere; without the guard it was seen to fail on AVX2, where it alone can."""
-    command = [sys.executable, "-X", "faulthandler", "-c", OWN_PROCESS]
+    """It passes everywhere; without the guard it was seen to fail on AVX2, where it alone can: in short elsewhere."""
+    short = "AVX512" in torch.backends.cpu.get_cpu_capability()
+    command = [sys.executable, "-X", "faulthandler", "-c", OWN_PROCESS, *(["short"] if short else [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)  # a broken heap can hang too
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(done.stdout.splitlines()) == 10
+    assert len(done.stdout.splitlines()) == (4 if short else 10)

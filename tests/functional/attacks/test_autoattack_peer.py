@@ -23,14 +23,14 @@ def robust(predictor, samples, attacks, epsilon):
 @pytest.mark.parametrize(("name", "epsilon"), [("small", 0.06), ("mlp", 0.06)])
 def test_the_default_set_is_within_a_point_of_autoattack(name, epsilon, zoo) -> None:
     library = pytest.importorskip("pyautoattack", reason="extra peers")
-    samples = Digits().load(360, 128).evaluation
+    samples = Digits().load(200, 128).evaluation
     network = zoo(name)
     predictor = open_predictor(network, TARGETS["torch"])
     ours = robust(predictor, samples, RobustError(epsilon=epsilon).attacks, epsilon)
     module = predictor.differentiable()
     x, y = torch.from_numpy(samples.x), torch.from_numpy(samples.y)
     peer = library.AutoAttack(module, norm="Linf", eps=epsilon, version="standard", device="cpu", seed=0)
-    found = peer.run_standard_evaluation(x, y, batch_size=360)
+    found = peer.run_standard_evaluation(x, y, batch_size=200)
     found = found[0] if isinstance(found, tuple) else found
     with torch.no_grad():
         theirs = (module(found).argmax(dim=1) == y).numpy()
