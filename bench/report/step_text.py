@@ -15,7 +15,8 @@ from bench.wording import plain, title
 def steps_text(steps: Sequence[StepUse]) -> str:
     """Steps in the order in which they are done; parameters at their defaults are left out.
 
-    >>> steps_text([StepUse(step="structured-prune", parameters={"ratio": 0.3}), StepUse(step="onnx-export")])
+    >>> pruned = StepUse(step="structured-prune", version=3, parameters={"ratio": 0.3})
+    >>> steps_text([pruned, StepUse(step="onnx-export", version=1)])
     'structured-prune (ratio 0.3) → onnx-export'
     """
     return " → ".join(map(_step, steps))
@@ -42,8 +43,8 @@ def _defaults(name: str) -> dict[str, Any]:
 def is_control(steps: Sequence[StepUse]) -> bool:
     """Whether a recipe compresses nothing, or trains what it compressed from scratch.
 
-    >>> is_control([StepUse(step="retrain")]), is_control([StepUse(step="finetune")]), is_control([StepUse(step="ptq")])
-    (True, True, False)
+    >>> [is_control([StepUse(step=name, version=1)]) for name in ("retrain", "finetune", "ptq")]
+    [True, True, False]
     """
     names = [use.step for use in steps]
     return any(name in known.names() and known.get(name).control for name in names) or set(names) == {"finetune"}

@@ -55,7 +55,7 @@ def entry_text(entry: Entry, column: BoardColumn, *, n: bool = False) -> EntryTe
     like = entry.value or column.like
     samples = f" (n = {entry.n})" if n and entry.n is not None else ""
     if entry.status is Status.RANGE and entry.low is not None and entry.high is not None:
-        return EntryText(f"{_range(own(like, entry.low), own(like, entry.high))}{samples}", status=entry.status)
+        return EntryText(f"{span(own(like, entry.low), own(like, entry.high))}{samples}", status=entry.status)
     if entry.number is None:
         return EntryText(WORDS.get(entry.status, WORDS[Status.NULL]), mark=entry.mark, status=entry.status)
     if like.kind == "change" and entry.value is not None:
@@ -85,10 +85,10 @@ def _beyond(entry: Entry) -> str:
     return f"[{', '.join(f'{side} {significant(end, 2)}'.strip() for side, end in ends)}]"
 
 
-def _range(low: str, high: str) -> str:
+def span(low: str, high: str) -> str:
     """Both ends, the unit once.
 
-    >>> _range("0.81 ms", "1.27 ms"), _range("980 B", "1.2 kB")
+    >>> span("0.81 ms", "1.27 ms"), span("980 B", "1.2 kB")
     ('0.81 to 1.27 ms', '980 B to 1.2 kB')
     """
     (first, _, unit), (_, _, other) = low.partition(" "), high.partition(" ")

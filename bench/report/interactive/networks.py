@@ -109,7 +109,7 @@ def network_row(row: BoardRow, place: str, judged: Judged) -> NetworkRow:
 def doubts(cells: tuple[Cell, ...]) -> str:
     """Why the robustness of a variant is potentially unreliable: its gradients are, or may be, masked.
 
-    >>> doubts((Cell(variant="int8", target="edge", metric="adversarial.masking", family="adversarial",
+    >>> doubts((Cell(variant="int8", target="edge", metric="adversarial.masking", family="adversarial", status="ok",
     ...     details={"variant": {"verdict": "masked", "reasons": ["plain gradients are zero"]}}),))
     'gradients are masked: plain gradients are zero'
     """

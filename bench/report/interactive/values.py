@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bench.report.board.entry_text import EntryText, entry_text
+from bench.report.board.entry_text import EntryText, entry_text, span
 from bench.report.board.model import BoardColumn, Entry, Group
 from bench.report.board.text import column_text, fewer_samples
 from bench.report.detail import value_entry
@@ -13,14 +13,16 @@ from bench.report.detail_text import value_text
 from bench.report.figures import Figure
 from bench.report.interactive.networks import NetworkRow
 from bench.report.leaderboard.marks import Mark
-from bench.wording import difference_unit, is_proportion, plain
+from bench.results import ValueResult
+from bench.wording import difference_unit, is_proportion, own, plain
 
 NUMBERS: Final = (
     "number", "low", "high", "estimate", "estimate_low", "estimate_high", "gap_number", "gap_low", "gap_high",
 )  # fmt: skip
 TEXTS: Final = (
     "value", "interval", "harm", "harm_interval", "gap", "gap_interval", "mark", "status", "reason", "reference",
-    "own", "seed_ratio", "p_value", "floor", "gates", "remarks",
+    "own",
+    "yardsticks", "seed_ratio", "p_value", "floor", "gates", "remarks",
 )  # fmt: skip
 
 
@@ -57,21 +59,22 @@ def value_column(group: Group, column: BoardColumn, rows: Sequence[NetworkRow]) 
 
 
 def _line(column: BoardColumn, row: NetworkRow, entry: Entry, *, several: bool) -> dict[str, Any]:
-    own = entry_text(entry, column, n=several)
-    line = {**_own(entry, own), "status": entry.status.value, "reason": plain(entry.reason)}
+    shown = entry_text(entry, column, n=several)
+    line = {**_own(entry, shown), "status": entry.status.value, "reason": plain(entry.reason)}
     if entry.value is None or row.reference:
         return line
     told = value_entry(column.value, entry.value, entry.n or 0)
     text = value_text(told)
     return {
         **line,
-        "harm": own.against or text.estimate.value,
-        "harm_interval": own.against_interval or text.estimate.interval,
+        "harm": shown.against or text.estimate.value,
+        "harm_interval": shown.against_interval or text.estimate.interval,
         "mark": _mark(text.estimate),
         "gap": text.gap.value,
         "gap_interval": text.gap.interval,
         "reference": text.reference.value,
         "own": text.variant.value,
+        "yardsticks": _yardsticks(entry.value),
         "seed_ratio": text.seed_ratio,
         "p_value": text.p_value,
         "floor": text.floor,
@@ -84,6 +87,16 @@ def _line(column: BoardColumn, row: NetworkRow, entry: Entry, *, several: bool) 
         "gap_low": told.gap_low,
         "gap_high": told.gap_high,
     }
+
+
+def _yardsticks(value: ValueResult) -> str:
+    """The yardsticks' own changes or figures: the least and the most of them.
+
+    >>> _yardsticks(ValueResult(kind="quality", unit="proportion", yardsticks=[0.981, 0.975, None, 0.978]))
+    '97.5 to 98.1 %'
+    """
+    known = [number for number in value.yardsticks if number is not None]
+    return span(own(value, min(known)), own(value, max(known))) if known else ""
 
 
 def _own(entry: Entry, text: EntryText) -> dict[str, Any]:

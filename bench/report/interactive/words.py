@@ -57,6 +57,7 @@ WORDS: Final[dict[str, str | list[str]]] = {
         "value",
         "reference",
         "variant",
+        "yardsticks",
         "change, harm or ratio",
         "gap",
         "seed ratio",

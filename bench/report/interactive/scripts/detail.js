@@ -10,7 +10,7 @@ const valuesTable = (group, row, cell) => {
   const lines = columns.map((column) => {
     const gates = at(column.gates, row) || [];
     return tr(make("th", { scope: "row" }, column.title),
-      td(nothing(at(column.reference, row))), td(nothing(at(column.own, row))),
+      td(nothing(at(column.reference, row))), td(nothing(at(column.own, row))), td(nothing(at(column.yardsticks, row))),
       td(small(`${MEANING[column.kind]} `),
         figure(nothing(at(column.harm, row)), at(column.harm_interval, row), at(column.mark, row))),
       td(figure(nothing(at(column.gap, row)), at(column.gap_interval, row), "")),
