@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -181,6 +181,30 @@ class Derivation:
         if isinstance(value, Statistic) and value.paired:
             return value.paired_draws(reference, variant, resamples)
         return self._draws(value, reference, resamples), self._draws(value, variant, resamples)
+
+    def harm_draws(
+        self, value: Quality, pairs: Sequence[tuple[NetworkArrays, NetworkArrays]], n: int
+    ) -> Iterator[Float]:
+        """The harm of each (reference, variant) in the shared resamples of n samples, (B,) each, from one pass.
+
+        Not finite where a figure does not exist.
+        """
+        vectors: list[NDArray[Any]] = []
+        statistics: list[tuple[Any, ...]] = []
+        for both in pairs:
+            new = [arrays for arrays in both if self._key(value, arrays, n) not in self._resampled]
+            if isinstance(value, Statistic):
+                more = value.asked_ahead(new, both, self.draws)
+                vectors += more[0]
+                statistics += more[1]
+            else:
+                vectors += [value.per_sample(arrays) for arrays in new]
+        resamples = Resamples(n, self.draws).ahead(vectors, statistics)
+        for both in pairs:
+            first, second = self._both_draws(value, *both, resamples)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                draws = np.log(second) - np.log(first) if value.log else second - first
+            yield np.asarray(draws if value.better == "lower" else -draws)
 
     def _quality(self, value: Quality, evidence: Evidence, resamples: Resamples) -> DerivedValue:
         reference, variant = evidence.reference[0], evidence.variant[0]

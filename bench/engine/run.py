@@ -21,6 +21,7 @@ from bench.engine.marks import adjust
 from bench.engine.over_networks import OverNetworks, chosen
 from bench.engine.planning import PlannedSuite
 from bench.engine.provenance import provenance
+from bench.engine.ranks import ranks_of
 from bench.engine.reading import readings
 from bench.engine.replicates import recipe_cells
 from bench.engine.samples import collect
@@ -130,6 +131,7 @@ def run_plan(
     results.run = here
     samples = collect(plan, dataset, engine, measured)
     results.variant_ratios = variant_ratios(engine, measured, samples)
+    results.ranks = ranks_of(engine, measured)
     results.series = series_of(plan.suite, results.cells)
     results.landscape = landscapes_of(engine, spaces)
     results.exemplars = exemplars_of(engine, exemplars)

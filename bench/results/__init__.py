@@ -8,6 +8,7 @@ from bench.results.exemplars import ClassHarm, ExemplarsResult, MeanAccuracies, 
 from bench.results.judgements import Comparison, Judgement, Word
 from bench.results.landscape import LandscapePath, LandscapePlane, LandscapePoint, LandscapeResult
 from bench.results.layers import LayerReport
+from bench.results.ranks import RankEntry, RankResult, Unranked
 from bench.results.ratios import RatioFigures, RunRatio, VariantRatio
 from bench.results.run import (
     SCHEMA_VERSION,
@@ -63,6 +64,8 @@ __all__ = [
     "NetworkKey",
     "Parity",
     "Provenance",
+    "RankEntry",
+    "RankResult",
     "RatioFigures",
     "ReferenceResult",
     "Results",
@@ -82,6 +85,7 @@ __all__ = [
     "TransferResult",
     "TransferShare",
     "TwinParity",
+    "Unranked",
     "ValueReference",
     "ValueResult",
     "VariantRatio",

@@ -11,6 +11,7 @@ from bench.results.cells import Cell, CellRecord
 from bench.results.equivalents import EquivalentsResult
 from bench.results.exemplars import ExemplarsResult
 from bench.results.landscape import LandscapeResult
+from bench.results.ranks import RankResult
 from bench.results.ratios import VariantRatio
 from bench.results.series import SeriesResult
 from bench.results.transfer import TransferResult
@@ -105,6 +106,10 @@ class Results(Record):
     variant_ratios: list[VariantRatio] = Field(
         default_factory=list,
         description="of every headline change: each variant beside the next nearer one, and beside the nearest",
+    )
+    ranks: list[RankResult] = Field(
+        default_factory=list,
+        description="of every headline change and every harm with an interval: the places that each variant may hold",
     )
     series: list[SeriesResult] = Field(
         default_factory=list, description="values against the strength of a compression, as the suite asks"
