@@ -8,6 +8,7 @@ import pytest
 
 from bench.report.html import render_html
 from bench.report.interactive import unpacked
+from bench.results import RankEntry, RankResult, Unranked
 
 
 @pytest.fixture
@@ -218,3 +219,54 @@ def test_a_small_screen_scrolls_within_tables_only(sample_run, hostile_run, open
         assert page.evaluate(wide) == []
         page.locator("tr[data-row]:not(.reference) a.to-detail").first.click()
         assert page.evaluate(wide) == []
+
+
+def test_a_sort_shows_the_places_that_each_may_truly_hold(sample_run, opened):
+    run = sample_run.model_copy(deep=True)
+    first, second, third = [variant for variant in run.variants if variant.target == "torch"][:3]
+    entries = [
+        RankEntry(variant=first.name, target="torch", low=1, high=2),
+        RankEntry(variant=second.name, target="torch", low=2, high=2),
+    ]
+    left = [Unranked(variant=third.name, target="torch", reason="potentially unreliable: masked")]
+    told = {"metric": "fidelity.accuracy", "family": "fidelity", "value": "accuracy", "kind": "quality", "n": 90}
+    run.ranks = [RankResult(**told, of=2, method="counts", entries=entries, left_out=left)]
+    page = opened(render_html(run))
+    assert page.locator(".rank").count() == 0
+    page.locator('button[data-sort="family|fidelity|harm"]').click()
+    shown = {
+        line.locator("a.to-detail").inner_text(): line.locator(".rank").inner_text()
+        for line in page.locator("tr[data-row]").all()
+        if line.locator(".rank").count()
+    }
+    assert shown == {
+        first.name: "rank 1–2 of 2",
+        second.name: "rank 2 of 2",
+        third.name: "no rank: potentially unreliable: masked",
+    }
+    page.locator('button[data-sort="family|fidelity|gap"]').click()
+    assert page.locator(".rank").count() == 0
+
+
+def test_what_may_be_masked_never_wins_by_robustness(sample_run, opened):
+    run = sample_run.model_copy(deep=True)
+    told = next(cell for cell in run.cells if cell.metric == "adversarial.pgd" and cell.status == "ok")
+    details = {"variant": {"verdict": "masked", "reasons": ["its plain gradients are zero"]}}
+    run.cells.append(told.model_copy(update={"metric": "adversarial.masking", "details": details, "values": {}}))
+    page = opened(render_html(run))
+    line = page.locator("tr[data-row]:not(.reference)", has_text="potentially unreliable")
+    assert line.count() == 1
+    name = line.locator("a.to-detail").inner_text() + " " + line.locator(".place").inner_text()
+    known = names(page)
+    for by in ("harm", "gap"):
+        button = page.locator(f'button[data-sort="family|adversarial|{by}"]')
+        for _ in range(2):
+            button.click()
+            order = names(page)
+            assert sorted(order) == sorted(known)
+            behind = order[order.index(name) + 1 :]
+            group = data_of(render_html(run))
+            told_of = next(item for item in group["families"] if item["family"] == "adversarial")
+            have = told_of["gap_number"] if by == "gap" else group["columns"][told_of["harm"]]["estimate"]
+            labels = [f"{n} {p}" for n, p in zip(group["rows"]["name"], group["rows"]["place"], strict=True)]
+            assert all(have[labels.index(other)] is None for other in behind)  # behind it only what has no number

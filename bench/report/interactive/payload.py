@@ -13,9 +13,11 @@ from bench.report.interactive.headlines import headlines
 from bench.report.interactive.networks import Judged, NetworkRow, network_row
 from bench.report.interactive.pairs import ratios
 from bench.report.interactive.pareto import COSTS
+from bench.report.interactive.places import places as held
 from bench.report.interactive.small_print import Place, small_print
 from bench.report.interactive.values import value_column
 from bench.report.interactive.words import WORDS
+from bench.report.leaderboard.ranks import ranks_of
 from bench.wording import plain
 
 SCHEMA: Final = 1
@@ -46,7 +48,8 @@ def payload(board: Board, place: Place = inline, values: Sequence[str] = ()) -> 
 def _group(group: Group, shown: Sequence[BoardColumn], place: Place) -> dict[str, Any]:
     judged = {run.name: Judged(run.results) for run in group.runs}
     rows = [network_row(row, place_text(row), judged[row.run.name]) for row in group.rows]
-    values = [value_column(group, column, rows) for column in group.columns]
+    ranks = {run.name: ranks_of(run.results) for run in group.runs}
+    values = [value_column(group, column, rows) | held(column, rows, ranks) for column in group.columns]
     places = {column.name: place for place, column in enumerate(group.columns)}
     return {
         # gaps are on the yardsticks of one suite, and mean nothing beside another's

@@ -1,5 +1,5 @@
 // The rows that are shown, with every value and its numbers, as files.
-const FIGURES = ["number", "low", "high", "estimate", "estimate_low", "estimate_high", "gap_number", "gap_low", "gap_high", "status"];
+const FIGURES = ["number", "low", "high", "estimate", "estimate_low", "estimate_high", "gap_number", "gap_low", "gap_high", "rank_low", "rank_high", "status"];
 const FILE_NAMES = { number: "", estimate: ".harm", estimate_low: ".harm_low", estimate_high: ".harm_high", gap_number: ".gap" };
 
 // spreadsheets compute what begins so

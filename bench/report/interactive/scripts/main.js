@@ -3,11 +3,10 @@ let data = null;
 
 const rankOf = (group, row, sort) => {
   const [kind, name, show] = sort.split("|");
-  if (!group.ranks || (kind !== "value" && kind !== "family")) return "";
+  if (kind !== "value" && kind !== "family") return "";
   const told = kind === "family" ? group.families.find((item) => item.family === name) : null;
   const column = told ? group.columns[show === "harm" ? told.harm : told.change] : group.byName.get(name);
-  const held = column && group.ranks[column.name];
-  return held ? at(held, row) : "";
+  return column && (show !== "value" || column.kind === "change") ? at(column.rank, row) : "";
 };
 
 const inflate = async (text) => {
