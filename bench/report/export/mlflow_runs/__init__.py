@@ -1,0 +1,7 @@
+"""Results as runs of MLflow: one for the whole, and nested in it one for each variant on each target."""
+
+from bench.report.export.mlflow_runs.build import failures, mlflow_runs
+from bench.report.export.mlflow_runs.model import MlflowRun, MlflowRuns
+from bench.report.export.mlflow_runs.send import Sent, send, server_of
+
+__all__ = ["MlflowRun", "MlflowRuns", "Sent", "failures", "mlflow_runs", "send", "server_of"]
