@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.cell_id import canonical_parameters
 from bench.frames import value_rows
 from bench.report.board.model import BoardRow, BoardRun
 from bench.report.board.rows import rows_of, warnings_of
+from bench.report.export.mlflow_runs.failures import failures
 from bench.report.export.mlflow_runs.model import MlflowRun, MlflowRuns, checksum, mlflow_name, mlflow_text
 from bench.report.export.parquet import origin
 from bench.report.interactive.networks import doubts
 from bench.report.step_text import steps_text
 from bench.results import Cell, Results, VariantResult, Verdict
-from bench.results.base import Record
 
 FIGURES = ("estimate", "low", "high", "gap", "gap_low", "gap_high", "variant_figure", "reference")  # of bench.frames
 Place = tuple[str, str, int | None]  # variant, target, replicate
-
-
-def failures(results: Results) -> list[str]:
-    """What failed in a run, a line each; empty where nothing did.
-
-    >>> from bench.results import ReferenceResult, SuiteInfo
-    >>> broken = Cell(variant="int8", target="edge", metric="fidelity.accuracy", family="fidelity", status="error",
-    ...     reason="out of memory")
-    >>> suite, reference = SuiteInfo(name="tiny", fingerprint=""), ReferenceResult()
-    >>> failures(Results(suite=suite, reference=reference, cells=[broken]))
-    ['int8/edge/fidelity.accuracy: out of memory']
-    """
-    lines = [f"{cell.label}: {cell.reason}" for cell in results.cells if cell.status == "error"]
-    for name in type(results).model_fields:
-        if name != "cells":
-            lines += [f"{name}: {reason}" for reason in _failed(getattr(results, name))]
-    if results.verdict.error and not lines:
-        lines.append(results.verdict.because)
-    return lines
-
-
-def _failed(part: object) -> Iterator[str]:
-    """The reasons of every record within that is an error."""
-    if isinstance(part, Record):
-        if getattr(part, "status", "") == "error":
-            yield str(getattr(part, "reason", ""))
-        for name in type(part).model_fields:
-            yield from _failed(getattr(part, name))
-    elif isinstance(part, list | dict):
-        for item in part if isinstance(part, list) else part.values():
-            yield from _failed(item)
 
 
 def mlflow_runs(results: Results) -> MlflowRuns:

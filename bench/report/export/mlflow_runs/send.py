@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from bench.errors import MissingExtra, UserError
+from bench.report.export.mlflow_runs.address import page_of_run, unsent_files
 from bench.report.export.mlflow_runs.model import MlflowRun, MlflowRuns
 from bench.results import Provenance
 
@@ -35,29 +35,6 @@ class Sent(NamedTuple):
     variants: int
     replaced: int  # runs of an export that was cut short, which are deleted now
     artifacts: str  # why files were not sent; empty: they were
-
-
-def server_of(uri: str) -> str:
-    """The address of a tracking server, checked.
-
-    >>> server_of("http://127.0.0.1:5000/")
-    'http://127.0.0.1:5000'
-
-    Raises:
-        UserError: it is no address of a server, or holds a password, which errors would show.
-    """
-    try:
-        parts = urlsplit(uri)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        known = False
-    if not known:
-        right = "give http://HOST:PORT or https://HOST, where mlflow server listens"
-        raise UserError.at("--tracking-uri", "is no address of a tracking server", right)
-    if parts.username is not None:
-        right = "give both in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        raise UserError.at("--tracking-uri", "holds a name or a password", right)
-    return uri.rstrip("/")
 
 
 def send(
@@ -109,7 +86,7 @@ def _send(
             _log(client, nested.info.run_id, variant, ended)
             client.set_terminated(nested.info.run_id, "FAILED" if variant.failed else "FINISHED", ended)
         _log(client, key, runs.whole, ended)
-        unsent = _unsent(whole.info.artifact_uri, server)
+        unsent = unsent_files(whole.info.artifact_uri, server)
         for name, text in {} if unsent else files.items():
             client.log_text(key, text, name)
         if unsent:
@@ -119,7 +96,7 @@ def _send(
     except BaseException:
         _give_up(client, key)
         raise
-    return Sent(_page(server, experiment, key), key, len(runs.variants), replaced, unsent)
+    return Sent(page_of_run(server, experiment, key), key, len(runs.variants), replaced, unsent)
 
 
 def _first(whole: MlflowRun, seal: str) -> dict[str, str]:
@@ -142,7 +119,7 @@ def _replaced(client: MlflowClient, experiment: str, seal: str, server: str) -> 
     found = list(_search(client, experiment, f"tags.`{SEAL}` = '{seal}' and tags.`crbench.level` = 'run'"))
     for run in found:
         if run.data.tags.get(COMPLETE) == "complete":
-            page = _page(server, experiment, run.info.run_id)
+            page = page_of_run(server, experiment, run.info.run_id)
             right = f"delete it there to send it anew: mlflow runs delete --run-id {run.info.run_id}"
             raise UserError.at(page, "is this very run already, and nothing was sent", right)
     gone = 0
@@ -175,25 +152,6 @@ def _log(client: MlflowClient, run: str, of: MlflowRun, when: int) -> None:
         client.log_batch(run, params=params[start : start + TEXTS_A_REQUEST])
     for start in range(0, len(tags), TEXTS_A_REQUEST):
         client.log_batch(run, tags=tags[start : start + TEXTS_A_REQUEST])
-
-
-def _unsent(place: str, server: str) -> str:
-    """Why files are not sent: the server keeps them where nobody named.
-
-    >>> _unsent("mlflow-artifacts:/1/ab/artifacts", "http://127.0.0.1:5000")
-    ''
-    >>> _unsent("s3://bucket/1/ab/artifacts", "http://127.0.0.1:5000")
-    'not sent: the server keeps files at s3:, not behind its own address'
-    """
-    parts, own = urlsplit(place), urlsplit(server)
-    if parts.scheme == "mlflow-artifacts" and parts.netloc in ("", own.netloc):
-        return ""
-    told = f"{parts.scheme}://{parts.netloc}" if parts.scheme == "mlflow-artifacts" else f"{parts.scheme or 'file'}:"
-    return f"not sent: the server keeps files at {told}, not behind its own address"
-
-
-def _page(server: str, experiment: str, run: str) -> str:
-    return f"{server}/#/experiments/{experiment}/runs/{run}"
 
 
 def _milliseconds(moment: str) -> int:
