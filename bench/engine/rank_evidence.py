@@ -10,14 +10,15 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from bench.engine.arrays import NetworkArrays
-from bench.engine.derive import Derivation
+from bench.engine.derive import DRAWS, Derivation
 from bench.engine.evidence import rows_of, sample_distances
 from bench.engine.inline import InlineEngine, Measured
-from bench.metrics.values import Change, Float, Mean, Proportion, Quality, has_interval
+from bench.metrics.error_statistic import ErrorStatistic
+from bench.metrics.values import Change, Float, Mean, Proportion, Quality, Statistic, has_interval
 from bench.results import ValueResult
 from bench.suite.plan import Draw, PlannedCell
 
-DRAWS = 2_000  # of the shared resamples: a spread to 1.6 %, and a fifth of the time where cells came from the store
+FIRST = 2_000  # of the shared resamples: a spread to 1.6 %, and a fifth of the time where cells came from the store
 Ranked: TypeAlias = Change | Quality
 Method = Literal["means", "counts", "draws"]
 
@@ -65,9 +66,9 @@ class Standing:
         return Contributions(other - own if value.better == "lower" else own - other)
 
     def draws(self, value: Ranked) -> Float | None:
-        """The harm in the first resamples, as the cell was derived with it in this run; else None."""
+        """The harm in the resamples, as the cell was derived with it in this run; else None."""
         derived = self.measured.derived.get(value.name)
-        return None if derived is None or derived.draws is None else derived.draws()[:DRAWS]
+        return None if derived is None or derived.draws is None else derived.draws()[: resamples_for(value)]
 
 
 def evidence_of(value: Ranked, standings: Sequence[Standing]) -> list[Contributions | None]:
@@ -78,7 +79,7 @@ def evidence_of(value: Ranked, standings: Sequence[Standing]) -> list[Contributi
     missing = [standing for standing, draws in zip(standings, known, strict=True) if draws is None]
     pairs = [(both[0][0], both[1][0]) for standing in missing if (both := standing.networks) is not None]
     size = max((standing.measured.cell.n for standing in standings), default=1)
-    made = iter(Derivation(DRAWS).harm_draws(value, pairs, size))
+    made = iter(Derivation(resamples_for(value)).harm_draws(value, pairs, size))
     out: list[Contributions | None] = []
     for standing, draws in zip(standings, known, strict=True):
         drawn = draws if draws is not None else None if standing.networks is None else next(made)
@@ -108,6 +109,17 @@ def method_of(value: Ranked) -> Method:
     if isinstance(value, Proportion) and not value.log:
         return "counts"
     return "means" if isinstance(value, Mean) and not value.log else "draws"
+
+
+def resamples_for(value: Ranked) -> int:
+    """How many of the shared resamples are looked at: the first ones, where each is drawn whatever follows.
+
+    A figure of two sets takes the second's from the last one on, and another's own may do as it likes: all of those.
+
+    >>> resamples_for(Mean("nll", of="l", better="lower"))
+    2000
+    """
+    return FIRST if type(value) in (Mean, Proportion, Statistic, ErrorStatistic) else DRAWS
 
 
 def floor_of(value: Ranked, result: ValueResult) -> float:

@@ -157,23 +157,26 @@ def draws_less(estimates: NDArray[Any], draws: NDArray[Any], samples: int, level
 
 
 def _may_hide(difference: Float, critical: float) -> bool:
-    """Whether a mean (n,) below 0 may owe its sign to few samples above 0, which another draw has more or larger of.
+    """Whether a mean (n,) below 0 may owe its sign to few large samples above 0, which are more in another draw.
 
-    Of effectively k < 10 samples above 0, N = mean(max(d, 0)), the limit of N is that of a share k / n joined with that
-    of an exponential mean (Zou & Donner 2008); it is joined with the spread of all.
+    Of effectively k < 10 samples above 0 that are larger than those below (sum d^2 / sum |d|), the mean of max(d, 0)
+    has for its limit that of a share k / n joined with that of an exponential mean, and this is joined with the spread
+    of those below (Zou & Donner 2008, Statistics in Medicine 27:1693).
     """
     from scipy.special import betaincinv, gammaincinv
 
     n, against = difference.size, np.maximum(difference, 0.0)
-    total = float(against.sum())
-    k = total**2 / float((against**2).sum()) if total > 0 else 0.0
-    if not 0 < k < FEW:
+    total, square = float(against.sum()), float((against**2).sum())
+    if total == 0:
+        return False
+    k, rest = total**2 / square, against - difference
+    if k >= FEW or square / total <= float((rest**2).sum() / rest.sum()):
         return False
     tail = normal_survival(critical)
     often = log(float(betaincinv(k + 1, n - k, 1 - tail)) * n / k)
     far = log(k / float(gammaincinv(k, tail)))
     more = total / n * (exp(hypot(often, far)) - 1)
-    spread = critical * float(np.std(np.minimum(difference, 0.0))) / sqrt(n)
+    spread = critical * float(np.std(rest)) / sqrt(n)
     return float(difference.mean()) + hypot(more, spread) >= 0
 
 

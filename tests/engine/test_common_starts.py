@@ -136,3 +136,17 @@ def test_what_is_masked_is_said_before_the_figures(measured) -> None:
     head = line.split(" (")[0]
     assert head in " ".join(shown.getvalue().split())
     assert head in render_html(measured)
+
+
+@pytest.mark.parametrize("part", ["whole", "without the metric that tells"])
+def test_what_is_masked_has_no_rank_among_the_robust(study, measured, part) -> None:
+    results = measured if part == "whole" else study.run(only="*/adversarial.difference*")
+    held = [item for item in results.ranks if item.family == "adversarial"]
+    assert held
+    for item in held:
+        assert {entry.variant for entry in item.entries} <= {"noise", "noisier"}
+        (reason,) = (left.reason for left in item.left_out if left.variant == "levels")
+        (cell,) = (c for c in results.cells if (c.variant, c.metric) == ("levels", item.metric))
+        if cell.values[item.value].ci is not None:
+            assert reason.startswith("potentially unreliable: gradients are masked (")
+    assert any(len(item.entries) == 2 for item in held)
