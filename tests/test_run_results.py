@@ -163,7 +163,7 @@ def test_it_shows_itself(pair):
     assert page.startswith("<iframe srcdoc=")
     inner = html.unescape(page.split('"')[1])
     assert inner.startswith("<!")
-    assert "fidelity.predictions" in inner
+    assert "Jensen-Shannon divergence" in inner
     assert page.count('"') % 2 == 0
 
 

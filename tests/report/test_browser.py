@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -22,13 +23,13 @@ def names(page):
     return [line.locator("a.to-detail").inner_text() + " " + line.locator(".place").inner_text() for line in lines]
 
 
-def data_of(html):
-    return unpacked(re.search(r'id="data">([A-Za-z0-9+/=]+)<', html).group(1))["groups"][0]
+def data_of(text):
+    return unpacked(re.search(r'id="data">([A-Za-z0-9+/=]+)<', text).group(1))["groups"][0]
 
 
 def test_the_pages_own_script_runs_and_a_foreign_one_does_not(sample_run, opened):
-    html = render_html(sample_run).replace("</body>", "<script>document.title = 'foreign'</script></body>")
-    page = opened(html)
+    text = render_html(sample_run).replace("</body>", "<script>document.title = 'foreign'</script></body>")
+    page = opened(text)
     assert "11 of 11 shown" in page.locator("#tools output").inner_text()
     assert page.title().startswith("digits")
     assert len(opened.wrong) == 1
@@ -270,3 +271,18 @@ def test_what_may_be_masked_never_wins_by_robustness(sample_run, opened):
             have = told_of["gap_number"] if by == "gap" else group["columns"][told_of["harm"]]["estimate"]
             labels = [f"{n} {p}" for n, p in zip(group["rows"]["name"], group["rows"]["place"], strict=True)]
             assert all(have[labels.index(other)] is None for other in behind)  # behind it only what has no number
+
+
+def test_within_a_frame_of_a_notebook_it_works_too(sample_run, opened):
+    frame = (
+        f'<iframe srcdoc="{html.escape(render_html(sample_run), quote=True)}" style="width:100%;height:900px"></iframe>'
+    )
+    page = opened(f"<!DOCTYPE html><title>a notebook</title>{frame}").frame_locator("iframe")
+    page.locator("html[data-ready=yes]").wait_for()
+    page.locator("#tools input[name=text]").fill("ptq")
+    page.locator('button[data-sort="family|fidelity|gap"]').click()
+    page.locator("a.to-detail:visible", has_text="ptq4").first.click()
+    assert page.locator("#detail h2").inner_text().startswith("ptq4 (")
+    page.locator("#back").click()
+    assert page.locator("#detail").is_hidden()
+    assert opened.wrong == []

@@ -14,6 +14,7 @@ const addressOf = (wanted) => {
 // `step`: one that the browser's back button undoes
 const go = (changes, step) => {
   view = { ...view, ...changes };
-  history[step ? "pushState" : "replaceState"](null, "", addressOf(view));
+  // a frame within a notebook has no address of its own
+  if (location.protocol !== "about:") history[step ? "pushState" : "replaceState"](null, "", addressOf(view));
   refresh();
 };
