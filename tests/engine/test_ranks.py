@@ -16,8 +16,17 @@ from torch import nn
 
 import bench
 from bench.engine import ranks
-from bench.engine.rank_evidence import Contributions
+from bench.engine.inline import Measured
+from bench.engine.rank_evidence import (
+    Contributions,
+    Standing,
+    evidence_of,
+    method_of,
+    ranked_values,
+    resamples_for,
+)
 from bench.functional.predictions import correct
+from bench.metrics.base import metrics
 from bench.metrics.values import Change, Statistic
 from bench.report.leaderboard.ranks import Rank, RankKey, ranks_of
 from bench.results import Cell, RankResult, Results, ValueResult
@@ -26,6 +35,7 @@ from bench.stats.paired_order import counts_less, draws_less, means_less
 from bench.stats.rank_intervals import beyond_arithmetic, rank_intervals
 from bench.stats.resampling import Resamples
 from bench.study import Study
+from bench.suite.suite import MetricUse
 from tests.engine.test_variant_ratios import VARIANTS, X, measured, moved, reference, suite_of
 
 Y = np.arange(len(X)) % 5
@@ -100,7 +110,7 @@ def test_harms_are_ranked_by_the_answers_themselves(run: RunResults) -> None:
 
 
 def test_a_statistic_is_ranked_by_the_first_of_the_shared_resamples(run: RunResults) -> None:
-    (value,) = [v for v in bench.metrics.base.metrics.get("uncertainty.calibration").values if v.name == "ce2_debiased"]
+    (value,) = [v for v in metrics.get("uncertainty.calibration").values if v.name == "ce2_debiased"]
     assert isinstance(value, Statistic)
     arrays = []
     for net in (reference(), *(VARIANTS[name] for name in NAMES)):
@@ -137,6 +147,22 @@ def test_arithmetic_alone_tells_nothing_apart() -> None:
             assert intervals(item)[0] == intervals(item)[1], item
 
 
+@pytest.mark.parametrize(("floor", "told"), [(0.0, True), (0.002, True), (0.03, False)])
+def test_what_arithmetic_can_move_is_not_told_apart(floor: float, told: bool) -> None:
+    """Roots .1 and .2 apart by .1: by less than twice the floor's root, .17, though every sample says so."""
+    random = np.random.default_rng(0)
+    table = np.array([[0.01], [0.04]]) * random.uniform(0.9, 1.1, size=(2, 80))
+    value = Change("js", None, of="x", power=2)
+    results = [ValueResult(kind="change", n=80, estimate=float(row.mean()), ci=(0, 1)) for row in table]
+    results[1].numerical_floor = floor
+    cells = [
+        Cell(variant=name, target="torch", metric="m", family="own", status="ok", values={"js": result})
+        for name, result in zip("ab", results, strict=True)
+    ]
+    less = ranks._surely_less(value, cells, [Contributions(row) for row in table])
+    assert less.tolist() == [[False, told], [False, False]]
+
+
 def test_the_order_of_variants_does_not_matter(run: RunResults) -> None:
     turned = measured(dict(reversed(VARIANTS.items())), "memory://ranks-turned")
     for item in turned.ranks:
@@ -150,6 +176,28 @@ def test_added_variants_are_ranked_as_if_all_were_new(run: RunResults) -> None:
     grown = measured(VARIANTS, store)
     assert grown["far/*/uncertainty.calibration"].cell.cached
     assert grown.ranks == run.ranks
+
+
+def test_harms_of_stored_cells_are_drawn_as_when_they_were_derived() -> None:
+    suite, dataset = suite_of({name: VARIANTS[name] for name in ("far", "near")})
+    uses = [MetricUse(metrics.get(f"uncertainty.{name}")()) for name in ("calibration_errors", "selective")]
+    study = Study(replace(suite, metrics=tuple(uses)), "memory://ranks-drawn", dataset=dataset)
+    study.run()
+    directions = set()
+    for planned in study.plan.cells:
+        measured_cell = study.engine.derive(planned)
+        standing = Standing(study.engine, planned, Measured(measured_cell.cell))
+        for value in ranked_values(planned):
+            if method_of(value) == "draws" and measured_cell.cell.values[value.name].ci is not None:
+                (made,) = evidence_of(value, [standing])
+                assert made is not None
+                kept = measured_cell.derived[value.name].draws
+                assert kept is not None
+                before = kept()[: resamples_for(value)]  # but for their mean, which the order does not look at
+                np.testing.assert_allclose(made.numbers - made.numbers.mean(), before - before.mean(), atol=1e-14)
+                assert not isinstance(value, Change)
+                directions.add(value.better)
+    assert directions == {"lower", "higher"}
 
 
 def test_they_are_stored_and_derived_again_under_other_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,6 +172,19 @@ def test_neither_order_nor_scale_matters(order: Callable[..., np.ndarray]) -> No
         assert (order(table * 2.0**-40) == less).all()
 
 
+def test_copies_and_order_leave_the_simultaneous_level_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(
+        "bench.stats.paired_order.all_pairs_quantile", lambda covariance, level: seen.append(covariance) or 3.0
+    )
+    table = normal(np.random.default_rng(11), np.zeros(4), 60)
+    for rows in (table, table[::-1], table[[2, 0, 0, 3, 1, 1]]):
+        means_less(rows)
+        draws_less(np.zeros(len(rows)), rows, 60)
+    assert all(np.array_equal(covariance, seen[0]) for covariance in seen)
+    assert (len(seen), seen[0].shape) == (6, (4, 4))
+
+
 def test_what_is_sure_goes_with_the_estimates() -> None:
     random = np.random.default_rng(8)
     for law in LAWS.values():
