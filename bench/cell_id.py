@@ -32,6 +32,15 @@ def canonical_parameters(parameters: Mapping[str, Any]) -> str:
     return json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"))
 
 
+def replicate_suffix(replicate: int | None) -> str:
+    """What tells a replicate from the first one.
+
+    >>> replicate_suffix(0), replicate_suffix(2), replicate_suffix(None)
+    ('', '#2', '#all')
+    """
+    return "" if replicate == 0 else f"#{'all' if replicate is None else replicate}"
+
+
 @dataclass(frozen=True)
 class CellId:
     """The identity of a cell of a run; hashable and sortable by ``path``.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.errors import UserError
 from bench.metrics.base import metrics
 from bench.results import Cell, RatioFigures
-from bench.stats.interval import NO_INTERVAL
+from bench.stats.interval import NO_INTERVAL, RESOLUTION
 from bench.stats.ratio import NAMES, Ratio, paired_ratio, ratio_vectors
 from bench.stats.resampling import Resamples
 from bench.stats.tail import is_tail
@@ -19,7 +19,6 @@ from bench.stats.yardstick import Power
 from bench.store.samples import CellSamples, RunSamples, ValueSamples
 
 DISTANCES = ("count", "distance")
-RESOLUTION = 1e-6  # relative; float32 keeps 6e-8 of a number, a network's sums lose a digit
 NO_TAIL = "no interval of a ratio of tails is known to cover"
 MUST_EQUAL = {
     "data": "the evaluation data", "reference": "the reference network", "version": "the metric's version",

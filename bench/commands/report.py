@@ -53,7 +53,7 @@ def report(
         files = {
             "board.json": board_json(joined),
             "board.csv": board_csv(joined),
-            "index.html": render_board_html(given, values, inline if inline_pictures else pictures.place),
+            "index.html": render_board_html(given, values, inline if inline_pictures else pictures.place, board=text),
         }
         pictures.write(out)
         write_and_show(out, files, "board.json", say if as_json else None, None if quiet else show)

@@ -20,7 +20,7 @@ from bench.results import ValueResult
 from bench.stats.change import change_and_draws
 from bench.stats.figure import mean_figure
 from bench.stats.gap import Gap, gap_on
-from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval
+from bench.stats.harm import Harm, Resampled, harm, harm_of_proportions, harm_without_interval, harms
 from bench.stats.interval import NO_INTERVAL, Interval
 from bench.stats.mean import change_vectors
 from bench.stats.percentile import percentile_interval
@@ -201,10 +201,7 @@ class Derivation:
                 vectors += [value.per_sample(arrays) for arrays in new]
         resamples = Resamples(n, self.draws).ahead(vectors, statistics)
         for both in pairs:
-            first, second = self._both_draws(value, *both, resamples)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                draws = np.log(second) - np.log(first) if value.log else second - first
-            yield np.asarray(draws if value.better == "lower" else -draws)
+            yield harms(*self._both_draws(value, *both, resamples), better=value.better, log=value.log)
 
     def _quality(self, value: Quality, evidence: Evidence, resamples: Resamples) -> DerivedValue:
         reference, variant = evidence.reference[0], evidence.variant[0]
@@ -266,9 +263,8 @@ class Derivation:
             return lambda: draws
         if measured.distribution is None or not isinstance(value, Mean | Proportion):
             return None
-        sign = 1 if value.better == "lower" else -1
         own, other = value.per_sample(evidence.reference[0]), value.per_sample(evidence.variant[0])
-        difference = sign * (other - own)
+        difference = harms(own, other, better=value.better)
         return lambda: Resamples(resamples.n, resamples.draws).means(difference)
 
 

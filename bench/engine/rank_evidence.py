@@ -16,6 +16,7 @@ from bench.engine.inline import InlineEngine, Measured
 from bench.metrics.error_statistic import ErrorStatistic
 from bench.metrics.values import Change, Float, Mean, Proportion, Quality, Statistic, has_interval
 from bench.results import ValueResult
+from bench.stats.harm import harms
 from bench.suite.plan import Draw, PlannedCell
 
 FIRST = 2_000  # of the shared resamples: a spread to 1.6 %, and a fifth of the time where cells came from the store
@@ -63,7 +64,7 @@ class Standing:
             return Contributions(sample_distances(value, reference, variant), b"" if rows is None else rows.tobytes())
         assert isinstance(value, Mean | Proportion)
         own, other = (value.per_sample(draws[0]) for draws in self.networks)
-        return Contributions(other - own if value.better == "lower" else own - other)
+        return Contributions(harms(own, other, better=value.better))
 
     def draws(self, value: Ranked) -> Float | None:
         """The harm in the resamples, as the cell was derived with it in this run; else None."""

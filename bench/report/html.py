@@ -57,8 +57,7 @@ def render_html(results: Results, place: Place = inline) -> str:
     style, code = asset("report.css"), script()
     meanings = figures.meanings(board.yardstick)
     every = joined([("", results)], every=True)
-    data = payload(every, place)
-    data["meanings"] = {mark.value: meaning for mark, meaning in meanings.items() if mark}
+    data = payload(every, place, yardstick=board.yardstick)
     group = data["groups"][0]
     return (
         environment()
@@ -75,7 +74,7 @@ def render_html(results: Results, place: Place = inline) -> str:
             words=WORDS,
             signs=SIGNS,
             meanings=data["meanings"],
-            mark_signs={mark.value: sign for mark, sign in figures.SIGNS.items()},
+            mark_signs=data["signs"],
             marks=[(figures.SIGNS[mark], meaning) for mark, meaning in meanings.items() if mark],
             one=position(1.0),
             provenance=flat(provenance(results)),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.report import figures
+from bench.report.interactive.pareto import at
 from bench.report.strip import position
 
 if TYPE_CHECKING:
@@ -41,15 +41,9 @@ def environment() -> Environment:
     )
     environment.globals["same"] = figures.SAME
     environment.globals["position"] = position
-    environment.globals["at"] = _at
+    environment.globals["at"] = partial(at, other="")
     environment.globals["plain_states"] = ("number", "limit", "range")
     return environment
-
-
-def _at(held: Mapping[str, Any], name: str, row: int, other: Any = "") -> Any:
-    """One row of an array that the page's data may have left out."""
-    found = held[name][row] if name in held else None
-    return other if found is None else found
 
 
 @cache

@@ -71,7 +71,7 @@ def seed_ratio(harm: float, reference: float, yardsticks: Sequence[float]) -> fl
     return harm / (sqrt(2) * spread) if np.isfinite(spread) and spread > 0 else None
 
 
-def _sign(better: Better) -> int:
+def _sign(better: Better | Literal["none"]) -> int:
     return 1 if better == "lower" else -1
 
 
@@ -125,8 +125,7 @@ def harm(
     point = harm_without_interval(reference, variant, better=better, log=log, yardsticks=yardsticks)
     if point.estimate is None:
         return point
-    with np.errstate(divide="ignore", invalid="ignore"):
-        draws = _sign(better) * (np.log(second) - np.log(first) if log else second - first)
+    draws = harms(first, second, better=better, log=log)
     interval = percentile_interval(draws, samples=samples)
     if interval.method == "none":
         reason = "the figure does not exist in more than 5 % of the resamples: no interval"
@@ -135,6 +134,20 @@ def harm(
     sides = (far_tail_probability(draws, 0.0, samples), far_tail_probability(-draws, 0.0, samples))
     p_value = 1.0 if not np.any(draws) else min(1.0, 2 * min(sides))
     return Harm(point.estimate, interval, point.seed_ratio, p_value, "", distribution)
+
+
+def harms(
+    first: NDArray[Any], second: NDArray[Any], *, better: Better | Literal["none"], log: bool = False
+) -> NDArray[Any]:
+    """How much worse each second figure is than the first, of draws or of samples; positive is worse.
+
+    ``log`` takes the difference of logarithms, not finite where a figure is not positive.
+
+    >>> harms(np.array([0.9, 0.8]), np.array([0.8, 0.9]), better="higher").round(3).tolist()
+    [0.1, -0.1]
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(_sign(better) * (np.log(second) - np.log(first) if log else second - first))
 
 
 def harm_without_interval(

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 Method = Literal["bootstrap", "score", "exact", "t", "none"]
 
 LEVEL = 0.95
+RESOLUTION = 1e-6  # relative; float32 keeps 6e-8 of a number, a network's sums lose a digit
 
 
 class Interval(NamedTuple):

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.stats.interval import RESOLUTION
 from bench.stats.resampling import Float
-
-RESOLUTION = 1e-6  # relative; float32 keeps 6e-8 of a number, a network's sums lose a digit
 
 
 class RankInterval(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.report import figures
 from bench.report.board.build import board as joined
 from bench.report.board.entry_text import MEANINGS, WORDS
-from bench.report.board.text import APART, NOTE, board_text
+from bench.report.board.text import APART, NOTE, BoardText, board_text
 from bench.report.board_text import WORDS as VERDICTS
 from bench.report.interactive import Place, inline, packed, payload, script
 from bench.report.interactive.pareto import drawing
@@ -17,22 +17,28 @@ from bench.report.yardsticks import yardstick_words
 from bench.results import Results
 
 
-def render_board_html(given: Sequence[tuple[str, Results]], values: Sequence[str] = (), place: Place = inline) -> str:
+def render_board_html(
+    given: Sequence[tuple[str, Results]],
+    values: Sequence[str] = (),
+    place: Place = inline,
+    *,
+    board: BoardText | None = None,
+) -> str:
     """The whole board as one HTML document; names from results are escaped.
 
     Args:
         given: (place, results) of each run.
         values: names of the columns of the table; by default the usual ones.
         place: from a picture in base64 to what an image's ``src`` names; by default the picture within the page.
+        board: their board of these values in words, where it is known already.
 
     Raises:
         UserError: a value that no run has.
     """
-    board = board_text(joined(given, values))
+    board = board or board_text(joined(given, values))
     style, code = asset("report.css"), script()
     said = figures.meanings(yardstick_words("none", 0))
     data = payload(joined(given, every=True), place, values)
-    data["meanings"] = {mark.value: meaning for mark, meaning in said.items() if mark}
     return (
         environment()
         .get_template("board.html.j2")
@@ -45,7 +51,7 @@ def render_board_html(given: Sequence[tuple[str, Results]], values: Sequence[str
             apart=APART,
             words=VERDICTS,
             marks=[(figures.SIGNS[mark], said[mark]) for mark in board.marks],
-            mark_signs={mark.value: sign for mark, sign in figures.SIGNS.items()},
+            mark_signs=data["signs"],
             statuses=[(WORDS.get(status, ""), MEANINGS[status]) for status in board.statuses],
             one=position(1.0),
             style=style,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.cell_id import CellId
+from bench.cell_id import CellId, replicate_suffix
 from bench.frames import shown_parameters
 from bench.results import Results, ValueResult
 from bench.wording import plain
@@ -31,7 +31,7 @@ def named(results: Results) -> Iterator[Named]:
     """Every figure of every cell; values that are neither better nor worse in any direction are left out."""
     for cell in results.cells:
         place = CellId.of(cell)
-        replicate = "" if place.replicate == 0 else f"#{'all' if place.replicate is None else place.replicate}"
+        replicate = replicate_suffix(place.replicate)
         given = shown_parameters(cell.params)
         metric = f"{cell.metric}[{given}]" if given else cell.metric
         for name, value in cell.values.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from bench.cell_id import replicate_suffix
 from bench.report.board.model import BoardRow
 from bench.report.board_text import SIGNS, UNJUDGED, WORDS, without_opening
 from bench.report.leaderboard import Leaderboard, Row, State, leaderboard
@@ -84,9 +85,8 @@ def network_row(row: BoardRow, place: str, judged: Judged) -> NetworkRow:
     name = "reference" if row.variant is None else plain(row.variant)
     role = "reference" if row.variant is None else "variant"
     because = "" if own is None else plain(own.because) or UNJUDGED
-    replicate = "" if row.replicate == 0 else f"#{'all' if row.replicate is None else row.replicate}"
     return NetworkRow(
-        key=f"{plain(row.run.name)}/{role}/{name}/{plain(row.target)}{replicate}",
+        key=f"{plain(row.run.name)}/{role}/{name}/{plain(row.target)}{replicate_suffix(row.replicate)}",
         run=plain(row.run.name),
         name=name,
         place=place,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -68,9 +68,10 @@ def points_of(group: dict[str, Any], family: int, what: str, cost: str) -> list[
     return found
 
 
-def at(held: dict[str, Any], name: str, row: int) -> Any:
-    """One row of an array that the payload may have left out; None where it did."""
-    return held[name][row] if name in held else None
+def at(held: Mapping[str, Any], name: str, row: int, other: Any = None) -> Any:
+    """One row of an array that the payload may have left out; ``other`` where it did, or where the row has nothing."""
+    found = held[name][row] if name in held else None
+    return other if found is None else found
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from bench.report.board.columns import all_columns, chosen
 from bench.report.board.model import Board, BoardColumn, Group
 from bench.report.board.text import place_text
+from bench.report.figures import SIGNS, meanings
 from bench.report.interactive.explanations import explanation
 from bench.report.interactive.headlines import headlines
 from bench.report.interactive.networks import Judged, NetworkRow, network_row
@@ -18,9 +19,14 @@ from bench.report.interactive.small_print import Place, small_print
 from bench.report.interactive.values import value_column
 from bench.report.interactive.words import WORDS
 from bench.report.leaderboard.ranks import ranks_of
+from bench.report.yardsticks import YARDSTICKS, YardstickWords
 from bench.wording import plain
 
 SCHEMA: Final = 1
+OF_ROWS: Final = (
+    "key", "run", "name", "label", "place", "target", "state", "sign", "verdict", "because", "reason", "steps", "uses",
+    "control", "unreliable", "cautions",
+)  # fmt: skip
 INLINE: Final = "data:image/png;base64,"
 
 
@@ -29,20 +35,26 @@ def inline(picture: str) -> str:
     return INLINE + picture
 
 
-def payload(board: Board, place: Place = inline, values: Sequence[str] = ()) -> dict[str, Any]:
+def payload(
+    board: Board, place: Place = inline, values: Sequence[str] = (), yardstick: YardstickWords = YARDSTICKS["none"]
+) -> dict[str, Any]:
     """All groups of a board, columnar.
 
     Args:
         board: with all its columns.
         place: from a picture in base64 to what names it.
         values: names of the columns that stand in the table of own values at first; by default the usual ones.
+        yardstick: what the marks are told by.
     """
     runs = [run for group in board.groups for run in group.runs]
     shown = chosen(all_columns(runs), runs, values)
     groups = [_group(group, shown, place) for group in board.groups]
     metrics = dict.fromkeys(column["metric"] for group in groups for column in group["columns"])
     told = {name: text for name in metrics if (text := explanation(name))}
-    return {"schema": SCHEMA, "groups": groups, "explanations": told, "words": WORDS}
+    return {"schema": SCHEMA, "groups": groups, "explanations": told, "words": WORDS} | {
+        "meanings": {mark: meaning for mark, meaning in meanings(yardstick).items() if mark},
+        "signs": SIGNS,
+    }
 
 
 def _group(group: Group, shown: Sequence[BoardColumn], place: Place) -> dict[str, Any]:
@@ -55,24 +67,7 @@ def _group(group: Group, shown: Sequence[BoardColumn], place: Place) -> dict[str
         # gaps are on the yardsticks of one suite, and mean nothing beside another's
         "one_scale": len({run.results.suite.fingerprint for run in group.runs}) == 1,
         "known": [[name, plain(text)] for name, text in group.known],
-        "rows": {
-            "key": [row.key for row in rows],
-            "run": [row.run for row in rows],
-            "name": [row.name for row in rows],
-            "label": [row.label for row in rows],
-            "place": [row.place for row in rows],
-            "target": [row.target for row in rows],
-            "state": [None if row.state is None else row.state.value for row in rows],
-            "sign": [row.sign for row in rows],
-            "verdict": [row.verdict for row in rows],
-            "because": [row.because for row in rows],
-            "reason": [row.reason for row in rows],
-            "steps": [row.steps for row in rows],
-            "uses": [list(row.uses) for row in rows],
-            "control": [row.control for row in rows],
-            "unreliable": [row.unreliable for row in rows],
-            "cautions": [list(row.cautions) for row in rows],
-        },
+        "rows": {name: [getattr(row, name) for row in rows] for name in OF_ROWS},
         "columns": values,
         "shown": [places[column.name] for column in shown if column.name in places],
         "costs": [place for place, column in enumerate(group.columns) if column.name in COSTS],

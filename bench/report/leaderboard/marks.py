@@ -5,10 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from bench.results import ValueResult, Verdict
-from bench.stats.interval import LEVEL
+from bench.stats.interval import LEVEL, RESOLUTION
 
 ALARM_AT = 1.0  # of the lower limit beside one further yardstick
-RESOLUTION = 1e-6  # relative; float32 keeps 6e-8 of a number, a network's sums lose a digit
 
 
 class State(StrEnum):

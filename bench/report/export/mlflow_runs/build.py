@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bench.cell_id import canonical_parameters
+from bench.cell_id import canonical_parameters, replicate_suffix
 from bench.frames import value_rows
 from bench.report.board.model import BoardRow, BoardRun
 from bench.report.board.rows import rows_of, warnings_of
+from bench.report.board_text import WORDS
 from bench.report.export.mlflow_runs.failures import failures
 from bench.report.export.mlflow_runs.model import MlflowRun, MlflowRuns, checksum, mlflow_name, mlflow_text
 from bench.report.export.parquet import origin
 from bench.report.interactive.networks import doubts
+from bench.report.leaderboard.marks import state_of
 from bench.report.step_text import steps_text
 from bench.results import Cell, Results, VariantResult, Verdict
 
@@ -58,7 +60,7 @@ def _variant(
     results: Results, place: Place, cells: Sequence[Cell], known: VariantResult | None, row: BoardRow | None
 ) -> MlflowRun:
     variant, target, replicate = place
-    which = "" if replicate == 0 else f" #{'all' if replicate is None else replicate}"
+    which = f" {replicate_suffix(replicate)}".rstrip()
     tags: dict[str, object] = dict(_tags(results, "variant", None if known is None else known.verdict))
     if doubt := doubts(tuple(cells)):
         tags["crbench.potentially_unreliable"] = doubt
@@ -107,7 +109,7 @@ def _tags(results: Results, level: str, verdict: Verdict | None) -> dict[str, ob
     run = results.run
     tags: dict[str, object] = {**origin(results), "crbench.level": level}
     if verdict is not None:
-        tags |= {"crbench.verdict": _word(verdict), "crbench.verdict_because": verdict.because}
+        tags |= {"crbench.verdict": WORDS[state_of(verdict)], "crbench.verdict_because": verdict.because}
     if run is not None:
         machine = run.machine
         tags |= {
@@ -118,17 +120,6 @@ def _tags(results: Results, level: str, verdict: Verdict | None) -> dict[str, ob
             "crbench.git_dirty": run.git.dirty,
         }
     return tags
-
-
-def _word(verdict: Verdict) -> str:
-    """A verdict in words.
-
-    >>> _word(Verdict(ship=True)), _word(Verdict(ship=False)), _word(Verdict(error=True)), _word(Verdict())
-    ('may ship', 'do not ship', 'error', 'undecided')
-    """
-    if verdict.error:
-        return "error"
-    return "undecided" if verdict.ship is None else "may ship" if verdict.ship else "do not ship"
 
 
 def _texts(items: Mapping[str, object]) -> dict[str, str]:

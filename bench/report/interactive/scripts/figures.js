@@ -1,11 +1,10 @@
 // One cell of a table, as the page's own first screen writes it.
 const PLAIN = ["number", "limit", "range"];
-const SIGNS = { failed: "✗", inconclusive: "?", worse: "▲", better: "▼", alarm: "!" };
 
 const without = (status, text, reason) => make("span", { class: `without ${status}`, title: reason || null }, text);
 const figure = (text, interval, mark) => [
   make("span", { class: `figure ${mark}`, title: mark ? data.meanings[mark] : null },
-    mark ? `${text} ${SIGNS[mark]}` : text),
+    mark ? `${text} ${data.signs[mark]}` : text),
   interval ? classed("span", "interval", ` ${interval}`) : null,
 ];
 
