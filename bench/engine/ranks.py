@@ -27,7 +27,7 @@ from bench.stats.paired_order import Order, counts_less, draws_less, means_less
 from bench.stats.rank_intervals import beyond_arithmetic, rank_intervals
 from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 
-RANKS_VERSION = 1  # rises when the same cells get other ranks
+RANKS_VERSION = 2  # rises when the same cells get other ranks
 OVER_REPLICATES = "told replicate by replicate: of several replicates together no rank interval is known to cover"
 NONE = "no variant can be ranked"
 LOST = "its answers sample by sample are no longer stored"

@@ -87,7 +87,7 @@ LAWS = {
     "normal": Law(normal, 0.2, means_less),
     "Student t(3)": Law(student, 0.3, means_less),
     "log-normal, skewness 6.2": Law(lognormal(1.0), 0.3, means_less),
-    "log-normal, skewness 33": Law(lognormal(1.54), 0.4, means_less),
+    "log-normal, skewness 40": Law(lognormal(1.54), 0.4, means_less),
     "unlike shapes": Law(unlike, 0.3, means_less),
     "near duplicates": Law(clusters, 0.3, means_less),
     "logarithm of a mean": Law(lognormal(1.0), 0.3, log_of_mean),
