@@ -26,7 +26,7 @@ const frontOf = (points) => {
 
 const drawPareto = (figureElement) => {
   const group = data.groups[Number(figureElement.dataset.group)];
-  const [family, what, cost] = figureElement.dataset.choice.split("|");
+  const [family, what, cost] = parted(figureElement.dataset.choice, "|");
   const told = group.families.find((item) => item.family === family);
   const points = told ? pointsOf(group, told, what, cost) : [];
   const svg = one("svg", figureElement);
@@ -70,7 +70,7 @@ const setUpPareto = (figureElement) => {
   const choose = (name, words, options) => {
     const select = make("select", { name, onchange: () => {
       const chosen = ["family", "what", "cost"].map((word) => one(`select[name=${word}]`, tools).value);
-      go({ pareto: chosen.join("|") });
+      go({ pareto: joined(chosen, "|") });
     } }, ...options.map(([value, text]) => new Option(text, value)));
     return label(`${words} `, select);
   };
@@ -82,10 +82,15 @@ const setUpPareto = (figureElement) => {
   figureElement.dataset.first = figureElement.dataset.choice;
 };
 const setPareto = (figureElement) => {
-  const wanted = view.pareto || figureElement.dataset.first;
-  const [family, what, cost] = wanted.split("|");
   const tools = one(".pareto-tools", figureElement);
-  Object.entries({ family, what, cost }).forEach(([name, value]) => { one(`select[name=${name}]`, tools).value = value; });
+  const choose = (choice) => ["family", "what", "cost"].every((name, place) => {
+    const select = one(`select[name=${name}]`, tools);
+    select.value = parted(choice, "|")[place];
+    return select.selectedIndex >= 0;
+  });
+  // a link, or another table of the page, may name what this one does not hold
+  let wanted = view.pareto || figureElement.dataset.first;
+  if (!choose(wanted)) choose(wanted = figureElement.dataset.first);
   if (figureElement.dataset.choice === wanted) return;
   figureElement.dataset.choice = wanted;
   drawPareto(figureElement);
