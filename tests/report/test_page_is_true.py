@@ -24,6 +24,7 @@ from bench.report.board.html import render_board_html
 from bench.report.html import render_html
 from bench.report.interactive import packed, unpacked
 from bench.results import Results
+from tests.report.many import of_one_place
 from tests.report.shown_numbers import faults, numbers_in, percent, tokens
 
 REPORTS = sorted(Path(__file__).parents[2].glob("reports/*/results.json"))
@@ -548,7 +549,7 @@ def given_runs(sample_run: Results, name: str) -> dict[str, Results]:
     if name == "sample":
         return {"": sample_run}
     if name == "joined":
-        return {"first": sample_run, "second": other(sample_run)}
+        return {"first": of_one_place(sample_run), "second": of_one_place(other(sample_run))}
     return {"": Results.model_validate_json(Path(name).read_text(encoding="utf-8"))}
 
 

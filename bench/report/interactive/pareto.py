@@ -133,6 +133,7 @@ class Drawing:
     cost: str
     caption: str
     words: str
+    best: str  # the networks on the front, from the cheapest on
     x_title: str
     y_title: str
     x_ticks: tuple[Tick, ...]
@@ -188,6 +189,7 @@ def _drawn(group: dict[str, Any], family: int, what: str, cost: str, points: Seq
         cost=cost,
         caption=sentence,
         words=f"{sentence}: {len(points)} networks; on the front: {best}",
+        best=best,
         x_title=x_title,
         y_title=y_title,
         x_ticks=tuple(Tick(across.at(x), short(x)) for x in xs),

@@ -34,6 +34,7 @@ const drawPareto = (figureElement) => {
   one("figcaption", figureElement).textContent = `${capital(what)} of ${family} (${name}) against ${COSTS[cost]}`;
   if (points.length < 1) {
     svg.replaceChildren(draw("text", { x: 320, y: 140, "text-anchor": "middle" }, data.words.empty));
+    one(".front-names span", figureElement).textContent = "–";
     return;
   }
   const ends = points.flatMap((point) => [point.y, point.low, point.high]).filter((end) => end !== null);
@@ -61,8 +62,9 @@ const drawPareto = (figureElement) => {
       return draw("a", { href: `#open=${encodeURIComponent(point.key)}`,
         class: `dot${point.hollow ? " hollow" : ""}${kept.includes(place) ? " on-front" : ""}` }, draw("title", {}, words), bar, shape);
     }));
-  svg.setAttribute("aria-label", `${one("figcaption", figureElement).textContent}: ${points.length} networks; on the front: `
-    + kept.map((place) => group.rows.label[points[place].row]).join(", "));
+  const best = kept.map((place) => group.rows.label[points[place].row]).join(", ");
+  one(".front-names span", figureElement).textContent = best || "–";
+  svg.setAttribute("aria-label", `${one("figcaption", figureElement).textContent}: ${points.length} networks; on the front: ${best}`);
 };
 
 const setUpPareto = (figureElement) => {
