@@ -182,7 +182,11 @@ def _drawn(group: dict[str, Any], family: int, what: str, cost: str, points: Seq
     x_title = f"{COSTS[cost]} ({costs['unit']})" if costs["unit"] else COSTS[cost]
     y_title = f"{what}: {name}{_unit(group, told, what)}"
     sentence = f"{what.capitalize()} of {told['family']} ({name}) against {COSTS[cost]}"
-    best = ", ".join(f"{rows['name'][points[place].row]} ({rows['place'][points[place].row]})" for place in kept)
+    several = len(set(rows["run"])) > 1
+    best = ", ".join(
+        f"{rows['run'][row]}: {rows['label'][row]}" if several else rows["label"][row]
+        for row in (points[place].row for place in kept)
+    )
     return Drawing(
         family=told["family"],
         what=what,

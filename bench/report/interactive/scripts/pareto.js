@@ -62,7 +62,9 @@ const drawPareto = (figureElement) => {
       return draw("a", { href: `#open=${encodeURIComponent(point.key)}`,
         class: `dot${point.hollow ? " hollow" : ""}${kept.includes(place) ? " on-front" : ""}` }, draw("title", {}, words), bar, shape);
     }));
-  const best = kept.map((place) => group.rows.label[points[place].row]).join(", ");
+  const { run, label: labels } = group.rows;
+  const best = kept.map((place) => points[place].row)
+    .map((row) => (new Set(run).size > 1 ? `${run[row]}: ${labels[row]}` : labels[row])).join(", ");
   one(".front-names span", figureElement).textContent = best || "–";
   svg.setAttribute("aria-label", `${one("figcaption", figureElement).textContent}: ${points.length} networks; on the front: ${best}`);
 };
