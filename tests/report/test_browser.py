@@ -7,9 +7,11 @@ import re
 
 import pytest
 
+from bench.report.board.html import render_board_html
 from bench.report.html import render_html
 from bench.report.interactive import unpacked
 from bench.results import RankEntry, RankResult, Unranked
+from tests.report.many import of_one_place, other
 
 
 @pytest.fixture
@@ -208,6 +210,33 @@ def test_pareto_is_drawn_anew_as_python_drew_it_first(page):
     plot.locator("a.dot").last.focus()
     page.keyboard.press("Enter")
     assert page.locator("#detail").is_visible()
+
+
+def test_each_run_of_a_board_has_a_front_of_its_own(sample_run, opened):
+    first = of_one_place(sample_run)
+    worse = other(first)
+    for cell in worse.cells:  # by cost no variant of the second run is better than one of the first
+        if cell.metric == "cost.file_bytes":
+            for value in cell.values.values():
+                value.variant *= 9.0
+    page = opened(render_board_html([("first", first), ("second", worse)]))
+    plot = page.locator("figure.pareto")
+    lines = [line.get_attribute("points") for line in plot.locator("polyline").all()]
+    assert len(lines) == 2
+    assert all(lines)
+    names = plot.locator(".front-names span").inner_text()
+    assert "(first): " in names
+    assert "(second): " in names
+    family = plot.locator("select[name=family]")
+    usual = family.input_value()
+    family.select_option(next(item for item in family.locator("option").all_inner_texts() if item != usual))
+    assert plot.locator("polyline").first.get_attribute("points") != lines[0]
+    family.select_option(usual)
+    again = [line.get_attribute("points") for line in plot.locator("polyline").all()]
+    for line, drawn in zip(lines, again, strict=True):
+        found, wanted = ([float(text) for text in re.findall(r"[\d.]+", item)] for item in (drawn, line))
+        assert found == pytest.approx(wanted, abs=0.1)
+    assert plot.locator(".front-names span").inner_text() == names
 
 
 def test_a_small_screen_scrolls_within_tables_only(sample_run, hostile_run, opened):

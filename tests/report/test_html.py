@@ -15,7 +15,8 @@ from bench.report.interactive.script import modules
 from bench.report.leaderboard import leaderboard
 from bench.report.page import asset
 from bench.report.pictures import Pictures
-from bench.results import Example, Results
+from bench.results import Example
+from tests.report.many import many
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
 DRAWING = {"line", "rect", "circle", "path", "polyline"}
@@ -217,31 +218,6 @@ def test_the_policy_allows_this_pages_script_and_style_only(sample_run):
 
 def test_an_empty_run(empty_run):
     assert "nothing was measured" in Page(render_html(empty_run)).words
-
-
-def many(run: Results, rows: int, values: int) -> Results:
-    """A run of so many variants with so many values each, and no pictures."""
-    run = run.model_copy(deep=True)
-    first = next(variant for variant in run.variants if variant.target == "torch")
-    cells = [cell for cell in run.cells if (cell.variant, cell.target) == (first.name, "torch") and cell.status == "ok"]
-    kinds = [(cell, name, value) for cell in cells for name, value in cell.values.items()]
-    run.variants, run.cells, run.variant_ratios = [], [], []
-    for row in range(rows):
-        run.variants.append(first.model_copy(update={"name": f"variant-{row}"}))
-        for cell in cells:
-            told = {}
-            for place in range(-(-values // len(cells))):
-                of = [value for other, _, value in kinds if other is cell]
-                like = of[place % len(of)]
-                moved = {
-                    key: None
-                    if (number := getattr(like, key)) is None
-                    else number * (1 + 0.0137 * row + 0.0031 * place)
-                    for key in ("variant", "estimate", "gap")
-                }
-                told[f"value_{place}"] = like.model_copy(update=moved)
-            run.cells.append(cell.model_copy(update={"variant": f"variant-{row}", "values": told, "examples": []}))
-    return run
 
 
 def test_fifty_variants_of_forty_values_are_less_than_300_kilobytes(sample_run):

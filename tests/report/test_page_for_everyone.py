@@ -1,138 +1,244 @@
-"""The page for whoever reads it: without a finding of axe-core, with names as hostile as can be, and large ones."""
+"""The page for everyone: kinds of nothing look different, names stay text, axe finds nothing, and it stays quick."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+import re
+from itertools import combinations
+from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from bench.report.board import board
 from bench.report.board.html import render_board_html
 from bench.report.html import render_html
-from bench.report.interactive import payload
+from bench.results import BoundInfo, GateResult, Results
+from tests.report.many import many, of_one_place
 
-NODES = 15_000
-VIEWS = {
-    "first screen": lambda page: None,
-    "own values": lambda page: page.locator("#tools select[name=show]").select_option("value"),
-    "columns": lambda page: page.locator("#picker summary").click(),
-    "details": lambda page: page.locator("a.to-detail", has_text="ptq4").first.click(),
-    "what a value means": lambda page: page.locator("button.what").first.click(),
-    "comparison": lambda page: compare(page),
-}
+LONG = "n" * 299 + "!"
+HOSTILE = "<script>alert('x')</script>\"'&"
 
 
-def compare(page):
-    for place in (0, 1):
-        page.locator("tr[data-row]:not(.reference) input.pick").nth(place).check()
+def planted(run: Results) -> Results:
+    """The sample with one kind of nothing in each of five variants, in one and the same value."""
+    run = run.model_copy(deep=True)
+    held = {
+        cell.variant: cell for cell in run.cells if cell.metric == "uncertainty.calibration" and cell.target == "torch"
+    }
+    names = list(held)[:5]
+    null, error, skip, open_gate, bound = (held[name] for name in names)
+    null.values["nll"] = null.values["nll"].model_copy(
+        update={"variant": None, "estimate": None, "ci": None, "reason": "no number exists"}
+    )
+    error.status, error.reason, error.values = "error", "RuntimeError: it broke", {}
+    skip.status, skip.reason, skip.values = "skipped", "does not apply", {}
+    gate = GateResult(rule="max_harm", tolerance=0.05, verdict="inconclusive", because="inside the interval")
+    open_gate.values["nll"] = open_gate.values["nll"].model_copy(update={"gates": [gate]})
+    info = BoundInfo(kind="lower", norm="l2->l2", domain="samples")
+    bound.values["nll"] = bound.values["nll"].model_copy(update={"kind": "bound", "bound": info, "estimate": None})
+    return run
+
+
+STYLE = """(cell) => { const item = ['.without', '.against .figure', '.figure']
+    .map((name) => cell.querySelector(name)).find(Boolean);
+  const style = getComputedStyle(item); const mark = getComputedStyle(item, '::before').content;
+  return { text: cell.textContent.trim().replace(/[\\d.]+/g, '#'),
+    look: [mark, style.color, style.fontStyle].join(' ') }; }"""
+
+
+def test_null_error_skip_undecided_and_bound_look_different(sample_run, opened):
+    run = planted(sample_run)
+    page = opened(render_html(run), anchor=urlencode({"show": "value", "columns": "uncertainty.calibration.nll"}))
+    cells = {}
+    names = list(dict.fromkeys(cell.variant for cell in run.cells if cell.target == "torch"))[:5]
+    for kind, name in zip(("null", "error", "skipped", "undecided", "bound"), names, strict=True):
+        row = page.locator("tr[data-row]", has=page.get_by_role("link", name=name, exact=True)).filter(has_text="torch")
+        cells[kind] = row.locator("td").nth(1).evaluate(STYLE)
+    for one, other in combinations(cells, 2):
+        assert cells[one]["text"] != cells[other]["text"], (one, other, cells)
+    empty = [cells[kind]["look"] for kind in ("null", "error", "skipped")]
+    assert len(set(empty)) == 3, cells
+    assert "∅" in empty[0]
+    assert "!" in empty[1]
+    assert "↷" in empty[2]
+    assert "?" in cells["undecided"]["text"]
+    assert re.match("[≥≤]", cells["bound"]["text"])
+
+
+def test_verdicts_look_different(sample_run, opened):
+    page = opened(render_html(planted(sample_run)))
+    read = "(items) => items.map((item) => [item.className, item.textContent[0], getComputedStyle(item).color])"
+    told = {item[0]: item[1:] for item in page.locator("td.verdict-cell strong").evaluate_all(read)}
+    assert set(told) == {"ship", "stop", "open", "error"}
+    assert len({sign for sign, _ in told.values()}) == 4
+    assert len({told[name][1] for name in ("ship", "stop", "open")}) == 3  # an error is as red as a stop
+
+
+@pytest.fixture
+def long_names(hostile_run) -> Results:
+    run = hostile_run.model_copy(deep=True)
+    second = run.variants[2]
+    for cell in run.cells:
+        if cell.variant == second.name:
+            cell.variant = LONG
+    for variant in run.variants:
+        if variant.name == second.name and variant is not second:
+            variant.name = LONG
+    second.name = LONG
+    return run
+
+
+def test_hostile_names_are_text_in_every_view(long_names, opened):
+    page = opened(render_html(long_names), width=420)
+    foreign = "() => document.querySelectorAll('#detail script, main script, dialog script, main i, #detail i').length"
+    links = page.locator("a.to-detail")
+    texts = links.all_inner_texts()
+    mine = next(place for place, text in enumerate(texts) if HOSTILE in text)
+    long = next(place for place, text in enumerate(texts) if LONG in text)
+    assert "\u202e" not in page.content()
+    dots = page.locator("figure.pareto a.dot title").all_text_contents()
+    assert any(HOSTILE in text for text in dots)
+    assert HOSTILE in page.locator("figure.pareto").inner_text() or any(HOSTILE in text for text in dots)
+    page.locator("figure.pareto select[name=what]").select_option("harm")
+    assert any(HOSTILE in text for text in page.locator("figure.pareto a.dot title").all_text_contents())
+    page.evaluate("() => document.querySelectorAll('#picker input').forEach((box) => box.checked || box.click())")
+    for show in ("value", "harm", "gap", "headline"):
+        page.locator("#tools select[name=show]").select_option(show)
+        assert HOSTILE in page.locator("table.leaderboard").inner_text()
+    page.locator("button.what").first.click()
+    assert page.locator("#about").is_visible()
+    page.keyboard.press("Escape")
+    for place in (mine, long):
+        links.nth(place).click()
+        assert texts[place] in page.locator("#detail h2").inner_text()
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 420
+        page.keyboard.press("Escape")
+    for place in (mine, long):
+        page.locator("input.pick").nth(place).check()
     page.locator("#compare-button").click()
+    assert HOSTILE in page.locator("#detail h2").inner_text()
+    assert LONG in page.locator("#detail h2").inner_text()
+    assert page.evaluate(foreign) == 0
+    assert not opened.wrong
 
 
-def large(run, rows, values):
-    """The run of ``test_html.many``; imported by path, since tests are no package."""
-    name = "report_test_html"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("test_html.py"))
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name].many(run, rows, values)
-
-
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 420)])
-def test_axe_finds_nothing_serious(sample_run, opened, view, theme, width):
-    page = opened(render_html(sample_run), width=width, color_scheme=theme, bypass_csp=True)
-    VIEWS[view](page)
-    found = Axe().run(page).response["violations"]
-    serious = [
-        (item["id"], item["nodes"][0]["html"][:200]) for item in found if item["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
-
-
-def test_hostile_names_are_shown_as_text(hostile_run, opened):
-    page = opened(render_html(hostile_run))
-    group = payload(board([("", hostile_run)], every=True))["groups"][0]
-    key, name = next(
-        (key, name) for key, name in zip(group["rows"]["key"], group["rows"]["name"], strict=True) if "<script>" in name
-    )
-    wanted = page.locator("a.to-detail").filter(has_text="<script>").first
-    assert wanted.inner_text() == name
-    for act in (
-        lambda: wanted.click(),
-        lambda: (page.keyboard.press("Escape"), compare(page)),
-        lambda: (page.keyboard.press("Escape"), page.locator("button.what").first.click()),
-    ):
-        act()
-        assert page.locator("script").count() == 2
-        assert page.locator("i, b, iframe, object, embed").count() == 0
-    assert page.title() != "x"
-    assert opened.wrong == []
-    assert key in payload(board([("", hostile_run)], every=True))["groups"][0]["rows"]["key"]
-
-
-def test_a_large_page_has_few_nodes_and_a_sort_moves_rows_alone(sample_run, opened):
-    page = opened(render_html(large(sample_run, 50, 40)))
-    assert page.locator("*").count() < NODES
-    page.evaluate(
-        """() => {
-        window.rows = [...document.querySelectorAll('tr[data-row]')];
-        window.made = 0;
-        new MutationObserver((told) => told.forEach((each) => each.addedNodes.forEach((node) => {
-            if (node.nodeName !== 'TR' && !(node.classList && node.classList.contains('rank'))) window.made += 1;
-        }))).observe(document.querySelector('table.leaderboard tbody'), { childList: true, subtree: true });
-        }"""
-    )
-    before = page.locator("tr[data-row] a.to-detail").all_inner_texts()
-    button = page.locator('button[data-sort="name"]')
-    button.click()
-    button.click()
-    assert page.locator("tr[data-row] a.to-detail").all_inner_texts() != before
-    assert page.evaluate("() => window.rows.every((row) => row.isConnected)")
-    assert page.evaluate("() => document.querySelectorAll('tr[data-row]').length === window.rows.length")
-    assert page.evaluate("() => window.made") == 0
-    page.locator("#tools select[name=show]").select_option("value")
-    assert page.locator("*").count() < NODES
-
-
-def test_a_board_of_eighteen_runs_has_few_nodes(sample_run, opened):
-    runs = []
-    for number in range(18):
-        run = sample_run.model_copy(deep=True)
-        run.variants = run.variants[:6]
-        run.suite.name, run.suite.data.fingerprint, run.run.machine.fingerprint = f"suite-{number}", "f", "m"
-        runs.append((f"run-{number}", run))
-    page = opened(render_board_html(runs))
-    assert page.locator("*").count() < NODES
-    assert page.locator("details.turned").count() == 1
-    page.locator("details.turned summary").click()
-    assert page.locator("details.turned tbody tr").count() == 18
-    assert opened.wrong == []
-
-
-def test_what_is_no_number_looks_like_what_it_is(sample_run, opened):
+def test_a_link_holds_columns_whose_names_have_commas(sample_run, opened):
     run = sample_run.model_copy(deep=True)
-    cells = [cell for cell in run.cells if cell.metric == "fidelity.accuracy"][:4]
-    cells[0].status, cells[0].reason, cells[0].values = "error", "ValueError: broken", {}
-    cells[1].status, cells[1].reason, cells[1].values = "skipped", "it has no labels", {}
-    of = cells[2].values["accuracy"]
-    of.variant = of.estimate = of.ci = of.own_ci = None
-    of.reason, of.gates = "no number exists", []
+    for cell in run.cells:
+        if cell.metric == "adversarial.pgd" and cell.params["epsilon"] == 0.05:
+            cell.params["steps"] = 40
     page = opened(render_html(run))
-    page.locator("#tools select[name=show]").select_option("value")
-    column = page.locator("table.leaderboard thead th").all_inner_texts()
-    place = next(i for i, text in enumerate(column) if text.startswith("accuracy")) - 1
-    looks = set()
-    how = "(item) => [item.innerText, getComputedStyle(item).color, getComputedStyle(item, '::before').content].join()"
-    for cell in cells[:3]:
-        mine = page.locator(f'a[href*="{cell.variant}/{cell.target}"]')
-        line = page.locator("tr[data-row]:not(.reference)").filter(has=mine)
-        shown = line.locator("td").nth(place).locator(".without")
-        looks.add(shown.evaluate(how))
-        assert shown.get_attribute("title") == cell.reason or cell.status == "ok"
-    assert len(looks) == 3
-    limits = page.locator("td .figure", has_text="≥")
-    assert limits.count() > 0
+    name = "adversarial.pgd[epsilon=0.05,steps=40].robust_error"
+    page.locator("#picker summary").click()
+    page.locator(f'#picker input[value="{name}"]').check()
+    page.locator("#picker input:checked").evaluate_all(
+        "(boxes, name) => boxes.filter((box) => box.value !== name).forEach((box) => box.click())", name
+    )
+    heads = page.locator("table.leaderboard thead th .name").all_inner_texts()
+    assert len(heads) == 3, heads
+    again = opened(render_html(run), anchor=page.url.partition("#")[2])
+    assert again.locator("table.leaderboard thead th .name").all_inner_texts() == heads
+
+
+def test_a_link_to_a_choice_that_is_not_there_leads_to_the_usual_one(sample_run, opened):
+    page = opened(render_html(sample_run), anchor="pareto=none|such&sort=family|none|gap&columns=a,%25&compare=x")
+    assert page.locator("#detail h2").inner_text() == "Not on this board"
+    assert not opened.wrong
+
+
+VIEWS = ("first", "value", "picker", "detail", "compare", "dialog")
+
+
+def show(page, view: str) -> None:
+    """Lead an open page from the first screen to a view."""
+    keys = page.locator("tr[data-row]:not(.reference) a.to-detail").evaluate_all(
+        "(links) => links.map((link) => new URLSearchParams(link.hash.slice(1)).get('open'))"
+    )
+    if view == "value":
+        page.locator("#tools select[name=show]").select_option("value")
+    elif view == "picker":
+        page.locator("#picker summary").click()
+    elif view == "detail":
+        page.locator(f'a.to-detail[href*="{keys[2].split("/")[2]}"]').first.click()
+        page.locator("#detail details").evaluate_all("(items) => items.forEach((item) => { item.open = true; })")
+    elif view == "compare":
+        for place in (2, 3):
+            page.locator("tr[data-row]:not(.reference) input.pick").nth(place).check()
+        page.locator("#compare-button").click()
+    elif view == "dialog":
+        page.locator("button.what").first.click()
+
+
+WITHIN = {
+    "first": None,
+    "value": "main",
+    "picker": "#picker",
+    "detail": "#detail",
+    "compare": "#detail",
+    "dialog": "#about",
+}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+
+
+def serious(page, within: str | None = None, **options) -> list[tuple[str, str, str]]:
+    """What axe finds that is serious or critical: rule, element, and what would mend it."""
+    told = Axe().run(page, within, {"resultTypes": ["violations"], **options}).response["violations"]
+    return [
+        (item["id"], node["html"][:160], node["failureSummary"][:200])
+        for item in told
+        if item["impact"] in ("serious", "critical")
+        for node in item["nodes"][:3]
+    ]
+
+
+@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(sample_run, opened, theme, width):
+    run = of_one_place(planted(sample_run), rows=7)
+    page = opened(render_html(run), width=width, color_scheme=theme)
+    found = []
+    for view in VIEWS:
+        page.evaluate("() => { location.hash = ''; }")
+        show(page, view)
+        found += [(view, *item) for item in serious(page, WITHIN[view], **(COLOURS if theme == "dark" else {}))]
+        if view == "picker":
+            page.locator("#picker summary").click()
+        page.keyboard.press("Escape")
+    assert not found, "\n".join(map(str, found))
+
+
+def test_axe_finds_nothing_serious_on_a_board_of_two_runs(sample_run, opened):
+    runs = [(name, of_one_place(sample_run, name, 3)) for name in "ab"]
+    page = opened(render_board_html(runs), width=420)
+    assert page.locator("table.leaderboard").count() == 1
+    page.locator("details.turned summary").click()
+    assert not serious(page)
+
+
+COUNT = "() => document.querySelectorAll('*').length"
+
+
+def test_few_nodes_at_load_for_eighteen_runs_of_six_variants(sample_run, opened):
+    runs = [(f"run{place}", of_one_place(sample_run, f"suite{place}", 6)) for place in range(18)]
+    page = opened(render_board_html(runs))
+    assert page.locator("tr[data-row]:not(.reference)").count() == 18 * 6
+    assert page.evaluate(COUNT) < 15_000
+
+
+def test_few_nodes_at_load_and_a_sort_only_moves_rows(sample_run, opened):
+    page = opened(render_html(many(sample_run, 50, 40)))
+    assert page.evaluate(COUNT) < 15_000
+    page.evaluate("""() => { const table = document.querySelector('table.leaderboard'); window.seen = [];
+      document.querySelectorAll('tr[data-row]').forEach((line, place) => { line.mark = place; });
+      new MutationObserver((told) => told.forEach((one) => [...one.addedNodes, ...one.removedNodes]
+        .forEach((node) => window.seen.push(node.nodeName))))
+        .observe(table.tBodies[0], { childList: true, subtree: true }); }""")
+    marks = "() => [...document.querySelectorAll('tr[data-row]')].map((line) => line.mark)"
+    before = page.evaluate(marks)
+    button = page.locator("button.sort", has_text="network")
+    button.click()
+    button.click()
+    after = page.evaluate(marks)
+    assert after != before
+    assert sorted(after) == sorted(before)
+    assert set(page.evaluate("() => window.seen")) == {"TR"}
+    assert not opened.wrong

@@ -38,6 +38,20 @@ def front(points: Sequence[Point]) -> list[int]:
     return kept
 
 
+def fronts(points: Sequence[Point], runs: Sequence[str]) -> list[list[Point]]:
+    """The front of each run by itself.
+
+    Args:
+        points: of all runs.
+        runs: of each row.
+
+    >>> [[point.row for point in front] for front in fronts([Point(0, 1.0, 0.2), Point(1, 2.0, 0.9)], ["a", "b"])]
+    [[0], [1]]
+    """
+    mine = ([point for point in points if runs[point.row] == run] for run in dict.fromkeys(runs))
+    return [[points_of_run[place] for place in front(points_of_run)] for points_of_run in mine]
+
+
 def points_of(group: dict[str, Any], family: int, what: str, cost: str) -> list[Point]:
     """The points of a group of the payload.
 
@@ -134,12 +148,13 @@ class Drawing:
     cost: str
     caption: str
     words: str
+    best: str  # the networks on the front, from the cheapest on
     x_title: str
     y_title: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     dots: tuple[Dot, ...]
-    front: str  # a polyline's points
+    fronts: tuple[str, ...]  # of each run a polyline's points: runs are not ranked against each other
 
 
 def drawing(group: dict[str, Any]) -> Drawing | None:
@@ -163,7 +178,8 @@ def _drawn(group: dict[str, Any], family: int, what: str, cost: str, points: Seq
     ends = [end for point in points for end in (point.height, point.low, point.high) if end is not None]
     ys = ticks(min(0.0, *ends), _within(max(ends), max(point.height for point in points)))
     across, up = Axis(xs[0], xs[-1], LEFT, RIGHT), Axis(ys[0], ys[-1], BOTTOM, TOP)
-    kept = front(points)
+    lines = fronts(points, rows["run"])
+    kept = [point for line in lines for point in line]
     dots = tuple(
         Dot(
             key=rows["key"][point.row],
@@ -174,28 +190,33 @@ def _drawn(group: dict[str, Any], family: int, what: str, cost: str, points: Seq
             control=rows["control"][point.row],
             limit=point.limit,
             unreliable=point.unreliable,
-            front=place in kept,
+            front=point in kept,
         )
-        for place, point in enumerate(points)
+        for point in points
     )
     name = told["change_title"] if what == "gap" else told["harm_title"]
     x_title = f"{COSTS[cost]} ({costs['unit']})" if costs["unit"] else COSTS[cost]
     y_title = f"{what}: {name}{_unit(group, told, what)}"
     sentence = f"{what.capitalize()} of {told['family']} ({name}) against {COSTS[cost]}"
-    best = ", ".join(f"{rows['name'][points[place].row]} ({rows['place'][points[place].row]})" for place in kept)
+    best = ", ".join(_named(rows, point.row, len(lines) > 1) for point in kept)
     return Drawing(
         family=told["family"],
         what=what,
         cost=cost,
         caption=sentence,
         words=f"{sentence}: {len(points)} networks; on the front: {best}",
+        best=best,
         x_title=x_title,
         y_title=y_title,
         x_ticks=tuple(Tick(across.at(x), short(x)) for x in xs),
         y_ticks=tuple(Tick(up.at(y), short(y)) for y in ys),
         dots=dots,
-        front=" ".join(f"{dots[place].x},{dots[place].y}" for place in kept),
+        fronts=tuple(" ".join(f"{across.at(point.cost)},{up.at(point.height)}" for point in line) for line in lines),
     )
+
+
+def _named(rows: dict[str, Any], row: int, several: bool) -> str:
+    return f"{rows['run'][row]}: {rows['label'][row]}" if several else str(rows["label"][row])
 
 
 def _unit(group: dict[str, Any], told: dict[str, Any], what: str) -> str:
@@ -223,7 +244,8 @@ def _words(group: dict[str, Any], family: int, what: str, costs: dict[str, Any],
         parts = at(column, "harm", i), at(column, "harm_interval", i)
     figure = " ".join(filter(None, parts))
     doubt = f"; potentially unreliable: {rows['unreliable'][i]}" if point.unreliable else ""
-    return f"{rows['name'][i]} ({rows['place'][i]}): {what} {figure}, {costs['value'][i]}{doubt}"
+    named = _named(rows, i, len(set(rows["run"])) > 1)
+    return f"{named}: {what} {figure}, {costs['value'][i]}{doubt}"
 
 
 def short(number: float) -> str:

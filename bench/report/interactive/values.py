@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from bench.cell_id import canonical_parameters
 from bench.report.board.entry_text import EntryText, entry_text, span
 from bench.report.board.model import BoardColumn, Entry, Group
 from bench.report.board.text import column_text, fewer_samples
 from bench.report.detail import value_entry
-from bench.report.detail_text import value_text
+from bench.report.detail_text import ValueText, value_text
 from bench.report.figures import Figure
 from bench.report.interactive.networks import NetworkRow
 from bench.report.leaderboard.marks import Mark
@@ -61,10 +62,14 @@ def value_column(group: Group, column: BoardColumn, rows: Sequence[NetworkRow]) 
 def _line(column: BoardColumn, row: NetworkRow, entry: Entry, *, several: bool) -> dict[str, Any]:
     shown = entry_text(entry, column, n=several)
     line = {**_own(entry, shown), "status": entry.status.value, "reason": plain(entry.reason)}
-    if entry.value is None or row.reference:
+    if row.reference:
         return line
+    if entry.value is None:  # a skip or an error breaks no gate and passes none: the gate says so
+        held = _held(column, row)
+        return line if held is None else line | {"gates": _gates(value_text(value_entry(column.value, held)))}
     told = value_entry(column.value, entry.value, entry.n or 0)
     text = value_text(told)
+    ratio = entry.value.bound.ratio if entry.value.bound is not None else None
     return {
         **line,
         "harm": shown.against or text.estimate.value,
@@ -78,11 +83,11 @@ def _line(column: BoardColumn, row: NetworkRow, entry: Entry, *, several: bool) 
         "seed_ratio": text.seed_ratio,
         "p_value": text.p_value,
         "floor": text.floor,
-        "gates": [list(gate) for gate in text.gates],
+        "gates": _gates(text),
         "remarks": text.remarks,
-        "estimate": text.estimate.sort,
-        "estimate_low": told.low,
-        "estimate_high": told.high,
+        "estimate": told.estimate,
+        "estimate_low": told.low if ratio is None else ratio[0],
+        "estimate_high": told.high if ratio is None else ratio[1],
         "gap_number": text.gap.sort,
         "gap_low": told.gap_low,
         "gap_high": told.gap_high,
@@ -96,14 +101,27 @@ def _yardsticks(value: ValueResult) -> str:
     '97.5 to 98.1 %'
     """
     known = [number for number in value.yardsticks if number is not None]
-    return span(own(value, min(known)), own(value, max(known))) if known else ""
+    if not known:
+        return ""
+    least, most = own(value, min(known)), own(value, max(known))
+    return least if min(known) == max(known) else span(least, most)
+
+
+def _held(column: BoardColumn, row: NetworkRow) -> ValueResult | None:
+    """The value of a row, also of a cell that was skipped or failed."""
+    mine = (cell for cell in row.cells if cell.metric == column.metric and column.value in cell.values)
+    return next((c.values[column.value] for c in mine if canonical_parameters(c.params) == column.parameters), None)
+
+
+def _gates(text: ValueText) -> list[list[str]]:
+    return [list(gate) for gate in text.gates]
 
 
 def _own(entry: Entry, text: EntryText) -> dict[str, Any]:
     return {
         "value": text.value,
         "interval": text.interval,
-        "number": entry.number if entry.number is not None else entry.high,
+        "number": entry.number,
         "low": entry.low,
         "high": entry.high,
     }

@@ -1,6 +1,12 @@
 // What the page shows is what its address says: a link leads another person to the same view.
 const NAMES = ["show", "sort", "down", "text", "state", "target", "step", "family", "columns", "open", "compare", "pareto"];
 let view = {};
+// names may hold what parts them
+const joined = (names, mark) => names.map((name) => name.replace(/[%,|]/g, encodeURIComponent)).join(mark);
+const parted = (text, mark) => (text ? text.split(mark).map(decodedName) : []);
+const decodedName = (name) => {
+  try { return decodeURIComponent(name); } catch { return name; }
+};
 
 const readAddress = () => {
   const given = new URLSearchParams(location.hash.slice(1));

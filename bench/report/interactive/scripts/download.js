@@ -1,6 +1,9 @@
 // The rows that are shown, with every value and its numbers, as files.
 const FIGURES = ["number", "low", "high", "estimate", "estimate_low", "estimate_high", "gap_number", "gap_low", "gap_high", "rank_low", "rank_high", "status"];
 const FILE_NAMES = { number: "", estimate: ".harm", estimate_low: ".harm_low", estimate_high: ".harm_high", gap_number: ".gap" };
+// an upper limit is no gap: it stands in gap_high alone
+const given = (column, item, row) =>
+  (item === "gap_number" && at(column.gap_low, row) === "" && at(column.gap_high, row) !== "" ? "" : at(column[item], row));
 
 // spreadsheets compute what begins so
 const quoted = (item) => {
@@ -24,12 +27,12 @@ const csvText = () => {
   const heads = [...columns].flatMap(([name, held]) => FIGURES.filter((item) => held.has(item))
     .map((item) => [name, item, `${name}${FILE_NAMES[item] ?? `.${item}`}`]));
   const lines = shownRows().map(([group, row]) => [group.rows.run[row], group.rows.name[row], group.rows.place[row],
-    group.rows.verdict[row], ...heads.map(([name, item]) => at((group.byName.get(name) || {})[item], row))]);
+    group.rows.verdict[row], ...heads.map(([name, item]) => given(group.byName.get(name) || {}, item, row))]);
   return [["run", "variant", "target", "verdict", ...heads.map(([, , head]) => head)], ...lines]
     .map((line) => line.map(quoted).join(",")).join("\n") + "\n";
 };
 const jsonText = () => JSON.stringify(shownRows().map(([group, row]) => ({
   run: group.rows.run[row], variant: group.rows.name[row], target: group.rows.place[row], verdict: group.rows.verdict[row],
   values: Object.fromEntries(group.columns.map((column) => [column.name, Object.fromEntries(FIGURES
-    .filter((item) => at(column[item], row) !== "").map((item) => [item, column[item][row]]))])),
+    .filter((item) => given(column, item, row) !== "").map((item) => [item, column[item][row]]))])),
 })), null, 1);

@@ -16,7 +16,7 @@ const shownOf = (column, row, show) => {
   }
   if (show === "harm") {
     return { text: at(column.harm, row), interval: at(column.harm_interval, row), mark: at(column.mark, row),
-      number: at(column.estimate, row), low: at(column.estimate_low, row), high: at(column.estimate_high, row) };
+      number: [column.estimate, column.estimate_high, column.estimate_low].map((ends) => at(ends, row)).find((end) => end !== "") ?? "", low: at(column.estimate_low, row), high: at(column.estimate_high, row) };
   }
   return { text: at(column.value, row), interval: at(column.interval, row), mark: "",
     number: at(column.number, row), low: at(column.low, row), high: at(column.high, row) };

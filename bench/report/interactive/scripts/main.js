@@ -2,7 +2,7 @@
 let data = null;
 
 const rankOf = (group, row, sort) => {
-  const [kind, name, show] = sort.split("|");
+  const [kind, name, show] = parted(sort, "|");
   if (kind !== "value" && kind !== "family") return "";
   const told = kind === "family" ? group.families.find((item) => item.family === name) : null;
   const column = told ? group.columns[show === "harm" ? told.harm : told.change] : group.byName.get(name);
@@ -21,7 +21,7 @@ const showDetail = () => {
   if (wanted === opened) return;
   const before = opened;
   opened = wanted;
-  const places = (view.open ? [view.open] : view.compare.split("~")).map(find);
+  const places = (view.open ? [view.open] : parted(view.compare, ",")).map(find);
   const known = places.every(Boolean) && (view.open || places.length === 2);
   const detail = one("#detail");
   document.body.classList.toggle("detailed", Boolean(wanted));

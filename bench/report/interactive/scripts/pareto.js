@@ -19,14 +19,13 @@ const pointsOf = (group, told, what, cost) => {
 };
 const frontOf = (points) => {
   let best = Infinity;
-  return points.map((point, place) => ({ ...point, place }))
-    .sort((a, b) => a.x - b.x || a.y - b.y || a.place - b.place)
-    .filter((point) => !point.hollow && point.y < best && ((best = point.y), true)).map((point) => point.place);
+  return [...points].sort((a, b) => a.x - b.x || a.y - b.y)
+    .filter((point) => !point.hollow && point.y < best && ((best = point.y), true));
 };
 
 const drawPareto = (figureElement) => {
   const group = data.groups[Number(figureElement.dataset.group)];
-  const [family, what, cost] = figureElement.dataset.choice.split("|");
+  const [family, what, cost] = parted(figureElement.dataset.choice, "|");
   const told = group.families.find((item) => item.family === family);
   const points = told ? pointsOf(group, told, what, cost) : [];
   const svg = one("svg", figureElement);
@@ -34,6 +33,7 @@ const drawPareto = (figureElement) => {
   one("figcaption", figureElement).textContent = `${capital(what)} of ${family} (${name}) against ${COSTS[cost]}`;
   if (points.length < 1) {
     svg.replaceChildren(draw("text", { x: 320, y: 140, "text-anchor": "middle" }, data.words.empty));
+    one(".front-names span", figureElement).textContent = "–";
     return;
   }
   const ends = points.flatMap((point) => [point.y, point.low, point.high]).filter((end) => end !== null);
@@ -41,17 +41,21 @@ const drawPareto = (figureElement) => {
   const most = highest > 0 ? Math.min(Math.max(...ends), highest * 1.5) : Math.max(...ends);
   const [xs, ys] = [ticksOf(0, Math.max(...points.map((point) => point.x))), ticksOf(Math.min(0, ...ends), most)];
   const [x, y] = axes(PLOT, xs, ys);
-  const kept = frontOf(points);
+  const { run, label: labels } = group.rows;
+  // runs are not ranked against each other
+  const fronts = [...new Set(run)].map((name) => frontOf(points.filter((point) => run[point.row] === name)));
+  const kept = fronts.flat();
+  const named = ({ row }) => (fronts.length > 1 ? `${run[row]}: ${labels[row]}` : labels[row]);
   const unit = what === "gap" ? "" : group.columns[told.harm].unit;
   const costs = group.byName.get(cost);
   svg.replaceChildren(
     ...frame(PLOT, xs, ys, costs.unit ? `${COSTS[cost]} (${costs.unit})` : COSTS[cost]),
     draw("text", { x: 66, y: 12 }, `${what}: ${name}${unit ? ` (${unit})` : ""}`),
-    draw("polyline", { class: "front", points: kept.map((place) => `${x(points[place].x)},${y(points[place].y)}`).join(" ") }),
-    ...points.map((point, place) => {
+    ...fronts.map((front) => draw("polyline", { class: "front", points: front.map((point) => `${x(point.x)},${y(point.y)}`).join(" ") })),
+    ...points.map((point) => {
       const [px, py] = [x(point.x), y(point.y)];
       const held = what === "gap" ? told : group.columns[told.harm];
-      const words = `${group.rows.label[point.row]}: ${what} ${at(held[what], point.row)} ${at(held[`${what}_interval`], point.row)}, ${at(costs.value, point.row)}`
+      const words = `${named(point)}: ${what} ${at(held[what], point.row)} ${at(held[`${what}_interval`], point.row)}, ${at(costs.value, point.row)}`
         + (point.hollow ? `; potentially unreliable: ${group.rows.unreliable[point.row]}` : "");
       const shape = group.rows.control[point.row] ? draw("rect", { class: "point", x: px - 4.5, y: py - 4.5, width: 9, height: 9 })
         : point.limit ? draw("path", { class: "point", d: `M${px - 5} ${py - 4} h10 l-5 9 Z` })
@@ -59,10 +63,11 @@ const drawPareto = (figureElement) => {
       const bar = point.low === null || point.high === null ? null : draw("line", { class: "whisker", x1: px, x2: px,
         y1: y(Math.max(point.low, ys[0])), y2: y(Math.min(point.high, ys[ys.length - 1])) });
       return draw("a", { href: `#open=${encodeURIComponent(point.key)}`,
-        class: `dot${point.hollow ? " hollow" : ""}${kept.includes(place) ? " on-front" : ""}` }, draw("title", {}, words), bar, shape);
+        class: `dot${point.hollow ? " hollow" : ""}${kept.includes(point) ? " on-front" : ""}` }, draw("title", {}, words), bar, shape);
     }));
-  svg.setAttribute("aria-label", `${one("figcaption", figureElement).textContent}: ${points.length} networks; on the front: `
-    + kept.map((place) => group.rows.label[points[place].row]).join(", "));
+  const best = kept.map(named).join(", ");
+  one(".front-names span", figureElement).textContent = best || "–";
+  svg.setAttribute("aria-label", `${one("figcaption", figureElement).textContent}: ${points.length} networks; on the front: ${best}`);
 };
 
 const setUpPareto = (figureElement) => {
@@ -70,7 +75,7 @@ const setUpPareto = (figureElement) => {
   const choose = (name, words, options) => {
     const select = make("select", { name, onchange: () => {
       const chosen = ["family", "what", "cost"].map((word) => one(`select[name=${word}]`, tools).value);
-      go({ pareto: chosen.join("|") });
+      go({ pareto: joined(chosen, "|") });
     } }, ...options.map(([value, text]) => new Option(text, value)));
     return label(`${words} `, select);
   };
@@ -82,10 +87,15 @@ const setUpPareto = (figureElement) => {
   figureElement.dataset.first = figureElement.dataset.choice;
 };
 const setPareto = (figureElement) => {
-  const wanted = view.pareto || figureElement.dataset.first;
-  const [family, what, cost] = wanted.split("|");
   const tools = one(".pareto-tools", figureElement);
-  Object.entries({ family, what, cost }).forEach(([name, value]) => { one(`select[name=${name}]`, tools).value = value; });
+  const choose = (choice) => ["family", "what", "cost"].every((name, place) => {
+    const select = one(`select[name=${name}]`, tools);
+    select.value = parted(choice, "|")[place];
+    return select.selectedIndex >= 0;
+  });
+  // a link, or another table of the page, may name what this one does not hold
+  let wanted = view.pareto || figureElement.dataset.first;
+  if (!choose(wanted)) choose(wanted = figureElement.dataset.first);
   if (figureElement.dataset.choice === wanted) return;
   figureElement.dataset.choice = wanted;
   drawPareto(figureElement);

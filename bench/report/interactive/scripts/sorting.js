@@ -2,7 +2,7 @@
 const ORDER = { ship: 0, open: 1, error: 2, stop: 3 };
 
 const keyOf = (group, row, sort) => {
-  const [kind, ...rest] = sort.split("|");
+  const [kind, ...rest] = parted(sort, "|");
   const name = rest[0];
   const show = rest[1];
   if (kind === "name") return group.rows.label[row].toLowerCase();
@@ -12,13 +12,13 @@ const keyOf = (group, row, sort) => {
     if (!told) return "";
     if (show === "gap") return at(told.gap_number, row);
     const column = group.columns[show === "change" ? told.change : told.harm];
-    return column ? at(column.estimate, row) : "";
+    return column ? shownOf(column, row, "harm").number : "";
   }
   const column = group.byName.get(name);
   return column ? shownOf(column, row, show).number : "";
 };
 const familyOf = (group, sort) => {
-  const [kind, name] = sort.split("|");
+  const [kind, name] = parted(sort, "|");
   if (kind === "family") return name;
   const column = kind === "value" ? group.byName.get(name) : null;
   return column ? column.family : "";

@@ -17,7 +17,7 @@ const setUpTable = (table) => {
 
 // which columns stand there beside name and verdict: [{column, show, head}]
 const wantedColumns = (group) => {
-  const names = view.columns ? view.columns.split(",") : null;
+  const names = view.columns ? parted(view.columns, ",") : null;
   const mine = names
     ? names.map((name) => group.byName.get(name)).filter(Boolean)
     : [...new Set([...group.shown.map((place) => group.columns[place]), ...group.columns.filter((column) => column.gated)])];
@@ -63,12 +63,12 @@ const setColumns = (entry) => {
 const sortsOf = (entry, head, show) => {
   const [kind, ...rest] = head.dataset.column.split(":");
   const name = rest.join(":");
-  if (kind !== "family") return [[`${kind}${name ? `|${name}|${head.dataset.show || "value"}` : ""}`, ""]];
+  if (kind !== "family") return [[joined(name ? [kind, name, head.dataset.show || "value"] : [kind], "|"), ""]];
   const told = entry.group.families.find((item) => item.family === name);
   const sorts = [];
-  if (told.harm !== null) sorts.push([`family|${name}|harm`, "by harm"]);
-  if (told.gap_number) sorts.push([`family|${name}|gap`, "by gap"]);
-  else if (told.change !== null) sorts.push([`family|${name}|change`, "by change"]);
+  if (told.harm !== null) sorts.push([joined([kind, name, "harm"], "|"), "by harm"]);
+  if (told.gap_number) sorts.push([joined([kind, name, "gap"], "|"), "by gap"]);
+  else if (told.change !== null) sorts.push([joined([kind, name, "change"], "|"), "by change"]);
   return sorts;
 };
 

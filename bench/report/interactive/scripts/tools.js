@@ -10,7 +10,7 @@ const setUpTools = () => {
   }
   form.text.addEventListener("input", () => go({ text: form.text.value }));
   form.addEventListener("submit", (event) => event.preventDefault());
-  one("#compare-button").addEventListener("click", () => go({ compare: picked.join("~"), open: "" }, true));
+  one("#compare-button").addEventListener("click", () => go({ compare: joined(picked, ","), open: "" }, true));
   one("#csv").addEventListener("click", () => save("leaderboard.csv", "text/csv", csvText()));
   one("#json").addEventListener("click", () => save("leaderboard.json", "application/json", jsonText()));
   setUpPicker();
@@ -23,7 +23,7 @@ const setUpPicker = () => {
   const choose = () => {
     const chosen = every("#picker input:checked").map((box) => box.value);
     const show = view.show && view.show !== "headline" ? view.show : "value";
-    go({ columns: chosen.join(","), show });
+    go({ columns: joined(chosen, ","), show });
   };
   one("#picker div").append(...families.map((family) => make("fieldset", {}, make("legend", {}, family),
     ...[...names.values()].filter((column) => column.family === family).map((column) => make("label", {},
@@ -35,7 +35,7 @@ const setTools = (shown) => {
   const form = one("#tools");
   for (const name of ["text", "state", "target", "step", "family"]) if (form[name].value !== view[name]) form[name].value = view[name];
   form.show.value = view.show || tables[0]?.table.dataset.view || "value";
-  const chosen = new Set(view.columns ? view.columns.split(",") : tables.flatMap(({ group }) =>
+  const chosen = new Set(view.columns ? parted(view.columns, ",") : tables.flatMap(({ group }) =>
     group.shown.map((place) => group.columns[place].name)));
   for (const box of every("#picker input")) box.checked = chosen.has(box.value);
   const all = data.groups.reduce((sum, group) => sum + group.rows.state.filter((state) => state !== null).length, 0);
