@@ -212,6 +212,22 @@ def test_pareto_is_drawn_anew_as_python_drew_it_first(page):
     assert page.locator("#detail").is_visible()
 
 
+def test_the_norms_of_layers_are_drawn_and_stand_in_a_table(page):
+    page.locator("tr[data-row]:not(.reference) a.to-detail").first.click()
+    chart = page.locator("#detail figure.chart", has_text="Norm of each layer")
+    told = chart.locator("circle title").all_text_contents()
+    assert told[0] == "reference: conv1, l2 to l2, at most 12.17"  # relu, which cannot change a distance, is not there
+    assert told[2:] == [f"variant: {name}, l2 to l2, at most {norm}" for name, norm in
+                        (("conv1", 8.734), ("fc", 1.651), ("<b>out", 0.41))]  # fmt: skip
+    small = page.locator("section.cell[data-metric='lipschitz.local'] details", has_text="Largest norm of each layer")
+    small.locator("summary").click()
+    assert small.locator("tbody tr").all_inner_texts() == [
+        "conv1\t≤ 12.2\t≤ 8.74\tSVD of the operator",
+        "fc\t≤ 2.12\t≤ 1.66\tSVD",
+        "<b>out\t–\t≤ 0.410\tSVD",
+    ]
+
+
 def test_each_run_of_a_board_has_a_front_of_its_own(sample_run, opened):
     first = of_one_place(sample_run)
     worse = other(first)

@@ -52,6 +52,7 @@ READ_DETAIL = """() => { const text = (item) => item.textContent.replace(/\\s+/g
     pairs: [...box.querySelectorAll('div > ul > li')].map(text),
     cells: [...box.querySelectorAll('section.cell')].map((cell) => ({ metric: cell.dataset.metric,
       facts: text(cell.querySelector('p.faint')), all: text(cell),
+      tables: [...cell.querySelectorAll('table:not(.values) td')].map(text),
       values: [...cell.querySelectorAll('table.values tbody tr')].map((line) => [...line.cells].map(text)) })) }); }"""
 
 
@@ -366,6 +367,7 @@ def wrong_detail(told: dict[str, Any], key: str, truth: Truth, families: list[tu
         *(number for cell in cells for number in numbers_in([cell["details"], cell["params"], cell["values"]])),
         *(mean for cell in cells for mean in means_over_kinds(cell)),
     ]
+    wrong += [f"table {text!r}" for cell in told["cells"] for text in cell["tables"] if not among(text, kept)]
     staged = [*numbers_in(variant["stages"]), *kept]
     wrong += [f"point {text!r}" for text in told["points"] if not among(text.partition(": ")[2], kept)]
     wrong += [f"stage {text!r}" for text in (*told["falls"], *told["stages"]) if not among(text, staged)]
@@ -387,8 +389,9 @@ def means_over_kinds(cell: dict[str, Any]) -> list[float]:
     for side in ("reference", "variant"):
         for table in (cell["details"].get(side) or {}).values() if isinstance(cell["details"].get(side), dict) else ():
             rows = list(table.values()) if isinstance(table, dict) else []
-            if rows and all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows):
-                found += [sum(numbers) / len(numbers) for numbers in zip(*rows, strict=True) if None not in numbers]
+            numbers = all(isinstance(row, list) and not any(isinstance(item, str) for item in row) for row in rows)
+            if rows and numbers and len(set(map(len, rows))) == 1:
+                found += [sum(told) / len(told) for told in zip(*rows, strict=True) if None not in told]
     return [number for number in found if isinstance(number, float)]
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from bench.cell_id import canonical_parameters
+from bench.report.interactive.tables import layer_norms
 from bench.results import Cell, ValueResult
-from bench.wording import title
+from bench.wording import plain, title
 
-Line: TypeAlias = dict[str, Any]  # name, x, y, and where they are known low and high
+Line: TypeAlias = dict[str, Any]  # name, x, y, and where they are known low, high, and the names of the points
 SIDES: Final = ("reference", "variant")
 
 
@@ -87,6 +88,19 @@ def _kinds(cell: Cell, key: str) -> list[dict[str, Any]]:
     return [chart(f"{title(key)} under corruption", "severity", f"{title(key)}, mean over kinds", lines)]
 
 
+def _layers(cell: Cell, key: str) -> list[dict[str, Any]]:
+    """The norm of each layer that can change distances, in the order of the network."""
+    lines = []
+    for side in SIDES:
+        norms = layer_norms(_side(cell, side))
+        if len(norms) > 1:
+            told = {"names": [plain(name) for name in norms], "y": [upper for upper, _ in norms.values()]}
+            lines.append({"name": side, "x": list(range(1, len(norms) + 1)), **told})
+    return (
+        [chart("Norm of each layer", "layer, in the order of the network", "l2 to l2, at most", lines)] if lines else []
+    )
+
+
 Shape: TypeAlias = Callable[[Cell, str], list[dict[str, Any]]]
 # what metrics keep in their details, by its name there: a further curve is one more here
 SHAPES: Final[dict[str, Shape]] = {
@@ -96,6 +110,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "by_severity": _severities,
     "error": _kinds,
     "flip_rate": _kinds,
+    "layers": _layers,
 }
 
 

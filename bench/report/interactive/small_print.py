@@ -13,6 +13,7 @@ from bench.report.detail_text import CellText, cell_text, finite
 from bench.report.interactive.curves import SHAPES, charts
 from bench.report.interactive.networks import NetworkRow
 from bench.report.interactive.packing import rounded
+from bench.report.interactive.tables import tables
 from bench.report.waterfall import stages_of
 from bench.report.waterfall_text import StagesText, stages_text
 from bench.results import Cell, VariantResult
@@ -86,6 +87,7 @@ def _cell(cell: Cell, place: Place, text: CellText) -> dict[str, Any]:
         "cached": text.cached,
         "protocol": [list(pair) for pair in text.protocol],
         "parity": [list(pair) for pair in text.parity],
+        "tables": tables(cell),
         "details": _diagnostics(lean),
         "maps": text.of_maps,
         "pictures": [[caption, place(picture)] for caption, picture in text.examples],

@@ -53,8 +53,8 @@ const chartOf = (told) => {
       }
     });
     parts.push(draw("polyline", { class: `curve ${kind}`, points: points.map(([at, height]) => `${x(at)},${y(height)}`).join(" ") }));
-    parts.push(...points.map(([at, height]) => draw("circle", { class: `point ${kind}`, cx: x(at), cy: y(height), r: 2.5 },
-      draw("title", {}, `${line.name}: ${told.x} ${short(at)}, ${told.y} ${short(height)}`))));
+    parts.push(...points.map(([at, height, place]) => draw("circle", { class: `point ${kind}`, cx: x(at), cy: y(height), r: 2.5 },
+      draw("title", {}, `${line.name}: ${line.names ? line.names[place] : `${told.x} ${short(at)}`}, ${told.y} ${short(height)}`))));
   });
   const key = told.lines.map((line, place) => {
     const kind = line.name === "reference" ? "before" : "after";

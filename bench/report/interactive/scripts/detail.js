@@ -3,6 +3,8 @@ const scrolling = (label, ...children) =>
   make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${label}, scrolls sideways` }, ...children);
 const headRow = (names) => thead(tr(...names.map((name) => make("th", { scope: "col" }, name))));
 const nothing = (text) => text || "–";
+const tableOf = (title, heads, rows) => scrolling(title, make("table", {}, headRow(heads),
+  tbody(...rows.map(([name, ...texts]) => tr(make("th", { scope: "row" }, name), ...texts.map((text) => td(text)))))));
 
 const MEANING = { change: "change", quality: "harm", pair: "harm", bound: "ratio", cost: "ratio" };
 const valuesTable = (group, row, cell) => {
@@ -32,6 +34,7 @@ const cellOf = (group, row, cell) => {
     faint(facts.join(" · ")),
     cell.reason ? p(cell.reason) : null,
     cell.values && cell.values.length ? valuesTable(group, row, cell) : null,
+    ...(cell.tables || []).map((told) => details(summary(told.title), tableOf(told.title, told.heads, told.rows))),
     ...(cell.parity || []).map(([name, text]) => faint(`${name}: ${text}`)),
     told ? details(summary("What it measures"), ...told.paragraphs.map((text) => p(text))) : null,
     cell.pictures ? make("details", { open: true }, make("summary", {},
@@ -59,9 +62,7 @@ const stagesOf = (stages) => !stages ? [] : [
   faint(data.words.stages),
   ...stages.falls.map(fallOf), ...stages.missing.map((text) => faint(text)),
   details(summary("Every value, stage by stage"), ...stages.tables.map((told) =>
-    scrolling(`${told.metric} by stages`, make("table", {}, headRow([told.metric, ...told.stages]),
-      tbody(...told.rows.map(([name, ...texts]) => tr(make("th", { scope: "row" }, name),
-        ...texts.map((text) => td(text))))))))),
+    tableOf(`${told.metric} by stages`, [told.metric, ...told.stages], told.rows))),
 ];
 
 const detailOf = (group, row) => {
