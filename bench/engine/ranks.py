@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.cell_id import canonical_parameters
+from bench.engine.harm_differences import harm_differences, is_headline_harm
 from bench.engine.inline import InlineEngine, Measured
 from bench.engine.rank_evidence import (
     Contributions,
@@ -27,7 +28,7 @@ from bench.stats.paired_order import Order, counts_less, draws_less, means_less
 from bench.stats.rank_intervals import beyond_arithmetic, rank_intervals
 from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 
-RANKS_VERSION = 2  # rises when the same cells get other ranks
+RANKS_VERSION = 3  # rises when the same cells get other ranks
 OVER_REPLICATES = "told replicate by replicate: of several replicates together no rank interval is known to cover"
 NONE = "no variant can be ranked"
 LOST = "its answers sample by sample are no longer stored"
@@ -65,7 +66,7 @@ def _of_group(engine: InlineEngine, group: Group, unreliable: Unreliable) -> lis
 
     def derive() -> dict[str, Any]:
         standings = [Standing(engine, *item) for item in group]
-        found = [item for value in values for item in _of_value(value, standings, warned)]
+        found = [item for value in values for item in _of_value(value, standings, warned, engine.derivation.draws)]
         content = {"ranks": [item.model_dump(mode="json") for item in found]}
         if any(left.reason == LOST for item in found for left in item.left_out):
             raise _Incomplete(content)
@@ -86,7 +87,7 @@ def _of_group(engine: InlineEngine, group: Group, unreliable: Unreliable) -> lis
         return read(incomplete.args[0])
 
 
-def _of_value(value: Ranked, standings: Sequence[Standing], warned: Sequence[str]) -> list[RankResult]:
+def _of_value(value: Ranked, standings: Sequence[Standing], warned: Sequence[str], draws: int) -> list[RankResult]:
     """The ranks by one value: all targets together, or each alone where other samples count on others."""
     reasons = [
         _reason(standing.measured.cell, value) or warning for standing, warning in zip(standings, warned, strict=True)
@@ -101,12 +102,15 @@ def _of_value(value: Ranked, standings: Sequence[Standing], warned: Sequence[str
     out = []
     for target in targets:
         rows = [row for row, cell in enumerate(cells) if target in (None, cell.target)]
-        out.append(_ranked(value, target, [(cells[row], known.get(row), reasons[row]) for row in rows]))
+        told = [(cells[row], known.get(row), reasons[row]) for row in rows]
+        out.append(_ranked(value, target, told, draws))
     return out
 
 
-def _ranked(value: Ranked, target: str | None, rows: Sequence[tuple[Cell, Contributions | None, str]]) -> RankResult:
-    """The ranks of cells whose samples are the same."""
+def _ranked(
+    value: Ranked, target: str | None, rows: Sequence[tuple[Cell, Contributions | None, str]], draws: int
+) -> RankResult:
+    """The ranks of cells whose samples are the same; ``draws``: how many resamples tell of a mean's difference."""
     ranked = [(cell, contributions) for cell, contributions, _ in rows if contributions is not None]
     left_out = [Unranked(variant=cell.variant, target=cell.target, reason=reason) for cell, _, reason in rows if reason]
     if not ranked:
@@ -118,9 +122,9 @@ def _ranked(value: Ranked, target: str | None, rows: Sequence[tuple[Cell, Contri
         for cell, (low, high) in zip(cells, intervals, strict=True)
     ]
     n, method = cells[0].values[value.name].n, method_of(value)
-    return _result(
-        cells[0], value, target=target, n=n, of=len(cells), method=method, entries=entries, left_out=left_out
-    )
+    apart = harm_differences(value, ranked, draws) if is_headline_harm(cells[0], value) else []
+    content = {"n": n, "of": len(cells), "method": method, "entries": entries, "differences": apart}
+    return _result(cells[0], value, target=target, left_out=left_out, **content)
 
 
 def _surely_less(value: Ranked, cells: Sequence[Cell], contributions: Sequence[Contributions]) -> Order:

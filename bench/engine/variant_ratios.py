@@ -1,4 +1,4 @@
-"""Every variant of a run beside the next nearer one and beside the nearest one, by each metric's headline change."""
+"""Variants of a run beside each other by each metric's headline change: neighbours, and by a family's headline all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bench.cell_id import canonical_parameters
 from bench.engine.inline import InlineEngine, Measured
+from bench.families import FAMILIES
 from bench.results import RatioFigures, VariantRatio
 from bench.stats.resampling import Resamples
 from bench.store.samples import RunSamples
@@ -22,6 +23,8 @@ def variant_ratios(
     engine: InlineEngine, cells: Sequence[tuple[PlannedCell, Measured]], samples: RunSamples
 ) -> list[VariantRatio]:
     """The ratios of neighbours: at most two for each variant but the nearest, on each target and metric.
+
+    By a metric that stands for its family each variant stands beside every other one.
 
     They are stored under the keys of the cells, and derived anew where one of those is.
     """
@@ -43,16 +46,18 @@ class Neighbours(NamedTuple):
     nearest: bool
 
 
-def neighbours(changes: Sequence[float]) -> list[Neighbours]:
-    """Each change beside the next smaller one and beside the smallest.
+def neighbours(changes: Sequence[float], *, every: bool = False) -> list[Neighbours]:
+    """Each change beside the next smaller one and beside the smallest; ``every``: beside each smaller one.
 
     >>> [(pair.first, pair.second) for pair in neighbours([0.3, 0.1, 0.2])]
     [(2, 1), (0, 2), (0, 1)]
+    >>> len(neighbours([0.3, 0.1, 0.2, 0.4])), len(neighbours([0.3, 0.1, 0.2, 0.4], every=True))
+    (5, 6)
     """
     order = sorted(range(len(changes)), key=lambda index: changes[index])
     pairs = []
     for rank in range(1, len(order)):
-        for other in dict.fromkeys((rank - 1, 0)):
+        for other in range(rank - 1, -1, -1) if every else dict.fromkeys((rank - 1, 0)):
             pairs.append(Neighbours(order[rank], order[other], other == rank - 1, other == 0))
     return pairs
 
@@ -62,7 +67,9 @@ def _of_group(engine: InlineEngine, group: Group, samples: RunSamples) -> list[V
     value = group[0][0].use.metric.headline
     assert value is not None
     cells = [measured.cell for _, measured in group]
-    pairs = neighbours([cell.values[value].estimate or 0.0 for cell in cells])
+    family = FAMILIES.get(cells[0].family)
+    every = family is not None and cells[0].metric in family.headlines and cells[0].replicate is not None
+    pairs = neighbours([cell.values[value].estimate or 0.0 for cell in cells], every=every)
     if not pairs:
         return []
     if cells[0].replicate is None:
@@ -107,6 +114,7 @@ def _figures(
     if None in kept:  # lost: a later run may have them again
         return read(derive())
     named = [[planned.variant, planned.key] for planned, _ in group]  # reasons name the variants
-    parts = {"statistics": STATISTICS_VERSION, "ratios": named}
+    every = [[pair.first, pair.second] for pair in neighbouring]
+    parts = {"statistics": STATISTICS_VERSION, "ratios": named, "pairs": every}
     figures, _ = engine.across("families", parts, measured_cells, derive, read)
     return figures

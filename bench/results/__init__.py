@@ -8,7 +8,7 @@ from bench.results.exemplars import ClassHarm, ExemplarsResult, MeanAccuracies, 
 from bench.results.judgements import Comparison, Judgement, Word
 from bench.results.landscape import LandscapePath, LandscapePlane, LandscapePoint, LandscapeResult
 from bench.results.layers import LayerReport
-from bench.results.ranks import RankEntry, RankResult, Unranked
+from bench.results.ranks import HarmDifference, RankEntry, RankResult, Unranked
 from bench.results.ratios import RatioFigures, RunRatio, VariantRatio
 from bench.results.run import (
     SCHEMA_VERSION,
@@ -52,6 +52,7 @@ __all__ = [
     "FamilyResult",
     "GateResult",
     "GitState",
+    "HarmDifference",
     "Judgement",
     "Kind",
     "LandscapePath",

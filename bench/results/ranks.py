@@ -26,6 +26,19 @@ class Unranked(Record):
     reason: str = Field(description="why: no figure, no interval, or potentially unreliable")
 
 
+class HarmDifference(Record):
+    """How much worse one variant's figure is than another's on the same target and the same samples."""
+
+    first: str = Field(description="the variant that is named later in the run")
+    second: str
+    target: str
+    difference: float = Field(description="harm of the first less harm of the second, in the value's unit")
+    ci: tuple[float, float] | None = Field(
+        None, description="paired 95 % interval of this pair by itself: score for proportions, else bootstrap"
+    )
+    numerical_floor: float = Field(0.0, description="arithmetic alone may move the difference this far from 0")
+
+
 class RankResult(Record):
     """The variants of a run by one value; rank 1 is the least change, or the least harm."""
 
@@ -47,4 +60,7 @@ class RankResult(Record):
     )
     entries: list[RankEntry] = Field(default_factory=list, description="in the order of the run")
     left_out: list[Unranked] = Field(default_factory=list, description="in the order of the run")
+    differences: list[HarmDifference] = Field(
+        default_factory=list, description="of a family's headline harm: every two that are ranked, target by target"
+    )
     reason: str = Field("", description="why nothing is ranked at all")

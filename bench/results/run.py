@@ -105,7 +105,8 @@ class Results(Record):
     cells: list[Cell] = Field(default_factory=list)
     variant_ratios: list[VariantRatio] = Field(
         default_factory=list,
-        description="of every headline change: each variant beside the next nearer one, and beside the nearest",
+        description="of every headline change: each variant beside the next nearer one, and beside the nearest;"
+        " of a family's headline beside every nearer one",
     )
     ranks: list[RankResult] = Field(
         default_factory=list,

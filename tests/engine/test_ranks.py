@@ -31,6 +31,7 @@ from bench.metrics.values import Change, Statistic
 from bench.report.leaderboard.ranks import Rank, RankKey, ranks_of
 from bench.results import Cell, RankResult, Results, ValueResult
 from bench.run_results import RunResults
+from bench.stats.harm import harm, harm_of_proportions
 from bench.stats.paired_order import counts_less, draws_less, means_less
 from bench.stats.rank_intervals import beyond_arithmetic, rank_intervals
 from bench.stats.resampling import Resamples
@@ -107,6 +108,28 @@ def test_harms_are_ranked_by_the_answers_themselves(run: RunResults) -> None:
     assert item.method == "means"
     assert intervals(item) == [tuple(pair) for pair in rank_intervals(means_less(nll))]
     assert len(set(intervals(item))) > 1, "nothing is told apart"
+
+
+def test_two_variants_differ_by_the_harm_of_one_beside_the_other(run: RunResults) -> None:
+    others = {name: log_probabilities(VARIANTS[name]) for name in NAMES}
+    right = {name: correct(item, Y).astype(float) for name, item in others.items()}
+    accuracy = found(run, "fidelity.accuracy", "accuracy").differences
+    assert [(d.first, d.second) for d in accuracy] == [(NAMES[j], NAMES[i]) for j in range(5) for i in range(j)]
+    for told in accuracy:
+        wanted = harm_of_proportions(right[told.second], right[told.first], better="higher")
+        assert (told.difference, told.ci) == (pytest.approx(wanted.estimate), pytest.approx(wanted.interval[:2]))
+    resamples, rows = Resamples(len(X)), np.arange(len(X))
+    nll = {name: -item[rows, Y] for name, item in others.items()}
+    differences = found(run, "uncertainty.calibration", "nll").differences
+    assert len(differences) == 10
+    for told in differences:
+        first, second = nll[told.first], nll[told.second]
+        draws = [resamples.means(item) for item in (second, first)]
+        wanted = harm(second.mean(), first.mean(), *draws, better="lower", samples=len(X))
+        assert told.difference == pytest.approx(wanted.estimate, abs=1e-6)
+        assert told.ci == pytest.approx(wanted.interval[:2], abs=1e-6)
+    assert any(told.ci[0] > 0 or told.ci[1] < 0 for told in differences)
+    assert not found(run, "uncertainty.calibration", "brier").differences  # no family shows it first
 
 
 def test_a_statistic_is_ranked_by_the_first_of_the_shared_resamples(run: RunResults) -> None:
@@ -272,7 +295,7 @@ def test_where_other_samples_count_each_target_is_ranked_alone(monkeypatch: pyte
             standings.append(SimpleNamespace(measured=SimpleNamespace(cell=cell)))
             known.append(Contributions(row, target.encode()))
     monkeypatch.setattr(ranks, "evidence_of", lambda *arguments: known)
-    first, second = ranks._of_value(value, standings, [""] * 4)  # type: ignore[arg-type]
+    first, second = ranks._of_value(value, standings, [""] * 4, 100)  # type: ignore[arg-type]
     assert (first.target, first.n, intervals(first)) == ("torch", 90, [(1, 1), (2, 2)])
     assert (second.target, second.n, intervals(second)) == ("edge", 80, [(1, 2), (1, 2)])
 

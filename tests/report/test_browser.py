@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import re
+from urllib.parse import urlencode
 
 import pytest
 
 from bench.report.board.html import render_board_html
 from bench.report.html import render_html
 from bench.report.interactive import unpacked
-from bench.results import RankEntry, RankResult, Unranked
+from bench.results import HarmDifference, RankEntry, RankResult, Unranked
 from tests.report.many import of_one_place, other
 
 
@@ -150,6 +151,35 @@ def test_two_networks_side_by_side(sample_run, page):
         text = lines.nth(place).inner_text()
         for row in rows:
             assert column["value"][row] in text
+
+
+def test_any_two_variants_of_a_target_are_told_apart_in_pairs(sample_run, opened):
+    run = sample_run.model_copy(deep=True)
+    first, second, third = [variant for variant in run.variants if variant.target == "torch"][:3]
+    pairs = [
+        (second, first, 0.012, (0.004, 0.02)),
+        (third, first, -0.02, (-0.03, -0.01)),
+        (third, second, 0.0, (-0.01, 0.01)),
+    ]
+    differences = [
+        HarmDifference(first=one.name, second=other.name, target="torch", difference=moved, ci=ends)
+        for one, other, moved, ends in pairs
+    ]
+    told = {"metric": "fidelity.accuracy", "value": "accuracy", "kind": "quality", "of": 3, "method": "counts"}
+    run.ranks = [RankResult(**told, differences=differences)]
+    html = render_html(run)
+    keys = {key.split("/")[-2]: key for key in data_of(html)["rows"]["key"] if key.endswith("/torch")}
+    said = []
+    for one, beside, _, _ in pairs:
+        page = opened(html, anchor=urlencode({"compare": f"{keys[one.name]},{keys[beside.name]}"}))
+        said += [text for text in page.locator("#detail ul li").all_inner_texts() if text.startswith("accuracy")]
+    assert said == [
+        f"accuracy, fidelity.accuracy: {second.name} is worse than {first.name} by 1.2 points [0.4, 2.0]",
+        f"accuracy, fidelity.accuracy: {third.name} is better than {first.name} by 2.0 points [1.0, 3.0]",
+        f"accuracy, fidelity.accuracy: {third.name} and {second.name} cannot be told apart: 0.0 points [-1.0, 1.0]",
+    ]
+    page = opened(html, anchor=urlencode({"open": keys[first.name]}))
+    assert not any(text.startswith("accuracy") for text in page.locator("#detail ul li").all_inner_texts())
 
 
 def test_what_a_value_means_opens_and_closes(page):

@@ -561,12 +561,17 @@ def every_column(page: Any, view: str) -> list[dict[str, Any]]:
         page.locator("#tools select[name=show]").select_option(view)
         page.evaluate("() => document.querySelectorAll('#picker input').forEach((box) => box.checked || box.click())")
     else:
-        names = ",".join(re.sub("[%,|]", lambda match: f"%{ord(match[0]):02X}", name) for name in boxes)
+        names = ",".join(map(quoted, boxes))
         at_start(page, urlencode({"show": view, "columns": names}))
     rows = json.loads(page.evaluate(READ))
     names = {cell["column"].removeprefix("value:") for row in rows for cell in row["cells"][1:]}
     assert names == set(boxes), names ^ set(boxes)
     return rows
+
+
+def quoted(name: str) -> str:
+    """As a name stands in a list of a link."""
+    return re.sub("[%,|]", lambda match: f"%{ord(match[0]):02X}", name)
 
 
 def keys_of(page: Any) -> list[str]:
@@ -662,6 +667,26 @@ def test_numbers_of_the_details_of_every_row(run):
             told["headlines"] = []
         wrong += [f"{key}: {fault}" for fault in wrong_detail(told, key, truth, families)]
     assert not wrong, "\n".join(wrong[:10])
+
+
+def test_numbers_of_comparisons(run):
+    page, truth = run
+    variants = [(key, *told) for key, told in truth.rows.items() if told[1] is not None]
+    read, wrong = 0, []
+    for (first, of, one, _), (second, also, other_one, _) in zip(variants, variants[2:], strict=False):
+        same = of is also and one["target"] == other_one["target"]
+        at_start(page, urlencode({"compare": f"{quoted(first)},{quoted(second)}"}))
+        lines = page.locator("#detail ul > li").all_text_contents()
+        both = {one["name"], other_one["name"]}
+        kept = numbers_in([item for item in of["variant_ratios"] if {item["first"], item["second"]} == both])
+        for rank in of["ranks"]:
+            kept += numbers_in([item for item in rank["differences"] if {item["first"], item["second"]} == both])
+        kept += [abs(number) for number in kept]
+        names = [item["name"] for item in of["variants"]]
+        wrong += [text for text in lines if not same or not among(without_names(text, names), kept)]
+        read += sum(len(tokens(without_names(text, names))) for text in lines)
+    assert not wrong, "\n".join(wrong[:10])
+    assert read > 5
 
 
 def test_numbers_of_the_downloads(run):

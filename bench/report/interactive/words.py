@@ -43,7 +43,9 @@ WORDS: Final[dict[str, str | list[str]]] = {
     "unknown": "The link names a network that this page does not hold.",
     "apart": "these figures stand side by side for reading, and cannot be ranked.",
     "apart_head": "Other data, another number of samples or another kind of processor: ",
-    "neighbours": "This run keeps ratios of neighbours only; crbench diff RUN FIRST SECOND tells of any two.",
+    "neighbours": (
+        "Variants of one target are paired, by what their families show first; crbench diff tells of any two files."
+    ),
     "unpaired": (
         "Rows of different runs are not paired here: whether two of their intervals overlap says little "
         "of which is better."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bench.cell_id import canonical_parameters
@@ -31,6 +31,7 @@ class RatioEntry:
     low: float | None = None
     high: float | None = None
     reason: str = ""
+    neighbours: bool = True  # no variant lies between both
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,14 @@ def ratio_entry(first: str, second: str, figures: RatioFigures) -> RatioEntry:
     return RatioEntry(first, second, order_of(figures), figures.ratio, low, high, figures.reason)
 
 
-def ratio_groups(results: Results) -> tuple[RatioGroup, ...]:
-    """Each variant beside the next nearer one, by family, target and replicate; headlines of families first."""
+def ratio_groups(results: Results, *, every: bool = False) -> tuple[RatioGroup, ...]:
+    """Each variant beside the next nearer one, by family, target and replicate; headlines of families first.
+
+    ``every``: beside each other one that the results hold.
+    """
     ratios: dict[tuple[str, str, str, str, int | None], list[VariantRatio]] = defaultdict(list)
     for item in results.variant_ratios:
-        if item.next_nearer:
+        if item.next_nearer or every:
             key = item.family, item.metric, canonical_parameters(item.params), item.target, item.replicate
             ratios[key].append(item)
     headlines = [family.headline for variant in results.variants for family in variant.families.values()]
@@ -80,7 +84,9 @@ def ratio_groups(results: Results) -> tuple[RatioGroup, ...]:
     groups = []
     for (family, metric, _, target, replicate), items in ratios.items():
         value = ValueReference(metric=metric, params=items[0].params, value=items[0].value)
-        entries = tuple(ratio_entry(item.first, item.second, item) for item in items)
+        entries = tuple(
+            replace(ratio_entry(item.first, item.second, item), neighbours=item.next_nearer) for item in items
+        )
         several = (target, metric) in replicated
         groups.append(RatioGroup(family, target, replicate, several, value, value in headlines, entries))
     positions = {name: position for position, name in enumerate(in_order({group.family for group in groups}))}

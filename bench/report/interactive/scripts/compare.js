@@ -24,7 +24,7 @@ const comparisonOf = (first, second) => {
   const names = [one, other].map((side) => (one.told.run[one.row] === other.told.run[other.row]
     ? name(side) : `${side.told.run[side.row]}: ${name(side)}`));
   const apart = one.group !== other.group;
-  const pairs = apart ? [] : one.group.ratios.filter((pair) => pair.rows.includes(one.row) && pair.rows.includes(other.row));
+  const pairs = apart ? [] : one.group.pairs.filter((pair) => pair.rows.includes(one.row) && pair.rows.includes(other.row));
   // gaps are on the yardsticks of one suite, and mean nothing beside another's
   const scaled = !apart && one.group.one_scale;
   const shows = [["own value", "value"], ["change or harm", "harm"], ["gap", "gap"]].slice(0, scaled ? 3 : 2);
@@ -44,7 +44,7 @@ const comparisonOf = (first, second) => {
     make("h2", { id: "detail-title", tabindex: "-1" }, `${names[0]} beside ${names[1]}`),
     apart ? classed("p", "doubt", strong(data.words.apart_head),
       data.words.apart) : null,
-    h3("Paired, on the same samples: which moved further"),
+    h3("Paired, on the same samples; 95 % intervals of this pair by itself"),
     pairs.length ? ul(...pairs.map((pair) => li(`${pair.value}: ${pair.sentence}`)))
       : faint(one.told.run[one.row] === other.told.run[other.row]
         ? data.words.neighbours

@@ -69,7 +69,7 @@ const detailOf = (group, row) => {
   const told = group.rows;
   const print = group.small[row];
   const state = told.state[row];
-  const nearer = group.ratios.filter((pair) => pair.rows.includes(row));
+  const nearer = group.pairs.filter((pair) => pair.near && pair.rows.includes(row));
   return [
     make("h2", { id: "detail-title", tabindex: "-1" }, told.label[row]),
     p(state === null ? data.words.reference
