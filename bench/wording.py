@@ -139,8 +139,8 @@ def with_interval(number: float, limits: Limits | None, *, signed: bool = False,
 
     >>> with_interval(6.13, (3.24, 9.01), signed=True, suffix=" points")
     ('+6.1 points', '[3.2, 9.0]')
-    >>> with_interval(0.1234, None)
-    ('0.12', '')
+    >>> with_interval(0.1234, None), with_interval(0.0, (0.0, 0.0))
+    (('0.12', ''), ('0', '[0, 0]'))
     """
     sign = "+" if signed and number > 0 else ""
     low, high = limits or (None, None)
@@ -149,6 +149,8 @@ def with_interval(number: float, limits: Limits | None, *, signed: bool = False,
         return f"{sign}{significant(number, 2)}{suffix}", bound
     if 0 < max(abs(number), abs(low), abs(high)) < 1e-3:
         parts = [significant(part, 2) for part in (number, low, high)]
+    elif low == high:
+        parts = [significant(part) for part in (number, low, high)]
     else:
         places = decimals(high - low)
         parts = [fixed(part, places) for part in (number, low, high)]

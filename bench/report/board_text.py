@@ -63,6 +63,7 @@ class RowText:
 
     name: str
     target: str  # and the replicate, where there are several
+    place: str  # the target alone
     state: State
     because: str
     steps: str
@@ -117,7 +118,7 @@ class BoardText:
         if not self.rows:
             return "nothing was measured"
         if not self.gated:
-            return f"{len(self.rows)} measured, no gate was set"
+            return f"{len({(row.name, row.place) for row in self.rows})} measured, no gate was set"
         return f"{len(self.those(State.SHIP))} of {len(self.rows)} may ship"
 
     def those(self, state: State | str) -> list[RowText]:
@@ -184,6 +185,7 @@ def _row(row: Row) -> RowText:
     return RowText(
         name=plain(row.variant),
         target=target,
+        place=plain(row.target),
         state=row.state,
         because=plain(row.because) or UNJUDGED,
         steps=steps_text(row.steps),

@@ -35,11 +35,14 @@ from bench.wording_of_sums import sums_lines
 
 def compared(results: Results, board: BoardText) -> str:
     """What was compared, on what data and how many samples, in one sentence."""
-    variants = len({(variant.name, variant.replicate) for variant in results.variants})
+    variants = len({variant.name for variant in results.variants})
     targets = len({variant.target for variant in results.variants})
+    replicates = len({variant.replicate for variant in results.variants} - {None})
     data = results.suite.data
     on = "" if data is None else f" on {plain(data.name)}, {data.evaluation} evaluation samples"
     many = f"{variants} variant{'s' if variants != 1 else ''} on {targets} target{'s' if targets != 1 else ''}"
+    if replicates > 1:
+        many += f", in {replicates} replicates and all of them together"
     return f"{many}, each beside the reference network on the same target{on}; {board.headline}."
 
 

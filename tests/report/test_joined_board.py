@@ -22,8 +22,9 @@ from bench.report.board.html import render_board_html
 from bench.report.board.kept import share_kept
 from bench.report.board.terminal import render_board
 from bench.report.board.text import board_text
+from bench.report.html import render_html
 from bench.report.leaderboard.marks import Mark
-from bench.results import BoundInfo, Cell, ValueResult
+from bench.results import BoundInfo, Cell, ValueResult, Verdict
 from bench.results import board as schema
 from bench.results.schema import json_schema
 
@@ -264,9 +265,28 @@ def test_replicates_are_rows_of_their_own(sample_run):
     run.variants = [run.variants[0].model_copy(update={"replicate": which}) for which in (0, 1, None)]
     _, joined, _, terminal = formats([("a", run)])
     (group,) = joined["groups"]
-    assert group["rows"]["replicate"] == [0, 1, None, 0, 1, None]
-    assert group["columns"][0]["number"] == [1.0, 2.0, 3.0, 0.5, 1.0, 1.5]
+    assert group["rows"]["replicate"] == [None, 0, 1, None, 0, 1]  # all of them together come first
+    assert group["columns"][0]["number"] == [3.0, 1.0, 2.0, 1.5, 0.5, 1.0]
     assert "torch, replicate 1" in terminal
+
+
+def test_replicates_are_no_further_variants(sample_run):
+    name, told = "v", {"kind": "quality", "reference": 1.0, "variant": 0.5}
+    cells = [cell({"x": ValueResult(**told)}, replicate=which) for which in (0, 1, None)]
+    run = with_cells(sample_run, cells)
+    places = [(0, "torch, replicate 0"), (1, "torch, replicate 1"), (None, "torch, all replicates")]
+    run.variants = [
+        run.variants[0].model_copy(
+            update={"replicate": which, "verdict": Verdict(because=f"undecided on {name} ({place}): no gate was set")}
+        )
+        for which, place in places
+    ]
+    html = render_html(run)
+    words = Page(html).words
+    assert "1 measured, no gate was set" in words
+    assert "1 variant on 1 target, in 2 replicates and all of them together" in words
+    assert f"undecided on {name}" not in words  # the row says "undecided", and why
+    assert words.count("no gate was set") == 5  # of the heading, the sentence and each of three rows
 
 
 def test_other_numbers_of_samples_in_one_column_are_shown(sample_run):

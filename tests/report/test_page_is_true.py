@@ -406,7 +406,7 @@ def of_cell(shown: dict[str, Any], cell: dict[str, Any]) -> list[str]:
     if not shown["facts"].startswith(f"{cell['n']} samples · "):
         wrong.append(shown["facts"])
     for name, item in {**cell["params"], **cell["protocol"]}.items():
-        said = {True: "yes", False: "no", None: "–"}.get(item, str(item)) if not isinstance(item, float | int) else item
+        said = "–" if item is None else item
         said = ("yes" if item else "no") if isinstance(item, bool) else said
         if not isinstance(item, dict | list) and f"{name} {said}" not in shown["facts"]:
             wrong.append(f"{name} {item} is not in {shown['facts']!r}")
@@ -648,7 +648,7 @@ def test_numbers_of_every_column(run, view):
     wrong = wrong_values(rows, truth, view)
     assert not wrong, "\n".join(wrong[:10])
     shown = sum(len(tokens(line)) for row in rows for cell in row["cells"][1:] for line in cell["lines"])
-    assert shown > 100 or view == "gap"
+    assert shown > 20 or view == "gap"
 
 
 def test_numbers_of_the_details_of_every_row(run):
@@ -672,7 +672,7 @@ def test_numbers_of_the_details_of_every_row(run):
 def test_numbers_of_comparisons(run):
     page, truth = run
     variants = [(key, *told) for key, told in truth.rows.items() if told[1] is not None]
-    read, wrong = 0, []
+    read, held, wrong = 0, 0, []
     for (first, of, one, _), (second, also, other_one, _) in zip(variants, variants[2:], strict=False):
         same = of is also and one["target"] == other_one["target"]
         at_start(page, urlencode({"compare": f"{quoted(first)},{quoted(second)}"}))
@@ -682,11 +682,12 @@ def test_numbers_of_comparisons(run):
         for rank in of["ranks"]:
             kept += numbers_in([item for item in rank["differences"] if {item["first"], item["second"]} == both])
         kept += [abs(number) for number in kept]
+        held += len(kept)
         names = [item["name"] for item in of["variants"]]
         wrong += [text for text in lines if not same or not among(without_names(text, names), kept)]
         read += sum(len(tokens(without_names(text, names))) for text in lines)
     assert not wrong, "\n".join(wrong[:10])
-    assert read > 5
+    assert read > 5 or not held
 
 
 def test_numbers_of_the_downloads(run):

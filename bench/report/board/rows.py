@@ -8,14 +8,18 @@ from bench.report.board.model import BoardRow, BoardRun
 
 
 def rows_of(run: BoardRun) -> tuple[BoardRow, ...]:
-    """References first, each target and replicate apart: costs and last digits depend on the target."""
-    places = [(variant.target, variant.replicate) for variant in run.results.variants]
+    """References first, each target and replicate apart: costs and last digits depend on the target.
+
+    What is said of all replicates together stands before each of them.
+    """
+    variants = sorted(run.results.variants, key=lambda variant: variant.replicate is not None)
+    places = [(variant.target, variant.replicate) for variant in variants]
     replicates: dict[str, set[int | None]] = defaultdict(set)
     for target, replicate in places:
         replicates[target].add(replicate)
     said = _said(run)
     names: list[tuple[str | None, str, int | None]] = [(None, *place) for place in dict.fromkeys(places)]
-    names += [(variant.name, variant.target, variant.replicate) for variant in run.results.variants]
+    names += [(variant.name, variant.target, variant.replicate) for variant in variants]
     return tuple(
         BoardRow(
             run,

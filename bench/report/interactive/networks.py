@@ -93,7 +93,7 @@ def network_row(row: BoardRow, place: str, judged: Judged) -> NetworkRow:
         target=plain(row.target),
         state=None if own is None else own.state,
         because=because,
-        reason=without_opening(because, f"{name} ({place})"),
+        reason=without_opening(because, f"{name} ({place.removesuffix(' (of the recipe)')})"),
         steps="" if own is None else steps_text(own.steps),
         uses=() if own is None else tuple(plain(step.step) for step in own.steps),
         control=own is not None and is_control(own.steps),
