@@ -141,6 +141,8 @@ def with_interval(number: float, limits: Limits | None, *, signed: bool = False,
     ('+6.1 points', '[3.2, 9.0]')
     >>> with_interval(0.1234, None), with_interval(0.0, (0.0, 0.0))
     (('0.12', ''), ('0', '[0, 0]'))
+    >>> with_interval(0.107, (0.0129, 144.5))  # without 0
+    ('0.11', '[0.013, 144]')
     """
     sign = "+" if signed and number > 0 else ""
     low, high = limits or (None, None)
@@ -154,6 +156,8 @@ def with_interval(number: float, limits: Limits | None, *, signed: bool = False,
     else:
         places = decimals(high - low)
         parts = [fixed(part, places) for part in (number, low, high)]
+        if low * high > 0 and 0 in (float(parts[1]), float(parts[2])):  # an interval without 0 must not seem to hold it
+            parts = [significant(part, 2) for part in (number, low, high)]
     if float(parts[0]) == 0:
         sign = ""
     return f"{sign}{parts[0]}{suffix}", f"[{parts[1]}, {parts[2]}]"

@@ -285,6 +285,35 @@ def test_each_run_of_a_board_has_a_front_of_its_own(sample_run, opened):
     assert plot.locator(".front-names span").inner_text() == names
 
 
+def test_without_yardsticks_changes_stand_in_their_own_unit(sample_run, opened):
+    run = sample_run.model_copy(deep=True)
+    run.reference.yardstick_kind, run.reference.yardsticks = "none", 0
+    why = "there are no yardsticks"
+    for variant in run.variants:
+        for family in variant.families.values():
+            family.gap = family.gap_ci = family.alarm = family.alarm_value = None
+            family.reason = why
+    for cell in run.cells:
+        for value in cell.values.values():
+            if value.kind == "change":
+                value.gap, value.gap_ci, value.reason = None, None, why
+    page = opened(render_html(run))
+    table = page.locator("table.leaderboard")
+    assert "change: Jensen-Shannon divergence" in table.locator("thead").inner_text()
+    words = table.inner_text()
+    assert "gap" not in words
+    assert "no figure" not in words
+    assert page.locator("table.leaderboard svg.strip").count() == 0
+    told = data_of(render_html(run))
+    js = next(column for column in told["columns"] if column["name"] == "fidelity.predictions.js")
+    row = next(row for row, state in enumerate(told["rows"]["state"]) if state is not None)
+    assert f"change {js['harm'][row]}" in words.replace("\xa0", " ")
+    detail = page.locator("tr[data-row]:not(.reference) a.to-detail").first
+    detail.click()
+    assert "change" in page.locator("#detail table").first.inner_text()
+    assert "no figure" not in page.locator("#detail table").first.inner_text()
+
+
 def test_a_small_screen_scrolls_within_tables_only(sample_run, hostile_run, opened):
     for run in (sample_run, hostile_run):
         page = opened(render_html(run), width=420)

@@ -11,7 +11,7 @@ from bench.report.board_text import gap_text
 from bench.report.interactive.networks import NetworkRow
 from bench.report.leaderboard import GapEntry
 from bench.report.strip import strip
-from bench.wording import plain
+from bench.wording import NOTHING, plain
 
 GAP: Final = (
     "gap",
@@ -47,7 +47,8 @@ def headlines(
         gaps = [_gap(name, row) for row in rows]
         if harm is None and change is None and all(gap is None for gap in gaps):
             continue
-        held = {key: [None if gap is None else gap[key] for gap in gaps] for key in GAP}
+        scaled = any(gap is not None and gap["gap"] != NOTHING for gap in gaps)  # else the change in its own unit
+        held = {key: [None if gap is None else gap[key] for gap in gaps] for key in GAP} if scaled else {}
         told.append(
             {
                 "family": plain(name),
