@@ -16,7 +16,7 @@ from bench.report.leaderboard import leaderboard
 from bench.report.page import asset
 from bench.report.pictures import Pictures
 from bench.results import Example
-from tests.report.many import many
+from tests.report.many import many, paired
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
 DRAWING = {"line", "rect", "circle", "path", "polyline"}
@@ -221,10 +221,15 @@ def test_an_empty_run(empty_run):
 
 
 def test_fifty_variants_of_forty_values_are_less_than_300_kilobytes(sample_run):
-    run = many(sample_run, 50, 40)
+    run = paired(many(sample_run, 50, 40))
     assert sum(len(cell.values) for cell in run.cells) >= 50 * 40
     html = render_html(run)
     assert len(html.encode()) < 300_000
+    # so many pairs say too much: a page keeps neighbours, as it keeps any two of twenty-five
+    (group,) = held(html)["groups"]
+    assert len(group["pairs"]) == 5 * 49
+    (group,) = held(render_html(paired(many(sample_run, 25, 40))))["groups"]
+    assert len(group["pairs"]) == (5 + 7) * 25 * 24 // 2
     assert len(script().encode()) <= 40 * 1024
     assert max(module.count("\n") for module in modules()) < 300
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from bench.cell_id import canonical_parameters
 from bench.report.board.model import BoardRun
@@ -12,6 +12,17 @@ from bench.report.leaderboard.ratios import Order, ratio_groups
 from bench.report.ratio_text import ratio_texts
 from bench.results import HarmDifference, ValueResult
 from bench.wording import difference, plain, title, told_apart
+
+MOST: Final = 4_000  # sentences of a page: 80 kB; results.json holds all
+
+
+def pairs(runs: Sequence[BoardRun], rows: Sequence[NetworkRow]) -> list[dict[str, Any]]:
+    """What is said of any two variants; where that is too much for a page, changes of neighbours, then no harms."""
+    changes = [pair for run in runs for pair in ratios(run, rows)]
+    harms = [pair for run in runs for pair in harm_differences(run, rows)]
+    if len(changes) + len(harms) > MOST:
+        changes = [pair for pair in changes if "near" in pair]
+    return [*changes, *(harms if len(changes) + len(harms) <= MOST else ())]
 
 
 def ratios(run: BoardRun, rows: Sequence[NetworkRow]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from bench.report.figures import SIGNS, meanings
 from bench.report.interactive.explanations import explanation
 from bench.report.interactive.headlines import headlines
 from bench.report.interactive.networks import Judged, NetworkRow, network_row
-from bench.report.interactive.pairs import harm_differences, ratios
+from bench.report.interactive.pairs import pairs
 from bench.report.interactive.pareto import COSTS
 from bench.report.interactive.places import places as held
 from bench.report.interactive.small_print import Place, small_print
@@ -72,7 +72,7 @@ def _group(group: Group, shown: Sequence[BoardColumn], place: Place) -> dict[str
         "shown": [places[column.name] for column in shown if column.name in places],
         "costs": [place for place, column in enumerate(group.columns) if column.name in COSTS],
         "families": headlines(group.columns, rows, values),
-        "pairs": [pair for run in group.runs for pair in (*ratios(run, rows), *harm_differences(run, rows))],
+        "pairs": pairs(group.runs, rows),
         "small": [small_print(row, _variant(row, judged), place) for row in rows],
     }
 
