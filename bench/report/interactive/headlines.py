@@ -10,7 +10,7 @@ from bench.report.board.model import BoardColumn
 from bench.report.board_text import gap_text
 from bench.report.interactive.networks import NetworkRow
 from bench.report.leaderboard import GapEntry
-from bench.report.strip import strip
+from bench.report.strip import strip_words
 from bench.wording import NOTHING, plain
 
 GAP: Final = (
@@ -117,6 +117,6 @@ def _gap(family: str, row: NetworkRow) -> dict[str, Any] | None:
         "alarm": entry.alarm,
         "alarm_words": text.alarm_words,
         "band": entry.band,
-        "words": strip(text, row.yardstick).words,
+        "words": strip_words(text, row.yardstick),
         "reason": text.figure.reason if entry.unknown else "",
     }
