@@ -357,7 +357,16 @@ def test_what_may_be_masked_never_wins_by_robustness(sample_run, opened):
     run = sample_run.model_copy(deep=True)
     told = next(cell for cell in run.cells if cell.metric == "adversarial.pgd" and cell.status == "ok")
     details = {"variant": {"verdict": "masked", "reasons": ["its plain gradients are zero"]}}
-    run.cells.append(told.model_copy(update={"metric": "adversarial.masking", "details": details, "values": {}}))
+    masked = told.model_copy(update={"metric": "adversarial.masking", "details": details, "values": {}})
+    run.cells.append(masked)
+    (other_target,) = {v.target for v in run.variants if v.name == told.variant} - {told.target}
+    page = opened(render_html(run))  # nobody looked on the other target: the same weights run there
+    doubted = page.locator("tr[data-row]:not(.reference)", has_text="potentially unreliable")
+    assert doubted.locator(".place").all_inner_texts() == [told.target, other_target]
+    doubted.last.locator("a.to-detail").click()
+    assert f"on {told.target}: gradients are masked" in page.locator("#detail .doubt").inner_text()
+    sound = {"target": other_target, "details": {"variant": {"verdict": "sound"}}}
+    run.cells.append(masked.model_copy(update=sound))
     page = opened(render_html(run))
     line = page.locator("tr[data-row]:not(.reference)", has_text="potentially unreliable")
     assert line.count() == 1

@@ -71,6 +71,21 @@ class Judged:
             (variant.name, variant.target, variant.replicate): variant for variant in results.variants
         }
 
+    def unreliable(self, variant: str, target: str, replicate: int | None) -> str:
+        """Why a row's robustness is potentially unreliable; a target not looked at has the verdict of the others.
+
+        The same weights run there. Ranks go by the same rule.
+        """
+        said = {place: found for place, row in self.rows.items() if (found := doubts(row.cells)) is not None}
+        if (variant, target, replicate) in said:
+            return said[variant, target, replicate]
+        others = (
+            f"on {plain(place[1])}: {text}"
+            for place, text in said.items()
+            if (place[0], place[2]) == (variant, replicate) and text
+        )
+        return "; ".join(others)
+
 
 def network_row(row: BoardRow, place: str, judged: Judged) -> NetworkRow:
     """One row in words.
@@ -97,7 +112,7 @@ def network_row(row: BoardRow, place: str, judged: Judged) -> NetworkRow:
         steps="" if own is None else steps_text(own.steps),
         uses=() if own is None else tuple(plain(step.step) for step in own.steps),
         control=own is not None and is_control(own.steps),
-        unreliable=doubts(cells),
+        unreliable="" if row.variant is None else judged.unreliable(row.variant, row.target, row.replicate),
         cautions=tuple(map(plain, row.cautions)),
         cells=cells,
         of=row,
@@ -106,16 +121,19 @@ def network_row(row: BoardRow, place: str, judged: Judged) -> NetworkRow:
     )
 
 
-def doubts(cells: tuple[Cell, ...]) -> str:
+def doubts(cells: tuple[Cell, ...]) -> str | None:
     """Why the robustness of a variant is potentially unreliable: its gradients are, or may be, masked.
+
+    Nothing is known against it: empty. Nobody looked: None.
 
     >>> doubts((Cell(variant="int8", target="edge", metric="adversarial.masking", family="adversarial", status="ok",
     ...     details={"variant": {"verdict": "masked", "reasons": ["plain gradients are zero"]}}),))
     'gradients are masked: plain gradients are zero'
     """
-    for cell in cells:
+    looked = [cell for cell in cells if cell.metric == "adversarial.masking" and cell.status == "ok"]
+    for cell in looked:
         told = cell.details.get("variant")
-        if cell.metric == "adversarial.masking" and isinstance(told, dict) and told.get("verdict") in DOUBTFUL:
+        if isinstance(told, dict) and told.get("verdict") in DOUBTFUL:
             said = "gradients are masked" if told["verdict"] == "masked" else "gradients may be masked"
             return ": ".join(filter(None, (said, "; ".join(map(plain, told.get("reasons", ()))))))
-    return ""
+    return "" if looked else None
