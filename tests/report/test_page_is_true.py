@@ -236,8 +236,9 @@ def derived(told: dict[str, Any], name: str, row: tuple[Any, Any, list[dict[str,
         return faults(text.removesuffix(" no interval"), [value["variant"] / value["reference"]])
     assert name.startswith("equivalent"), name
     role = ("reference", "reference") if variant is None else ("variant", variant["name"])
+    place = (*role, cells[0]["target"])
     section = next(item for item in run["equivalents"] if f"pool={item['name']}" in name or "[" not in name)
-    mine = next(item for item in section["networks"] if (item["role"], item["name"]) == role)
+    mine = next(item for item in section["networks"] if (item["role"], item["name"], item["target"]) == place)
     kind = name.rpartition(".")[2]
     if kind in ("cpu_seconds", "epochs"):
         return faults(text, [mine[kind]])
