@@ -135,7 +135,7 @@ class RunResults(Results):
         return ratio_of_cells(self[first].cell, self[second].cell, self._samples, value)
 
     def ratios(self) -> pandas.DataFrame:
-        """A row for each variant and the next nearer one, and the nearest, by each headline change.
+        """A row for each variant and the next nearer one, and the nearest; by a family's headline for every two.
 
         See ``bench.frames.RATIO_COLUMNS``; the first is the one that moved further. ``variant_ratios`` holds the same.
 
