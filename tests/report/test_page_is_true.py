@@ -306,7 +306,9 @@ def wrong_headlines(rows: list[dict[str, Any]], truth: Truth) -> list[str]:
             else:
                 found = harm_of(name, cells, harm_title(told["head"]))
                 key = None if found is None else (*found[0]["like"], found[1])
-                fault = "" if key is None and told["lines"] == ["–"] else of_reference(told, key, cells)
+                fault = (
+                    "" if key is None and told["lines"] in (["–"], ["not measured"]) else of_reference(told, key, cells)
+                )
             if fault:
                 wrong.append(f"headlines, {row['key']}, {name}: {fault}")
     return wrong
