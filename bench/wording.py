@@ -75,6 +75,17 @@ def title(name: str) -> str:
     return TITLES.get(name, plain(" ".join(parts).replace("jacobian", "Jacobian")))
 
 
+def place_words(target: str, replicate: int | None, *, several: bool) -> str:
+    """A target, and the replicate where there are several.
+
+    >>> place_words("edge", 0, several=False), [place_words("edge", which, several=True) for which in (2, None)]
+    ('edge', ['edge, replicate 2', 'edge, all replicates'])
+    """
+    if not several:
+        return plain(target)
+    return f"{plain(target)}, {'all replicates' if replicate is None else f'replicate {replicate}'}"
+
+
 def decimals(width: float) -> int:
     """The number of decimals that an interval of this width justifies: two digits of the width, at most six.
 

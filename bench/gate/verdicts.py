@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.cell_id import canonical_parameters
 from bench.results import Cell, GateResult, Results, VariantResult, Verdict
-from bench.wording import plain, title, told_apart
+from bench.wording import place_words, plain, title, told_apart
 from bench.wording_of_sums import caveat, kinds_elsewhere, sums_told, unmeasured
 
 UNGATED = "no gate was set"
@@ -83,10 +83,8 @@ def subjects(variants: Sequence[VariantResult]) -> list[str]:
     several = {key for key, count in Counter((v.name, v.target) for v in variants).items() if count > 1}
     words = []
     for variant in variants:
-        labels = [plain(variant.target)]
-        if (variant.name, variant.target) in several:
-            labels.append("all replicates" if variant.replicate is None else f"replicate {variant.replicate}")
-        words.append(f"{plain(variant.name)} ({', '.join(labels)})")
+        place = place_words(variant.target, variant.replicate, several=(variant.name, variant.target) in several)
+        words.append(f"{plain(variant.name)} ({place})")
     return words
 
 

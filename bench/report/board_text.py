@@ -11,7 +11,7 @@ from bench.report.ratio_text import RatioGroupText, ratio_texts
 from bench.report.step_text import steps_text
 from bench.report.yardsticks import YardstickWords, yardstick_scale, yardstick_words
 from bench.results import Cell
-from bench.wording import difference_unit, parameters_in_words, plain, title
+from bench.wording import difference_unit, parameters_in_words, place_words, plain, title
 
 WORDS: dict[State, str] = {
     State.SHIP: "may ship", State.STOP: "do not ship", State.OPEN: "undecided", State.ERROR: "error",
@@ -179,12 +179,9 @@ def _column(column: Column) -> ColumnText:
 
 
 def _row(row: Row) -> RowText:
-    target = plain(row.target)
-    if row.several:
-        target += ", all replicates" if row.replicate is None else f", replicate {row.replicate}"
     return RowText(
         name=plain(row.variant),
-        target=target,
+        target=place_words(row.target, row.replicate, several=row.several),
         place=plain(row.target),
         state=row.state,
         because=plain(row.because) or UNJUDGED,

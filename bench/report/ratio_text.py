@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.cell_id import canonical_parameters
 from bench.report.leaderboard.ratios import Order, RatioEntry, RatioGroup
-from bench.wording import decimals, fixed, limit, plain, significant, title, told_apart
+from bench.wording import decimals, fixed, limit, place_words, plain, significant, title, told_apart
 
 HEADING = "Which variant is nearer to the reference"
 NOTE = "each beside the next nearer one: how many times as far it moved; paired 95 % interval of each pair by itself"
@@ -44,9 +44,7 @@ def ratio_texts(groups: Sequence[RatioGroup]) -> tuple[RatioGroupText, ...]:
     for group in groups:
         words = apart[group.value.metric, canonical_parameters(group.value.params)]
         value = f"{title(group.value.value)} ({words})" if words else title(group.value.value)
-        target = plain(group.target)
-        if group.several:
-            target += ", all replicates" if group.replicate is None else f", replicate {group.replicate}"
+        target = place_words(group.target, group.replicate, several=group.several)
         reasons = {entry.reason for entry in group.entries if entry.order is Order.UNKNOWN}
         if len(reasons) == 1 and all(entry.order is Order.UNKNOWN for entry in group.entries):
             lines: tuple[RatioLine, ...] = (RatioLine(Order.UNKNOWN, _reason(*reasons)),)

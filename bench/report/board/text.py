@@ -10,7 +10,7 @@ from bench.report.board.missing import MissingText, missing
 from bench.report.board.model import Board, BoardColumn, BoardRow, Group, Status
 from bench.report.board.sums import other_functions
 from bench.report.leaderboard.marks import Mark
-from bench.wording import parameters_in_words, plain, title
+from bench.wording import parameters_in_words, place_words, plain, title
 
 NOTE: Final = (
     "An entry is the network's own figure with its 95 % interval over the evaluation samples; below a variant's stands "
@@ -149,10 +149,8 @@ def _group(group: Group, place: int, of: int) -> GroupText:
 
 def place_text(row: BoardRow) -> str:
     """The target of a row, and its replicate where there are several."""
-    if not row.several:
-        return plain(row.target)
-    which = "all replicates (of the recipe)" if row.replicate is None else f"replicate {row.replicate}"
-    return f"{plain(row.target)}, {which}"
+    words = place_words(row.target, row.replicate, several=row.several)
+    return f"{words} (of the recipe)" if row.several and row.replicate is None else words
 
 
 def _heading(group: Group, place: int, of: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from bench.cell_id import canonical_parameters
-from bench.report.interactive.tables import layer_norms
+from bench.report.interactive.tables import layer_norms, side_of
 from bench.results import Cell, ValueResult
 from bench.wording import plain, title
 
@@ -25,22 +25,17 @@ def charts(cells: Sequence[Cell]) -> list[dict[str, Any]]:
         made
         for cell in cells
         for key, make in SHAPES.items()
-        if any(key in _side(cell, side) for side in SIDES)
+        if any(key in side_of(cell, side) for side in SIDES)
         for made in make(cell, key)
     ]
     return [*found, *over_a_parameter(cells)]
-
-
-def _side(cell: Cell, side: str) -> Mapping[str, Any]:
-    told = cell.details.get(side)
-    return told if isinstance(told, Mapping) else {}
 
 
 def _pairs(cell: Cell, key: str, x: str, y: str) -> list[Line]:
     """Lines of both networks from two lists of equal length."""
     lines = []
     for side in SIDES:
-        held = _side(cell, side).get(key)
+        held = side_of(cell, side).get(key)
         if isinstance(held, Mapping) and len(held.get(x, ())) == len(held.get(y, ())) > 0:
             lines.append({"name": side, "x": list(held[x]), "y": list(held[y])})
     return lines
@@ -63,7 +58,7 @@ def _certified(cell: Cell, key: str) -> list[dict[str, Any]]:
 
 def _severities(cell: Cell, key: str) -> list[dict[str, Any]]:
     """A chart for each figure that was kept by severity."""
-    tables = {side: _side(cell, side).get(key, {}) for side in SIDES}
+    tables = {side: side_of(cell, side).get(key, {}) for side in SIDES}
     names = list(dict.fromkeys(name for table in tables.values() for row in table.values() for name in row))
     made = []
     for name in names:
@@ -80,7 +75,7 @@ def _kinds(cell: Cell, key: str) -> list[dict[str, Any]]:
     """The mean over kinds of corruptions at each severity."""
     lines = []
     for side in SIDES:
-        told = _side(cell, side)
+        told = side_of(cell, side)
         table, severities = told.get(key), told.get("severities")
         if isinstance(table, Mapping) and table and severities:
             columns = zip(*table.values(), strict=True)
@@ -92,7 +87,7 @@ def _layers(cell: Cell, key: str) -> list[dict[str, Any]]:
     """The norm of each layer that can change distances, in the order of the network."""
     lines = []
     for side in SIDES:
-        norms = layer_norms(_side(cell, side))
+        norms = layer_norms(side_of(cell, side))
         if len(norms) > 1:
             told = {"names": [plain(name) for name in norms], "y": [upper for upper, _ in norms.values()]}
             lines.append({"name": side, "x": list(range(1, len(norms) + 1)), **told})

@@ -12,7 +12,7 @@ from bench.report.leaderboard import Leaderboard, Row, State, leaderboard
 from bench.report.step_text import is_control, steps_text
 from bench.report.yardsticks import YardstickWords, yardstick_words
 from bench.results import Cell, Results, VariantResult
-from bench.wording import plain
+from bench.wording import place_words, plain
 
 DOUBTFUL: Final = ("suspect", "masked")  # verdicts on gradients
 
@@ -70,18 +70,18 @@ class Judged:
         self.variants: dict[tuple[str, str, int | None], VariantResult] = {
             (variant.name, variant.target, variant.replicate): variant for variant in results.variants
         }
+        self.said = {place: found for place, row in self.rows.items() if (found := doubts(row.cells)) is not None}
 
     def unreliable(self, variant: str, target: str, replicate: int | None) -> str:
         """Why a row's robustness is potentially unreliable; a target not looked at has the verdict of the others.
 
         The same weights run there. Ranks go by the same rule.
         """
-        said = {place: found for place, row in self.rows.items() if (found := doubts(row.cells)) is not None}
-        if (variant, target, replicate) in said:
-            return said[variant, target, replicate]
+        if (variant, target, replicate) in self.said:
+            return self.said[variant, target, replicate]
         others = (
             f"on {plain(place[1])}: {text}"
-            for place, text in said.items()
+            for place, text in self.said.items()
             if (place[0], place[2]) == (variant, replicate) and text
         )
         return "; ".join(others)
@@ -108,7 +108,7 @@ def network_row(row: BoardRow, place: str, judged: Judged) -> NetworkRow:
         target=plain(row.target),
         state=None if own is None else own.state,
         because=because,
-        reason=without_opening(because, f"{name} ({place.removesuffix(' (of the recipe)')})"),
+        reason=without_opening(because, f"{name} ({place_words(row.target, row.replicate, several=row.several)})"),
         steps="" if own is None else steps_text(own.steps),
         uses=() if own is None else tuple(plain(step.step) for step in own.steps),
         control=own is not None and is_control(own.steps),

@@ -25,12 +25,16 @@ def pairs(runs: Sequence[BoardRun], rows: Sequence[NetworkRow]) -> list[dict[str
     return [*changes, *(harms if len(changes) + len(harms) <= MOST else ())]
 
 
+def _places(run: BoardRun, rows: Sequence[NetworkRow]) -> dict[tuple[str | None, str, int | None], int]:
+    return {
+        (row.of.variant, row.of.target, row.of.replicate): place for place, row in enumerate(rows) if row.of.run is run
+    }
+
+
 def ratios(run: BoardRun, rows: Sequence[NetworkRow]) -> list[dict[str, Any]]:
     """Each pair by each change: the two rows, the value, the sentence, and ``near`` of neighbours."""
     groups = ratio_groups(run.results, every=True)
-    places = {
-        (row.of.variant, row.of.target, row.of.replicate): place for place, row in enumerate(rows) if row.of.run is run
-    }
+    places = _places(run, rows)
     told = []
     for group, text in zip(groups, ratio_texts(groups), strict=True):
         if len(text.lines) != len(group.entries):  # one reason for all of them
@@ -53,9 +57,7 @@ def ratios(run: BoardRun, rows: Sequence[NetworkRow]) -> list[dict[str, Any]]:
 def harm_differences(run: BoardRun, rows: Sequence[NetworkRow]) -> list[dict[str, Any]]:
     """Each pair of variants on one target by each headline harm: the two rows, the value, and the sentence."""
     results = run.results
-    places = {
-        (row.of.variant, row.of.target, row.of.replicate): place for place, row in enumerate(rows) if row.of.run is run
-    }
+    places = _places(run, rows)
     held = {
         (cell.metric, canonical_parameters(cell.params), cell.variant, cell.target, cell.replicate): cell.values
         for cell in results.cells

@@ -183,7 +183,7 @@ def _drawn(group: dict[str, Any], family: int, what: str, cost: str, points: Seq
     dots = tuple(
         Dot(
             key=rows["key"][point.row],
-            words=_words(group, family, what, costs, point),
+            words=_words(group, family, what, costs, point, len(lines) > 1),
             x=across.at(point.cost),
             y=up.at(point.height),
             bar=_bar(point, up, ys[-1]),
@@ -235,7 +235,7 @@ def _bar(point: Point, up: Axis, top: float) -> tuple[float, float] | None:
     return up.at(max(point.low, up.least)), up.at(min(point.high, top))
 
 
-def _words(group: dict[str, Any], family: int, what: str, costs: dict[str, Any], point: Point) -> str:
+def _words(group: dict[str, Any], family: int, what: str, costs: dict[str, Any], point: Point, several: bool) -> str:
     rows, told, i = group["rows"], group["families"][family], point.row
     if what == "gap":
         parts = at(told, "gap", i), at(told, "gap_interval", i)
@@ -244,8 +244,7 @@ def _words(group: dict[str, Any], family: int, what: str, costs: dict[str, Any],
         parts = at(column, "harm", i), at(column, "harm_interval", i)
     figure = " ".join(filter(None, parts))
     doubt = f"; potentially unreliable: {rows['unreliable'][i]}" if point.unreliable else ""
-    named = _named(rows, i, len(set(rows["run"])) > 1)
-    return f"{named}: {what} {figure}, {costs['value'][i]}{doubt}"
+    return f"{_named(rows, i, several)}: {what} {figure}, {costs['value'][i]}{doubt}"
 
 
 def short(number: float) -> str:

@@ -14,8 +14,14 @@ Side: TypeAlias = Mapping[str, Any]
 
 def tables(cell: Cell) -> list[Table]:
     """Every table that a cell's details hold."""
-    sides = [side if isinstance(side, Mapping) else {} for side in map(cell.details.get, ("reference", "variant"))]
+    sides = side_of(cell, "reference"), side_of(cell, "variant")
     return [make(*sides) for key, make in TABLES.items() if any(key in side for side in sides)]
+
+
+def side_of(cell: Cell, name: str) -> Side:
+    """What a cell's details tell of the reference or of the variant."""
+    told = cell.details.get(name)
+    return told if isinstance(told, Mapping) else {}
 
 
 def layer_norms(side: Side) -> dict[str, tuple[float, str]]:

@@ -22,8 +22,7 @@ NUMBERS: Final = (
 )  # fmt: skip
 TEXTS: Final = (
     "value", "interval", "harm", "harm_interval", "gap", "gap_interval", "mark", "status", "reason", "reference",
-    "own",
-    "yardsticks", "seed_ratio", "p_value", "floor", "gates", "remarks",
+    "own", "yardsticks", "seed_ratio", "p_value", "floor", "gates", "remarks",
 )  # fmt: skip
 
 

@@ -44,7 +44,8 @@ WORDS: Final[dict[str, str | list[str]]] = {
     "apart": "these figures stand side by side for reading, and cannot be ranked.",
     "apart_head": "Other data, another number of samples or another kind of processor: ",
     "neighbours": (
-        "Variants of one target are paired, by what their families show first; crbench diff tells of any two files."
+        "Variants of one target are paired, by what their families show first; a page of very many variants keeps "
+        "neighbours only, results.json all. crbench diff tells of any two files."
     ),
     "unpaired": (
         "Rows of different runs are not paired here: whether two of their intervals overlap says little "
