@@ -52,3 +52,12 @@ def in_order(names: set[str]) -> list[str]:
     ['fidelity', 'uncertainty', 'own']
     """
     return [*(name for name in FAMILIES if name in names), *sorted(names - FAMILIES.keys())]
+
+
+def is_family_harm(family: str, metric: str, value: str) -> bool:
+    """Whether a value is among those that reports show first of a family's harm.
+
+    >>> is_family_harm("fidelity", "fidelity.accuracy", "accuracy"), is_family_harm("own", "own.metric", "figure")
+    (True, False)
+    """
+    return family in FAMILIES and f"{metric}.{value}" in FAMILIES[family].harms

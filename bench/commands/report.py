@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.commands.options import INLINE_PICTURES
 from bench.commands.output import json_alone
 from bench.commands.several_runs import RUN, complete, load_runs, refuse_run_folder, write_and_show
+
+if TYPE_CHECKING:
+    from bench.report.board import Board
+    from bench.results import RunsBeside
 
 
 @click.command()
@@ -27,7 +32,7 @@ def report(
 
     A row for each run's reference and each variant, in the order given: own figures with their intervals, and harms.
     Runs of other data, another number of evaluation samples or another kind of processor stand in tables of their own.
-    Nothing is ranked.
+    Nothing is ranked. Each network of two runs in one table is paired with itself where arrays.npz lies beside both.
     """
     from bench.report.board import board
     from bench.report.board.files import board_csv, board_json
@@ -53,8 +58,28 @@ def report(
         files = {
             "board.json": board_json(joined),
             "board.csv": board_csv(joined),
-            "index.html": render_board_html(given, values, inline if inline_pictures else pictures.place, board=text),
+            "index.html": render_board_html(
+                given,
+                values,
+                inline if inline_pictures else pictures.place,
+                board=text,
+                beside=_beside(joined, dict(zip([place for place, _ in given], runs, strict=True))),
+            ),
         }
         pictures.write(out)
         write_and_show(out, files, "board.json", say if as_json else None, None if quiet else show)
     return complete(any(group.columns for group in joined.groups))
+
+
+def _beside(joined: Board, paths: dict[str, Path]) -> list[RunsBeside]:
+    """Every two runs of one table in pairs of samples, the later one given beside the earlier one."""
+    from itertools import combinations
+
+    from bench.gate import load_run, runs_beside
+
+    found = []
+    for group in joined.groups:
+        several = len(group.runs) > 1
+        loaded = [(run.place, load_run(paths[run.place])) for run in group.runs] if several else []
+        found += [runs_beside(*two) for two in combinations(loaded, 2)]
+    return [item for item in found if item is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.engine.rank_evidence import Contributions, Ranked, floor_of, method_of, table_of
-from bench.families import FAMILIES
+from bench.families import is_family_harm
 from bench.metrics.values import Change
 from bench.results import Cell, HarmDifference
 from bench.stats.interval import Interval
@@ -15,8 +15,7 @@ from bench.stats.resampling import Resamples
 
 def is_headline_harm(cell: Cell, value: Ranked) -> bool:
     """Whether a value is what its family shows first of a harm."""
-    family = FAMILIES.get(cell.family)
-    return not isinstance(value, Change) and family is not None and f"{cell.metric}.{value.name}" in family.harms
+    return not isinstance(value, Change) and is_family_harm(cell.family, cell.metric, value.name)
 
 
 def harm_differences(value: Ranked, ranked: Sequence[tuple[Cell, Contributions]], draws: int) -> list[HarmDifference]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.engine.observed import covers
+from bench.families import is_family_harm
 from bench.metrics.values import Cost, Value
 from bench.store.store import Store
 from bench.suite.plan import PlannedCell, PlannedObservation, own_sources, sources_of_reference
@@ -23,10 +24,13 @@ def judged_values(planned: PlannedCell) -> list[Value]:
 
 
 def kept_values(planned: PlannedCell) -> list[Value]:
-    """The values whose per-sample arrays a run keeps: what is judged, and what two variants are compared by."""
-    judged = judged_values(planned)
-    headline = planned.use.metric.headline
-    return [value for value in planned.use.metric.values if value in judged or value.name == headline]
+    """The values whose per-sample arrays a run keeps: what is judged, and what two variants or runs are compared by."""
+    judged, metric = judged_values(planned), planned.use.metric
+    return [
+        value
+        for value in metric.values
+        if value in judged or value.name == metric.headline or is_family_harm(metric.family, metric.name, value.name)
+    ]
 
 
 def observations_behind(planned: PlannedCell, values: Iterable[Value]) -> list[PlannedObservation]:

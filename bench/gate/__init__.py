@@ -12,8 +12,10 @@ from bench.gate.exit_codes import exit_code, exit_code_of, incomplete, unseen, w
 from bench.gate.gated import judge_gates
 from bench.gate.judgements import by_cell
 from bench.gate.outcome import conclude
+from bench.gate.run_differences import run_differences
 from bench.gate.run_ratios import run_ratios
 from bench.gate.runs import Run, load_run, results_json
+from bench.gate.runs_beside import runs_beside
 from bench.gate.tolerances import Tolerance, judge_gate
 from bench.gate.verdicts import (
     cells_of,
@@ -54,7 +56,9 @@ __all__ = [
     "load_run",
     "overall_verdict",
     "results_json",
+    "run_differences",
     "run_ratios",
+    "runs_beside",
     "subjects",
     "unseen",
     "variant_verdict",

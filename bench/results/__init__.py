@@ -20,6 +20,7 @@ from bench.results.run import (
     Results,
     SuiteInfo,
 )
+from bench.results.runs_beside import RunDifference, RunsBeside
 from bench.results.series import SeriesPoint, SeriesResult
 from bench.results.stages import (
     Artefact,
@@ -71,7 +72,9 @@ __all__ = [
     "ReferenceResult",
     "Results",
     "Rule",
+    "RunDifference",
     "RunRatio",
+    "RunsBeside",
     "SeriesPoint",
     "SeriesResult",
     "ShownExemplar",

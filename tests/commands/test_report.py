@@ -393,3 +393,51 @@ def test_rows_stand_in_the_order_given(at, tmp_path):
         (group,) = read(out / "board.json")["groups"]
         assert [run["place"] for run in group["runs"]] == list(order)
         assert all(first <= second for first, second in pairwise(group["rows"]["run"]))
+
+
+def test_two_runs_of_a_suite_are_paired_network_by_network(measured, capsys):
+    shutil.copytree(measured.folder / "reports/tiny", measured.folder / "before")
+    measured.write("sigma = 0.3", "sigma = 3.0")
+    assert measured.run("run", "tiny.toml", "--quiet", "--out", "after") == 0
+    assert measured.run("report", "before", "after", "-o", "board", "--quiet") == 0
+    tables = Tables((measured.folder / "board/index.html").read_text()).tables
+    (pairs,) = (table for table in tables if table[0] == ["network", "value", "what is known"])
+    found = {(who, value.partition(",")[0]): sentence for who, value, sentence in pairs[1:]}
+
+    def figures(run):
+        cells = read(measured.folder / run / "results.json")["cells"]
+        return next(
+            cell["values"]["accuracy"]
+            for cell in cells
+            if (cell["variant"], cell["target"], cell["metric"]) == ("noise", "torch", "fidelity.accuracy")
+        )
+
+    before, after = (figures(run)["variant"] for run in ("before", "after"))
+    said = found["noise (torch)", "accuracy"]
+    assert said.startswith("noise in tiny (after) is worse than noise in tiny (before) by ")
+    assert shows(said.partition(" by ")[2], before - after)
+    assert found["reference (torch)", "accuracy"] == "one and the same measurement in both"
+    assert found["int8 (edge)", "accuracy"] == "one and the same measurement in both"
+    capsys.readouterr()
+    measured.run("compare", "before", "after", "--json")
+    ratio = next(
+        item
+        for item in json.loads(capsys.readouterr().out)["ratios"]
+        if (item["variant"], item["target"], item["value"]) == ("noise", "torch", "js")
+    )
+    said = found["noise (torch)", "Jensen-Shannon divergence"]
+    assert said.startswith("noise in tiny (after) moved ")
+    assert shows(said.partition(" moved ")[2], ratio["ratio"])
+
+
+def test_runs_without_arrays_stand_side_by_side_unpaired(measured):
+    for name in ("before", "after"):
+        shutil.copytree(measured.folder / "reports/tiny", measured.folder / name)
+    results = measured.folder / "after/results.json"
+    told = read(results)
+    told["suite"]["name"] = "other"
+    results.write_text(json.dumps(sealed(told)))
+    (measured.folder / "after/arrays.npz").unlink()
+    assert measured.run("report", "before", "after", "-o", "board", "--quiet") == 0
+    tables = Tables((measured.folder / "board/index.html").read_text()).tables
+    assert all(table[0] != ["network", "value", "what is known"] for table in tables)

@@ -22,7 +22,8 @@ class Maker:
     def add(
         self, x, *, variant="v", form="proportion", rule="max_harm", tolerance=0.05, margin=None, better="lower",
         metric="made.up", value="figure", reference=None, status="ok", reason="", machine="m", gates=None, key=None,
-        verdict="passed", yardsticks=(), power=1, version=1, inputs=None, params=None, target="torch", **more,
+        verdict="passed", yardsticks=(), power=1, version=1, inputs=None, params=None, target="torch",
+        family="fidelity", **more,
     ):  # fmt: skip
         params = {} if params is None else params
         arrays = inputs if inputs is not None else {"x": np.asarray(x, dtype=float)}
@@ -39,7 +40,7 @@ class Maker:
         name = f"{key or self.key}/{place}"
         self.cells.append(
             Cell(
-                variant=variant, target=target, metric=metric, params=params, family="fidelity", n=n, status=status,
+                variant=variant, target=target, metric=metric, params=params, family=family, n=n, status=status,
                 reason=reason, key=name, values={value: shown} if status == "ok" else {},
             )
         )  # fmt: skip

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import html
 import re
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 
 from bench.report.board.html import render_board_html
 from bench.report.html import render_html
 from bench.report.interactive import unpacked
-from bench.results import HarmDifference, RankEntry, RankResult, Unranked
+from bench.results import (
+    HarmDifference,
+    RankEntry,
+    RankResult,
+    RunDifference,
+    RunRatio,
+    RunsBeside,
+    Unranked,
+    ValueResult,
+)
 from tests.report.many import of_one_place, other
 
 
@@ -180,6 +189,48 @@ def test_any_two_variants_of_a_target_are_told_apart_in_pairs(sample_run, opened
     ]
     page = opened(html, anchor=urlencode({"open": keys[first.name]}))
     assert not any(text.startswith("accuracy") for text in page.locator("#detail ul li").all_inner_texts())
+
+
+def test_a_network_is_beside_itself_in_another_run(sample_run, opened):
+    first = of_one_place(sample_run)
+    second = other(first)
+    name = next(variant.name for variant in second.variants if variant.target == "torch")
+    like = ValueResult(kind="quality", interval="score")
+    place = {"target": "torch", "replicate": 0, "metric": "fidelity.accuracy", "params": {}, "value": "accuracy"}
+    ratio = {"variant": name, "target": "torch", "metric": "fidelity.predictions", "value": "js"}
+    beside = RunsBeside(
+        before="first",
+        after="second",
+        ratios=(RunRatio(**ratio, ratio=2.0, ci=(1.6, 2.5), told_apart=True),),
+        differences=(
+            RunDifference(variant=name, **place, like=like, difference=0.06, ci=(0.03, 0.09)),
+            RunDifference(variant=None, **place, like=like, unchanged=True),
+            RunDifference(variant="gone", **place, like=like, difference=0.5, ci=(0.4, 0.6)),
+        ),
+    )
+    runs = [("first", first), ("second", second)]
+    text = render_board_html(runs, beside=[beside])
+    rows = data_of(text)["rows"]
+    keys = [
+        key
+        for key, of, at in zip(rows["key"], rows["name"], rows["target"], strict=True)
+        if (of, at) == (name, "torch")
+    ]
+    page = opened(text, anchor=urlencode({"compare": ",".join(map(quote, keys))}))
+    said = page.locator("#detail ul li").all_inner_texts()
+    here, there = "digits (second)", "digits (first)"
+    assert said == [
+        "Jensen-Shannon divergence, fidelity.predictions: "
+        f"{name} in {here} moved 2.00 [1.60, 2.50] times as far as {name} in {there}",
+        f"accuracy, fidelity.accuracy: {name} in {here} is worse than {name} in {there} by 6.0 points [3.0, 9.0]",
+    ]
+    page = opened(text, scripts=False)
+    page.locator("summary", has_text="each network with itself").click()
+    lines = page.locator("details[open] tbody tr").all_inner_texts()
+    assert lines[-1] == "reference (torch)\taccuracy, fidelity.accuracy\tone and the same measurement in both"
+    assert len(lines) == 3
+    page = opened(render_board_html(runs), anchor=urlencode({"compare": ",".join(map(quote, keys))}))
+    assert "These rows of two runs are not paired" in page.locator("#detail").inner_text()
 
 
 def test_what_a_value_means_opens_and_closes(page):

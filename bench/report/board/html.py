@@ -11,10 +11,11 @@ from bench.report.board.text import APART, NOTE, BoardText, board_text
 from bench.report.board_text import WORDS as VERDICTS
 from bench.report.interactive import Place, inline, packed, payload, script
 from bench.report.interactive.pareto import drawing
+from bench.report.interactive.runs_beside import between_runs
 from bench.report.page import asset, environment, policy
 from bench.report.strip import position
 from bench.report.yardsticks import yardstick_words
-from bench.results import Results
+from bench.results import Results, RunsBeside
 
 
 def render_board_html(
@@ -23,6 +24,7 @@ def render_board_html(
     place: Place = inline,
     *,
     board: BoardText | None = None,
+    beside: Sequence[RunsBeside] = (),
 ) -> str:
     """The whole board as one HTML document; names from results are escaped.
 
@@ -31,6 +33,7 @@ def render_board_html(
         values: names of the columns of the table; by default the usual ones.
         place: from a picture in base64 to what an image's ``src`` names; by default the picture within the page.
         board: their board of these values in words, where it is known already.
+        beside: what is known of two of these runs in pairs.
 
     Raises:
         UserError: a value that no run has.
@@ -38,7 +41,7 @@ def render_board_html(
     board = board or board_text(joined(given, values))
     style, code = asset("report.css"), script()
     said = figures.meanings(yardstick_words("none", 0))
-    data = payload(joined(given, every=True), place, values)
+    data = payload(joined(given, every=True), place, values, beside=beside)
     return (
         environment()
         .get_template("board.html.j2")
@@ -46,6 +49,7 @@ def render_board_html(
             board=board,
             data=data,
             drawings=[drawing(group) for group in data["groups"]],
+            between=[between_runs(group) for group in data["groups"]],
             packed=packed(data),
             note=NOTE,
             apart=APART,

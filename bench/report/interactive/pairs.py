@@ -7,22 +7,32 @@ from typing import Any, Final
 
 from bench.cell_id import canonical_parameters
 from bench.report.board.model import BoardRun
+from bench.report.interactive.difference_text import difference_sentence
 from bench.report.interactive.networks import NetworkRow
+from bench.report.interactive.runs_beside import beside_pairs
 from bench.report.leaderboard.ratios import Order, ratio_groups
 from bench.report.ratio_text import ratio_texts
-from bench.results import HarmDifference, ValueResult
-from bench.wording import difference, plain, title, told_apart
+from bench.results import RunsBeside
+from bench.wording import plain, title, told_apart
 
 MOST: Final = 4_000  # sentences of a page: 80 kB; results.json holds all
 
 
-def pairs(runs: Sequence[BoardRun], rows: Sequence[NetworkRow]) -> list[dict[str, Any]]:
-    """What is said of any two variants; where that is too much for a page, changes of neighbours, then no harms."""
+def pairs(
+    runs: Sequence[BoardRun], rows: Sequence[NetworkRow], beside: Sequence[RunsBeside] = ()
+) -> list[dict[str, Any]]:
+    """What is said of any two variants, and of a network in two runs.
+
+    Where that is too much for a page, changes of neighbours, then no harms; none of two runs above half of it.
+    """
+    between = beside_pairs(runs, rows, beside)
+    between = between if 2 * len(between) <= MOST else []
     changes = [pair for run in runs for pair in ratios(run, rows)]
     harms = [pair for run in runs for pair in harm_differences(run, rows)]
-    if len(changes) + len(harms) > MOST:
+    room = MOST - len(between)
+    if len(changes) + len(harms) > room:
         changes = [pair for pair in changes if "near" in pair]
-    return [*changes, *(harms if len(changes) + len(harms) <= MOST else ())]
+    return [*between, *changes, *(harms if len(changes) + len(harms) <= room else ())]
 
 
 def _places(run: BoardRun, rows: Sequence[NetworkRow]) -> dict[tuple[str | None, str, int | None], int]:
@@ -74,27 +84,7 @@ def harm_differences(run: BoardRun, rows: Sequence[NetworkRow]) -> list[dict[str
             of = [places.get((side, pair.target, item.replicate)) for side in (pair.first, pair.second)]
             values = held.get((item.metric, parameters, pair.first, pair.target, item.replicate), {})
             if None not in of and (value := values.get(item.value)) is not None:
-                told.append({"rows": of, "value": name, "sentence": difference_sentence(pair, value)})
+                sides = plain(pair.first), plain(pair.second)
+                sentence = difference_sentence(*sides, value, pair.difference, pair.ci, pair.numerical_floor)
+                told.append({"rows": of, "value": name, "sentence": sentence})
     return told
-
-
-def difference_sentence(pair: HarmDifference, value: ValueResult) -> str:
-    """A paired difference of two harms in a sentence; ``value``: the first one's, for its unit.
-
-    >>> names = {"first": "ptq4", "second": "ptq8", "target": "torch"}
-    >>> share = ValueResult(kind="quality", interval="score")
-    >>> difference_sentence(HarmDifference(**names, difference=0.061, ci=(0.032, 0.09)), share)
-    'ptq4 is worse than ptq8 by 6.1 points [3.2, 9.0]'
-    >>> difference_sentence(HarmDifference(**names, difference=0.0, ci=(-0.013, 0.013)), share)
-    'ptq4 and ptq8 cannot be told apart: 0.0 points [-1.3, 1.3]'
-    """
-    first, second = plain(pair.first), plain(pair.second)
-    if 0 < pair.numerical_floor >= abs(pair.difference):
-        return f"{first} and {second}: the same within arithmetic"
-    if pair.ci is None:
-        return f"{first} beside {second}: {difference(value, pair.difference, None)[0]}, no interval"
-    if pair.ci[0] <= 0 <= pair.ci[1]:
-        return f"{first} and {second} cannot be told apart: {' '.join(difference(value, pair.difference, pair.ci))}"
-    low, high = sorted(map(abs, pair.ci))
-    figures = " ".join(difference(value, abs(pair.difference), (low, high))).removeprefix("+")
-    return f"{first} is {'worse' if pair.difference > 0 else 'better'} than {second} by {figures}"

@@ -20,6 +20,7 @@ from bench.report.interactive.values import value_column
 from bench.report.interactive.words import WORDS
 from bench.report.leaderboard.ranks import ranks_of
 from bench.report.yardsticks import YARDSTICKS, YardstickWords
+from bench.results import RunsBeside
 from bench.wording import plain
 
 SCHEMA: Final = 1
@@ -36,7 +37,11 @@ def inline(picture: str) -> str:
 
 
 def payload(
-    board: Board, place: Place = inline, values: Sequence[str] = (), yardstick: YardstickWords = YARDSTICKS["none"]
+    board: Board,
+    place: Place = inline,
+    values: Sequence[str] = (),
+    yardstick: YardstickWords = YARDSTICKS["none"],
+    beside: Sequence[RunsBeside] = (),
 ) -> dict[str, Any]:
     """All groups of a board, columnar.
 
@@ -45,10 +50,11 @@ def payload(
         place: from a picture in base64 to what names it.
         values: names of the columns that stand in the table of own values at first; by default the usual ones.
         yardstick: what the marks are told by.
+        beside: what is known of two runs in pairs.
     """
     runs = [run for group in board.groups for run in group.runs]
     shown = chosen(all_columns(runs), runs, values)
-    groups = [_group(group, shown, place) for group in board.groups]
+    groups = [_group(group, shown, place, beside) for group in board.groups]
     metrics = dict.fromkeys(column["metric"] for group in groups for column in group["columns"])
     told = {name: text for name in metrics if (text := explanation(name))}
     return {"schema": SCHEMA, "groups": groups, "explanations": told, "words": WORDS} | {
@@ -57,7 +63,7 @@ def payload(
     }
 
 
-def _group(group: Group, shown: Sequence[BoardColumn], place: Place) -> dict[str, Any]:
+def _group(group: Group, shown: Sequence[BoardColumn], place: Place, beside: Sequence[RunsBeside]) -> dict[str, Any]:
     judged = {run.name: Judged(run.results) for run in group.runs}
     rows = [network_row(row, place_text(row), judged[row.run.name]) for row in group.rows]
     ranks = {run.name: ranks_of(run.results) for run in group.runs}
@@ -72,7 +78,7 @@ def _group(group: Group, shown: Sequence[BoardColumn], place: Place) -> dict[str
         "shown": [places[column.name] for column in shown if column.name in places],
         "costs": [place for place, column in enumerate(group.columns) if column.name in COSTS],
         "families": headlines(group.columns, rows, values),
-        "pairs": pairs(group.runs, rows),
+        "pairs": pairs(group.runs, rows, beside),
         "small": [small_print(row, _variant(row, judged), place) for row in rows],
     }
 

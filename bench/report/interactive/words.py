@@ -48,8 +48,9 @@ WORDS: Final[dict[str, str | list[str]]] = {
         "neighbours only, results.json all. crbench diff tells of any two files."
     ),
     "unpaired": (
-        "Rows of different runs are not paired here: whether two of their intervals overlap says little "
-        "of which is better."
+        "These rows of two runs are not paired: crbench report pairs each network with itself in another run, where "
+        "arrays.npz lies beside both results, and keeps 2,000 such sentences. Whether two intervals overlap says "
+        "little of which is better."
     ),
     "harm": "harm: + is worse",
     "harm_change": "change: 0 = same",
