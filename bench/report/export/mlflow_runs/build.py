@@ -13,10 +13,10 @@ from bench.report.board_text import WORDS
 from bench.report.export.mlflow_runs.failures import failures
 from bench.report.export.mlflow_runs.model import MlflowRun, MlflowRuns, checksum, mlflow_name, mlflow_text
 from bench.report.export.parquet import origin
-from bench.report.interactive.networks import doubts
+from bench.report.interactive.networks import Judged
 from bench.report.leaderboard.marks import state_of
 from bench.report.step_text import steps_text
-from bench.results import Cell, Results, VariantResult, Verdict
+from bench.results import Cell, Results, Verdict
 
 FIGURES = ("estimate", "low", "high", "gap", "gap_low", "gap_high", "variant_figure", "reference")  # of bench.frames
 Place = tuple[str, str, int | None]  # variant, target, replicate
@@ -27,12 +27,10 @@ def mlflow_runs(results: Results) -> MlflowRuns:
     places: dict[Place, list[Cell]] = {(item.name, item.target, item.replicate): [] for item in results.variants}
     for cell in results.cells:
         places.setdefault((cell.variant, cell.target, cell.replicate), []).append(cell)
-    known = {(item.name, item.target, item.replicate): item for item in results.variants}
+    judged = Judged(results)
     run = BoardRun("", "", results)
     said = {(row.variant, row.target, row.replicate): row for row in rows_of(run)}
-    variants = tuple(
-        _variant(results, place, cells, known.get(place), said.get(place)) for place, cells in places.items()
-    )
+    variants = tuple(_variant(results, place, cells, judged, said.get(place)) for place, cells in places.items())
     return MlflowRuns(_whole(results, warnings_of(run)), variants)
 
 
@@ -56,13 +54,12 @@ def _whole(results: Results, warnings: Sequence[str]) -> MlflowRun:
     return MlflowRun(mlflow_text(name), _texts(tags), _texts(params), failed=bool(failed))
 
 
-def _variant(
-    results: Results, place: Place, cells: Sequence[Cell], known: VariantResult | None, row: BoardRow | None
-) -> MlflowRun:
+def _variant(results: Results, place: Place, cells: Sequence[Cell], judged: Judged, row: BoardRow | None) -> MlflowRun:
     variant, target, replicate = place
+    known = judged.variants.get(place)
     which = f" {replicate_suffix(replicate)}".rstrip()
     tags: dict[str, object] = dict(_tags(results, "variant", None if known is None else known.verdict))
-    if doubt := doubts(tuple(cells)):
+    if doubt := judged.unreliable(*place):
         tags["crbench.potentially_unreliable"] = doubt
     tags |= {f"crbench.caution {i}": text for i, text in enumerate(() if row is None else row.cautions, 1)}
     params: dict[str, object] = {"variant": variant, "target": target}
