@@ -7,27 +7,13 @@ from bench.report.board.build import board as joined
 from bench.report.board_text import SIGNS, WORDS, BoardText, board_text
 from bench.report.detail import provenance
 from bench.report.detail_text import flat
-from bench.report.equivalents import HEADING as EQUIVALENTS_HEADING
-from bench.report.equivalents import NOTE as EQUIVALENTS_NOTE
-from bench.report.equivalents import equivalents_texts
-from bench.report.exemplars import HEADING as EXEMPLARS_HEADING
-from bench.report.exemplars import NOTE as EXEMPLARS_NOTE
-from bench.report.exemplars import exemplars_texts
 from bench.report.interactive import Place, inline, packed, payload, script
 from bench.report.interactive.pareto import drawing
-from bench.report.landscape import HEADING as LANDSCAPE_HEADING
-from bench.report.landscape import NOTE as LANDSCAPE_NOTE
-from bench.report.landscape import landscape_texts
 from bench.report.leaderboard import leaderboard
 from bench.report.page import asset, environment, policy
 from bench.report.ratio_text import HEADING, NOTE
-from bench.report.series import HEADING as SERIES_HEADING
-from bench.report.series import NOTE as SERIES_NOTE
-from bench.report.series import series_texts
+from bench.report.sections import sections_of
 from bench.report.strip import position
-from bench.report.transfer import HEADING as TRANSFER_HEADING
-from bench.report.transfer import NOTE as TRANSFER_NOTE
-from bench.report.transfer import transfer_texts
 from bench.results import Results
 from bench.wording import plain
 from bench.wording_of_sums import sums_lines
@@ -82,21 +68,7 @@ def render_html(results: Results, place: Place = inline) -> str:
             one=position(1.0),
             provenance=flat(provenance(results)),
             sums=sums_lines(results.cells),
-            series=series_texts(results.series),
-            series_heading=SERIES_HEADING,
-            series_note=SERIES_NOTE,
-            landscape=landscape_texts(results.landscape),
-            landscape_heading=LANDSCAPE_HEADING,
-            landscape_note=LANDSCAPE_NOTE,
-            exemplars=exemplars_texts(results.exemplars),
-            exemplars_heading=EXEMPLARS_HEADING,
-            exemplars_note=EXEMPLARS_NOTE,
-            transfer=transfer_texts(results.transfer),
-            transfer_heading=TRANSFER_HEADING,
-            transfer_note=TRANSFER_NOTE,
-            equivalents=equivalents_texts(results.equivalents),
-            equivalents_heading=EQUIVALENTS_HEADING,
-            equivalents_note=EQUIVALENTS_NOTE,
+            sections=sections_of(results),
             ratios_heading=HEADING,
             ratios_note=NOTE,
             style=style,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TEMPLATES = (
     "index.html.j2",
+    "sections.html.j2",
+    "series.html.j2",
     "landscape.html.j2",
     "over_networks.html.j2",
     "board.html.j2",

@@ -13,9 +13,11 @@ from bench.report.interactive import Place, inline, packed, payload, script
 from bench.report.interactive.pareto import drawing
 from bench.report.interactive.runs_beside import between_runs
 from bench.report.page import asset, environment, policy
+from bench.report.sections import sections_of
 from bench.report.strip import position
 from bench.report.yardsticks import yardstick_words
 from bench.results import Results, RunsBeside
+from bench.wording import plain
 
 
 def render_board_html(
@@ -41,7 +43,8 @@ def render_board_html(
     board = board or board_text(joined(given, values))
     style, code = asset("report.css"), script()
     said = figures.meanings(yardstick_words("none", 0))
-    data = payload(joined(given, every=True), place, values, beside=beside)
+    every = joined(given, every=True)
+    data = payload(every, place, values, beside=beside)
     return (
         environment()
         .get_template("board.html.j2")
@@ -49,6 +52,7 @@ def render_board_html(
             board=board,
             data=data,
             drawings=[drawing(group) for group in data["groups"]],
+            sections=[[(plain(run.name), sections_of(run.results)) for run in group.runs] for group in every.groups],
             between=[between_runs(group) for group in data["groups"]],
             packed=packed(data),
             note=NOTE,
