@@ -15,7 +15,10 @@ from bench.models.base import models
 from bench.runtimes.base import runtimes
 from bench.uncertainty.base import methods
 
-HEAVY = {"torch", "onnx", "onnxruntime", "brevitas", "torch_pruning", "foolbox", "captum", "sklearn", "safetensors"}
+HEAVY = {
+    "torch", "onnx", "onnxruntime", "brevitas", "torch_pruning", "foolbox", "captum", "sklearn", "safetensors",
+    "scipy.stats",
+}  # fmt: skip
 
 NETWORK_AT_WORK = (  # rooms and modules that are imported only when a network is at work
     "onnx",

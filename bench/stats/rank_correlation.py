@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from bench.stats.interval import Interval
 from bench.stats.scope import across_replicates
@@ -27,6 +26,8 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float |
     >>> rank_correlation([1, 2, 3, 4], [10, 30, 20, 40])  # 1 - 6 · 2 / (4 · 15)
     0.8
     """
+    from scipy.stats import rankdata
+
     ranks = [rankdata(side) for side in (first, second)]
     centred = [rank - rank.mean() for rank in ranks]
     size = float(np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
