@@ -109,7 +109,7 @@ def test_counts_without_an_event_have_one_limit(resamples: Resamples) -> None:
 def _score(x: int, y: int, both: int, n: int, theta: float) -> float:
     """The score by brute force: the likelihood of four cells, maximised on a grid under p_1 = theta p_2."""
     a, b, c, d = both, x - both, y - both, n - x - y + both
-    q = np.linspace(0, 0.5, 4001)[1:-1]
+    q = np.linspace(0, 0.5, 2001)[1:-1]
     first, second = np.meshgrid(q, q, indexing="ij")  # of an event in the first alone, in the second alone
     shared = (first - theta * second) / (theta - 1)
     rest = 1 - shared - first - second

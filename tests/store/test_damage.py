@@ -21,7 +21,7 @@ from bench.gate import load_baseline, load_run
 from bench.store.place import MARKER
 from bench.store.samples import to_bytes
 
-CASES = 36 * int(os.environ.get("CRBENCH_FUZZ", "1"))  # of each shard
+CASES = 20 * int(os.environ.get("CRBENCH_FUZZ", "1"))  # of each shard
 SECONDS = 60  # for what takes a tenth of one
 
 SUITE = """

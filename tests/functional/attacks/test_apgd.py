@@ -35,7 +35,7 @@ def distances(module, x, norm):
 @pytest.mark.parametrize("confidence", [1.0, 1e4])
 def test_targets_reach_the_exact_distance_of_many_classes(norm, confidence):
     """Every target in turn: success just above the closed form, also where a softmax saturates, none just below."""
-    module, x = linear(5, scale=confidence), draw(20, 1, 3, 3, seed=7)
+    module, x = linear(5, scale=confidence), draw(8, 1, 3, 3, seed=7)
     nearest, _, labels = distances(module, x, norm)
     for factor, fooled in ((1.01, True), (0.99, False)):
         for i in range(len(x)):
