@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ class DerivedValue(NamedTuple):
     gap: Gap | None = None
     draws: Callable[[], Float] | None = None  # (B,), over the shared resamples
     limits: tuple[float, float] = (-math.inf, math.inf)  # what the estimate can be
+    events: Callable[[], Float] | None = None  # of a count: -1, 0 or 1 of each sample; the estimate is their mean
 
 
 @dataclass
@@ -137,7 +139,8 @@ class Derivation:
             reason=scaled.reason,
         )
         least = 0.0 if value.coupling == "common" else -value.largest
-        return DerivedValue(result, scaled, lambda: draws, (least, value.largest))
+        events = (lambda: distances) if value.count else None
+        return DerivedValue(result, scaled, lambda: draws, (least, value.largest), events)
 
     def _scale(
         self, value: Change, evidence: Evidence, resamples: Resamples, floor: float
@@ -230,9 +233,11 @@ class Derivation:
         if evidence.floor is not None and not evidence.floor.refused and absent_from(value, evidence.floor) == "":
             again = self._figure(value, evidence.floor, evidence.n)
             result.numerical_floor = abs(again - first) if math.isfinite(again - first) else None
-        return DerivedValue(
-            result, None, self._harm_draws(value, evidence, measured, resamples), (-value.largest, value.largest)
-        )
+        events = None
+        if isinstance(value, Proportion) and value.better != "none":
+            events = partial(harms, value.per_sample(reference), value.per_sample(variant), better=value.better)
+        drawn = self._harm_draws(value, evidence, measured, resamples)
+        return DerivedValue(result, None, drawn, (-value.largest, value.largest), events)
 
     def _own_interval(
         self, value: Quality, arrays: NetworkArrays, resamples: Resamples

@@ -14,10 +14,12 @@ from bench.engine.inline import InlineEngine, Measured
 from bench.results import Cell, ValueResult
 from bench.stats.interval import LEVEL
 from bench.stats.quantiles import normal_quantile
+from bench.stats.rare_across_replicates import rare_across_replicates, rare_on_own_samples
 from bench.stats.scope import NEEDED, Replicated, across_replicates
 from bench.suite.plan import STATISTICS_VERSION, PlannedCell
 
 Group = Sequence[tuple[PlannedCell, Measured]]
+RECIPE_VERSION = 2  # rises when the same replicates give another number together
 
 
 def recipe_cells(engine: InlineEngine, cells: Group) -> list[tuple[PlannedCell, Measured]]:
@@ -31,7 +33,11 @@ def recipe_cells(engine: InlineEngine, cells: Group) -> list[tuple[PlannedCell, 
 
 def _recipe_cell(engine: InlineEngine, group: Group) -> Cell:
     first = group[0][1].cell
-    parts = {"statistics": STATISTICS_VERSION, "replicates": [planned.key for planned, _ in group]}
+    parts = {
+        "statistics": STATISTICS_VERSION,
+        "recipe": RECIPE_VERSION,
+        "replicates": [planned.key for planned, _ in group],
+    }
     measured_cells = [measured for _, measured in group]
     values, cached = engine.across("cells", parts, measured_cells, lambda: _content(engine, group), _values)
     fields = {
@@ -77,7 +83,10 @@ def _over_replicates(replicates: Sequence[DerivedValue]) -> ValueResult:
     if len(estimates) < len(results):
         return out.model_copy(update={"reason": "not every replicate has an estimate"})
     draws = [item.draws() for item in replicates if item.draws is not None]
-    if len(draws) == len(results):
+    rare = _rare(replicates, signed=out.kind != "change")
+    if rare is not None:
+        replicated = rare
+    elif len(draws) == len(results):
         replicated = across_replicates(estimates, draws=np.array(draws))
     elif out.kind == "cost":
         replicated = across_replicates(estimates, standard_error=0.0)
@@ -91,6 +100,16 @@ def _over_replicates(replicates: Sequence[DerivedValue]) -> ValueResult:
     _own(out, results)
     _gap(out, replicates)
     return out
+
+
+def _rare(replicates: Sequence[DerivedValue], *, signed: bool) -> Replicated | None:
+    """What few events tell, of which draws and the spread of the replicates know too little; None of anything else."""
+    events = [item.events() for item in replicates if item.events is not None]
+    if len(events) < len(replicates):
+        return None
+    if len({item.shape for item in events}) == 1:
+        return rare_across_replicates(np.array(events), signed=signed)
+    return None if signed else rare_on_own_samples(events)
 
 
 def _own(out: ValueResult, results: Sequence[ValueResult]) -> None:

@@ -101,3 +101,15 @@ def test_over_replicates_a_gap_has_a_limit_beside_one_further_yardstick():
     for limit, part in ((out.gap_ci[0], 1 / 4), (out.gap_further, 1 + 1 / 4)):
         error = np.sqrt(sampling**2 + gaps[0].spread ** 2 * part + np.var(logs, ddof=1) / 5)
         assert np.log(limit) == pytest.approx(logs.mean() - t_quantile(0.975, 3) * error)
+
+
+def test_over_replicates_that_all_agree_the_samples_are_still_few(evidence):
+    """Answers that never differ in five replicates: 120 samples exclude no harm below z^2 / (n + z^2), as in one."""
+    same = replace(evidence, variant=evidence.reference)
+    one = Derivation().value(VALUES["accuracy"], same)
+    out = _over_replicates([one] * 5)
+    limit = 1.959964**2 / (N + 1.959964**2)
+    assert out.ci == pytest.approx((-limit, limit))
+    assert out.ci == pytest.approx(one.result.ci)
+    assert (out.estimate, out.p_value, out.interval) == (0.0, 1.0, "t")
+    assert _over_replicates([one] * 4).ci is None

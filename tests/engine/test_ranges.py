@@ -16,6 +16,7 @@ from bench.engine.stage_values import stage_resamples, stage_value
 from bench.metrics.base import metrics
 from bench.metrics.values import Change, Mean, Proportion, Statistic
 from bench.probes.logits import Logits
+from bench.stats.proportions import clopper_pearson
 from bench.stats.resampling import Resamples
 
 RANGES = {"flip_rate": 1.0, "js": float(np.log(2)), "logit_relative_error": 2.0}
@@ -127,3 +128,15 @@ def test_every_value_with_a_range_says_so() -> None:
         "slope_bound",
         "temperature",
     }
+
+
+def test_of_a_recipe_without_any_flip() -> None:
+    """Where the same samples count in each replicate, and where others do."""
+    derivation = Derivation()
+    same = _sure_of([0] * 10)
+    derived = [derivation.value(PREDICTIONS["flip_rate"], Evidence(same, same, (), None, 10))] * 5
+    wanted = (0.0, clopper_pearson(0, 10).high)
+    assert _over_replicates(derived).ci == pytest.approx(wanted)
+    fewer = derived[0]._replace(events=lambda: np.zeros(4))
+    limits = [clopper_pearson(0, n).high for n in (10, 10, 10, 10, 4)]
+    assert _over_replicates([*derived[:4], fewer]).ci == pytest.approx((0.0, np.mean(limits)))
