@@ -227,7 +227,7 @@ def test_a_network_is_beside_itself_in_another_run(sample_run, opened):
     page = opened(text, scripts=False)
     page.locator("summary", has_text="each network with itself").click()
     lines = page.locator("details[open] tbody tr").all_inner_texts()
-    assert lines[-1] == "reference (torch)\taccuracy, fidelity.accuracy\tone and the same measurement in both"
+    assert lines[0] == "reference (torch)\taccuracy, fidelity.accuracy\tone and the same measurement in both"
     assert len(lines) == 3
     page = opened(render_board_html(runs), anchor=urlencode({"compare": ",".join(map(quote, keys))}))
     assert "These rows of two runs are not paired" in page.locator("#detail").inner_text()

@@ -29,9 +29,13 @@ def difference_sentence(
     'ptq4 is worse than ptq8 by 6.1 points [3.2, 9.0]'
     >>> difference_sentence("ptq4", "ptq8", share, 0.0, (-0.013, 0.013))
     'ptq4 and ptq8 cannot be told apart: 0.0 points [-1.3, 1.3]'
+    >>> difference_sentence("ptq4", "fold", ValueResult(kind="quality", unit="nats"), 0.0, (0.0, 0.0))
+    'ptq4 and fold: the same on every sample'
     """
     if 0 < numerical_floor >= abs(number):
         return f"{first} and {second}: the same within arithmetic"
+    if number == 0 and ci == (0, 0):
+        return f"{first} and {second}: the same on every sample"
     if ci is None:
         return f"{first} beside {second}: {difference(value, number, None)[0]}, no interval"
     if ci[0] <= 0 <= ci[1]:

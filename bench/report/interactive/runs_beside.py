@@ -88,7 +88,7 @@ def _ratio(ratio: RunRatio, names: Sequence[str]) -> tuple[str, str]:
 
 
 def between_runs(group: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The pairs of a table's rows of two runs: the names of both, and (network, value, sentence) of each.
+    """The pairs of a table's rows of two runs, in the order of rows: the names of both, and (network, value, sentence).
 
     >>> told = {"run": ["a", "b"], "label": ["int8 (edge)", "int8 (edge)"]}
     >>> pair = {"rows": [1, 0], "value": "accuracy", "sentence": "int8 in b is worse"}
@@ -97,7 +97,7 @@ def between_runs(group: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     lists: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
     run, label = group["rows"]["run"], group["rows"]["label"]
-    for pair in group["pairs"]:
+    for pair in sorted(group["pairs"], key=lambda pair: pair["rows"][0]):
         later, earlier = pair["rows"]
         if run[later] != run[earlier]:
             lists[run[earlier], run[later]].append((label[later], pair["value"], pair["sentence"]))
