@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from bench.engine.evidence import rows_of, sample_distances
 from bench.engine.inline import InlineEngine, Measured
 from bench.engine.judged import judged_values, kept_values, observations_behind
 from bench.engine.provenance import machine
+from bench.errors import NotApplicable
 from bench.metrics.base import Metric, reads
 from bench.metrics.values import Change, Cost, Mean, Proportion, Statistic, Value, names
 from bench.store.keys import key_of
@@ -96,9 +98,10 @@ def _values(engine: InlineEngine, planned: PlannedCell) -> dict[str, ValueSample
     reference = [arrays(draw) for draw in planned.reference]
     variant = [arrays(draw, reference[0]) for draw in planned.observed]
     for value in wanted:
-        made = _value(value, variant, reference)
-        if made is not None:
-            values[value.name] = made
+        with contextlib.suppress(NotApplicable):  # the cell says why there is no figure
+            made = _value(value, variant, reference)
+            if made is not None:
+                values[value.name] = made
     return values
 
 

@@ -34,7 +34,7 @@ def difference_sentence(
     """
     if 0 < numerical_floor >= abs(number):
         return f"{first} and {second}: the same within arithmetic"
-    if number == 0 and ci == (0, 0):
+    if number == 0 and ci == (0.0, 0.0):
         return f"{first} and {second}: the same on every sample"
     if ci is None:
         return f"{first} beside {second}: {difference(value, number, None)[0]}, no interval"
