@@ -102,7 +102,7 @@ def _difference(asked: Asked, old: _Figure, new: _Figure, resamples: dict[int, R
         later, earlier = (resamples[n].means(figure.losses) for figure in (new, old))
         low, high, _ = drawn_difference(later, earlier, n)
     ends = None if low is None or high is None else (low, high)
-    same = new.measurement == old.measurement
+    same = new.measurement == old.measurement and np.array_equal(new.losses, old.losses)  # a target may be another
     return RunDifference(**place, difference=told, ci=ends, numerical_floor=new.floor + old.floor, unchanged=same)
 
 

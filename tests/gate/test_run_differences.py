@@ -49,6 +49,13 @@ def test_the_reference_is_paired_with_itself(make, outcomes):
     assert not other[None].unchanged
 
 
+def test_a_target_of_the_same_name_may_be_another(make, outcomes):
+    runs = [
+        make(key=key).add(outcomes(9), reference=outcomes(right), **ACCURACY) for key, right in (("a", 9), ("b", 8))
+    ]
+    assert not told(*runs)[None].unchanged  # the same reference, which answers otherwise there
+
+
 def test_the_same_measurement_is_said_to_be_it(make, outcomes):
     assert told(make().add(outcomes(9), **ACCURACY), make().add(outcomes(9), **ACCURACY))["v"].unchanged
 
