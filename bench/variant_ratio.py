@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,15 +148,29 @@ def _paired(value: str, first: Side, second: Side) -> _Pair | str:
     assert first.samples is not None
     assert second.samples is not None
     one, other = first.samples.values[value], second.samples.values[value]
-    identities = first.samples.identity, second.samples.identity
-    if others := [word for key, word in MUST_EQUAL.items() if identities[0].get(key) != identities[1].get(key)]:
-        return f"another value of {', '.join(others)}"
+    if others := other_values(first.samples, second.samples, MUST_EQUAL):
+        return others
     if (one.form, one.power) != (other.form, other.power):
         return "the change is defined in another way"
     rows = [item.variant.get("rows") for item in (one, other)]
     if one.variant["x"].shape != other.variant["x"].shape or not _equal(*rows):
         return "other samples count"
     return _Pair(value, first, second, (one.variant["x"], other.variant["x"]), one.form == "count", one.power)
+
+
+def other_values(first: CellSamples, second: CellSamples, must_equal: Mapping[str, str]) -> str:
+    """What two measurements do not share, in words; empty where they share all of it.
+
+    Args:
+        first: one.
+        second: the other.
+        must_equal: what of their identities, each with its words.
+    """
+    identities = first.identity, second.identity
+    others = [
+        word for key, word in must_equal.items() if (identities[0].get(key) or "") != (identities[1].get(key) or "")
+    ]
+    return f"another value of {', '.join(others)}" if others else ""
 
 
 def _equal(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:

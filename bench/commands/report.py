@@ -9,9 +9,10 @@ import click
 
 from bench.commands.options import INLINE_PICTURES
 from bench.commands.output import json_alone
-from bench.commands.several_runs import RUN, complete, load_runs, refuse_run_folder, write_and_show
+from bench.commands.several_runs import RUN, complete, load_with_arrays, refuse_run_folder, write_and_show
 
 if TYPE_CHECKING:
+    from bench.gate import Run
     from bench.report.board import Board
     from bench.results import RunsBeside
 
@@ -44,7 +45,8 @@ def report(
     refuse_run_folder(out)
     pictures = Pictures()
     with json_alone(as_json) as say:
-        given = load_runs(runs)
+        loaded = load_with_arrays(runs)
+        given = [(place, run.results) for place, run in loaded]
         joined = board(given, values)
         text = board_text(joined)
 
@@ -63,7 +65,7 @@ def report(
                 values,
                 inline if inline_pictures else pictures.place,
                 board=text,
-                beside=_beside(joined, dict(zip([place for place, _ in given], runs, strict=True))),
+                beside=_beside(joined, dict(loaded)),
             ),
         }
         pictures.write(out)
@@ -71,15 +73,13 @@ def report(
     return complete(any(group.columns for group in joined.groups))
 
 
-def _beside(joined: Board, paths: dict[str, Path]) -> list[RunsBeside]:
+def _beside(joined: Board, runs: dict[str, Run]) -> list[RunsBeside]:
     """Every two runs of one table in pairs of samples, the later one given beside the earlier one."""
     from itertools import combinations
 
-    from bench.gate import load_run, runs_beside
+    from bench.gate import runs_beside
 
-    found = []
-    for group in joined.groups:
-        several = len(group.runs) > 1
-        loaded = [(run.place, load_run(paths[run.place])) for run in group.runs] if several else []
-        found += [runs_beside(*two) for two in combinations(loaded, 2)]
+    places = [[run.place for run in group.runs] for group in joined.groups]
+    two = (pair for group in places for pair in combinations(group, 2))
+    found = (runs_beside((first, runs[first]), (second, runs[second])) for first, second in two)
     return [item for item in found if item is not None]

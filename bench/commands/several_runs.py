@@ -11,6 +11,7 @@ import click
 from bench.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from bench.gate import Run
     from bench.results import Results
 
 RUN = click.Path(path_type=Path)
@@ -25,22 +26,27 @@ def refuse_run_folder(out: Path) -> None:
 
 
 def load_runs(paths: tuple[Path, ...]) -> list[tuple[str, Results]]:
-    """Every run with its place; all that is wrong with any is said at once."""
+    """The results of every run with its place; all that is wrong with any is said at once."""
+    return [(place, run.results) for place, run in load_with_arrays(paths)]
+
+
+def load_with_arrays(paths: tuple[Path, ...]) -> list[tuple[str, Run]]:
+    """Every run with its place, and with its arrays where they are; all that is wrong with any is said at once."""
     from bench.errors import Problem, UserError, legible
     from bench.gate import load_run
 
-    loaded: list[tuple[str, Results]] = []
+    loaded: list[tuple[str, Run]] = []
     problems: list[Problem] = []
     first: dict[str, Path] = {}
     for path in paths:
         try:
-            results = load_run(path).results
+            run = load_run(path)
         except UserError as error:
             problems += error.problems
             continue
-        if (known := first.setdefault(results.sha256, path)) is not path:
+        if (known := first.setdefault(run.results.sha256, path)) is not path:
             problems.append(Problem(str(path), f"is the same run as {known}", "name each run once"))
-        loaded.append((legible(str(path)), results))
+        loaded.append((legible(str(path)), run))
     if problems:
         raise UserError(problems)
     return loaded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +13,11 @@ from bench.families import is_family_harm
 from bench.results import Cell, Results, RunDifference
 from bench.stats.paired_differences import count_difference, drawn_difference
 from bench.stats.resampling import Resamples
-from bench.store.samples import RunSamples, ValueSamples
+from bench.store.samples import CellSamples, RunSamples, ValueSamples
+from bench.variant_ratio import MUST_EQUAL, other_values
 
-MUST_EQUAL = {
-    "data": "the evaluation data", "version": "the metric's version", "n": "the number of samples",
-    "integer_sums": "the kind of 8-bit sums",
-}  # fmt: skip
+SHARED = {name: word for name, word in MUST_EQUAL.items() if name != "reference"}  # own figures need no reference
+SHARED["integer_sums"] = "the kind of 8-bit sums"
 Asked = tuple[str | None, str, int | None, str, str, str]  # variant, target, replicate, metric, parameters, value
 
 
@@ -31,7 +29,7 @@ class _Figure(NamedTuple):
     counted: bool
     floor: float
     measurement: tuple[str, ...]  # equal ones are one and the same measurement
-    identity: dict[str, Any]
+    samples: CellSamples
 
 
 def run_differences(
@@ -78,9 +76,7 @@ def _figures(results: Results, samples: RunSamples) -> dict[Asked, _Figure]:
                 (None, item.reference, ("reference", str(kept.identity.get("reference")))),
             ):
                 if "x" in arrays:
-                    figure = _Figure(
-                        cell, _losses(arrays["x"], item), item.form == "proportion", floor, key, kept.identity
-                    )
+                    figure = _Figure(cell, _losses(arrays["x"], item), item.form == "proportion", floor, key, kept)
                     found.setdefault((variant, *place), figure)
     return found
 
@@ -108,13 +104,8 @@ def _difference(asked: Asked, old: _Figure, new: _Figure, resamples: dict[int, R
 
 def _apart(old: _Figure, new: _Figure) -> str:
     """Why two figures are not compared; empty where they are."""
-    others = _others(MUST_EQUAL.items(), old.identity, new.identity)
-    if others:
-        return f"another value of {', '.join(others)}"
+    if others := other_values(old.samples, new.samples, SHARED):
+        return others
     if old.counted != new.counted or old.losses.shape != new.losses.shape:
         return "the value is defined in another way"
     return ""
-
-
-def _others(words: Iterable[tuple[str, str]], old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    return [word for name, word in words if (old.get(name) or "") != (new.get(name) or "")]

@@ -1,9 +1,18 @@
-"""The paired difference of two figures in words."""
+"""The paired difference of two figures in words, and what it is a difference of."""
 
 from __future__ import annotations
 
 from bench.results import ValueResult
-from bench.wording import difference
+from bench.wording import difference, plain, title
+
+
+def value_name(value: str, apart: str, metric: str) -> str:
+    """A value, the parameters that tell its metric from others of the page, and the metric.
+
+    >>> value_name("robust_error", "epsilon 0.1", "adversarial.pgd")
+    'robust error (epsilon 0.1), adversarial.pgd'
+    """
+    return f"{title(value)} ({apart}), {plain(metric)}" if apart else f"{title(value)}, {plain(metric)}"
 
 
 def difference_sentence(

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from bench.cell_id import canonical_parameters
 from bench.report.board.model import BoardRun
-from bench.report.interactive.difference_text import difference_sentence
+from bench.report.interactive.difference_text import difference_sentence, value_name
 from bench.report.interactive.networks import NetworkRow
 from bench.report.interactive.runs_beside import beside_pairs
 from bench.report.leaderboard.ratios import Order, ratio_groups
 from bench.report.ratio_text import ratio_texts
 from bench.results import RunsBeside
-from bench.wording import plain, title, told_apart
+from bench.wording import plain, told_apart
 
 MOST: Final = 4_000  # sentences of a page: 80 kB; results.json holds all
 
@@ -77,9 +77,7 @@ def harm_differences(run: BoardRun, rows: Sequence[NetworkRow]) -> list[dict[str
     told = []
     for item in ranks:
         parameters = canonical_parameters(item.params)
-        words = apart[item.metric, parameters]
-        name = f"{title(item.value)} ({words})" if words else title(item.value)
-        name = f"{name}, {plain(item.metric)}"
+        name = value_name(item.value, apart[item.metric, parameters], item.metric)
         for pair in item.differences:
             of = [places.get((side, pair.target, item.replicate)) for side in (pair.first, pair.second)]
             values = held.get((item.metric, parameters, pair.first, pair.target, item.replicate), {})

@@ -8,12 +8,12 @@ from typing import Any
 
 from bench.cell_id import canonical_parameters
 from bench.report.board.model import BoardRun
-from bench.report.interactive.difference_text import difference_sentence
+from bench.report.interactive.difference_text import difference_sentence, value_name
 from bench.report.interactive.networks import NetworkRow
 from bench.report.leaderboard.ratios import Order, ratio_entry
 from bench.report.ratio_text import ratio_sentence
 from bench.results import RunRatio, RunsBeside
-from bench.wording import plain, title, told_apart
+from bench.wording import plain, told_apart
 
 SAME = "one and the same measurement in both"
 Place = tuple[str, str | None, str, int | None]  # run, variant, target, replicate
@@ -56,8 +56,7 @@ def _of_two(item: RunsBeside, names: Sequence[str], places: dict[Place, int]) ->
     words = told_apart([*held, *((difference.metric, difference.params) for difference in item.differences)])
 
     def name_of(metric: str, params: dict[str, Any], value: str) -> str:
-        apart = words[metric, canonical_parameters(params)]
-        return f"{title(value)} ({apart}), {plain(metric)}" if apart else f"{title(value)}, {plain(metric)}"
+        return value_name(value, words[metric, canonical_parameters(params)], metric)
 
     for ratio in item.ratios:
         value = name_of(ratio.metric, ratio.params, ratio.value)
